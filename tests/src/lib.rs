@@ -1,0 +1,1 @@
+//! Nothing but what this package's targets need in common.
