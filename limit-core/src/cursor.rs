@@ -1,0 +1,138 @@
+//! Moving over the input: bytes, tokens and the errors that point at them.
+
+use crate::error::{ParseError, ParseErrorKind as Kind};
+use crate::text::{Text, slice};
+
+/// A range of bytes of the input.
+pub(crate) type Span = (usize, usize);
+
+/// A place in the input. Past [`require_ascii`](Self::require_ascii) every byte is a character.
+#[derive(Clone, Copy)]
+pub(crate) struct Parser<'a> {
+    text: &'a str,
+    pub(crate) at: usize,
+}
+
+impl<'a> Parser<'a> {
+    pub(crate) const fn new(text: &'a str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    /// The byte at `at`, or 0 past the end.
+    pub(crate) const fn byte(&self, at: usize) -> u8 {
+        if at < self.text.len() {
+            self.text.as_bytes()[at]
+        } else {
+            0
+        }
+    }
+
+    pub(crate) const fn slice(&self, (start, end): Span) -> &'a str {
+        slice(self.text, start, end)
+    }
+
+    pub(crate) const fn is_digit(&self, at: usize) -> bool {
+        self.byte(at).is_ascii_digit()
+    }
+
+    pub(crate) const fn is_at_end(&self) -> bool {
+        self.at >= self.text.len()
+    }
+
+    pub(crate) const fn is_separator(&self) -> bool {
+        matches!(self.byte(self.at), b';' | b',' | b'|')
+    }
+
+    /// Whether a minus sign and a number come next.
+    pub(crate) const fn is_negative(&self) -> bool {
+        self.byte(self.at) == b'-' && self.is_digit(self.at + 1)
+    }
+
+    pub(crate) const fn skip_space(&mut self) {
+        while self.byte(self.at).is_ascii_whitespace() {
+            self.at += 1;
+        }
+    }
+
+    /// The end of the letters at `at`.
+    pub(crate) const fn word_end(&self, mut at: usize) -> usize {
+        while self.byte(at).is_ascii_alphabetic() {
+            at += 1;
+        }
+        at
+    }
+
+    /// The end of the digits and underscores at `at`.
+    pub(crate) const fn digits_end(&self, mut at: usize) -> usize {
+        while self.is_digit(at) || self.byte(at) == b'_' {
+            at += 1;
+        }
+        at
+    }
+
+    /// What stands here: a word, digits, or one other byte; nothing at the end.
+    pub(crate) const fn token(&self) -> Span {
+        let start = self.at;
+        let end = if self.is_at_end() {
+            start
+        } else if self.word_end(start) > start {
+            self.word_end(start)
+        } else if self.digits_end(start) > start {
+            self.digits_end(start)
+        } else {
+            start + 1
+        };
+        (start, end)
+    }
+
+    /// The token after `at` and any whitespace there.
+    pub(crate) const fn token_after(&self, at: usize) -> &'a str {
+        let mut ahead = *self;
+        ahead.at = at;
+        ahead.skip_space();
+        ahead.slice(ahead.token())
+    }
+
+    /// The end of what is not whitespace before here.
+    pub(crate) const fn trimmed(&self) -> usize {
+        let mut end = self.at;
+        while end > 0 && self.byte(end - 1).is_ascii_whitespace() {
+            end -= 1;
+        }
+        end
+    }
+
+    pub(crate) const fn require_ascii(&self) -> Result<(), ParseError> {
+        if self.text.is_ascii() {
+            return Ok(());
+        }
+        let mut start = 0;
+        while self.byte(start).is_ascii() {
+            start += 1;
+        }
+        let mut end = start + 1;
+        while !self.text.is_char_boundary(end) {
+            end += 1;
+        }
+        Err(self.error(Kind::NotAscii, (start, end)))
+    }
+
+    pub(crate) const fn error(&self, kind: Kind, span: Span) -> ParseError {
+        ParseError::new(kind, self.text, span)
+    }
+
+    /// An error at a text that can simply be left out.
+    pub(crate) const fn superfluous(&self, kind: Kind, span: Span) -> ParseError {
+        self.error(kind, span).suggest(&Text::<0>::EMPTY)
+    }
+
+    pub(crate) const fn unexpected(&self, expected: &'static str) -> ParseError {
+        self.error(Kind::Unexpected { expected }, self.token())
+    }
+
+    /// The error for the negative number here.
+    pub(crate) const fn negative(&self) -> ParseError {
+        let end = self.digits_end(self.at + 1);
+        self.error(Kind::Negative, (self.at, end))
+    }
+}

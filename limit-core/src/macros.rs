@@ -1,0 +1,46 @@
+//! Limits that the compiler checks.
+
+/// A checked constant [`Limits`](crate::Limits) value.
+///
+/// Takes any constant `&str`. A string that does not parse does not compile, and the error says
+/// what was found, what is allowed and what to write instead. For a string that is only known at
+/// run time there is [`Limits::parse`](crate::Limits::parse).
+///
+/// ```
+/// use limit_core::{Limits, limits};
+///
+/// const CHAT: Limits = limits!("10/second; 100/minute");
+///
+/// const FREE: &str = "10/hour";
+/// let free = limits!(FREE);
+/// assert_eq!(free.first().count().get(), 10);
+/// ```
+///
+/// ```compile_fail
+/// // unknown unit `minuet`: did you mean `minute`? allowed: ms, second, minute, …
+/// limit_core::limits!("10/minuet");
+/// ```
+#[macro_export]
+macro_rules! limits {
+    ($text:expr $(,)?) => {{
+        // An item and not an inline `const` block, which dead code would leave unchecked.
+        const __LIMIT_CORE_CHECKED: $crate::Limits = $crate::__private::checked($text);
+        __LIMIT_CORE_CHECKED
+    }};
+}
+
+/// What the expansion of [`limits!`](crate::limits!) calls.
+pub mod __private {
+    use crate::Limits;
+
+    /// Only ever evaluated at compile time, where a panic is an error at the caller's literal.
+    #[track_caller]
+    #[must_use]
+    #[expect(clippy::panic, reason = "a panic in a constant is a compile error")]
+    pub const fn checked(text: &str) -> Limits {
+        match Limits::parse(text) {
+            Ok(limits) => limits,
+            Err(error) => panic!("{}", error.text().as_str()),
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! The words of a [`ParseError`], put together in `const` so that they are also compile errors.
+//!
+//! Every message is `what was found: what is allowed and what to write instead`, on one line.
+
+use crate::error::{ParseError, ParseErrorKind as Kind};
+use crate::text::{Text, hex_digit};
+use crate::unit::ALLOWED;
+
+/// Room for the longest message; tests hold that none is cut.
+type Message = Text<400>;
+
+impl ParseError {
+    /// The whole message.
+    pub(crate) const fn text(&self) -> Message {
+        let mut text = self.problem();
+        text.push(": ");
+        text.push(self.remedy().as_str());
+        text
+    }
+
+    /// What was found.
+    pub(crate) const fn problem(&self) -> Message {
+        let mut text = Message::EMPTY;
+        let (before, after) = match self.kind() {
+            Kind::Empty => {
+                text.push("empty limit string");
+                return text;
+            }
+            Kind::NotAscii => {
+                text.push("unexpected character ");
+                push_character(&mut text, self.found());
+                return text;
+            }
+            Kind::NeverBinds { .. } => ("", " never binds"),
+            Kind::Duplicate { .. } => ("", " is there twice"),
+            Kind::TooMany { max: 1 } => ("", " is a second limit"),
+            Kind::TooMany { .. } => ("", " is one limit too many"),
+            Kind::CountTooLarge { .. } => ("count ", " is too large"),
+            Kind::WindowTooLong { .. } => ("window ", " is too long"),
+            Kind::Unexpected { .. } => ("unexpected ", ""),
+            Kind::StraySeparator => ("stray separator ", ""),
+            Kind::MissingSeparator => ("missing separator between limits at ", ""),
+            Kind::MissingCount => ("missing count before ", ""),
+            Kind::ZeroCount => ("zero count ", ""),
+            Kind::Negative => ("negative number ", ""),
+            Kind::Fraction => ("fraction in ", ""),
+            Kind::SplitDigits => ("split digits in ", ""),
+            Kind::NumberSuffix => ("suffix on the number ", ""),
+            Kind::MisplacedUnderscore => ("misplaced underscore in ", ""),
+            Kind::MissingPer => ("missing `/` or `per` at ", ""),
+            Kind::RepeatedPer => ("repeated ", ""),
+            Kind::MissingWindow => ("missing window after ", ""),
+            Kind::MissingUnit => ("missing unit after ", ""),
+            Kind::UnknownUnit => ("unknown unit ", ""),
+            Kind::ZeroWindow => ("zero window ", ""),
+        };
+        text.push(before);
+        text.push_quoted(self.found());
+        text.push(after);
+        text
+    }
+
+    /// What is allowed and what to write instead.
+    pub(crate) const fn remedy(&self) -> Message {
+        let mut text = Message::EMPTY;
+        match self.kind() {
+            Kind::Empty => {
+                text.push("write one limit or several, as `10/minute` or `10/second; 100/minute`");
+            }
+            Kind::NotAscii => text.push("a limit is written in ASCII, as `10/minute`"),
+            Kind::Unexpected { expected } => {
+                text.push("expected ");
+                text.push(expected);
+                self.push_write(&mut text, "; ", "");
+            }
+            Kind::StraySeparator => {
+                text.push("a separator stands between two limits; remove this one");
+            }
+            Kind::MissingSeparator => {
+                text.push("limits are separated by `;`");
+                self.push_write(&mut text, "; ", "");
+            }
+            Kind::MissingCount => text.push("a limit is a count per window, as `10/minute`"),
+            Kind::ZeroCount | Kind::CountTooLarge { .. } => {
+                text.push("a count is a whole number from 1 to 4294967295");
+            }
+            Kind::Negative => {
+                text.push("counts and windows are whole numbers from 1 up, as `10/5 minutes`");
+            }
+            Kind::Fraction => {
+                text.push("counts and windows are whole numbers");
+                self.push_write(&mut text, "; ", "; for 1.5 per second write `3/2s`");
+            }
+            Kind::SplitDigits => {
+                text.push("a comma or a space ends a number");
+                self.push_write(&mut text, "; ", "; a thousand is written `1_000`");
+            }
+            Kind::NumberSuffix => {
+                text.push("a count is written out");
+                self.push_write(&mut text, "; ", ", as `10_000`");
+            }
+            Kind::MisplacedUnderscore => {
+                text.push("an underscore stands alone between two digits");
+                self.push_write(&mut text, "; ", ", as in `1_000`");
+            }
+            Kind::MissingPer => {
+                let other = "write `/` or `per` between count and window, as `10/minute`";
+                self.push_write(&mut text, "", other);
+            }
+            Kind::RepeatedPer => {
+                text.push("one `/` or `per` stands between count and window; remove this one");
+            }
+            Kind::MissingWindow => {
+                text.push("a limit is a count per window, as `10/minute` or `10 per 5 minutes`");
+            }
+            Kind::MissingUnit => {
+                text.push("a window has a unit, as `5s` or `5 minutes`; allowed: ");
+                text.push(ALLOWED);
+            }
+            Kind::UnknownUnit => {
+                if let Some(unit) = self.suggestion() {
+                    text.push("did you mean ");
+                    text.push_quoted(unit);
+                    text.push("? ");
+                }
+                text.push("allowed: ");
+                text.push(ALLOWED);
+            }
+            Kind::ZeroWindow => text.push("a window is at least `1 ms`, as `10/second`"),
+            Kind::WindowTooLong { .. } => {
+                text.push("a window is at most `3650 days`, which is `10 years`");
+            }
+            Kind::TooMany { max: 1 } => text.push("only one is allowed here; remove the others"),
+            Kind::TooMany { max } => {
+                text.push("at most ");
+                text.push_number(max as u64);
+                text.push(" are allowed; remove those that matter least");
+            }
+            Kind::Duplicate { limit } => {
+                text.push("the list already has ");
+                push_limit(&mut text, limit);
+                text.push("; remove this one");
+            }
+            Kind::NeverBinds { stricter, .. } => {
+                push_limit(&mut text, stricter);
+                text.push(
+                    " always refuses first; remove this limit, or give it a smaller count or a \
+                     longer window",
+                );
+            }
+        }
+        text
+    }
+
+    /// "write `…`" if there is a suggestion, otherwise `other`.
+    const fn push_write(&self, text: &mut Message, before: &str, other: &str) {
+        match self.suggestion() {
+            Some(suggestion) => {
+                text.push(before);
+                text.push("write ");
+                text.push_quoted(suggestion);
+            }
+            None => text.push(other),
+        }
+    }
+}
+
+const fn push_limit(text: &mut Message, limit: crate::Limit) {
+    text.push("`");
+    text.push_limit(limit);
+    text.push("`");
+}
+
+/// A character outside ASCII: its code point, and itself if it is likely to be visible.
+const fn push_character(text: &mut Message, character: &str) {
+    let code = code_point(character.as_bytes());
+    if is_visible(code) {
+        text.push_quoted(character);
+        text.push(" (");
+    }
+    text.push("U+");
+    let mut shift: u32 = if code > 0xFFFF { 20 } else { 12 };
+    loop {
+        text.push_ascii(hex_digit(((code >> shift) & 15) as u8));
+        if shift == 0 {
+            break;
+        }
+        shift -= 4;
+    }
+    if is_visible(code) {
+        text.push(")");
+    }
+}
+
+/// The code point of the first character, which takes more than one byte.
+const fn code_point(utf8: &[u8]) -> u32 {
+    match *utf8 {
+        [a, b] => ((a as u32 & 0x1F) << 6) | (b as u32 & 0x3F),
+        [a, b, c] => ((a as u32 & 0x0F) << 12) | ((b as u32 & 0x3F) << 6) | (c as u32 & 0x3F),
+        [a, b, c, d] => {
+            ((a as u32 & 0x07) << 18)
+                | ((b as u32 & 0x3F) << 12)
+                | ((c as u32 & 0x3F) << 6)
+                | (d as u32 & 0x3F)
+        }
+        _ => 0xFFFD,
+    }
+}
+
+/// Not a control, space, joiner, direction mark or other character that would confuse a reader.
+const fn is_visible(code: u32) -> bool {
+    !matches!(
+        code,
+        0x80..=0xA0
+            | 0xAD
+            | 0x0300..=0x036F
+            | 0x061C
+            | 0x115F..=0x1160
+            | 0x1680
+            | 0x17B4..=0x17B5
+            | 0x180B..=0x180F
+            | 0x2000..=0x200F
+            | 0x2028..=0x202F
+            | 0x205F..=0x206F
+            | 0x3000
+            | 0x3164
+            | 0xE000..=0xF8FF
+            | 0xFE00..=0xFE0F
+            | 0xFEFF
+            | 0xFFA0
+            | 0xFFF0..=0xFFFB
+            | 0xE0000..
+    )
+}

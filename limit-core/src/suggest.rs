@@ -1,0 +1,107 @@
+//! "Did you mean": the spelling nearest to a word that is not one.
+
+use crate::unit::SPELLINGS;
+
+/// The longest word that a suggestion is sought for; no spelling is longer.
+const LONGEST: usize = 14;
+
+/// The accepted spelling of a unit that `word` probably stands for.
+pub(crate) const fn unit(word: &str) -> Option<&'static str> {
+    if word.len() < 2 || word.len() > LONGEST {
+        return None;
+    }
+    if let Some(name) = completed(word) {
+        return Some(name);
+    }
+    let mut best = None;
+    let mut best_score = u8::MAX;
+    let mut i = 0;
+    while i < SPELLINGS.len() {
+        let candidate = SPELLINGS[i].0;
+        // Two letters are near to everything.
+        if candidate.len() > 2 {
+            let distance = distance(word, candidate);
+            // Of two that are equally near, the one with the same ending: plural for plural.
+            let score = 2 * distance + !same_ending(word, candidate) as u8;
+            if distance <= tolerance(word) && score < best_score {
+                best = Some(candidate);
+                best_score = score;
+            }
+        }
+        i += 1;
+    }
+    best
+}
+
+/// Whether `word` is `per` with one slip.
+pub(crate) const fn is_nearly_per(word: &str) -> bool {
+    word.len() >= 2 && word.len() <= 4 && distance(word, "per") <= 1
+}
+
+/// The unit whose name begins with `word`: `month` for `mo`.
+const fn completed(word: &str) -> Option<&'static str> {
+    let mut i = 0;
+    while i < SPELLINGS.len() {
+        if let Some((head, _)) = SPELLINGS[i].0.split_at_checked(word.len())
+            && head.eq_ignore_ascii_case(word)
+        {
+            return Some(SPELLINGS[i].0);
+        }
+        i += 1;
+    }
+    None
+}
+
+const fn tolerance(word: &str) -> u8 {
+    if word.len() <= 4 { 1 } else { 2 }
+}
+
+const fn same_ending(a: &str, b: &str) -> bool {
+    match (a.as_bytes().last(), b.as_bytes().last()) {
+        (Some(a), Some(b)) => a.eq_ignore_ascii_case(b),
+        _ => false,
+    }
+}
+
+/// Damerau-Levenshtein distance (optimal string alignment): insertions, deletions, replacements
+/// and swaps of neighbours. Both words are at most [`LONGEST`] bytes.
+const fn distance(a: &str, b: &str) -> u8 {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    if a.len() > LONGEST || b.len() > LONGEST {
+        return u8::MAX / 2;
+    }
+    let mut before = [0_u8; LONGEST + 1];
+    let mut above = [0_u8; LONGEST + 1];
+    let mut j = 1;
+    while j <= b.len() {
+        above[j] = above[j - 1] + 1;
+        j += 1;
+    }
+    let mut i = 1;
+    while i <= a.len() {
+        let mut row = [0_u8; LONGEST + 1];
+        row[0] = above[0] + 1;
+        let mut j = 1;
+        while j <= b.len() {
+            let (x, y) = (&a[i - 1], &b[j - 1]);
+            let replaced = above[j - 1] + !x.eq_ignore_ascii_case(y) as u8;
+            row[j] = min(replaced, min(above[j], row[j - 1]) + 1);
+            if i > 1
+                && j > 1
+                && x.eq_ignore_ascii_case(&b[j - 2])
+                && a[i - 2].eq_ignore_ascii_case(y)
+            {
+                row[j] = min(row[j], before[j - 2] + 1);
+            }
+            j += 1;
+        }
+        before = above;
+        above = row;
+        i += 1;
+    }
+    above[b.len()]
+}
+
+const fn min(a: u8, b: u8) -> u8 {
+    if a < b { a } else { b }
+}
