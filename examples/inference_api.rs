@@ -1,2 +1,149 @@
-//! Under construction.
-fn main() {}
+//! An inference API with a budget for each client: the main job of this library.
+//!
+//! `cargo run --example inference_api`, then try the lines it prints. `PORT` chooses the port (8000).
+//!
+//! * `POST /predict`: 10 a minute for each client address
+//! * `POST /batch-predict`: 2 a minute for each client address
+//! * `GET /model-info`: not limited
+
+use axum::{
+    Json, Router,
+    routing::{get, post},
+};
+use limit_runtime::{client_ip, rate_limit};
+use serde::{Deserialize, Serialize};
+use std::{env, error::Error, net::SocketAddr};
+use tokio::net::TcpListener;
+
+#[derive(Deserialize)]
+struct ModelInput {
+    /// One flower: sepal length, sepal width, petal length and petal width, in centimetres.
+    features: [f64; 4],
+}
+
+#[derive(Serialize)]
+struct Prediction {
+    species: &'static str,
+    probability: f64,
+}
+
+#[rate_limit("10/minute", key = client_ip)]
+async fn predict(Json(input): Json<ModelInput>) -> Json<Prediction> {
+    Json(model::predict(&input.features))
+}
+
+#[rate_limit("2/minute", key = client_ip)]
+async fn batch_predict(Json(inputs): Json<Vec<ModelInput>>) -> Json<Vec<Prediction>> {
+    let predictions = inputs.iter().map(|input| model::predict(&input.features));
+    Json(predictions.collect())
+}
+
+async fn model_info() -> Json<model::Info> {
+    Json(model::INFO)
+}
+
+/// A multinomial logistic regression over Fisher's irises, small enough to read.
+mod model {
+    use super::Prediction;
+    use serde::Serialize;
+
+    #[derive(Serialize)]
+    pub(super) struct Info {
+        name: &'static str,
+        features: [&'static str; 4],
+        classes: [&'static str; 3],
+    }
+
+    pub(super) const INFO: Info = Info {
+        name: "iris-logistic-regression",
+        features: [
+            "sepal length (cm)",
+            "sepal width (cm)",
+            "petal length (cm)",
+            "petal width (cm)",
+        ],
+        classes: ["setosa", "versicolor", "virginica"],
+    };
+
+    /// Weights and bias of each class, fitted on the 150 flowers.
+    const WEIGHTS: [([f64; 4], f64); 3] = [
+        ([-0.4242, 0.9663, -2.5160, -1.0821], 9.8553),
+        ([0.5346, -0.3204, -0.2070, -0.9432], 2.2342),
+        ([-0.1105, -0.6459, 2.7231, 2.0253], -12.0895),
+    ];
+
+    pub(super) fn predict(features: &[f64; 4]) -> Prediction {
+        let scores = WEIGHTS.map(|(weights, bias)| {
+            let products = weights.iter().zip(features).map(|(w, x)| w * x);
+            products.sum::<f64>() + bias
+        });
+        // Softmax, shifted by the greatest score so that nothing overflows.
+        let greatest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let exponentials = scores.map(|score| (score - greatest).exp());
+        let total: f64 = exponentials.iter().sum();
+        let (species, probability) = INFO
+            .classes
+            .into_iter()
+            .zip(exponentials.map(|value| value / total))
+            .max_by(|(_, a), (_, b)| a.total_cmp(b))
+            .unwrap_or_default();
+        Prediction {
+            species,
+            probability,
+        }
+    }
+}
+
+fn app() -> Router {
+    Router::new()
+        .route("/predict", post(predict))
+        .route("/batch-predict", post(batch_predict))
+        .route("/model-info", get(model_info))
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    tracing_subscriber::fmt().init();
+    let port = match env::var("PORT") {
+        Ok(text) => text
+            .parse()
+            .map_err(|error| format!("PORT is `{text}`, not a port from 0 to 65535: {error}"))?,
+        Err(_) => 8000,
+    };
+    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+    let address = listener.local_addr()?;
+    println!("Listening on http://{address}. Try:");
+    println!("  curl http://{address}/model-info");
+    println!(
+        "  for i in $(seq 11); do curl -isS http://{address}/predict --json '{{\"features\": [5.1, 3.5, 1.4, 0.2]}}'; echo; done"
+    );
+    println!(
+        "  curl -isS http://{address}/batch-predict --json '[{{\"features\": [6.7, 3.0, 5.2, 2.3]}}]'"
+    );
+    axum::serve(
+        listener,
+        app().into_make_service_with_connect_info::<SocketAddr>(),
+    )
+    .with_graceful_shutdown(stop())
+    .await?;
+    println!("Stopped: every request that had begun was answered.");
+    Ok(())
+}
+
+/// Ends on Ctrl-C, or when the process is told to terminate.
+async fn stop() {
+    let interrupt = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = interrupt => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    // Without a handler for it, an interrupt ends the process by itself.
+    let _ = interrupt.await;
+}

@@ -1,1 +1,28 @@
-//! Under construction.
+//! The rate limiter for Axum: annotate a handler, and it is limited.
+
+pub mod clock;
+mod decision;
+mod http;
+mod key;
+mod limiter;
+pub mod store;
+mod window;
+
+pub use self::{
+    decision::{Decision, Outcome, Receipt, Verdict},
+    http::{
+        ClientIp, ClientIpRejection, HeaderKey, HeaderKeyRejection, HeaderStyle, LimiterLayer,
+        LimiterService, client_ip, everyone, header,
+    },
+    key::{IntoKey, Key},
+    limiter::{Check, Limiter, LimiterBuilder},
+    window::Strategy,
+};
+#[doc(inline)]
+pub use limit_core::{Limit, Limits, ParseError, limits};
+
+/// What the attribute's expansion calls. Not for use by hand: it changes without notice.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::http::{Admit, Demand, Demands, Guard, ScopeSpec, Spec, admit};
+}

@@ -1,0 +1,132 @@
+//! Monotonic time as integers, and a clock that tests move by hand.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+/// A moment, in whole microseconds since its clock began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticks(u64);
+
+impl Ticks {
+    /// The moment `micros` microseconds after the clock began.
+    #[must_use]
+    pub const fn from_micros(micros: u64) -> Self {
+        Self(micros)
+    }
+
+    /// Microseconds since the clock began.
+    #[must_use]
+    pub const fn as_micros(self) -> u64 {
+        self.0
+    }
+
+    /// The time from `earlier` to here; zero if `earlier` is in fact later.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// Where a limiter reads the time.
+///
+/// ```
+/// use limit_runtime::clock::Clock;
+///
+/// let clock = Clock::monotonic();
+/// assert!(clock.now() <= clock.now());
+/// ```
+#[derive(Clone, Debug)]
+pub struct Clock(Source);
+
+#[derive(Clone, Debug)]
+enum Source {
+    Monotonic(Instant),
+    Test(TestClock),
+}
+
+impl Clock {
+    /// The operating system's monotonic clock: it does not step back when the date is set.
+    #[must_use]
+    pub fn monotonic() -> Self {
+        Self(Source::Monotonic(Instant::now()))
+    }
+
+    /// The present moment.
+    #[must_use]
+    #[inline]
+    pub fn now(&self) -> Ticks {
+        match &self.0 {
+            Source::Monotonic(start) => Ticks(micros(start.elapsed())),
+            Source::Test(clock) => clock.now(),
+        }
+    }
+}
+
+impl From<TestClock> for Clock {
+    fn from(clock: TestClock) -> Self {
+        Self(Source::Test(clock))
+    }
+}
+
+/// A clock that stands still until it is moved. Clones show the same time.
+///
+/// ```
+/// use limit_runtime::clock::TestClock;
+/// use std::time::Duration;
+///
+/// let clock = TestClock::new();
+/// let before = clock.now();
+/// clock.advance(Duration::from_secs(60));
+/// assert_eq!(clock.now().since(before), Duration::from_secs(60));
+/// ```
+#[derive(Clone, Debug)]
+pub struct TestClock(Arc<AtomicU64>);
+
+/// A day: far enough from zero that a clock can also step back.
+const TEST_EPOCH: u64 = 86_400_000_000;
+
+impl TestClock {
+    /// A clock at some fixed moment, a day or more after its beginning.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Arc::new(AtomicU64::new(TEST_EPOCH)))
+    }
+
+    /// The moment it shows.
+    #[must_use]
+    pub fn now(&self) -> Ticks {
+        Ticks(self.0.load(Ordering::SeqCst))
+    }
+
+    /// Moves it forward.
+    pub fn advance(&self, by: Duration) {
+        self.shift(|now| now.saturating_add(micros(by)));
+    }
+
+    /// Moves it back, as a broken clock would; it stops at its beginning.
+    pub fn step_back(&self, by: Duration) {
+        self.shift(|now| now.saturating_sub(micros(by)));
+    }
+
+    fn shift(&self, to: impl Fn(u64) -> u64) {
+        // The closure always returns `Some`, so the update cannot fail.
+        let _ = self
+            .0
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |now| Some(to(now)));
+    }
+}
+
+impl Default for TestClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

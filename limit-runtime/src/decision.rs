@@ -1,0 +1,129 @@
+//! What a check answers.
+
+use limit_core::Limit;
+use smallvec::SmallVec;
+use std::time::Duration;
+
+/// The answer to a check: whether the request may go on, and how each limit stands after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    outcomes: SmallVec<[Outcome; 4]>,
+    receipts: SmallVec<[Receipt; 2]>,
+}
+
+/// When a store counted a charge, on the store's own clock: what it needs to give the charge back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt(pub u64);
+
+impl Decision {
+    /// A decision from the outcome of each limit, in the order in which the limits were given.
+    #[must_use]
+    pub fn new(outcomes: impl IntoIterator<Item = Outcome>) -> Self {
+        Self {
+            outcomes: outcomes.into_iter().collect(),
+            receipts: SmallVec::new(),
+        }
+    }
+
+    /// The same, with a receipt for each charge that was consumed.
+    #[must_use]
+    pub fn with_receipts(mut self, receipts: impl IntoIterator<Item = Receipt>) -> Self {
+        self.receipts = receipts.into_iter().collect();
+        self
+    }
+
+    /// A receipt for each charge, in the order in which they were given; empty if nothing was consumed.
+    #[must_use]
+    pub fn receipts(&self) -> &[Receipt] {
+        &self.receipts
+    }
+
+    /// Whether every limit allowed the request. If not, it consumed nothing from any of them
+    /// (but for a [forced](crate::store::Action::Force) charge).
+    #[must_use]
+    pub fn is_allowed(&self) -> bool {
+        self.outcomes
+            .iter()
+            .all(|outcome| outcome.verdict == Verdict::Allowed)
+    }
+
+    /// How each limit stands, in the order in which the limits were given.
+    #[must_use]
+    pub fn outcomes(&self) -> &[Outcome] {
+        &self.outcomes
+    }
+
+    /// How long the rejected request has to wait until every limit has room for it.
+    /// `None` if it was allowed, or if its cost can never fit.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        if self.can_never_fit() {
+            return None;
+        }
+        self.outcomes.iter().filter_map(Outcome::retry_after).max()
+    }
+
+    /// Whether the cost of the rejected request is above a limit's whole count, so that no wait helps.
+    #[must_use]
+    pub fn can_never_fit(&self) -> bool {
+        self.outcomes
+            .iter()
+            .any(|outcome| outcome.verdict == Verdict::NeverFits)
+    }
+
+    /// The outcome a client should look at first: of those that refused, the one with the longest wait;
+    /// if none did, the one with the least remaining. `None` if there were no limits.
+    #[must_use]
+    pub fn strictest(&self) -> Option<&Outcome> {
+        self.outcomes.get(self.strictest_index()?)
+    }
+
+    /// The place of [`strictest`](Self::strictest) among the outcomes.
+    pub(crate) fn strictest_index(&self) -> Option<usize> {
+        let rank = |outcome: &Outcome| match outcome.verdict {
+            Verdict::NeverFits => (0, 0, u64::MAX),
+            Verdict::RetryAfter(wait) => (1, u128::MAX - wait.as_micros(), u64::MAX),
+            Verdict::Allowed => (
+                2,
+                u128::from(outcome.remaining),
+                u64::MAX - outcome.limit.window_millis(),
+            ),
+        };
+        (0..self.outcomes.len()).min_by_key(|&index| self.outcomes.get(index).map(rank))
+    }
+}
+
+/// How one limit stands after a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The limit.
+    pub limit: Limit,
+    /// What is left of its count.
+    pub remaining: u32,
+    /// The time until all of its count is available again, if nothing else is consumed.
+    pub reset_after: Duration,
+    /// Whether it had room.
+    pub verdict: Verdict,
+}
+
+impl Outcome {
+    /// How long to wait until this limit has room; `None` if it had, or never will.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self.verdict {
+            Verdict::RetryAfter(wait) => Some(wait),
+            Verdict::Allowed | Verdict::NeverFits => None,
+        }
+    }
+}
+
+/// Whether one limit had room for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It had room.
+    Allowed,
+    /// It has room after this time, and not a tick sooner, if nobody else consumes.
+    RetryAfter(Duration),
+    /// The cost is above the limit's whole count.
+    NeverFits,
+}

@@ -1,0 +1,18 @@
+//! The Axum side: who a request is from, the check before the handler, and what clients are told.
+
+mod admit;
+mod client_ip;
+mod guard;
+mod header_key;
+mod headers;
+mod layer;
+mod refusal;
+
+pub use self::{
+    admit::{Admit, Demand, Demands, ScopeSpec, Spec, admit},
+    client_ip::{ClientIp, ClientIpRejection, client_ip},
+    guard::Guard,
+    header_key::{HeaderKey, HeaderKeyRejection, everyone, header},
+    headers::HeaderStyle,
+    layer::{LimiterLayer, LimiterService},
+};

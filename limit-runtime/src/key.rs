@@ -1,0 +1,320 @@
+//! Who is counted: typed, length-prefixed parts that only ever compare equal when they are the same.
+
+use smallvec::SmallVec;
+use std::{
+    borrow::Cow,
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::Arc,
+};
+
+/// Long enough for an API key of 44 characters or a UUID beside an address, so that keys rarely allocate.
+const INLINE: usize = 56;
+
+/// Who a request is counted for.
+///
+/// A key is a sequence of typed, length-prefixed parts: `("a:b", "c")` and `("a", "b:c")` are
+/// two keys, and so are the text `"1"` and the number `1`. Make one with [`IntoKey`].
+///
+/// What a key is made of is often secret (an API key) or personal (an address), so `Debug`
+/// does not show it.
+///
+/// ```
+/// use limit_runtime::{IntoKey, Key};
+///
+/// let key: Key = ("tenant-7", 42_u64).into_key();
+/// assert_ne!(key, ("tenant-7", "42").into_key());
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Key(SmallVec<[u8; INLINE]>);
+
+impl Key {
+    /// The encoded parts: injective, the same on every machine and in every build.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn fixed(tag: Tag, bytes: &[u8]) -> Self {
+        let mut encoded = SmallVec::new();
+        encoded.push(tag as u8);
+        encoded.extend_from_slice(bytes);
+        Self(encoded)
+    }
+
+    fn variable(tag: Tag, bytes: &[u8]) -> Self {
+        let mut encoded = SmallVec::new();
+        encoded.push(tag as u8);
+        encoded.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+        encoded.extend_from_slice(bytes);
+        Self(encoded)
+    }
+
+    fn tuple<const N: usize>(parts: [Self; N]) -> Self {
+        let mut encoded = SmallVec::new();
+        encoded.push(Tag::Tuple as u8);
+        encoded.extend_from_slice(&(N as u64).to_le_bytes());
+        for part in parts {
+            encoded.extend_from_slice(&part.0);
+        }
+        Self(encoded)
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Key").finish_non_exhaustive()
+    }
+}
+
+/// The first byte of a part. The numbers are part of what machines share through a store: they stay.
+#[derive(Clone, Copy)]
+enum Tag {
+    Everyone = 0,
+    Tuple = 1,
+    Text = 2,
+    Bytes = 3,
+    Bool = 4,
+    Unsigned = 5,
+    Signed = 6,
+    Ipv4 = 7,
+    Ipv6Net = 8,
+    #[cfg(feature = "uuid")]
+    Uuid = 9,
+}
+
+/// What can be a [`Key`].
+///
+/// Implemented for text, integers, `bool`, byte arrays and slices, addresses, HTTP methods and header values,
+/// `()` (everyone shares one budget) and tuples of these. For a type of your own:
+///
+/// ```
+/// use limit_runtime::{IntoKey, Key};
+///
+/// struct UserId(u64);
+///
+/// impl IntoKey for UserId {
+///     fn into_key(self) -> Key {
+///         ("user", self.0).into_key()
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a rate-limit key",
+    label = "not a key",
+    note = "keys are text, integers, `IpAddr`, `Uuid` (feature `uuid`), tuples of keys, or a type of yours that implements `IntoKey`"
+)]
+pub trait IntoKey {
+    /// The key that stands for this value.
+    fn into_key(self) -> Key;
+}
+
+impl IntoKey for Key {
+    fn into_key(self) -> Key {
+        self
+    }
+}
+
+impl IntoKey for () {
+    fn into_key(self) -> Key {
+        Key::fixed(Tag::Everyone, &[])
+    }
+}
+
+impl IntoKey for &str {
+    fn into_key(self) -> Key {
+        Key::variable(Tag::Text, self.as_bytes())
+    }
+}
+
+macro_rules! text_keys {
+    ($($text:ty),*) => {$(
+        impl IntoKey for $text {
+            fn into_key(self) -> Key {
+                let text: &str = &self;
+                text.into_key()
+            }
+        }
+    )*};
+}
+text_keys!(String, &String, Box<str>, Arc<str>, Cow<'_, str>);
+
+impl IntoKey for char {
+    fn into_key(self) -> Key {
+        let mut buffer = [0; 4];
+        let text: &str = self.encode_utf8(&mut buffer);
+        text.into_key()
+    }
+}
+
+impl IntoKey for bool {
+    fn into_key(self) -> Key {
+        Key::fixed(Tag::Bool, &[u8::from(self)])
+    }
+}
+
+impl IntoKey for &[u8] {
+    fn into_key(self) -> Key {
+        Key::variable(Tag::Bytes, self)
+    }
+}
+
+impl<const N: usize> IntoKey for [u8; N] {
+    fn into_key(self) -> Key {
+        Key::variable(Tag::Bytes, &self)
+    }
+}
+
+macro_rules! integer_keys {
+    ($tag:ident as $wide:ty: $($integer:ty),*) => {$(
+        impl IntoKey for $integer {
+            /// A number is the same key whatever its width.
+            fn into_key(self) -> Key {
+                Key::fixed(Tag::$tag, &(self as $wide).to_le_bytes())
+            }
+        }
+    )*};
+}
+integer_keys!(Unsigned as u128: u8, u16, u32, u64, u128, usize);
+integer_keys!(Signed as i128: i8, i16, i32, i64, i128, isize);
+
+impl IntoKey for Ipv4Addr {
+    fn into_key(self) -> Key {
+        Key::fixed(Tag::Ipv4, &self.octets())
+    }
+}
+
+impl IntoKey for Ipv6Addr {
+    /// An IPv4-mapped address is the IPv4 address; any other is its /64, which is what one customer is given.
+    fn into_key(self) -> Key {
+        if let Some(mapped) = self.to_ipv4_mapped() {
+            return mapped.into_key();
+        }
+        let [a, b, c, d, e, f, g, h, ..] = self.octets();
+        Key::fixed(Tag::Ipv6Net, &[a, b, c, d, e, f, g, h])
+    }
+}
+
+impl IntoKey for IpAddr {
+    /// As [`Ipv4Addr`] and [`Ipv6Addr`]: mapped addresses unmapped, IPv6 by /64.
+    /// To count exact addresses, use their `octets()`.
+    fn into_key(self) -> Key {
+        match self {
+            Self::V4(address) => address.into_key(),
+            Self::V6(address) => address.into_key(),
+        }
+    }
+}
+
+impl IntoKey for &http::Method {
+    fn into_key(self) -> Key {
+        self.as_str().into_key()
+    }
+}
+
+impl IntoKey for http::Method {
+    fn into_key(self) -> Key {
+        self.as_str().into_key()
+    }
+}
+
+impl IntoKey for &http::HeaderValue {
+    fn into_key(self) -> Key {
+        self.as_bytes().into_key()
+    }
+}
+
+impl IntoKey for http::HeaderValue {
+    fn into_key(self) -> Key {
+        self.as_bytes().into_key()
+    }
+}
+
+#[cfg(feature = "uuid")]
+#[cfg_attr(docsrs, doc(cfg(feature = "uuid")))]
+impl IntoKey for uuid::Uuid {
+    fn into_key(self) -> Key {
+        Key::fixed(Tag::Uuid, self.as_bytes())
+    }
+}
+
+macro_rules! tuple_keys {
+    ($($part:ident)+) => {
+        impl<$($part: IntoKey),+> IntoKey for ($($part,)+) {
+            fn into_key(self) -> Key {
+                #[allow(non_snake_case)]
+                let ($($part,)+) = self;
+                Key::tuple([$($part.into_key()),+])
+            }
+        }
+    };
+}
+tuple_keys!(A);
+tuple_keys!(A B);
+tuple_keys!(A B C);
+tuple_keys!(A B C D);
+tuple_keys!(A B C D E);
+tuple_keys!(A B C D E F);
+tuple_keys!(A B C D E F G);
+tuple_keys!(A B C D E F G H);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn parts_do_not_run_into_each_other() {
+        let keys = [
+            ("a:b", "c").into_key(),
+            ("a", "b:c").into_key(),
+            ("a", "b", "c").into_key(),
+            ("a", ("b", "c")).into_key(),
+            (("a", "b"), "c").into_key(),
+            ("a", "").into_key(),
+            ("", "a").into_key(),
+            "a".into_key(),
+            ("a",).into_key(),
+            "1".into_key(),
+            1_u8.into_key(),
+            1_i8.into_key(),
+            true.into_key(),
+            [b'1'].into_key(),
+            ().into_key(),
+        ];
+        let distinct: HashSet<_> = keys.iter().collect();
+        assert_eq!(distinct.len(), keys.len());
+    }
+
+    #[test]
+    fn a_number_is_one_key_whatever_its_width() {
+        assert_eq!(7_u8.into_key(), 7_u64.into_key());
+        assert_eq!((-7_i8).into_key(), (-7_i64).into_key());
+    }
+
+    #[test]
+    fn text_is_one_key_whoever_owns_it() {
+        let text = "tenant";
+        for key in [
+            text.to_owned().into_key(),
+            Box::<str>::from(text).into_key(),
+            Arc::<str>::from(text).into_key(),
+            Cow::Borrowed(text).into_key(),
+        ] {
+            assert_eq!(key, text.into_key());
+        }
+    }
+
+    #[test]
+    fn ipv6_counts_by_64_and_mapped_addresses_as_ipv4() {
+        let key = |text: &str| text.parse::<IpAddr>().unwrap().into_key();
+        assert_eq!(key("::ffff:192.0.2.1"), key("192.0.2.1"));
+        assert_eq!(key("2001:db8:0:1::1"), key("2001:db8:0:1:ffff::2"));
+        assert_ne!(key("2001:db8:0:1::1"), key("2001:db8:0:2::1"));
+    }
+
+    #[test]
+    fn debug_shows_nothing_of_the_key() {
+        assert_eq!(format!("{:?}", "sk-secret".into_key()), "Key { .. }");
+    }
+}

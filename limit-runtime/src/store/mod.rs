@@ -1,0 +1,130 @@
+//! Where what has been consumed is kept.
+
+pub(crate) mod memory;
+
+use crate::{
+    decision::{Decision, Receipt},
+    key::Key,
+    window::Strategy,
+};
+use limit_core::Limits;
+use std::{fmt, future::Future, pin::Pin};
+
+/// A place that counts: shared by machines, or of your own making.
+///
+/// A store answers every check atomically: all charges are consumed, or none.
+pub trait Store: fmt::Debug + Send + Sync + 'static {
+    /// Checks all `charges` as one, and consumes them as `action` says.
+    ///
+    /// The decision has one outcome for each limit of each charge, in that order.
+    ///
+    /// # Errors
+    /// When the store could not answer. The charges may then have been consumed or not.
+    fn check<'a>(&'a self, charges: &'a [Charge<'a>], action: Action) -> StoreFuture<'a, Decision>;
+
+    /// Gives back the costs of `charges`, which a check consumed and answered with `receipts`.
+    ///
+    /// Cost by cost, no more is given back than that check consumed and the store still counts.
+    ///
+    /// # Errors
+    /// When the store could not answer. The charges may then have been given back or not.
+    fn refund<'a>(
+        &'a self,
+        charges: &'a [Charge<'a>],
+        receipts: &'a [Receipt],
+    ) -> StoreFuture<'a, ()>;
+
+    /// Forgets all that `key` consumed in `scope`, under every strategy.
+    ///
+    /// # Errors
+    /// When the store could not answer.
+    fn clear<'a>(&'a self, scope: Scope<'a>, key: &'a Key) -> StoreFuture<'a, ()>;
+
+    /// Forgets everything that this limiter counted, and nothing else that the store may hold.
+    ///
+    /// # Errors
+    /// When the store could not answer.
+    fn reset(&self) -> StoreFuture<'_, ()>;
+}
+
+/// What a [`Store`] answers, when it does.
+pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// One budget that a request draws on: whose it is, what bounds it, and how much is wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Charge<'a> {
+    /// Whose budget.
+    pub scope: Scope<'a>,
+    /// Who is counted.
+    pub key: &'a Key,
+    /// All of these must have room.
+    pub limits: &'a Limits,
+    /// How much the request takes. Zero asks whether anything is left.
+    pub cost: u32,
+    /// How hits are counted.
+    pub strategy: Strategy,
+}
+
+/// Whose budget a [`Charge`] draws on: two charges share one only if both parts are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Scope<'a> {
+    /// The handler (module path and function name), or the name of a budget that handlers share.
+    pub name: &'a str,
+    /// The route's template, such as `/item/{id}`; empty where the budget does not depend on the route.
+    pub route: &'a str,
+}
+
+/// What a check does with its charges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Action {
+    /// Consume them if all have room.
+    Consume,
+    /// Answer as [`Consume`](Self::Consume) would, and consume nothing.
+    Peek,
+    /// Consume them whether they have room or not: the work is done, and what is above a limit's count
+    /// has to leave the window before anybody is admitted again. The answer is as for `Consume`.
+    Force,
+}
+
+/// A store that could not answer.
+#[derive(Debug)]
+pub struct StoreError {
+    message: Box<str>,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl StoreError {
+    /// An error that says what the store could not do.
+    #[must_use]
+    pub fn new(message: impl Into<Box<str>>) -> Self {
+        Self {
+            message: message.into(),
+            source: None,
+        }
+    }
+
+    /// The same, with its cause.
+    #[must_use]
+    pub fn with_source(
+        message: impl Into<Box<str>>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self {
+            message: message.into(),
+            source: Some(source.into()),
+        }
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for StoreError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_ref().map(|source| &**source as _)
+    }
+}
