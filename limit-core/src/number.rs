@@ -141,7 +141,7 @@ impl Parser<'_> {
             }
         }
         self.error(Kind::MisplacedUnderscore, (start, end))
-            .suggest(&clean)
+            .suggest(clean.as_str())
     }
 
     /// Whether a digit follows before `end`, with nothing but underscores before it.
@@ -174,7 +174,7 @@ impl Parser<'_> {
         };
         let error = self.error(Kind::SplitDigits, (start, end));
         if proper && end - start <= 13 {
-            error.suggest(&joined)
+            error.suggest(joined.as_str())
         } else {
             error
         }

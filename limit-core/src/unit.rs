@@ -134,3 +134,30 @@ impl<const N: usize> Text<N> {
         self.push(name);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GRAMMAR: &str = include_str!("grammar.md");
+
+    #[test]
+    fn the_documentation_lists_every_spelling() {
+        for (spelling, _) in SPELLINGS {
+            assert!(GRAMMAR.matches('`').count().is_multiple_of(2));
+            let listed = GRAMMAR
+                .split('`')
+                .skip(1)
+                .step_by(2)
+                .any(|code| code == *spelling);
+            assert!(listed, "{spelling}");
+        }
+    }
+
+    #[test]
+    fn the_units_that_a_message_allows_are_units() {
+        for name in ALLOWED.split(", ") {
+            assert!(Unit::from_spelling(name).is_some(), "{name}");
+        }
+    }
+}
