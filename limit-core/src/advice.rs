@@ -80,7 +80,7 @@ impl Parser<'_> {
 
     /// The zeros that the suffix at `span` stands for, as in `10k/minute`.
     const fn zeros(&self, count: &Number, span: Span) -> Option<&'static str> {
-        if count.has_point || count.span.1 != span.0 || !is_per(self.token_after(span.1)) {
+        if count.span.1 != span.0 || !is_per(self.token_after(span.1)) {
             return None;
         }
         match self.slice(span).as_bytes() {

@@ -173,7 +173,7 @@ impl Parser<'_> {
             at += 1;
         };
         let error = self.error(Kind::SplitDigits, (start, end));
-        if proper && end - start <= 13 {
+        if proper {
             error.suggest(joined.as_str())
         } else {
             error

@@ -118,6 +118,7 @@ mod tests {
             ("minute", "minte", 1),
             ("minute", "minuze", 1),
             ("minute", "minuet", 1),
+            ("minute", "imnute", 1),
             ("daily", "day", 2),
             ("", "day", 3),
             ("second", "minute", 6),

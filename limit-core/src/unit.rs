@@ -94,13 +94,13 @@ impl Unit {
     }
 }
 
-/// The largest unit that divides `millis` evenly: how many, its name, and whether it is so short
-/// that people write it as `2s`.
+/// The largest unit that divides `millis`, which is not 0, evenly: how many of it, how their
+/// number makes its name, and the unit itself.
 const fn in_words(millis: u64) -> (u64, &'static str, Unit) {
     let mut i = 0;
     while i < WRITTEN.len() {
         let (unit, one, many) = WRITTEN[i];
-        if millis >= unit.millis() && millis.is_multiple_of(unit.millis()) {
+        if millis.is_multiple_of(unit.millis()) {
             let number = millis / unit.millis();
             return (number, if number == 1 { one } else { many }, unit);
         }

@@ -82,6 +82,9 @@ fn a_fraction_of_a_count_is_refused_with_whole_numbers_that_mean_the_same() {
 fn a_fraction_without_a_whole_equivalent_is_refused_all_the_same() {
     for marked in [
         "«1.5»/fortnight",
+        "«1.5»k/minute",
+        "«4294967295.5»/s",
+        "«0.5»/6 years",
         "«1.5»",
         "«0.0000001»/year",
         "«1.00000000000000000000001»/s",

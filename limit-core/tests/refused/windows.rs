@@ -128,13 +128,18 @@ fn a_fraction_of_a_window_is_refused_with_a_whole_one_that_means_the_same() {
         );
         refuses(marked, Kind::Fraction, Some(instead), &text);
     }
-    refuses(
+    for marked in [
         "10/«1.5ms»",
-        Kind::Fraction,
-        None,
-        "fraction in `1.5ms`: counts and windows are whole numbers; \
-         for 1.5 per second write `3/2s`",
-    );
+        "10/«10.5 years»",
+        "10/«0.0000000000000000001y»",
+    ] {
+        let found = between_marks(marked);
+        let text = format!(
+            "fraction in `{found}`: counts and windows are whole numbers; \
+             for 1.5 per second write `3/2s`",
+        );
+        refuses(marked, Kind::Fraction, None, &text);
+    }
 }
 
 #[test]
