@@ -11,7 +11,7 @@ mod window;
 pub use self::{
     decision::{Decision, Outcome, Receipt, Verdict},
     http::{
-        ClientIp, ClientIpRejection, HeaderKey, HeaderKeyRejection, HeaderStyle, LimiterLayer,
+        ClientIp, ClientIpRejection, HeaderKey, HeaderKeyRejection, HeaderStyle, Limited, LimiterLayer,
         LimiterService, client_ip, everyone, header,
     },
     key::{IntoKey, Key},
@@ -20,9 +20,8 @@ pub use self::{
 };
 #[doc(inline)]
 pub use limit_core::{Limit, Limits, ParseError, limits};
+pub use limit_macros::rate_limit;
 
 /// What the attribute's expansion calls. Not for use by hand: it changes without notice.
 #[doc(hidden)]
-pub mod __private {
-    pub use crate::http::{Admit, Demand, Demands, Guard, ScopeSpec, Spec, admit};
-}
+pub mod __private;

@@ -1,11 +1,15 @@
 //! The Axum side: who a request is from, the check before the handler, and what clients are told.
 
 mod admit;
+pub(crate) mod answer;
 mod client_ip;
+pub(crate) mod extract_fn;
 mod guard;
 mod header_key;
 mod headers;
 mod layer;
+pub(crate) mod limited;
+pub(crate) mod policy;
 mod refusal;
 
 pub use self::{
@@ -15,4 +19,5 @@ pub use self::{
     header_key::{HeaderKey, HeaderKeyRejection, everyone, header},
     headers::HeaderStyle,
     layer::{LimiterLayer, LimiterService},
+    limited::Limited,
 };
