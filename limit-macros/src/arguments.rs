@@ -51,7 +51,10 @@ impl Bound {
     pub(crate) fn patterns(&self, expr: &Expr) -> Vec<Pat> {
         let used = values(expr.to_token_stream());
         let keep = |name: &Ident| used.contains(name);
-        self.patterns.iter().map(|pattern| borrowed(pattern, &keep)).collect()
+        self.patterns
+            .iter()
+            .map(|pattern| borrowed(pattern, &keep))
+            .collect()
     }
 }
 
@@ -161,12 +164,24 @@ fn borrowed(pattern: &Pat, keep: &impl Fn(&Ident) -> bool) -> Pat {
         Pat::Paren(outer) => *outer.pat = borrowed(&outer.pat, keep),
         Pat::Reference(outer) => *outer.pat = borrowed(&outer.pat, keep),
         Pat::Type(outer) => *outer.pat = borrowed(&outer.pat, keep),
-        Pat::Tuple(outer) => outer.elems.iter_mut().for_each(|inner| *inner = borrowed(inner, keep)),
+        Pat::Tuple(outer) => outer
+            .elems
+            .iter_mut()
+            .for_each(|inner| *inner = borrowed(inner, keep)),
         Pat::TupleStruct(outer) => {
-            outer.elems.iter_mut().for_each(|inner| *inner = borrowed(inner, keep));
+            outer
+                .elems
+                .iter_mut()
+                .for_each(|inner| *inner = borrowed(inner, keep));
         }
-        Pat::Slice(outer) => outer.elems.iter_mut().for_each(|inner| *inner = borrowed(inner, keep)),
-        Pat::Struct(outer) => outer.fields.iter_mut().for_each(|field| field_borrowed(field, keep)),
+        Pat::Slice(outer) => outer
+            .elems
+            .iter_mut()
+            .for_each(|inner| *inner = borrowed(inner, keep)),
+        Pat::Struct(outer) => outer
+            .fields
+            .iter_mut()
+            .for_each(|field| field_borrowed(field, keep)),
         _ => {}
     }
     pattern
@@ -212,7 +227,11 @@ mod tests {
     fn used(expr: &Expr) -> Vec<String> {
         let bound = bound();
         let values = values(expr.to_token_stream());
-        values.iter().filter(|name| bound.names.contains(name)).map(Ident::to_string).collect()
+        values
+            .iter()
+            .filter(|name| bound.names.contains(name))
+            .map(Ident::to_string)
+            .collect()
     }
 
     #[test]
@@ -223,7 +242,10 @@ mod tests {
         assert_eq!(used(&syn::parse_quote!(crate::inputs)), [""; 0]);
         assert_eq!(used(&syn::parse_quote!(max(0..a, &[b]))), ["a", "b"]);
         assert_eq!(used(&syn::parse_quote!(name!(db))), ["db"]);
-        assert_eq!(used(&syn::parse_quote!(if name != a { 1 } else { 2 })), ["name", "a"]);
+        assert_eq!(
+            used(&syn::parse_quote!(if name != a { 1 } else { 2 })),
+            ["name", "a"]
+        );
     }
 
     #[test]

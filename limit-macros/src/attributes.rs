@@ -17,7 +17,10 @@ pub(crate) enum Role {
 
 pub(crate) fn role(attr: &Attribute) -> Role {
     let path = attr.path();
-    let last = path.segments.last().map(|segment| segment.ident.to_string());
+    let last = path
+        .segments
+        .last()
+        .map(|segment| segment.ident.to_string());
     match last.as_deref() {
         Some("rate_limit") => Role::RateLimit,
         // It calls the function under its own name with the arguments as written.

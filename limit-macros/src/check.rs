@@ -31,7 +31,10 @@ pub(crate) fn check(
     let mut given = Given::default();
     for (number, (span, arguments)) in attributes.into_iter().enumerate() {
         if number == MAX_RULES {
-            errors.at(span, format!("a handler has at most {MAX_RULES} `#[rate_limit]`"));
+            errors.at(
+                span,
+                format!("a handler has at most {MAX_RULES} `#[rate_limit]`"),
+            );
         }
         given.next_attribute();
         if let Some(rule) = rule(span, arguments, bound, &mut model, &mut given, errors) {
@@ -56,7 +59,10 @@ impl Given {
     fn note(&mut self, option: Opt, span: Span, errors: &mut Errors) {
         match self.0.iter().find(|(other, _)| *other == option) {
             Some((_, first)) => {
-                errors.at(span, format!("`{option}` is given twice: remove one of the two"));
+                errors.at(
+                    span,
+                    format!("`{option}` is given twice: remove one of the two"),
+                );
                 errors.at(*first, format!("`{option}` is given here first"));
             }
             None => self.0.push((option, span)),
@@ -114,7 +120,8 @@ fn rule(
                     }
                     (Opt::Scope, Value::Expr(expr)) => rule.scope = text(Opt::Scope, &expr, errors),
                     (Opt::Name, Value::Expr(expr)) => {
-                        rule.name = text(Opt::Name, &expr, errors).filter(|name| printable(name, errors));
+                        rule.name =
+                            text(Opt::Name, &expr, errors).filter(|name| printable(name, errors));
                     }
                     (Opt::Strategy, Value::Expr(expr)) => {
                         rule.strategy = strategy(&expr, errors);
@@ -138,12 +145,10 @@ fn rule(
     Some(rule)
 }
 
-const SECOND_LIMITS: &str =
-    "only the limits have no name, and they are given already: several stand in one string, \
+const SECOND_LIMITS: &str = "only the limits have no name, and they are given already: several stand in one string, \
      `\"10/second; 100/minute\"`; anything else is `name = value`";
 
-const MISSING_LIMITS: &str =
-    "the limits are missing: they come first, as in `#[rate_limit(\"10/minute\", key = client_ip)]`";
+const MISSING_LIMITS: &str = "the limits are missing: they come first, as in `#[rate_limit(\"10/minute\", key = client_ip)]`";
 
 fn limits_value(expr: Expr, bound: &Bound, errors: &mut Errors) -> Option<LimitsValue> {
     let expr = unwrapped(expr);
@@ -190,7 +195,10 @@ fn cost(expr: Expr, bound: &Bound, errors: &mut Errors) -> Cost {
             expr: number,
             ..
         }) if matches!(**number, Expr::Lit(_)) => {
-            errors.over(&expr, "a cost is at least 1: a request cannot give budget back");
+            errors.over(
+                &expr,
+                "a cost is at least 1: a request cannot give budget back",
+            );
             Cost::Fixed(1)
         }
         _ if bound.is_used_in(&expr) => Cost::Arguments {
@@ -236,13 +244,17 @@ fn fits(rule: &Rule, span: Span, errors: &mut Errors) {
 
 fn text(option: Opt, expr: &Expr, errors: &mut Errors) -> Option<LitStr> {
     if let Expr::Lit(ExprLit {
-        lit: Lit::Str(text), ..
+        lit: Lit::Str(text),
+        ..
     }) = expr
     {
         if !text.value().trim().is_empty() {
             return Some(text.clone());
         }
-        errors.over(text, format!("`{option}` is empty: write {}", option.example()));
+        errors.over(
+            text,
+            format!("`{option}` is empty: write {}", option.example()),
+        );
         return None;
     }
     errors.over(expr, format!("`{option}` is {}", option.example()));
@@ -270,11 +282,15 @@ fn strategy(expr: &Expr, errors: &mut Errors) -> Strategy {
     let word = match called {
         Expr::Path(path) => path.path.get_ident().map(Ident::to_string),
         Expr::Lit(ExprLit {
-            lit: Lit::Str(text), ..
+            lit: Lit::Str(text),
+            ..
         }) => {
             let word = text.value();
             if ALL.contains(&word.as_str()) {
-                errors.over(expr, format!("write it without quotes: `strategy = {word}`"));
+                errors.over(
+                    expr,
+                    format!("write it without quotes: `strategy = {word}`"),
+                );
                 return Strategy::MovingWindow;
             }
             Some(word)
@@ -313,7 +329,10 @@ fn direct(ident: Ident, bound: &Bound, errors: &mut Errors) -> Option<Ident> {
 }
 
 fn krate(path: Path, errors: &mut Errors) -> Option<Path> {
-    let root = path.segments.first().map(|segment| segment.ident.to_string());
+    let root = path
+        .segments
+        .first()
+        .map(|segment| segment.ident.to_string());
     let absolute = path.leading_colon.is_some()
         || root.is_some_and(|root| root == "crate" || root == "$crate");
     if !absolute {
@@ -335,8 +354,7 @@ fn not_over_arguments(what: &str, expr: &Expr, bound: &Bound, errors: &mut Error
     if let Some(name) = bound.first_used_in(expr) {
         errors.at(
             name.span(),
-            format!("the {what} cannot use the argument `{name}`, which is extracted after the check: write a function of extractors, `{what} = |…| …`",
-                what = what),
+            format!("the {what} cannot use the argument `{name}`, which is extracted after the check: write a function of extractors, `{what} = |…| …`"),
         );
     }
 }

@@ -58,14 +58,20 @@ pub(crate) struct Context<'a> {
 impl Context<'_> {
     /// The policy type, and what it knows.
     fn policy(&self) -> TokenStream {
-        let Self { policy, private, site, .. } = self;
+        let Self {
+            policy,
+            private,
+            site,
+            ..
+        } = self;
         let vis = &self.handler.vis;
         let generics = &self.handler.sig.generics;
         let (_, type_generics, where_clause) = generics.split_for_impl();
         let fields = generics::phantom(generics, *site);
-        let how = self.model.charges_later().then(|| {
-            quote_spanned!(*site=> const HOW: #private::Admit = #private::Admit::Peek;)
-        });
+        let how = self
+            .model
+            .charges_later()
+            .then(|| quote_spanned!(*site=> const HOW: #private::Admit = #private::Admit::Peek;));
         let state = generics::state(self.model, *site);
         let under_state = generics::under_state(self, &state);
         let (impl_generics, _, bounds) = under_state.split_for_impl();
@@ -84,7 +90,12 @@ impl Context<'_> {
 
     /// The function as written: next to the handler under its direct name, or inside it.
     fn inner(&self) -> (TokenStream, TokenStream) {
-        let Handler { vis, sig, body, attrs } = self.handler;
+        let Handler {
+            vis,
+            sig,
+            body,
+            attrs,
+        } = self.handler;
         let attrs = attrs.iter().filter(|attr| role(attr) == Role::Inner);
         let Some(direct) = &self.model.direct else {
             return (TokenStream::new(), quote!(#(#attrs)* #sig #body));
@@ -102,13 +113,26 @@ impl Context<'_> {
             body.set_span(span);
         }
         let lints = self.handler.attrs.iter().filter(|attr| is_lint(attr));
-        (quote!(#(#lints)* #(#attrs)* #vis #sig #body), TokenStream::new())
+        (
+            quote!(#(#lints)* #(#attrs)* #vis #sig #body),
+            TokenStream::new(),
+        )
     }
 
     /// What routers call: the check has run when its body does.
     fn outer(&self, inner: &TokenStream) -> TokenStream {
-        let Self { private, policy, site, .. } = self;
-        let Handler { vis, sig, body, attrs } = self.handler;
+        let Self {
+            private,
+            policy,
+            site,
+            ..
+        } = self;
+        let Handler {
+            vis,
+            sig,
+            body,
+            attrs,
+        } = self.handler;
         let attrs = attrs
             .iter()
             .filter(|attr| matches!(role(attr), Role::Outer | Role::First));

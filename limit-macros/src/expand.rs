@@ -13,7 +13,7 @@ use crate::syntax::{self, Arguments, LAST};
 use crate::{check, emit, signature};
 
 /// What stands in the place of the annotated item.
-pub(crate) fn rate_limit(arguments: TokenStream, item: TokenStream) -> TokenStream {
+pub(crate) fn rate_limit(arguments: &TokenStream, item: &TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let parsed = syntax::parse(arguments.clone(), &mut errors);
     let mut handler = match Handler::parse(item.clone()) {
@@ -24,13 +24,14 @@ pub(crate) fn rate_limit(arguments: TokenStream, item: TokenStream) -> TokenStre
             return quote!(#errors #item);
         }
     };
-    let waits = !parsed.last
-        && handler
-            .attrs
-            .iter()
-            .any(|attr| role(attr) == Role::First);
+    let waits = !parsed.last && handler.attrs.iter().any(|attr| role(attr) == Role::First);
     let mut attributes = vec![(Span::call_site(), parsed)];
-    let others: Vec<Attribute> = handler.attrs.iter().filter(|attr| role(attr) == Role::RateLimit).cloned().collect();
+    let others: Vec<Attribute> = handler
+        .attrs
+        .iter()
+        .filter(|attr| role(attr) == Role::RateLimit)
+        .cloned()
+        .collect();
     for attr in &others {
         attributes.push(other(attr, &mut errors));
     }
@@ -42,7 +43,7 @@ pub(crate) fn rate_limit(arguments: TokenStream, item: TokenStream) -> TokenStre
         return quote!(#errors #handler);
     };
     if waits {
-        return moved_last(&arguments, handler, &model);
+        return moved_last(arguments, handler, &model);
     }
     handler.attrs.retain(|attr| role(attr) != Role::RateLimit);
     emit::emit(&handler, &model)
@@ -50,13 +51,20 @@ pub(crate) fn rate_limit(arguments: TokenStream, item: TokenStream) -> TokenStre
 
 /// One of the attributes below ours, taken in.
 fn other(attr: &Attribute, errors: &mut Errors) -> (Span, Arguments) {
-    let name = attr.path().segments.last().map(|segment| segment.ident.clone());
+    let name = attr
+        .path()
+        .segments
+        .last()
+        .map(|segment| segment.ident.clone());
     let span = name.map_or_else(Span::call_site, |name: Ident| name.span());
     let tokens = match &attr.meta {
         Meta::List(list) => list.tokens.clone(),
         Meta::Path(_) => TokenStream::new(),
         Meta::NameValue(pair) => {
-            errors.over(&pair.value, "write the limits in parentheses: `#[rate_limit(\"10/minute\")]`");
+            errors.over(
+                &pair.value,
+                "write the limits in parentheses: `#[rate_limit(\"10/minute\")]`",
+            );
             TokenStream::new()
         }
     };
@@ -67,8 +75,14 @@ fn other(attr: &Attribute, errors: &mut Errors) -> (Span, Arguments) {
 fn moved_last(arguments: &TokenStream, handler: Handler, model: &Model) -> TokenStream {
     let krate = emit::crate_path(model);
     let last = Ident::new(LAST, Span::mixed_site());
-    let ours = quote_spanned!(Span::mixed_site()=> #[#krate::__private::rate_limit(#last, #arguments)]);
-    let Handler { attrs, vis, sig, body } = handler;
+    let ours =
+        quote_spanned!(Span::mixed_site()=> #[#krate::__private::rate_limit(#last, #arguments)]);
+    let Handler {
+        attrs,
+        vis,
+        sig,
+        body,
+    } = handler;
     let (behind, before): (Vec<_>, Vec<_>) = attrs
         .into_iter()
         .partition(|attr| matches!(role(attr), Role::Inner));

@@ -4,8 +4,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{
-    Expr, GenericParam, Generics, Pat, PathArguments, Type, WherePredicate,
-    parse_quote_spanned,
+    Expr, GenericParam, Generics, Pat, PathArguments, Type, WherePredicate, parse_quote_spanned,
 };
 
 use crate::arguments::mentions;
@@ -49,7 +48,9 @@ fn bounds(context: &Context<'_>, state: &TokenStream) -> Vec<WherePredicate> {
         Some((last, others)) => (Some(*last), others),
         None => (None, [].as_slice()),
     };
-    let closures = functions.iter().flat_map(|function| closure_types(function));
+    let closures = functions
+        .iter()
+        .flat_map(|function| closure_types(function));
     others
         .iter()
         .copied()
@@ -145,4 +146,3 @@ pub(crate) fn turbofish(generics: &Generics, site: Span) -> Option<TokenStream> 
         .collect();
     (!arguments.is_empty()).then(|| quote_spanned!(site=> ::<#(#arguments),*>))
 }
-

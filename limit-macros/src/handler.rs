@@ -84,13 +84,15 @@ fn is_function(input: ParseStream<'_>) -> bool {
             || ahead.peek(syn::Token![unsafe])
             || ahead.peek(syn::Token![extern])
             || ahead.peek(syn::LitStr)
-            || ahead.cursor().ident().is_some_and(|(word, _)| word == "safe");
+            || ahead
+                .cursor()
+                .ident()
+                .is_some_and(|(word, _)| word == "safe");
         if !qualifier || ahead.parse::<TokenTree>().is_err() {
             return false;
         }
     }
 }
-
 
 impl ToTokens for Handler {
     fn to_tokens(&self, tokens: &mut TokenStream) {

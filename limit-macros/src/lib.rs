@@ -27,5 +27,5 @@ use proc_macro::TokenStream;
 /// Limits how often a handler runs.
 #[proc_macro_attribute]
 pub fn rate_limit(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    expand::rate_limit(arguments.into(), item.into()).into()
+    expand::rate_limit(&arguments.into(), &item.into()).into()
 }

@@ -45,7 +45,10 @@ pub(crate) enum Cost {
     Expr(Expr),
     /// An expression over the handler's own arguments, and their patterns with only the names
     /// that it uses, bound by reference.
-    Arguments { expr: Expr, patterns: Vec<Pat> },
+    Arguments {
+        expr: Expr,
+        patterns: Vec<Pat>,
+    },
 }
 
 #[derive(Clone, Copy)]

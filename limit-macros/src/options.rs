@@ -82,11 +82,21 @@ pub(crate) fn unknown(name: &Ident) -> syn::Error {
             None => String::new(),
         },
     };
-    let hint = if hint.is_empty() { hint } else { format!(" {hint}") };
-    let all: Vec<_> = Opt::ALL.iter().map(|option| format!("`{option}`")).collect();
+    let hint = if hint.is_empty() {
+        hint
+    } else {
+        format!(" {hint}")
+    };
+    let all: Vec<_> = Opt::ALL
+        .iter()
+        .map(|option| format!("`{option}`"))
+        .collect();
     syn::Error::new(
         name.span(),
-        format!("unknown option `{word}`:{hint} There are {}", all.join(", ")),
+        format!(
+            "unknown option `{word}`:{hint} There are {}",
+            all.join(", ")
+        ),
     )
 }
 

@@ -103,12 +103,7 @@ fn cost(context: &Context<'_>, cost: &Cost, state: &TokenStream) -> TokenStream 
 
 /// Hands a function to the runtime. All of it stands at the function, so that whatever is wrong
 /// with it is said once, and there.
-fn called(
-    context: &Context<'_>,
-    role: &str,
-    function: &Expr,
-    state: &TokenStream,
-) -> TokenStream {
+fn called(context: &Context<'_>, role: &str, function: &Expr, state: &TokenStream) -> TokenStream {
     let span = context.site.located_at(function.span());
     let private = respanned(&context.private, span);
     let role = Ident::new(role, span);

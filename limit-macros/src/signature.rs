@@ -13,7 +13,10 @@ pub(crate) fn check(sig: &Signature, errors: &mut Errors) {
         errors.over(constness, "a handler cannot be `const`: remove it");
     }
     if let Safety::Unsafe(unsafety) = &sig.safety {
-        errors.over(unsafety, "a handler cannot be `unsafe`: put the `unsafe` block inside");
+        errors.over(
+            unsafety,
+            "a handler cannot be `unsafe`: put the `unsafe` block inside",
+        );
     }
     if let Some(abi) = &sig.abi {
         errors.over(abi, "a handler cannot be `extern`: remove it");

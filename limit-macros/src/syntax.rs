@@ -136,12 +136,21 @@ fn value(option: Opt, input: ParseStream<'_>) -> syn::Result<Value> {
     let start = input.span();
     let wrong = |_| {
         let example = option.example();
-        syn::Error::new(start, format!("this is not a value for `{option}`: write {example}"))
+        syn::Error::new(
+            start,
+            format!("this is not a value for `{option}`: write {example}"),
+        )
     };
     match option {
-        Opt::State => input.parse().map(|ty| Value::Type(Box::new(ty))).map_err(wrong),
+        Opt::State => input
+            .parse()
+            .map(|ty| Value::Type(Box::new(ty)))
+            .map_err(wrong),
         Opt::Direct => input.parse().map(Value::Ident).map_err(wrong),
-        Opt::Crate => input.call(Path::parse_mod_style).map(Value::Path).map_err(wrong),
+        Opt::Crate => input
+            .call(Path::parse_mod_style)
+            .map(Value::Path)
+            .map_err(wrong),
         _ => input.parse().map(|expr| Value::Expr(Box::new(expr))),
     }
 }
@@ -152,8 +161,7 @@ fn skip_value(input: ParseStream<'_>) {
         if input.peek(Token![,]) {
             let ahead = input.fork();
             let entry = ahead.parse::<Token![,]>().is_ok()
-                && (ahead.is_empty()
-                    || (ahead.peek(Ident::peek_any) && ahead.peek2(Token![=])));
+                && (ahead.is_empty() || (ahead.peek(Ident::peek_any) && ahead.peek2(Token![=])));
             if entry {
                 return;
             }

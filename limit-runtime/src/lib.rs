@@ -11,8 +11,8 @@ mod window;
 pub use self::{
     decision::{Decision, Outcome, Receipt, Verdict},
     http::{
-        ClientIp, ClientIpRejection, HeaderKey, HeaderKeyRejection, HeaderStyle, Limited, LimiterLayer,
-        LimiterService, client_ip, everyone, header,
+        ClientIp, ClientIpRejection, HeaderKey, HeaderKeyRejection, HeaderStyle, Limited,
+        LimiterLayer, LimiterService, client_ip, everyone, header,
     },
     key::{IntoKey, Key},
     limiter::{Check, Limiter, LimiterBuilder},

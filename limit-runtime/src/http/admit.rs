@@ -34,19 +34,19 @@ pub enum ScopeSpec {
 
 /// One attribute, resolved for one request.
 #[derive(Clone, Debug)]
-pub struct Demand {
+pub(super) struct Demand {
     /// What the attribute said.
-    pub spec: &'static Spec,
+    pub(super) spec: &'static Spec,
     /// Who is counted.
-    pub key: Key,
+    pub(super) key: Key,
     /// All of these must have room.
-    pub limits: Limits,
+    pub(super) limits: Limits,
     /// How much the request takes.
-    pub cost: u32,
+    pub(super) cost: u32,
 }
 
 /// All the attributes on a handler, resolved for one request.
-pub type Demands = SmallVec<[Demand; 1]>;
+pub(super) type Demands = SmallVec<[Demand; 1]>;
 
 /// Whether the check consumes, or the charge comes once the cost is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +61,11 @@ pub enum Admit {
 ///
 /// # Errors
 /// The response for a request that is refused.
-pub async fn admit(parts: &Parts, mut demands: Demands, how: Admit) -> Result<Guard, Response> {
+pub(super) async fn admit(
+    parts: &Parts,
+    mut demands: Demands,
+    how: Admit,
+) -> Result<Guard, Response> {
     let limiter = match parts.extensions.get::<Limiter>() {
         Some(limiter) => limiter.clone(),
         None => Limiter::global().clone(),

@@ -43,11 +43,11 @@ pub trait ExtractFn<S, M>: Sized {
 
 /// Shape: every argument is an extractor.
 #[derive(Debug)]
-pub struct Owned<T>(PhantomData<fn() -> T>);
+pub struct Owned<T, O>(PhantomData<T>, PhantomData<O>);
 
 /// Shape: `B` is borrowed, between the extractors `Before` and `After`.
 #[derive(Debug)]
-pub struct Borrowed<Before, B, After>(PhantomData<fn() -> (Before, B, After)>);
+pub struct Borrowed<Before, B, After>(PhantomData<Before>, PhantomData<B>, PhantomData<After>);
 
 /// Shape: no function, but a constant key.
 #[derive(Debug)]
@@ -86,7 +86,7 @@ in_parts! {
     Extensions = |parts| &parts.extensions;
 }
 
-/// `FnOnce` over a tuple of arguments, so that its output has a name.
+/// `FnOnce` over a tuple of arguments, so that its output has a name for every lifetime.
 pub trait Apply<Arguments> {
     /// What the function returns.
     type Output;
@@ -126,17 +126,19 @@ macro_rules! extract_body {
     };
 }
 
+// `F: FnOnce(…) -> O` and not `F: Apply<…>`: only so does inference learn the arguments' types before
+// it asks whether they are extractors, and tells this shape from the borrowing ones.
 macro_rules! owned {
-    ($($T:ident),*) => {
+    ($($T:ident)*) => {
         #[diagnostic::do_not_recommend]
-        impl<S, F, $($T),*> ExtractFn<S, Owned<($($T,)*)>> for F
+        impl<S, F, O, $($T),*> ExtractFn<S, Owned<($($T,)*), O>> for F
         where
             S: Send + Sync,
-            F: Apply<($($T,)*)>,
+            F: FnOnce($($T),*) -> O,
             $($T: FromRequestParts<S> + Send,)*
         {
             type Arguments = ($($T,)*);
-            type Output<'a> = <F as Apply<($($T,)*)>>::Output;
+            type Output<'a> = O;
 
             #[inline]
             fn extract(
@@ -147,8 +149,9 @@ macro_rules! owned {
             }
 
             #[inline]
-            fn call<'a>(self, _: &'a Parts, arguments: Self::Arguments) -> Self::Output<'a> {
-                self.apply(arguments)
+            #[allow(non_snake_case)]
+            fn call(self, _: &Parts, ($($T,)*): Self::Arguments) -> O {
+                self($($T),*)
             }
         }
     };
@@ -203,7 +206,7 @@ macro_rules! arities {
     ($First:ident $($T:ident)*) => { arities!(@one $First $($T)*); arities!($($T)*); };
     (@one $($T:ident)*) => {
         apply!($($T),*);
-        owned!($($T),*);
+        owned!($($T)*);
     };
 }
 
@@ -231,7 +234,7 @@ macro_rules! constant {
             }
 
             #[inline]
-            fn call<'a>(self, _: &'a Parts, (): ()) -> Self {
+            fn call(self, _: &Parts, (): ()) -> Self {
                 self
             }
         }

@@ -12,7 +12,7 @@ use axum::{
 
 /// A request that was let through: it charges what is still to be charged, and adds the headers.
 #[derive(Debug)]
-pub struct Guard(Option<Admitted>);
+pub(super) struct Guard(Option<Admitted>);
 
 #[derive(Debug)]
 struct Admitted {
@@ -37,7 +37,7 @@ impl Guard {
 
     /// A request that no limit applies to: nothing is charged, and no headers are added.
     #[must_use]
-    pub fn unlimited() -> Self {
+    pub(super) fn unlimited() -> Self {
         Self(None)
     }
 
@@ -45,7 +45,7 @@ impl Guard {
     ///
     /// # Errors
     /// The response for a request whose cost does not fit; nothing was consumed then.
-    pub async fn charge(&mut self, costs: &[u32]) -> Result<(), Response> {
+    pub(super) async fn charge(&mut self, costs: &[u32]) -> Result<(), Response> {
         if let Some(admitted) = &mut self.0 {
             for (demand, &cost) in admitted.demands.iter_mut().zip(costs) {
                 demand.cost = cost;
@@ -77,7 +77,7 @@ impl Guard {
     }
 
     /// The handler's answer, with the headers of the limits on it.
-    pub fn finish(self, response: impl IntoResponse) -> Response {
+    pub(super) fn finish(self, response: impl IntoResponse) -> Response {
         let mut response = response.into_response();
         if let Some(Admitted {
             limiter,

@@ -13,9 +13,8 @@ pub(crate) mod policy;
 mod refusal;
 
 pub use self::{
-    admit::{Admit, Demand, Demands, ScopeSpec, Spec, admit},
+    admit::{Admit, ScopeSpec, Spec},
     client_ip::{ClientIp, ClientIpRejection, client_ip},
-    guard::Guard,
     header_key::{HeaderKey, HeaderKeyRejection, everyone, header},
     headers::HeaderStyle,
     layer::{LimiterLayer, LimiterService},

@@ -265,7 +265,11 @@ pub struct DefaultKey;
 
 impl<S: Sync> KeySource<S> for DefaultKey {
     #[inline]
-    fn key(self, parts: &mut Parts, _: &S) -> impl Future<Output = Result<Option<Key>, Response>> + Send {
+    fn key(
+        self,
+        parts: &mut Parts,
+        _: &S,
+    ) -> impl Future<Output = Result<Option<Key>, Response>> + Send {
         ready(match client_ip(parts) {
             Ok(address) => Ok(Some(address.into_key())),
             Err(rejection) => Err(rejection.into_response()),
@@ -308,7 +312,11 @@ all!(A B C D E F G H);
 
 impl<S: Sync> LimitsSource<S> for &'static Limits {
     #[inline]
-    fn limits(self, _: &mut Parts, _: &S) -> impl Future<Output = Result<Option<Limits>, Response>> + Send {
+    fn limits(
+        self,
+        _: &mut Parts,
+        _: &S,
+    ) -> impl Future<Output = Result<Option<Limits>, Response>> + Send {
         ready(Ok(Some(*self)))
     }
 }

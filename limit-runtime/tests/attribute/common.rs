@@ -37,5 +37,8 @@ pub(crate) async fn two_then_429(router: Router, request: impl Fn() -> Request<B
     for _ in 0..2 {
         assert_eq!(status(&router, request()).await, StatusCode::OK);
     }
-    assert_eq!(status(&router, request()).await, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(
+        status(&router, request()).await,
+        StatusCode::TOO_MANY_REQUESTS
+    );
 }
