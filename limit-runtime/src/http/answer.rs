@@ -151,8 +151,8 @@ macro_rules! answers {
             V: Future<Output: $Answer<W>> + Send,
         {
             #[inline]
-            fn answer(self) -> impl Future<Output = Result<$Value, Response>> + Send {
-                async move { self.await.answer().await }
+            async fn answer(self) -> Result<$Value, Response> {
+                self.await.answer().await
             }
         }
     };

@@ -77,15 +77,10 @@ where
 {
     type Rejection = Response;
 
-    fn from_request(
-        request: Request,
-        state: &S,
-    ) -> impl Future<Output = Result<Self, Response>> + Send {
-        async move {
-            let (mut parts, _) = request.into_parts();
-            let admission = run::<P, S>(&mut parts, state).await?;
-            Ok(Self::new(admission, ()))
-        }
+    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+        let (mut parts, _) = request.into_parts();
+        let admission = run::<P, S>(&mut parts, state).await?;
+        Ok(Self::new(admission, ()))
     }
 }
 
@@ -102,11 +97,10 @@ macro_rules! limited {
             type Rejection = Response;
 
             #[allow(non_snake_case)]
-            fn from_request(
+            async fn from_request(
                 request: Request,
                 state: &S,
-            ) -> impl Future<Output = Result<Self, Response>> + Send {
-                async move {
+            ) -> Result<Self, Response> {
                     let (mut parts, body) = request.into_parts();
                     let admission = run::<P, S>(&mut parts, state).await?;
                     $(
@@ -121,7 +115,6 @@ macro_rules! limited {
                         Err(rejection) => Err(admission.finish(rejection)),
                     }
                 }
-            }
         }
     };
 }

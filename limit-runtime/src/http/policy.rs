@@ -39,17 +39,15 @@ pub trait Rules<S>: Send {
 ///
 /// # Errors
 /// The response that takes the handler's place.
-pub(super) fn run<P: Policy<S>, S: Sync>(
+pub(super) async fn run<P: Policy<S>, S: Sync>(
     parts: &mut Parts,
     state: &S,
-) -> impl Future<Output = Result<Admission, Response>> + Send {
-    async move {
-        let mut wanted = Wanted::default();
-        P::rules().resolve(parts, state, &mut wanted).await?;
-        let Wanted { demands, costs } = wanted;
-        let guard = admit(parts, demands, P::HOW).await?;
-        Ok(Admission { guard, costs })
-    }
+) -> Result<Admission, Response> {
+    let mut wanted = Wanted::default();
+    P::rules().resolve(parts, state, &mut wanted).await?;
+    let Wanted { demands, costs } = wanted;
+    let guard = admit(parts, demands, P::HOW).await?;
+    Ok(Admission { guard, costs })
 }
 
 /// What the rules resolved so far come to.
@@ -138,45 +136,41 @@ where
     C: CostSource<S>,
 {
     #[inline]
-    fn resolve(
+    async fn resolve(
         self,
         parts: &mut Parts,
         state: &S,
         wanted: &mut Wanted,
-    ) -> impl Future<Output = Result<(), Response>> + Send {
-        async move {
-            let Some(key) = self.key.key(parts, state).await? else {
-                wanted.exempt();
-                return Ok(());
-            };
-            let Some(limits) = self.limits.limits(parts, state).await? else {
-                wanted.exempt();
-                return Ok(());
-            };
-            let cost = self.cost.cost(parts, state).await?;
-            wanted.demand(Demand {
-                spec: self.spec,
-                key,
-                limits,
-                cost,
-            });
-            Ok(())
-        }
+    ) -> Result<(), Response> {
+        let Some(key) = self.key.key(parts, state).await? else {
+            wanted.exempt();
+            return Ok(());
+        };
+        let Some(limits) = self.limits.limits(parts, state).await? else {
+            wanted.exempt();
+            return Ok(());
+        };
+        let cost = self.cost.cost(parts, state).await?;
+        wanted.demand(Demand {
+            spec: self.spec,
+            key,
+            limits,
+            cost,
+        });
+        Ok(())
     }
 }
 
 impl<S: Sync, First: Rules<S>, Others: Rules<S>> Rules<S> for (First, Others) {
     #[inline]
-    fn resolve(
+    async fn resolve(
         self,
         parts: &mut Parts,
         state: &S,
         wanted: &mut Wanted,
-    ) -> impl Future<Output = Result<(), Response>> + Send {
-        async move {
-            self.0.resolve(parts, state, wanted).await?;
-            self.1.resolve(parts, state, wanted).await
-        }
+    ) -> Result<(), Response> {
+        self.0.resolve(parts, state, wanted).await?;
+        self.1.resolve(parts, state, wanted).await
     }
 }
 
@@ -239,17 +233,11 @@ macro_rules! called {
             for<'a> F::Output<'a>: $Answer<W>,
         {
             #[inline]
-            fn $method(
-                self,
-                parts: &mut Parts,
-                state: &S,
-            ) -> impl Future<Output = Result<$Value, Response>> + Send {
-                async move {
-                    let arguments = F::extract(parts, state).await?;
-                    let parts: &Parts = parts;
-                    let answer = self.function.call(parts, arguments).answer();
-                    answer.await
-                }
+            async fn $method(self, parts: &mut Parts, state: &S) -> Result<$Value, Response> {
+                let arguments = F::extract(parts, state).await?;
+                let parts: &Parts = parts;
+                let answer = self.function.call(parts, arguments).answer();
+                answer.await
             }
         }
     };
@@ -286,17 +274,15 @@ macro_rules! all {
         impl<S: Sync, $($K: KeySource<S>),+> KeySource<S> for All<($($K,)+)> {
             #[inline]
             #[allow(non_snake_case)]
-            fn key(
+            async fn key(
                 self,
                 parts: &mut Parts,
                 state: &S,
-            ) -> impl Future<Output = Result<Option<Key>, Response>> + Send {
-                async move {
+            ) -> Result<Option<Key>, Response> {
                     let Self(($($K,)+)) = self;
                     $(let Some($K) = $K.key(parts, state).await? else { return Ok(None) };)+
                     Ok(Some(($($K,)+).into_key()))
                 }
-            }
         }
     };
 }
