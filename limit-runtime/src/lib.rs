@@ -12,8 +12,8 @@ pub use self::{
     decision::{Decision, Outcome, Receipt, Verdict},
     http::{
         ClientIp, ClientIpRejection, Exceeded, HeaderKey, HeaderKeyRejection, HeaderNames,
-        HeaderStyle, LimiterLayer, LimiterService, RateLimit, RateLimitRejection, RetryAfterStyle,
-        client_ip, everyone, header,
+        HeaderStyle, Limited, LimiterLayer, LimiterService, RateLimit, RateLimitRejection,
+        RetryAfterStyle, client_ip, everyone, header,
     },
     key::{IntoKey, Key},
     limiter::{Check, Limiter, LimiterBuilder},
@@ -21,9 +21,8 @@ pub use self::{
 };
 #[doc(inline)]
 pub use limit_core::{Limit, Limits, ParseError, limits};
+pub use limit_macros::rate_limit;
 
 /// What the attribute's expansion calls. Not for use by hand: it changes without notice.
 #[doc(hidden)]
-pub mod __private {
-    pub use crate::http::{Admit, Demand, Demands, Guard, ScopeSpec, Spec, SpecRef, admit};
-}
+pub mod __private;

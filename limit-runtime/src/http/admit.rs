@@ -1,7 +1,7 @@
 //! One all-or-nothing check for all the limits on a handler.
 
 use super::{guard::Guard, handle::RateLimit, spec::Demands};
-use crate::{limiter::Limiter, store::Action};
+use crate::limiter::Limiter;
 use axum::{extract::MatchedPath, response::Response};
 use http::request::Parts;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub enum Admit {
 ///
 /// # Errors
 /// The response for a request that is refused.
-pub async fn admit(parts: &Parts, mut demands: Demands, how: Admit) -> Result<Guard, Response> {
+pub(super) async fn admit(parts: &Parts, demands: Demands, how: Admit) -> Result<Guard, Response> {
     let limiter = Limiter::of(parts);
     if demands.is_empty() || limiter.skips(parts) {
         return Ok(Guard::unlimited());
@@ -27,18 +27,12 @@ pub async fn admit(parts: &Parts, mut demands: Demands, how: Admit) -> Result<Gu
     let limiter = limiter.clone();
     let route = parts.extensions.get::<MatchedPath>().cloned();
     let outer = parts.extensions.get::<RateLimit>().cloned().map(Arc::new);
-    let action = match how {
-        Admit::Consume => Action::Consume,
-        Admit::Peek => {
-            for demand in &mut demands {
-                demand.cost = 0;
-            }
-            Action::Peek
-        }
-    };
     let mut guard = Guard::new(limiter, route, demands, outer);
     guard.warn_of_double_charge();
-    guard.decide(action).await?;
+    match how {
+        Admit::Consume => guard.admit().await?,
+        Admit::Peek => guard.peek().await?,
+    }
     Ok(guard)
 }
 

@@ -4,7 +4,10 @@ use super::{
     headers::{labelled, whole_seconds},
     spec::Demands,
 };
-use crate::decision::{Decision, Verdict};
+use crate::{
+    decision::{Decision, Verdict},
+    store::Charge,
+};
 use std::{fmt, time::Duration};
 
 /// A request that was over its limits: what [`on_limited`](crate::LimiterBuilder::on_limited) is given.
@@ -15,6 +18,22 @@ use std::{fmt, time::Duration};
 pub struct Exceeded<'a> {
     pub(super) demands: &'a Demands,
     pub(super) decision: &'a Decision,
+    cost: u32,
+}
+
+impl<'a> Exceeded<'a> {
+    pub(super) fn new(
+        demands: &'a Demands,
+        charges: &[Charge<'_>],
+        decision: &'a Decision,
+    ) -> Self {
+        let costs = charges.iter().map(|charge| charge.cost);
+        Self {
+            demands,
+            decision,
+            cost: costs.max().unwrap_or_default(),
+        }
+    }
 }
 
 impl Exceeded<'_> {
@@ -34,8 +53,7 @@ impl Exceeded<'_> {
     /// What the request would have taken.
     #[must_use]
     pub fn cost(&self) -> u32 {
-        let costs = self.demands.iter().map(|demand| demand.cost);
-        costs.max().unwrap_or_default()
+        self.cost
     }
 
     /// The names of the policies that refused, as in the header `RateLimit-Policy`.

@@ -1,6 +1,7 @@
 //! What a handler holds of the check that let it run.
 
 use super::{
+    exceeded::Exceeded,
     handle::RateLimit,
     headers,
     refusal::{too_many, unavailable},
@@ -11,20 +12,22 @@ use super::{
 use crate::{
     decision::Decision,
     limiter::Limiter,
-    store::{Action, StoreError},
+    store::{Action, Charge, StoreError},
 };
 use axum::{
     extract::MatchedPath,
     response::{IntoResponse, Response},
 };
+use smallvec::SmallVec;
 use std::{
+    future::Future,
     sync::{Arc, Once},
     time::Duration,
 };
 
 /// A request that was let through: it charges what is still to be charged, and adds the headers.
 #[derive(Debug)]
-pub struct Guard {
+pub(super) struct Guard {
     held: Held,
     /// The policies of the layers around.
     outer: Option<Arc<RateLimit>>,
@@ -71,38 +74,45 @@ impl Guard {
 
     /// A request that no limit applies to: nothing is charged, and no headers are added.
     #[must_use]
-    pub fn unlimited() -> Self {
+    pub(super) fn unlimited() -> Self {
         Self {
             held: Held::Nothing,
             outer: None,
         }
     }
 
-    /// The handle for a handler that asks for it; `None` where no limit applies.
-    pub fn handle(&mut self) -> Option<RateLimit> {
+    /// The handle for a handler that asks for it; without outcomes where no limit applies.
+    pub(super) fn handle(&mut self) -> RateLimit {
         let standing = match std::mem::replace(&mut self.held, Held::Nothing) {
-            Held::Nothing => return None,
+            Held::Nothing => {
+                let none = Standing::new(Limiter::global().clone(), None, Demands::new());
+                return RateLimit::new(Arc::new(none), self.outer.clone());
+            }
             Held::Own(standing) => Arc::new(standing),
             Held::Shared(standing) => standing,
         };
         self.held = Held::Shared(standing.clone());
-        Some(RateLimit::new(standing, self.outer.clone()))
+        RateLimit::new(standing, self.outer.clone())
     }
 
     /// Consumes `costs`, one for each demand, now that they are known.
     ///
     /// # Errors
     /// The response for a request whose cost does not fit; nothing was consumed then.
-    pub async fn charge(&mut self, costs: &[u32]) -> Result<(), Response> {
-        match &mut self.held {
-            Held::Nothing => {}
-            Held::Own(standing) => set_costs(&mut standing.demands, costs),
-            Held::Shared(_) => {
-                tracing::error!("a handle was given out before the costs were known");
-                return Err(unavailable());
-            }
-        }
-        self.decide(Action::Consume).await
+    pub(super) async fn charge(&mut self, costs: &[u32]) -> Result<(), Response> {
+        let cost = |index: usize, _: &Demand| costs.get(index).copied().or(Some(1));
+        self.decide(cost, Action::Consume).await
+    }
+
+    /// Checks all demands at their own costs.
+    pub(super) async fn admit(&mut self) -> Result<(), Response> {
+        let cost = |_: usize, demand: &Demand| Some(demand.cost);
+        self.decide(cost, Action::Consume).await
+    }
+
+    /// Refuses those who have nothing left.
+    pub(super) async fn peek(&mut self) -> Result<(), Response> {
+        self.decide(|_, _| Some(0), Action::Peek).await
     }
 
     /// Says once if a layer around has already charged a budget that is charged here again.
@@ -121,16 +131,24 @@ impl Guard {
         }
     }
 
-    pub(super) async fn decide(&mut self, action: Action) -> Result<(), Response> {
+    async fn decide(
+        &mut self,
+        cost: impl Fn(usize, &Demand) -> Option<u32>,
+        action: Action,
+    ) -> Result<(), Response> {
         let Some(standing) = self.held.standing() else {
             return Ok(());
         };
-        match decide(standing, action).await {
+        let charges = standing.charges(cost);
+        match decide(standing, &charges, action).await {
             Ok(decision) if decision.is_allowed() => {
-                standing.enter(decision);
+                standing.enter(&charges, decision);
                 Ok(())
             }
-            Ok(decision) => Err(too_many(&standing.limiter, &standing.demands, &decision)),
+            Ok(decision) => {
+                let exceeded = Exceeded::new(&standing.demands, &charges, &decision);
+                Err(too_many(&standing.limiter, &exceeded))
+            }
             Err(error) => {
                 tracing::warn!(%error, "the rate limiter's store could not answer");
                 Err(unavailable())
@@ -140,24 +158,39 @@ impl Guard {
 
     /// The handler's answer, with the headers of the limits on it. A charge that the answer does not
     /// count for is given back first.
-    pub async fn finish(self, response: impl IntoResponse) -> Response {
+    pub(super) fn finish(
+        self,
+        response: impl IntoResponse,
+    ) -> impl Future<Output = Response> + Send + 'static {
+        // Before the future, which then holds nothing that may not be `Send`.
         let mut response = response.into_response();
-        let Some(standing) = self.held.standing() else {
-            return response;
-        };
-        let uncounted = |index: usize| {
-            let demand = standing.demands.get(index);
-            let counts = demand.and_then(|demand| demand.spec.count_when);
-            counts.is_some_and(|counts| !counts(&response))
-        };
-        if (0..standing.demands.len()).any(&uncounted) {
-            let given_back = standing.give_back(uncounted, u32::MAX).await;
-            if let Err(error) = given_back {
-                tracing::warn!(%error, "a charge that does not count could not be given back");
+        let uncounted = self.uncounted(&response);
+        async move {
+            if let Some(standing) = self.held.standing()
+                && !uncounted.is_empty()
+            {
+                let is_uncounted = |index| uncounted.contains(&index);
+                if let Err(error) = standing.give_back(is_uncounted, u32::MAX).await {
+                    tracing::warn!(%error, "a charge that does not count could not be given back");
+                }
             }
+            self.tell(&mut response);
+            response
         }
-        self.tell(&mut response);
-        response
+    }
+
+    /// The demands for which this answer does not count.
+    fn uncounted(&self, response: &Response) -> SmallVec<[usize; 2]> {
+        let standing = self.held.standing();
+        let demands = standing.iter().flat_map(|standing| &standing.demands);
+        demands
+            .enumerate()
+            .filter(|(_, demand)| {
+                let counts = demand.spec.count_when;
+                counts.is_some_and(|counts| !counts(response))
+            })
+            .map(|(index, _)| index)
+            .collect()
     }
 
     /// Adds the headers of all policies on the request.
@@ -179,20 +212,18 @@ impl Guard {
     }
 }
 
-fn set_costs(demands: &mut [Demand], costs: &[u32]) {
-    for (demand, &cost) in demands.iter_mut().zip(costs) {
-        demand.cost = cost;
-    }
-}
-
-async fn decide(standing: &Standing, action: Action) -> Result<Decision, StoreError> {
-    let charges = standing.charges(|_, demand| Some(demand.cost));
+/// If a policy lets requests wait for room, the answer may take as long.
+async fn decide(
+    standing: &Standing,
+    charges: &[Charge<'_>],
+    action: Action,
+) -> Result<Decision, StoreError> {
     let patient = |demand: &&Demand| demand.spec.wait > Duration::ZERO;
     match (action, standing.demands.iter().find(patient)) {
         (Action::Consume, Some(demand)) => {
             let line = line_of(demand, standing.route.as_ref());
-            wait::decide(&standing.limiter, &charges, demand.spec.wait, line).await
+            wait::decide(&standing.limiter, charges, demand.spec.wait, line).await
         }
-        _ => standing.limiter.decide(&charges, action).await,
+        _ => standing.limiter.decide(charges, action).await,
     }
 }

@@ -1,14 +1,18 @@
 //! The Axum side: who a request is from, the check before the handler, and what clients are told.
 
 mod admit;
+pub(crate) mod answer;
 mod client_ip;
 mod exceeded;
+pub(crate) mod extract_fn;
 mod guard;
 mod handle;
 mod header_key;
 mod header_style;
 mod headers;
 mod layer;
+pub(crate) mod limited;
+pub(crate) mod policy;
 mod refusal;
 mod spec;
 mod standing;
@@ -16,14 +20,14 @@ mod wait;
 
 pub(crate) use self::wait::WaitingRoom;
 pub use self::{
-    admit::{Admit, admit},
+    admit::Admit,
     client_ip::{ClientIp, ClientIpRejection, client_ip},
     exceeded::Exceeded,
-    guard::Guard,
     handle::{RateLimit, RateLimitRejection},
     header_key::{HeaderKey, HeaderKeyRejection, everyone, header},
     header_style::{HeaderNames, HeaderStyle},
     layer::{LimiterLayer, LimiterService},
+    limited::Limited,
     refusal::RetryAfterStyle,
-    spec::{Demand, Demands, ScopeSpec, Spec, SpecRef},
+    spec::{ScopeSpec, Spec},
 };

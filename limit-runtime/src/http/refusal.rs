@@ -3,9 +3,8 @@
 use super::{
     exceeded::{Exceeded, retry_after_seconds},
     headers,
-    spec::Demands,
 };
-use crate::{decision::Decision, limiter::Limiter};
+use crate::limiter::Limiter;
 use axum::{
     body::Body,
     response::{IntoResponse, Response},
@@ -37,13 +36,13 @@ pub enum RetryAfterStyle {
 }
 
 /// The answer to a request that was refused by `decision`: the handler's, the limiter's, or 429 as documented.
-pub(super) fn too_many(limiter: &Limiter, demands: &Demands, decision: &Decision) -> Response {
-    let exceeded = Exceeded { demands, decision };
+pub(super) fn too_many(limiter: &Limiter, exceeded: &Exceeded<'_>) -> Response {
+    let (demands, decision) = (exceeded.demands, exceeded.decision);
     let of_handler = demands.iter().find_map(|demand| demand.spec.on_limited);
     let mut response = match (of_handler, limiter.on_limited()) {
-        (Some(answer), _) => answer(&exceeded),
-        (None, Some(answer)) => answer(&exceeded),
-        (None, None) => standard(&exceeded),
+        (Some(answer), _) => answer(exceeded),
+        (None, Some(answer)) => answer(exceeded),
+        (None, None) => standard(exceeded),
     };
     let map = response.headers_mut();
     map.entry(header::CACHE_CONTROL).or_insert(NO_STORE);

@@ -85,7 +85,7 @@ pub enum ScopeSpec {
 
 /// A [`Spec`]: an attribute's is static, a layer's is shared by its clones.
 #[derive(Clone, Debug)]
-pub enum SpecRef {
+pub(super) enum SpecRef {
     /// An attribute's.
     Static(&'static Spec),
     /// A layer's.
@@ -111,19 +111,19 @@ impl From<&'static Spec> for SpecRef {
 
 /// One policy, resolved for one request.
 #[derive(Clone, Debug)]
-pub struct Demand {
+pub(super) struct Demand {
     /// What the policy is.
-    pub spec: SpecRef,
+    pub(super) spec: SpecRef,
     /// Who is counted.
-    pub key: Key,
+    pub(super) key: Key,
     /// All of these must have room.
-    pub limits: Limits,
+    pub(super) limits: Limits,
     /// How much the request takes.
-    pub cost: u32,
+    pub(super) cost: u32,
 }
 
 /// All the policies on a handler, resolved for one request.
-pub type Demands = SmallVec<[Demand; 1]>;
+pub(super) type Demands = SmallVec<[Demand; 1]>;
 
 impl Demand {
     pub(super) fn charge<'a>(&'a self, route: Option<&'a MatchedPath>) -> Charge<'a> {

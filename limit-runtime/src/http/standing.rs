@@ -69,19 +69,17 @@ impl Standing {
             .collect()
     }
 
-    /// Keeps what the store answered on all demands at their costs.
-    pub(super) fn enter(&self, decision: Decision) {
+    /// Keeps what the store answered to `charges`, one for each demand.
+    pub(super) fn enter(&self, charges: &[Charge<'_>], decision: Decision) {
         let mut books = self.books.lock();
-        let receipts = decision.receipts().iter().enumerate();
-        books.consumed.extend(
-            receipts
-                .zip(&self.demands)
-                .map(|((index, &receipt), demand)| Consumed {
-                    demand: index,
-                    cost: demand.cost,
-                    receipt,
-                }),
-        );
+        let receipts = charges.iter().zip(decision.receipts()).enumerate();
+        books
+            .consumed
+            .extend(receipts.map(|(demand, (charge, &receipt))| Consumed {
+                demand,
+                cost: charge.cost,
+                receipt,
+            }));
         books.decision = Some(decision);
     }
 
