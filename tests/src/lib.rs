@@ -1,4 +1,5 @@
 //! What this package's targets have in common.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
+pub mod process;
 pub mod scenarios;
