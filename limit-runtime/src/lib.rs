@@ -12,8 +12,8 @@ pub use self::{
     decision::{Decision, Outcome, Receipt, Verdict},
     http::{
         ClientIp, ClientIpRejection, Exceeded, HeaderKey, HeaderKeyRejection, HeaderNames,
-        HeaderStyle, Limited, LimiterLayer, LimiterService, RateLimit, RateLimitRejection,
-        RetryAfterStyle, client_ip, everyone, header,
+        HeaderStyle, LimitLayer, LimitService, Limited, LimiterLayer, LimiterService, RateLimit,
+        RateLimitRejection, RetryAfterStyle, client_ip, everyone, header,
     },
     key::{IntoKey, Key},
     limiter::{Check, Limiter, LimiterBuilder},

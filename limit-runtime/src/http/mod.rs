@@ -26,7 +26,7 @@ pub use self::{
     handle::{RateLimit, RateLimitRejection},
     header_key::{HeaderKey, HeaderKeyRejection, everyone, header},
     header_style::{HeaderNames, HeaderStyle},
-    layer::{LimiterLayer, LimiterService},
+    layer::{LimitLayer, LimitService, LimiterLayer, LimiterService},
     limited::Limited,
     refusal::RetryAfterStyle,
     spec::{ScopeSpec, Spec},
