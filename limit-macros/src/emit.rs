@@ -152,7 +152,7 @@ impl Context<'_> {
         quote_spanned! {*site=>
             #(#attrs)*
             #vis #asyncness #fn_token #ident #impl_generics (
-                limited: #private::Limited<#policy #type_generics, (#(#types,)*)>
+                __limited: #private::Limited<#policy #type_generics, (#(#types,)*)>
             ) -> #private::Response #where_clause #block
         }
     }
@@ -163,7 +163,7 @@ impl Context<'_> {
         let names = self.argument_names();
         if !self.model.charges_later() {
             return quote_spanned! {*site=>
-                let (admission, (#(#names,)*)) = limited.split();
+                let (admission, (#(#names,)*)) = __limited.split();
             };
         }
         let costs = self.model.rules.iter().map(|rule| match &rule.cost {
@@ -179,7 +179,7 @@ impl Context<'_> {
             }
         });
         quote_spanned! {*site=>
-            let (mut admission, arguments) = limited.split();
+            let (mut admission, arguments) = __limited.split();
             let costs = [#(#costs),*];
             if let ::core::result::Result::Err(response) = admission.charge(costs).await {
                 return response;
