@@ -107,7 +107,7 @@ fn called(context: &Context<'_>, role: &str, function: &Expr, state: &TokenStrea
     let span = context.site.located_at(function.span());
     let private = respanned(&context.private, span);
     let role = Ident::new(role, span);
-    quote_spanned!(span=> #private::#role::<#state, _, _, _>(#function))
+    quote_spanned!(span=> #private::#role::<#state, _, _>(#function))
 }
 
 fn respanned(tokens: &TokenStream, span: Span) -> TokenStream {
