@@ -146,7 +146,7 @@ impl Context<'_> {
         let types = self.argument_types();
         let split = self.split();
         let call = self.call();
-        let content = quote_spanned!(*site=> #inner #split __admission.finish(#call));
+        let content = quote_spanned!(*site=> #inner #split __admission.finish(#call).await);
         let mut block = Group::new(Delimiter::Brace, content);
         block.set_span(body.span());
         quote_spanned! {*site=>

@@ -11,8 +11,9 @@ mod window;
 pub use self::{
     decision::{Decision, Outcome, Receipt, Verdict},
     http::{
-        ClientIp, ClientIpRejection, HeaderKey, HeaderKeyRejection, HeaderStyle, Limited,
-        LimiterLayer, LimiterService, client_ip, everyone, header,
+        ClientIp, ClientIpRejection, Exceeded, HeaderKey, HeaderKeyRejection, HeaderNames,
+        HeaderStyle, LimitLayer, LimitService, Limited, LimiterLayer, LimiterService, RateLimit,
+        RateLimitRejection, RetryAfterStyle, client_ip, everyone, header,
     },
     key::{IntoKey, Key},
     limiter::{Check, Limiter, LimiterBuilder},

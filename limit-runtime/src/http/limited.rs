@@ -1,8 +1,10 @@
 //! The one argument of a limited handler: the check, then the handler's own arguments.
 
+use super::handle::{RateLimit, RateLimitRejection};
 use super::policy::{Admission, Policy, run};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
+use std::any::TypeId;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -84,6 +86,14 @@ where
     }
 }
 
+/// Whether an argument asks for the handle: only then is one made. Known at compile time.
+#[inline]
+fn is_handle<T: 'static>() -> bool {
+    let argument = TypeId::of::<T>();
+    argument == TypeId::of::<RateLimit>()
+        || argument == TypeId::of::<Result<RateLimit, RateLimitRejection>>()
+}
+
 macro_rules! limited {
     ($($T:ident)* ; $Last:ident) => {
         #[diagnostic::do_not_recommend]
@@ -91,8 +101,8 @@ macro_rules! limited {
         where
             S: Send + Sync,
             P: Policy<S>,
-            $($T: FromRequestParts<S> + Send,)*
-            $Last: FromRequest<S, M> + Send,
+            $($T: FromRequestParts<S> + Send + 'static,)*
+            $Last: FromRequest<S, M> + Send + 'static,
         {
             type Rejection = Response;
 
@@ -102,17 +112,22 @@ macro_rules! limited {
                 state: &S,
             ) -> Result<Self, Response> {
                     let (mut parts, body) = request.into_parts();
-                    let admission = run::<P, S>(&mut parts, state).await?;
+                    let mut admission = run::<P, S>(&mut parts, state).await?;
+                    if $(is_handle::<$T>() ||)* is_handle::<$Last>() {
+                        parts.extensions.insert(admission.handle());
+                    }
                     $(
-                        let $T = match $T::from_request_parts(&mut parts, state).await {
+                        let argument = $T::from_request_parts(&mut parts, state).await;
+                        let $T = match argument.map_err(IntoResponse::into_response) {
                             Ok(argument) => argument,
-                            Err(rejection) => return Err(admission.finish(rejection)),
+                            Err(rejection) => return Err(admission.finish(rejection).await),
                         };
                     )*
                     let request = Request::from_parts(parts, body);
-                    match $Last::from_request(request, state).await {
+                    let argument = $Last::from_request(request, state).await;
+                    match argument.map_err(IntoResponse::into_response) {
                         Ok($Last) => Ok(Self::new(admission, ($($T,)* $Last,))),
-                        Err(rejection) => Err(admission.finish(rejection)),
+                        Err(rejection) => Err(admission.finish(rejection).await),
                     }
                 }
         }

@@ -3,20 +3,31 @@
 mod admit;
 pub(crate) mod answer;
 mod client_ip;
+mod exceeded;
 pub(crate) mod extract_fn;
 mod guard;
+mod handle;
 mod header_key;
+mod header_style;
 mod headers;
 mod layer;
 pub(crate) mod limited;
 pub(crate) mod policy;
 mod refusal;
+mod spec;
+mod standing;
+mod wait;
 
+pub(crate) use self::wait::WaitingRoom;
 pub use self::{
-    admit::{Admit, ScopeSpec, Spec},
+    admit::Admit,
     client_ip::{ClientIp, ClientIpRejection, client_ip},
+    exceeded::Exceeded,
+    handle::{RateLimit, RateLimitRejection},
     header_key::{HeaderKey, HeaderKeyRejection, everyone, header},
-    headers::HeaderStyle,
-    layer::{LimiterLayer, LimiterService},
+    header_style::{HeaderNames, HeaderStyle},
+    layer::{LimitLayer, LimitService, LimiterLayer, LimiterService},
     limited::Limited,
+    refusal::RetryAfterStyle,
+    spec::{ScopeSpec, Spec},
 };

@@ -1,11 +1,14 @@
 //! What `#[rate_limit]` expands to: a policy of rules, resolved for each request.
 
-use super::admit::{Admit, Demand, Demands, Spec, admit};
+use super::admit::{Admit, admit};
 use super::answer::{CostAnswer, KeyAnswer, LimitsAnswer};
 use super::client_ip::client_ip;
 use super::extract_fn::ExtractFn;
 use super::guard::Guard;
+use super::handle::RateLimit;
+use super::spec::{Demand, Demands, Spec};
 use crate::key::{IntoKey, Key};
+use crate::window::Strategy;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use limit_core::{Limit, Limits};
@@ -86,6 +89,11 @@ impl Admission {
         }
     }
 
+    /// The handle for a handler that asks for it.
+    pub(super) fn handle(&mut self) -> RateLimit {
+        self.guard.handle()
+    }
+
     /// Consumes the costs of all rules, now that those which depend on the arguments are `known`.
     ///
     /// # Errors
@@ -103,7 +111,10 @@ impl Admission {
     }
 
     /// The handler's answer, with the headers of the limits on it.
-    pub fn finish(self, response: impl IntoResponse) -> Response {
+    pub fn finish(
+        self,
+        response: impl IntoResponse,
+    ) -> impl Future<Output = Response> + Send + 'static {
         self.guard.finish(response)
     }
 }
@@ -152,7 +163,7 @@ where
         };
         let cost = self.cost.cost(parts, state).await?;
         wanted.demand(Demand {
-            spec: self.spec,
+            spec: self.spec.into(),
             key,
             limits,
             cost,
@@ -347,5 +358,15 @@ pub const fn parsed<const N: usize>(limits: [(u32, u64); N]) -> Limits {
     match Limits::new(&parsed) {
         Ok(limits) => limits,
         Err(_) => panic!("the attribute parsed limits that the runtime refuses"),
+    }
+}
+
+/// GCRA as the attribute says it, where the burst is not zero.
+#[must_use]
+#[expect(clippy::panic, reason = "a panic in a constant is a compile error")]
+pub const fn gcra(burst: u32) -> Strategy {
+    match NonZeroU32::new(burst) {
+        Some(burst) => Strategy::Gcra { burst },
+        None => panic!("the attribute parsed a burst of zero"),
     }
 }

@@ -100,8 +100,17 @@ async fn the_name_is_in_the_headers() {
 }
 
 #[tokio::test]
-async fn the_strategy_may_be_named() {
+async fn every_strategy() {
     #[rate_limit("2/minute", strategy = moving_window)]
-    async fn handler() {}
-    crate::common::third_of_router_is_429(&routed(handler), get).await;
+    async fn moving() {}
+    #[rate_limit("2/minute", strategy = fixed_window)]
+    async fn fixed() {}
+    #[rate_limit("2/minute", strategy = sliding_window)]
+    async fn sliding() {}
+    #[rate_limit("60/minute", strategy = gcra(burst = 2))]
+    async fn gcra() {}
+    crate::common::third_is_429(moving, get).await;
+    crate::common::third_is_429(fixed, get).await;
+    crate::common::third_is_429(sliding, get).await;
+    crate::common::third_is_429(gcra, get).await;
 }
