@@ -28,7 +28,7 @@ macro_rules! source {
             W: 'static,
         {
             Arc::new(move |parts| {
-                let called = policy::$name::<(), F, M, W>(function.clone());
+                let called = policy::$name::<(), F, (M, W)>(function.clone());
                 Box::pin($Source::$name(called, parts, &()))
             })
         }
