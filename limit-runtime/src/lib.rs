@@ -12,7 +12,7 @@ pub use self::{
     decision::{Decision, Outcome, Receipt, Verdict},
     http::{
         ClientIp, ClientIpRejection, HeaderKey, HeaderKeyRejection, HeaderStyle, LimiterLayer,
-        LimiterService, client_ip, everyone, header,
+        LimiterService, client_ip, everyone, header, setup,
     },
     key::{IntoKey, Key},
     limiter::{Check, Limiter, LimiterBuilder},

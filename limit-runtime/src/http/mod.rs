@@ -7,6 +7,7 @@ mod header_key;
 mod headers;
 mod layer;
 mod refusal;
+pub mod setup;
 
 pub use self::{
     admit::{Admit, Demand, Demands, ScopeSpec, Spec, admit},

@@ -1,16 +1,18 @@
 //! The address a request came from.
 
-use super::refusal;
+use super::{
+    refusal,
+    setup::{self, WrongSetup},
+};
 use crate::key::{IntoKey, Key};
 use axum::{
-    extract::ConnectInfo,
+    extract::connect_info::{ConnectInfo, MockConnectInfo},
     response::{IntoResponse, Response},
 };
-use http::{StatusCode, request::Parts};
+use http::{Extensions, StatusCode, request::Parts};
 use std::{
     fmt,
     net::{IpAddr, SocketAddr},
-    sync::Once,
 };
 
 /// The key function that counts by client address: the peer's, as the socket saw it.
@@ -21,10 +23,19 @@ use std::{
 /// # Errors
 /// When the server was not started with the peer's address; see [`ClientIpRejection`].
 pub fn client_ip(parts: &Parts) -> Result<ClientIp, ClientIpRejection> {
-    match parts.extensions.get::<ConnectInfo<SocketAddr>>() {
-        Some(ConnectInfo(peer)) => Ok(ClientIp(peer.ip().to_canonical())),
+    match peer(&parts.extensions) {
+        Some(peer) => Ok(ClientIp(peer)),
         None => Err(ClientIpRejection::say_once()),
     }
+}
+
+/// The peer's address, found where [`ConnectInfo`]'s own extractor looks for it.
+fn peer(extensions: &Extensions) -> Option<IpAddr> {
+    let peer = match extensions.get::<ConnectInfo<SocketAddr>>() {
+        Some(ConnectInfo(peer)) => peer,
+        None => &extensions.get::<MockConnectInfo<SocketAddr>>()?.0,
+    };
+    Some(peer.ip().to_canonical())
 }
 
 /// The address that [`client_ip`] found.
@@ -54,20 +65,16 @@ impl IntoKey for ClientIp {
 pub struct ClientIpRejection;
 
 impl ClientIpRejection {
+    #[cold]
     fn say_once() -> Self {
-        static SAID: Once = Once::new();
-        SAID.call_once(|| tracing::error!("{Self}"));
+        setup::say_once(WrongSetup::NoPeerAddress);
         Self
     }
 }
 
 impl fmt::Display for ClientIpRejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            "rate limit by client address: requests carry no `ConnectInfo<SocketAddr>`, so they are \
-             refused with 500; start the server with `axum::serve(listener, \
-             app.into_make_service_with_connect_info::<SocketAddr>())`, or give the limit another key",
-        )
+        WrongSetup::NoPeerAddress.fmt(f)
     }
 }
 
