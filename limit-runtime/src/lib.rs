@@ -11,8 +11,9 @@ mod window;
 pub use self::{
     decision::{Decision, Outcome, Receipt, Verdict},
     http::{
-        ClientIp, ClientIpRejection, HeaderKey, HeaderKeyRejection, HeaderStyle, LimiterLayer,
-        LimiterService, client_ip, everyone, header, setup,
+        ClientIp, ClientIpRejection, ForwardedHeader, HeaderKey, HeaderKeyRejection, HeaderStyle,
+        LimiterLayer, LimiterService, TrustedProxies, TrustedProxiesError, client_ip, everyone,
+        header, setup,
     },
     key::{IntoKey, Key},
     limiter::{Check, Limiter, LimiterBuilder},

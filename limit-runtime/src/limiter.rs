@@ -3,7 +3,7 @@
 use crate::{
     clock::Clock,
     decision::{Decision, Receipt},
-    http::HeaderStyle,
+    http::{HeaderStyle, TrustedProxies},
     key::{IntoKey, Key},
     store::{Action, Charge, Scope, Store, StoreError, memory::MemoryStore},
     window::Strategy,
@@ -41,6 +41,7 @@ pub struct Limiter(Arc<Inner>);
 struct Inner {
     store: Backend,
     header_style: HeaderStyle,
+    trusted_proxies: Option<TrustedProxies>,
 }
 
 /// Memory answers at once and without an allocation; any other store answers in a future.
@@ -62,6 +63,7 @@ impl Limiter {
             clock: None,
             store: None,
             header_style: HeaderStyle::default(),
+            trusted_proxies: None,
         }
     }
 
@@ -154,6 +156,10 @@ impl Limiter {
     pub(crate) fn header_style(&self) -> HeaderStyle {
         self.0.header_style
     }
+
+    pub(crate) fn trusted_proxies(&self) -> Option<&TrustedProxies> {
+        self.0.trusted_proxies.as_ref()
+    }
 }
 
 impl Default for Limiter {
@@ -169,7 +175,10 @@ impl fmt::Debug for Limiter {
             Backend::Memory(store) => limiter.field("store", store),
             Backend::Other(store) => limiter.field("store", store),
         };
-        limiter.field("header_style", &self.0.header_style).finish()
+        limiter
+            .field("header_style", &self.0.header_style)
+            .field("trusted_proxies", &self.0.trusted_proxies)
+            .finish()
     }
 }
 
@@ -186,6 +195,7 @@ pub struct LimiterBuilder {
     clock: Option<Clock>,
     store: Option<Box<dyn Store>>,
     header_style: HeaderStyle,
+    trusted_proxies: Option<TrustedProxies>,
 }
 
 impl LimiterBuilder {
@@ -207,6 +217,13 @@ impl LimiterBuilder {
         self
     }
 
+    /// Whose forwarding header [`client_ip`](crate::client_ip()) believes. Without it, nobody's: the peer is
+    /// the client.
+    pub fn trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
+        self.trusted_proxies = Some(proxies);
+        self
+    }
+
     /// The limiter.
     #[must_use]
     pub fn build(self) -> Limiter {
@@ -217,6 +234,7 @@ impl LimiterBuilder {
                 None => Backend::Memory(MemoryStore::new(clock)),
             },
             header_style: self.header_style,
+            trusted_proxies: self.trusted_proxies,
         }))
     }
 }

@@ -11,7 +11,10 @@ pub mod setup;
 
 pub use self::{
     admit::{Admit, Demand, Demands, ScopeSpec, Spec, admit},
-    client_ip::{ClientIp, ClientIpRejection, client_ip},
+    client_ip::{
+        ClientIp, ClientIpRejection, ForwardedHeader, TrustedProxies, TrustedProxiesError,
+        client_ip,
+    },
     guard::Guard,
     header_key::{HeaderKey, HeaderKeyRejection, everyone, header},
     headers::HeaderStyle,

@@ -1,10 +1,22 @@
 //! The address a request came from.
 
+mod address;
+mod error;
+mod forwarded;
+mod header;
+mod networks;
+mod trusted;
+
+pub use self::{error::TrustedProxiesError, header::ForwardedHeader, trusted::TrustedProxies};
+
 use super::{
     refusal,
     setup::{self, WrongSetup},
 };
-use crate::key::{IntoKey, Key};
+use crate::{
+    key::{IntoKey, Key},
+    limiter::Limiter,
+};
 use axum::{
     extract::connect_info::{ConnectInfo, MockConnectInfo},
     response::{IntoResponse, Response},
@@ -15,18 +27,46 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-/// The key function that counts by client address: the peer's, as the socket saw it.
+/// The key function that counts by client address.
 ///
-/// IPv4-mapped addresses count as IPv4, and IPv6 addresses by their /64. Forwarding headers
-/// are not looked at: anybody can send them.
+/// That is the peer's address, as the socket saw it, unless the limiter was told which proxies to believe;
+/// see [`TrustedProxies`]. IPv4-mapped addresses count as IPv4, and IPv6 addresses by their /64.
+///
+/// The settings are those of the limiter that counts the request: the one whose
+/// [`layer`](Limiter::layer) is above the handler, or [`Limiter::global`].
+///
+/// ```
+/// use axum::{extract::connect_info::ConnectInfo, http::Request};
+/// use limit_runtime::{Limiter, TrustedProxies, client_ip};
+/// use std::net::SocketAddr;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let limiter = Limiter::builder()
+///     .trusted_proxies(TrustedProxies::new(["10.0.0.0/8"])?)
+///     .build();
+/// let (parts, ()) = Request::builder()
+///     .header("x-forwarded-for", "1.1.1.1, 203.0.113.7")
+///     .extension(ConnectInfo(SocketAddr::from(([10, 0, 0, 1], 4711))))
+///     .extension(limiter)
+///     .body(())?
+///     .into_parts();
+/// assert_eq!(client_ip(&parts)?.address().to_string(), "203.0.113.7");
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 /// When the server was not started with the peer's address; see [`ClientIpRejection`].
 pub fn client_ip(parts: &Parts) -> Result<ClientIp, ClientIpRejection> {
-    match peer(&parts.extensions) {
-        Some(peer) => Ok(ClientIp(peer)),
-        None => Err(ClientIpRejection::say_once()),
-    }
+    let Some(peer) = peer(&parts.extensions) else {
+        return Err(ClientIpRejection::say_once());
+    };
+    let proxies = match parts.extensions.get::<Limiter>() {
+        Some(limiter) => limiter.trusted_proxies(),
+        None => Limiter::global().trusted_proxies(),
+    };
+    let client = proxies.map_or(peer, |proxies| proxies.client(peer, &parts.headers));
+    Ok(ClientIp(client))
 }
 
 /// The peer's address, found where [`ConnectInfo`]'s own extractor looks for it.
