@@ -11,9 +11,10 @@ mod window;
 pub use self::{
     decision::{Decision, Outcome, Receipt, Verdict},
     http::{
-        ClientIp, ClientIpRejection, ForwardedHeader, HeaderKey, HeaderKeyRejection, HeaderStyle,
-        LimiterLayer, LimiterService, TrustedProxies, TrustedProxiesError, client_ip, everyone,
-        header, setup,
+        ClientIp, ClientIpRejection, Exceeded, ForwardedHeader, HeaderKey, HeaderKeyRejection,
+        HeaderNames, HeaderStyle, LimitLayer, LimitService, Limited, LimiterLayer, LimiterService,
+        RateLimit, RateLimitRejection, RetryAfterStyle, TrustedProxies, TrustedProxiesError,
+        client_ip, everyone, header, setup,
     },
     key::{IntoKey, Key},
     limiter::{Check, Limiter, LimiterBuilder},
@@ -21,9 +22,8 @@ pub use self::{
 };
 #[doc(inline)]
 pub use limit_core::{Limit, Limits, ParseError, limits};
+pub use limit_macros::rate_limit;
 
 /// What the attribute's expansion calls. Not for use by hand: it changes without notice.
 #[doc(hidden)]
-pub mod __private {
-    pub use crate::http::{Admit, Demand, Demands, Guard, ScopeSpec, Spec, admit};
-}
+pub mod __private;

@@ -61,10 +61,7 @@ pub fn client_ip(parts: &Parts) -> Result<ClientIp, ClientIpRejection> {
     let Some(peer) = peer(&parts.extensions) else {
         return Err(ClientIpRejection::say_once());
     };
-    let proxies = match parts.extensions.get::<Limiter>() {
-        Some(limiter) => limiter.trusted_proxies(),
-        None => Limiter::global().trusted_proxies(),
-    };
+    let proxies = Limiter::of(parts).trusted_proxies();
     let client = proxies.map_or(peer, |proxies| proxies.client(peer, &parts.headers));
     Ok(ClientIp(client))
 }
