@@ -3,7 +3,13 @@
 use super::{Answers, Backend, Inner, Limiter};
 use crate::{
     clock::Clock,
-    http::{Exceeded, HeaderStyle, RetryAfterStyle, TrustedProxies, WaitingRoom},
+    http::{
+        Exceeded, HeaderStyle, RetryAfterStyle, TrustedProxies, WaitingRoom,
+        answer::KeyAnswer,
+        extract_fn::ExtractFn,
+        source::{self, Source},
+    },
+    key::Key,
     store::{Store, memory::MemoryStore},
 };
 use axum::response::{IntoResponse, Response};
@@ -23,6 +29,7 @@ pub struct LimiterBuilder {
     clock: Option<Clock>,
     store: Option<Box<dyn Store>>,
     skip_when: Option<Box<super::SkipWhen>>,
+    default_key: Option<Source<Option<Key>>>,
     answers: Answers,
     trusted_proxies: Option<TrustedProxies>,
     longest_line: usize,
@@ -35,6 +42,7 @@ impl LimiterBuilder {
             clock: None,
             store: None,
             skip_when: None,
+            default_key: None,
             answers: Answers {
                 header_style: HeaderStyle::default(),
                 retry_after_style: RetryAfterStyle::default(),
@@ -61,6 +69,25 @@ impl LimiterBuilder {
     /// Counts in `store` and not in memory.
     pub fn store(mut self, store: impl Store) -> Self {
         self.store = Some(Box::new(store));
+        self
+    }
+
+    /// Counts by this key where neither attribute nor layer names one: a function of extractors, or a constant.
+    /// By default the client's address, [`client_ip`](crate::client_ip()).
+    ///
+    /// ```
+    /// use limit_runtime::{Limiter, header};
+    ///
+    /// let limiter = Limiter::builder().default_key(header("x-api-key")).build();
+    /// ```
+    pub fn default_key<F, M, W>(mut self, key: F) -> Self
+    where
+        F: ExtractFn<(), M> + Clone + Send + Sync + 'static,
+        for<'a> F::Output<'a>: KeyAnswer<W>,
+        M: 'static,
+        W: 'static,
+    {
+        self.default_key = Some(source::key(key));
         self
     }
 
@@ -146,6 +173,7 @@ impl LimiterBuilder {
                 None => Backend::Memory(MemoryStore::new(clock)),
             },
             skip_when: self.skip_when,
+            default_key: self.default_key,
             answers: self.answers,
             trusted_proxies: self.trusted_proxies,
             waiting_room: WaitingRoom::default(),

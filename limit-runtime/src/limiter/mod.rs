@@ -7,7 +7,7 @@ pub use self::{builder::LimiterBuilder, check::Check};
 
 use crate::{
     decision::{Decision, Receipt},
-    http::{Exceeded, HeaderStyle, RetryAfterStyle, TrustedProxies, WaitingRoom},
+    http::{Exceeded, HeaderStyle, RetryAfterStyle, TrustedProxies, WaitingRoom, source::Source},
     key::{IntoKey, Key},
     store::{Action, Charge, Scope, Store, StoreError, memory::MemoryStore},
 };
@@ -47,6 +47,7 @@ struct Inner {
     enabled: bool,
     store: Backend,
     skip_when: Option<Box<SkipWhen>>,
+    default_key: Option<Source<Option<Key>>>,
     answers: Answers,
     trusted_proxies: Option<TrustedProxies>,
     waiting_room: WaitingRoom,
@@ -167,6 +168,11 @@ impl Limiter {
     /// Whether no limit applies to this request, whatever handler it goes to.
     pub(crate) fn skips(&self, parts: &Parts) -> bool {
         !self.0.enabled || self.0.skip_when.as_ref().is_some_and(|skip| skip(parts))
+    }
+
+    /// The key function that was set; the client's address if none was.
+    pub(crate) fn own_key(&self) -> Option<&Source<Option<Key>>> {
+        self.0.default_key.as_ref()
     }
 
     pub(crate) fn header_style(&self) -> &HeaderStyle {
