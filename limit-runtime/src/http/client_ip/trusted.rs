@@ -89,6 +89,10 @@ impl TrustedProxies {
         self
     }
 
+    pub(super) fn configured_header(&self) -> &ForwardedHeader {
+        &self.header
+    }
+
     pub(super) fn trusts_peer(&self, peer: IpAddr) -> bool {
         self.trusts(0, peer)
     }
