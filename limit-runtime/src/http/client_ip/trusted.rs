@@ -100,9 +100,6 @@ impl TrustedProxies {
     /// The client of a request that came from `peer`, which is canonical: the first hop, from the nearest on,
     /// that is not trusted, or after which nothing can be read.
     pub(super) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
-        if !self.trusts_peer(peer) {
-            return peer;
-        }
         let lines = headers.get_all(self.header.name()).into_iter().rev();
         match self.header {
             ForwardedHeader::XForwardedFor => {
