@@ -4,7 +4,7 @@ use super::{
     exceeded::Exceeded,
     handle::RateLimit,
     headers::Told,
-    refusal::{too_many, unavailable},
+    refusal::too_many,
     setup::{self, WrongSetup},
     spec::{Demand, Demands, line_of},
     standing::Standing,
@@ -149,10 +149,7 @@ impl Guard {
                 self.tell_outer(standing, told, &mut response);
                 Err(response)
             }
-            Err(error) => {
-                tracing::warn!(%error, "the rate limiter's store could not answer");
-                Err(unavailable())
-            }
+            Err(error) => Err(error.into_response()),
         }
     }
 
