@@ -5,7 +5,10 @@ use crate::{
     decision::{Decision, Receipt},
     http::HeaderStyle,
     key::{IntoKey, Key},
-    store::{Action, Charge, Scope, Store, StoreError, memory::MemoryStore},
+    store::{
+        Action, Charge, Scope, Store, StoreError,
+        memory::{Bounds, MemoryStore, Usage},
+    },
     window::Strategy,
 };
 use limit_core::Limits;
@@ -61,6 +64,7 @@ impl Limiter {
         LimiterBuilder {
             clock: None,
             store: None,
+            bounds: Bounds::default(),
             header_style: HeaderStyle::default(),
         }
     }
@@ -151,6 +155,27 @@ impl Limiter {
         }
     }
 
+    /// What this limiter holds in memory; `None` if it counts elsewhere.
+    ///
+    /// ```
+    /// use limit_runtime::{Limiter, limits};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), limit_runtime::store::StoreError> {
+    /// let limiter = Limiter::builder().max_keys(100_000).build();
+    /// limiter.check(&limits!("2/minute"), "alice").await?;
+    /// assert_eq!(limiter.usage().map(|usage| usage.keys), Some(1));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn usage(&self) -> Option<Usage> {
+        match &self.0.store {
+            Backend::Memory(store) => Some(store.usage()),
+            Backend::Other(_) => None,
+        }
+    }
+
     pub(crate) fn header_style(&self) -> HeaderStyle {
         self.0.header_style
     }
@@ -185,6 +210,7 @@ impl fmt::Debug for Limiter {
 pub struct LimiterBuilder {
     clock: Option<Clock>,
     store: Option<Box<dyn Store>>,
+    bounds: Bounds,
     header_style: HeaderStyle,
 }
 
@@ -201,6 +227,28 @@ impl LimiterBuilder {
         self
     }
 
+    /// How many keys are held in memory at most; a million if not called, and at least one.
+    ///
+    /// A key takes about 50 bytes, and more while it has more than two hits that count. Nobody who is
+    /// limited is dropped to make room: past this number, new keys share budgets of their handler, which is
+    /// stricter than one each. [`Limiter::usage`] tells how often that happened. Under a strategy
+    /// other than the moving window, a key with several limits counts once for each.
+    pub fn max_keys(mut self, keys: usize) -> Self {
+        self.bounds.max_keys = keys.max(1);
+        self
+    }
+
+    /// Up to how many hits within a window the log in memory is exact; 1,024 if not called.
+    ///
+    /// Past B hits, those that came within T/B of each other count as one that came at the latest of their
+    /// times. So a log never admits more than it should, takes at most about 8 B bytes, and a client that
+    /// always comes as often as it may still gets B/(B+1) of its count. From 1 to 16,384; what lies
+    /// outside counts as the nearest of these.
+    pub fn log_entries(mut self, entries: u32) -> Self {
+        self.bounds.log_entries = entries;
+        self
+    }
+
     /// Which headers responses carry.
     pub fn header_style(mut self, style: HeaderStyle) -> Self {
         self.header_style = style;
@@ -214,7 +262,7 @@ impl LimiterBuilder {
         Limiter(Arc::new(Inner {
             store: match self.store {
                 Some(store) => Backend::Other(store),
-                None => Backend::Memory(MemoryStore::new(clock)),
+                None => Backend::Memory(MemoryStore::new(clock, self.bounds)),
             },
             header_style: self.header_style,
         }))
