@@ -301,7 +301,9 @@ impl Write<'_> {
     #[inline]
     fn push<T: Stamp>(&self, log: &mut Log<'_, T>) -> Result<(), Full> {
         let stamp = T::end_of(self.now);
-        log.forget(stamp, ticks::<T>(self.horizon));
+        // A stamp may lie ahead of now, and what is still counted now must not be forgotten.
+        let ahead = u64::from(!self.now.as_micros().is_multiple_of(T::MICROS));
+        log.forget(stamp, ticks::<T>(self.horizon) + ahead);
         log.push(stamp, self.slot.cost)
     }
 

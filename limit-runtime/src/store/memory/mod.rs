@@ -15,6 +15,8 @@ mod slab;
 mod slot;
 mod sweep;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use self::{
     identity::{Owner, Owners, Variant, Windows},

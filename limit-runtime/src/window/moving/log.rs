@@ -54,7 +54,7 @@ impl<T: Stamp> Log<'_, T> {
         }
     }
 
-    /// Records `cost` at `stamp`, which is no earlier than any hit.
+    /// Records `cost` at `stamp`, or with the newest hit if its stamp, rounded up, lies ahead of that.
     ///
     /// # Errors
     /// If the buffer has no place for it; nothing was recorded then.
@@ -62,7 +62,7 @@ impl<T: Stamp> Log<'_, T> {
     pub(crate) fn push(&mut self, stamp: T, cost: u32) -> Result<(), Full> {
         let newest = self.shape.len.checked_sub(1).map(|last| self.hit(last));
         let index = match newest {
-            Some(newest) if newest.at == stamp => self.shape.len - 1,
+            Some(newest) if newest.at.until(stamp) == 0 => self.shape.len - 1,
             _ if self.shape.len as usize == self.hits.len() => return Err(Full),
             _ => {
                 self.shape.len += 1;
@@ -78,10 +78,11 @@ impl<T: Stamp> Log<'_, T> {
             let held = before.wrapping_sub(self.shape.base);
             self.give_up(cost - (u32::MAX - held), index);
         }
-        *self.hit_mut(index) = Hit {
-            at: stamp,
-            total: before.wrapping_add(cost),
-        };
+        let hit = self.hit_mut(index);
+        hit.total = before.wrapping_add(cost);
+        if newest.is_none_or(|newest| newest.at.until(stamp) > 0) {
+            hit.at = stamp;
+        }
         Ok(())
     }
 
