@@ -2,6 +2,8 @@
 
 pub(crate) mod memory;
 
+pub use self::memory::Usage;
+
 use crate::{
     decision::{Decision, Receipt},
     key::Key,
