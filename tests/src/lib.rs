@@ -1,1 +1,3 @@
 //! Nothing but what this package's targets need in common.
+
+pub mod servers;
