@@ -1,7 +1,7 @@
 //! Moving over the input: bytes, tokens and the errors that point at them.
 
 use crate::error::{ParseError, ParseErrorKind as Kind};
-use crate::text::{Text, slice};
+use crate::text::slice;
 
 /// A range of bytes of the input.
 pub(crate) type Span = (usize, usize);
@@ -123,7 +123,7 @@ impl<'a> Parser<'a> {
 
     /// An error at a text that can simply be left out.
     pub(crate) const fn superfluous(&self, kind: Kind, span: Span) -> ParseError {
-        self.error(kind, span).suggest(&Text::<0>::EMPTY)
+        self.error(kind, span).suggest("")
     }
 
     pub(crate) const fn unexpected(&self, expected: &'static str) -> ParseError {

@@ -33,9 +33,14 @@ pub struct ParseError {
     kind: ParseErrorKind,
     start: usize,
     end: usize,
-    found: Text<30>,
-    suggestion: Option<Text<28>>,
+    found: Text<LONGEST_FOUND>,
+    suggestion: Option<Text<LONGEST_SUGGESTION>>,
 }
+
+/// The longest text that an error quotes in full. Both lengths keep it below 128 bytes.
+const LONGEST_FOUND: usize = 30;
+
+const LONGEST_SUGGESTION: usize = 28;
 
 /// What is wrong with a limit string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,8 +131,10 @@ impl ParseError {
     }
 
     /// With what to write in place of the span; a text too long to be of help is left out.
-    pub(crate) const fn suggest<const N: usize>(mut self, suggestion: &Text<N>) -> Self {
-        self.suggestion = suggestion.fit();
+    pub(crate) const fn suggest(mut self, suggestion: &str) -> Self {
+        if suggestion.len() <= LONGEST_SUGGESTION {
+            self.suggestion = Some(Text::excerpt(suggestion));
+        }
         self
     }
 

@@ -30,6 +30,7 @@
 #![doc = include_str!("grammar.md")]
 #![no_std]
 
+mod advice;
 mod cursor;
 mod error;
 mod limit;

@@ -71,7 +71,6 @@ impl ParseError {
             Kind::Unexpected { expected } => {
                 text.push("expected ");
                 text.push(expected);
-                self.push_write(&mut text, "; ", "");
             }
             Kind::StraySeparator => {
                 text.push("a separator stands between two limits; remove this one");
@@ -179,7 +178,11 @@ const fn push_character(text: &mut Message, character: &str) {
         text.push(" (");
     }
     text.push("U+");
-    let mut shift: u32 = if code > 0xFFFF { 20 } else { 12 };
+    let mut shift: u32 = match code {
+        0x10_0000.. => 20,
+        0x1_0000.. => 16,
+        _ => 12,
+    };
     loop {
         text.push_ascii(hex_digit(((code >> shift) & 15) as u8));
         if shift == 0 {

@@ -141,7 +141,7 @@ impl Parser<'_> {
             }
         }
         self.error(Kind::MisplacedUnderscore, (start, end))
-            .suggest(&clean)
+            .suggest(clean.as_str())
     }
 
     /// Whether a digit follows before `end`, with nothing but underscores before it.
@@ -173,8 +173,8 @@ impl Parser<'_> {
             at += 1;
         };
         let error = self.error(Kind::SplitDigits, (start, end));
-        if proper && end - start <= 13 {
-            error.suggest(&joined)
+        if proper {
+            error.suggest(joined.as_str())
         } else {
             error
         }

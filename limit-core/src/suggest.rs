@@ -105,3 +105,47 @@ const fn distance(a: &str, b: &str) -> u8 {
 const fn min(a: u8, b: u8) -> u8 {
     if a < b { a } else { b }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_is_an_insertion_a_deletion_a_replacement_or_a_swap() {
+        for (word, other, slips) in [
+            ("minute", "Minute", 0),
+            ("minute", "minutes", 1),
+            ("minute", "minte", 1),
+            ("minute", "minuze", 1),
+            ("minute", "minuet", 1),
+            ("minute", "imnute", 1),
+            ("daily", "day", 2),
+            ("", "day", 3),
+            ("second", "minute", 6),
+        ] {
+            assert_eq!(distance(word, other), slips, "{word} {other}");
+            assert_eq!(distance(other, word), slips, "{other} {word}");
+        }
+    }
+
+    #[test]
+    fn no_spelling_is_longer_than_the_longest_word() {
+        for (spelling, _) in SPELLINGS {
+            assert!(spelling.len() <= LONGEST, "{spelling}");
+        }
+    }
+
+    #[test]
+    fn a_word_that_is_near_to_nothing_gets_no_suggestion() {
+        for word in [
+            "",
+            "q",
+            "us",
+            "apple",
+            "fortnight",
+            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        ] {
+            assert_eq!(unit(word), None, "{word}");
+        }
+    }
+}

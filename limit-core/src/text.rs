@@ -27,14 +27,15 @@ impl<const N: usize> Text<N> {
         text
     }
 
-    /// The same text in a smaller (or larger) buffer, if it fits.
-    pub(crate) const fn fit<const M: usize>(&self) -> Option<Text<M>> {
-        if self.as_str().len() > M {
-            return None;
+    /// The parts, one after another.
+    pub(crate) const fn concat(parts: &[&str]) -> Self {
+        let mut text = Self::EMPTY;
+        let mut i = 0;
+        while i < parts.len() {
+            text.push(parts[i]);
+            i += 1;
         }
-        let mut text = Text::EMPTY;
-        text.push(self.as_str());
-        Some(text)
+        text
     }
 
     pub(crate) const fn as_str(&self) -> &str {
@@ -80,25 +81,25 @@ impl<const N: usize> Text<N> {
     /// line whatever was in the input.
     pub(crate) const fn push_quoted(&mut self, text: &str) {
         self.push("`");
-        if text.is_ascii() {
-            let bytes = text.as_bytes();
-            let mut i = 0;
-            while i < bytes.len() {
-                match bytes[i] {
-                    b'\n' => self.push("\\n"),
-                    b'\r' => self.push("\\r"),
-                    b'\t' => self.push("\\t"),
-                    byte if byte.is_ascii_control() => {
-                        self.push("\\x");
-                        self.push_ascii(hex_digit(byte >> 4));
-                        self.push_ascii(hex_digit(byte & 15));
-                    }
-                    byte => self.push_ascii(byte),
-                }
+        let bytes = text.as_bytes();
+        let mut i = 0;
+        while i < bytes.len() {
+            let start = i;
+            i += 1;
+            while !text.is_char_boundary(i) {
                 i += 1;
             }
-        } else {
-            self.push(text);
+            match bytes[start] {
+                b'\n' => self.push("\\n"),
+                b'\r' => self.push("\\r"),
+                b'\t' => self.push("\\t"),
+                byte if byte.is_ascii_control() => {
+                    self.push("\\x");
+                    self.push_ascii(hex_digit(byte >> 4));
+                    self.push_ascii(hex_digit(byte & 15));
+                }
+                _ => self.push(slice(text, start, i)),
+            }
         }
         self.push("`");
     }
@@ -146,4 +147,48 @@ const fn prefix(text: &str, max: usize) -> &str {
         end -= 1;
     }
     slice(text, 0, end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_on_a_character_boundary() {
+        let mut text = Text::<4>::concat(&["aé", "é"]);
+        assert_eq!(text.as_str(), "aé");
+        text.push_ascii(b'b');
+        text.push_ascii(b'c');
+        assert_eq!(text.as_str(), "aéb");
+    }
+
+    #[test]
+    fn an_excerpt_says_that_it_is_one() {
+        assert_eq!(Text::<6>::excerpt("abcdef").as_str(), "abcdef");
+        assert_eq!(Text::<6>::excerpt("abcdefg").as_str(), "abc…");
+        assert_eq!(Text::<6>::excerpt("abécdef").as_str(), "ab…");
+    }
+
+    #[test]
+    fn every_number_is_written_in_full() {
+        for number in [0, 9, 10, 99, 100, 4_294_967_295, u64::MAX] {
+            let mut text = Text::<20>::EMPTY;
+            text.push_number(number);
+            assert_eq!(text.as_str().parse(), Ok(number));
+        }
+    }
+
+    #[test]
+    fn control_characters_are_escaped_in_quotes() {
+        let mut text = Text::<40>::EMPTY;
+        text.push_quoted("a\n\r\t\0\x1B\x7Fé…");
+        assert_eq!(text.as_str(), "`a\\n\\r\\t\\x00\\x1B\\x7Fé…`");
+    }
+
+    #[test]
+    fn a_slice_out_of_range_is_empty() {
+        assert_eq!(slice("aéb", 1, 3), "é");
+        assert_eq!(slice("aéb", 1, 2), "");
+        assert_eq!(slice("aéb", 3, 9), "");
+    }
 }

@@ -94,13 +94,13 @@ impl Unit {
     }
 }
 
-/// The largest unit that divides `millis` evenly: how many, its name, and whether it is so short
-/// that people write it as `2s`.
+/// The largest unit that divides `millis`, which is not 0, evenly: how many of it, how their
+/// number makes its name, and the unit itself.
 const fn in_words(millis: u64) -> (u64, &'static str, Unit) {
     let mut i = 0;
     while i < WRITTEN.len() {
         let (unit, one, many) = WRITTEN[i];
-        if millis >= unit.millis() && millis.is_multiple_of(unit.millis()) {
+        if millis.is_multiple_of(unit.millis()) {
             let number = millis / unit.millis();
             return (number, if number == 1 { one } else { many }, unit);
         }
@@ -132,5 +132,32 @@ impl<const N: usize> Text<N> {
             }
         }
         self.push(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GRAMMAR: &str = include_str!("grammar.md");
+
+    #[test]
+    fn the_documentation_lists_every_spelling() {
+        for (spelling, _) in SPELLINGS {
+            assert!(GRAMMAR.matches('`').count().is_multiple_of(2));
+            let listed = GRAMMAR
+                .split('`')
+                .skip(1)
+                .step_by(2)
+                .any(|code| code == *spelling);
+            assert!(listed, "{spelling}");
+        }
+    }
+
+    #[test]
+    fn the_units_that_a_message_allows_are_units() {
+        for name in ALLOWED.split(", ") {
+            assert!(Unit::from_spelling(name).is_some(), "{name}");
+        }
     }
 }

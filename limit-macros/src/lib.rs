@@ -1,1 +1,31 @@
-//! Under construction.
+//! The attribute `#[rate_limit]` of the crate `limit-runtime`, which re-exports it: depend on that.
+
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod arguments;
+mod attributes;
+mod check;
+mod emit;
+mod errors;
+mod expand;
+mod generics;
+mod handler;
+mod model;
+mod nearest;
+mod options;
+mod rules;
+mod signature;
+mod syntax;
+
+use proc_macro::TokenStream;
+
+/// Limits how often a handler runs.
+#[proc_macro_attribute]
+pub fn rate_limit(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand::rate_limit(&arguments.into(), &item.into()).into()
+}

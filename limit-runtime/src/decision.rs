@@ -75,22 +75,23 @@ impl Decision {
     /// if none did, the one with the least remaining. `None` if there were no limits.
     #[must_use]
     pub fn strictest(&self) -> Option<&Outcome> {
-        self.outcomes.get(self.strictest_index()?)
+        self.outcomes.get(strictest(self.outcomes.iter())?)
     }
+}
 
-    /// The place of [`strictest`](Self::strictest) among the outcomes.
-    pub(crate) fn strictest_index(&self) -> Option<usize> {
-        let rank = |outcome: &Outcome| match outcome.verdict {
-            Verdict::NeverFits => (0, 0, u64::MAX),
-            Verdict::RetryAfter(wait) => (1, u128::MAX - wait.as_micros(), u64::MAX),
-            Verdict::Allowed => (
-                2,
-                u128::from(outcome.remaining),
-                u64::MAX - outcome.limit.window_millis(),
-            ),
-        };
-        (0..self.outcomes.len()).min_by_key(|&index| self.outcomes.get(index).map(rank))
-    }
+/// The place of the outcome a client should look at first; see [`Decision::strictest`].
+pub(crate) fn strictest<'a>(outcomes: impl Iterator<Item = &'a Outcome>) -> Option<usize> {
+    let rank = |outcome: &Outcome| match outcome.verdict {
+        Verdict::NeverFits => (0, 0, 0),
+        Verdict::RetryAfter(wait) => (1, u128::MAX - wait.as_micros(), 0),
+        Verdict::Allowed => (
+            2,
+            u128::from(outcome.remaining),
+            u64::MAX - outcome.limit.window_millis(),
+        ),
+    };
+    let ranked = outcomes.map(rank).enumerate();
+    ranked.min_by_key(|&(_, rank)| rank).map(|(index, _)| index)
 }
 
 /// How one limit stands after a check.

@@ -11,8 +11,9 @@ mod window;
 pub use self::{
     decision::{Decision, Outcome, Receipt, Verdict},
     http::{
-        ClientIp, ClientIpRejection, HeaderKey, HeaderKeyRejection, HeaderStyle, LimiterLayer,
-        LimiterService, client_ip, everyone, header,
+        ClientIp, ClientIpRejection, Exceeded, HeaderKey, HeaderKeyRejection, HeaderNames,
+        HeaderStyle, Limited, LimiterLayer, LimiterService, RateLimit, RateLimitRejection,
+        RetryAfterStyle, client_ip, everyone, header,
     },
     key::{IntoKey, Key},
     limiter::{Check, Limiter, LimiterBuilder},
@@ -20,9 +21,8 @@ pub use self::{
 };
 #[doc(inline)]
 pub use limit_core::{Limit, Limits, ParseError, limits};
+pub use limit_macros::rate_limit;
 
 /// What the attribute's expansion calls. Not for use by hand: it changes without notice.
 #[doc(hidden)]
-pub mod __private {
-    pub use crate::http::{Admit, Demand, Demands, Guard, ScopeSpec, Spec, admit};
-}
+pub mod __private;

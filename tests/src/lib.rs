@@ -1,3 +1,6 @@
-//! Nothing but what this package's targets need in common.
+//! What this package's targets have in common.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
+pub mod process;
+pub mod scenarios;
 pub mod servers;

@@ -1,21 +1,19 @@
-//! Servers that tests start for themselves: on a free port of 127.0.0.1, and gone with the test's process.
-//!
-//! A shell between us and the server waits for the end of a pipe: however this process ends, the
-//! pipe does, and the shell kills the server.
+//! Redis servers that tests start for themselves, on free ports of 127.0.0.1.
 
+use crate::process::Program;
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{Read, Write},
     net::{Ipv4Addr, TcpListener, TcpStream},
-    path::PathBuf,
-    process::{Child, Command, Stdio},
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 
-/// A server under a shell.
+/// A server, which is gone when the test is.
 #[derive(Debug)]
 pub struct Server {
-    shell: Child,
-    pid: String,
+    /// Behind a lock so that tests of many tasks can share it.
+    program: Mutex<Option<Program>>,
     port: u16,
     args: Vec<String>,
     dir: PathBuf,
@@ -24,8 +22,8 @@ pub struct Server {
 /// A port that nobody listens on at the moment.
 #[must_use]
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("an address").port()
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.local_addr().unwrap().port()
 }
 
 impl Server {
@@ -45,20 +43,19 @@ impl Server {
     #[must_use]
     pub fn redis_on(port: u16, extra: &[&str]) -> Self {
         let dir = std::env::temp_dir().join(format!("limit-redis-{port}"));
-        std::fs::create_dir_all(&dir).expect("a directory for the server");
-        let mut args: Vec<String> = [binary(), "--port".into(), port.to_string()].into();
+        std::fs::create_dir_all(&dir).unwrap();
+        let mut args: Vec<String> = ["--port".into(), port.to_string()].into();
         args.extend(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"].map(String::from));
         args.extend(["--dir".into(), dir.display().to_string()]);
+        args.extend(["--loglevel", "warning"].map(String::from));
         args.extend(extra.iter().map(|&arg| arg.to_owned()));
-        let (shell, pid) = start(&args);
         let server = Self {
-            shell,
-            pid,
+            program: Mutex::default(),
             port,
             args,
             dir,
         };
-        server.wait();
+        server.restart();
         server
     }
 
@@ -76,24 +73,30 @@ impl Server {
 
     /// Its own directory.
     #[must_use]
-    pub fn dir(&self) -> &std::path::Path {
+    pub fn dir(&self) -> &Path {
         &self.dir
     }
 
     /// As a power cut would.
-    pub fn kill(&mut self) {
+    pub fn kill(&self) {
         self.signal("KILL");
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok() {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        // Its keeper waits for its end.
+        *self.program() = None;
     }
 
     /// On the same port as before, with nothing in memory.
-    pub fn restart(&mut self) {
-        drop(self.shell.stdin.take());
-        let _ = self.shell.wait();
-        (self.shell, self.pid) = start(&self.args);
-        self.wait();
+    pub fn restart(&self) {
+        *self.program() = None;
+        *self.program() = Some(Program::start(binary(), &self.args, &[]));
+        let start = Instant::now();
+        while !answers(self.port) {
+            assert!(
+                start.elapsed() < Duration::from_secs(20),
+                "no answer from {:?}",
+                self.args
+            );
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 
     /// It stands still: connections stay open, nothing is answered.
@@ -106,32 +109,20 @@ impl Server {
         self.signal("CONT");
     }
 
-    fn signal(&self, name: &str) {
-        let status = Command::new("kill")
-            .args([format!("-{name}"), self.pid.clone()])
-            .stderr(Stdio::null())
-            .status();
-        assert!(status.is_ok(), "cannot send signals");
+    fn program(&self) -> MutexGuard<'_, Option<Program>> {
+        self.program.lock().unwrap()
     }
 
-    fn wait(&self) {
-        let start = Instant::now();
-        while !answers(self.port) {
-            assert!(
-                start.elapsed() < Duration::from_secs(20),
-                "no answer from {:?}",
-                self.args
-            );
-            std::thread::sleep(Duration::from_millis(2));
+    fn signal(&self, name: &str) {
+        if let Some(program) = self.program().as_ref() {
+            program.signal(name);
         }
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.signal("CONT");
-        drop(self.shell.stdin.take());
-        let _ = self.shell.wait();
+        *self.program() = None;
         let _ = std::fs::remove_dir_all(&self.dir);
     }
 }
@@ -153,23 +144,4 @@ fn answers(port: u16) -> bool {
 
 fn binary() -> String {
     std::env::var("REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned())
-}
-
-fn start(args: &[String]) -> (Child, String) {
-    let mut shell = Command::new("sh")
-        .args([
-            "-c",
-            r#""$@" >/dev/null 2>&1 & p=$!; echo $p; cat >/dev/null; kill -9 $p; wait $p"#,
-            "sh",
-        ])
-        .args(args)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("a shell");
-    let mut pid = String::new();
-    let stdout = shell.stdout.take().expect("its output");
-    BufReader::new(stdout).read_line(&mut pid).expect("a pid");
-    (shell, pid.trim().to_owned())
 }

@@ -1,5 +1,6 @@
 //! The Redis store against real servers.
 
 mod redis {
-    mod basics;
+    mod oracle;
+    mod scenarios;
 }

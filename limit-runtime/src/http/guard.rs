@@ -1,74 +1,154 @@
 //! What a handler holds of the check that let it run.
 
 use super::{
-    admit::{Demands, charges, unavailable},
-    headers, refusal,
+    exceeded::Exceeded,
+    handle::RateLimit,
+    headers,
+    refusal::{too_many, unavailable},
+    spec::{Demand, Demands, line_of},
+    standing::Standing,
+    wait,
 };
-use crate::{decision::Decision, limiter::Limiter, store::Action};
+use crate::{
+    decision::Decision,
+    limiter::Limiter,
+    store::{Action, Charge, StoreError},
+};
 use axum::{
     extract::MatchedPath,
     response::{IntoResponse, Response},
 };
+use smallvec::SmallVec;
+use std::{
+    future::Future,
+    sync::{Arc, Once},
+    time::Duration,
+};
 
 /// A request that was let through: it charges what is still to be charged, and adds the headers.
 #[derive(Debug)]
-pub struct Guard(Option<Admitted>);
-
-#[derive(Debug)]
-struct Admitted {
-    limiter: Limiter,
-    route: Option<MatchedPath>,
-    demands: Demands,
-    decision: Option<Decision>,
+pub(super) struct Guard {
+    held: Held,
+    /// The policies of the layers around.
+    outer: Option<Arc<RateLimit>>,
 }
 
-impl Guard {
-    pub(super) fn new(limiter: Limiter, route: Option<MatchedPath>, demands: Demands) -> Self {
-        if demands.is_empty() {
-            return Self::unlimited();
+/// Shared only where a handler asked for the handle.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a box would be an allocation for every request"
+)]
+enum Held {
+    Nothing,
+    Own(Standing),
+    Shared(Arc<Standing>),
+}
+
+impl Held {
+    fn standing(&self) -> Option<&Standing> {
+        match self {
+            Self::Nothing => None,
+            Self::Own(standing) => Some(standing),
+            Self::Shared(standing) => Some(standing),
         }
-        Self(Some(Admitted {
-            limiter,
-            route,
-            demands,
-            decision: None,
-        }))
+    }
+}
+
+/// A response that already tells of all policies, those of the layers around included.
+#[derive(Clone, Copy)]
+pub(super) struct Told;
+
+impl Guard {
+    pub(super) fn new(
+        limiter: Limiter,
+        route: Option<MatchedPath>,
+        demands: Demands,
+        outer: Option<Arc<RateLimit>>,
+    ) -> Self {
+        Self {
+            held: Held::Own(Standing::new(limiter, route, demands)),
+            outer,
+        }
     }
 
     /// A request that no limit applies to: nothing is charged, and no headers are added.
     #[must_use]
-    pub fn unlimited() -> Self {
-        Self(None)
+    pub(super) fn unlimited() -> Self {
+        Self {
+            held: Held::Nothing,
+            outer: None,
+        }
+    }
+
+    /// The handle for a handler that asks for it; without outcomes where no limit applies.
+    pub(super) fn handle(&mut self) -> RateLimit {
+        let standing = match std::mem::replace(&mut self.held, Held::Nothing) {
+            Held::Nothing => {
+                let none = Standing::new(Limiter::global().clone(), None, Demands::new());
+                return RateLimit::new(Arc::new(none), self.outer.clone());
+            }
+            Held::Own(standing) => Arc::new(standing),
+            Held::Shared(standing) => standing,
+        };
+        self.held = Held::Shared(standing.clone());
+        RateLimit::new(standing, self.outer.clone())
     }
 
     /// Consumes `costs`, one for each demand, now that they are known.
     ///
     /// # Errors
     /// The response for a request whose cost does not fit; nothing was consumed then.
-    pub async fn charge(&mut self, costs: &[u32]) -> Result<(), Response> {
-        if let Some(admitted) = &mut self.0 {
-            for (demand, &cost) in admitted.demands.iter_mut().zip(costs) {
-                demand.cost = cost;
-            }
-        }
-        self.decide(Action::Consume).await
+    pub(super) async fn charge(&mut self, costs: &[u32]) -> Result<(), Response> {
+        let cost = |index: usize, _: &Demand| costs.get(index).copied().or(Some(1));
+        self.decide(cost, Action::Consume).await
     }
 
-    pub(super) async fn decide(&mut self, action: Action) -> Result<(), Response> {
-        let Some(admitted) = &mut self.0 else {
+    /// Checks all demands at their own costs.
+    pub(super) async fn admit(&mut self) -> Result<(), Response> {
+        let cost = |_: usize, demand: &Demand| Some(demand.cost);
+        self.decide(cost, Action::Consume).await
+    }
+
+    /// Refuses those who have nothing left.
+    pub(super) async fn peek(&mut self) -> Result<(), Response> {
+        self.decide(|_, _| Some(0), Action::Peek).await
+    }
+
+    /// Says once if a layer around has already charged a budget that is charged here again.
+    pub(super) fn warn_of_double_charge(&self) {
+        static SAID: Once = Once::new();
+        let (Some(standing), Some(outer)) = (self.held.standing(), &self.outer) else {
+            return;
+        };
+        if outer.shares_a_budget_with(standing) {
+            SAID.call_once(|| {
+                tracing::warn!(
+                    "a request is charged twice to one budget: a layer and a handler (or two layers) have the same \
+                     scope and key; give one of them another name or scope"
+                );
+            });
+        }
+    }
+
+    async fn decide(
+        &mut self,
+        cost: impl Fn(usize, &Demand) -> Option<u32>,
+        action: Action,
+    ) -> Result<(), Response> {
+        let Some(standing) = self.held.standing() else {
             return Ok(());
         };
-        let charges = charges(&admitted.demands, admitted.route.as_ref());
-        match admitted.limiter.decide(&charges, action).await {
+        let charges = standing.charges(cost);
+        match decide(standing, &charges, action).await {
             Ok(decision) if decision.is_allowed() => {
-                admitted.decision = Some(decision);
+                standing.enter(&charges, decision);
                 Ok(())
             }
-            Ok(decision) => Err(refusal::too_many(
-                &admitted.demands,
-                &decision,
-                admitted.limiter.header_style(),
-            )),
+            Ok(decision) => {
+                let exceeded = Exceeded::new(&standing.demands, &charges, &decision);
+                Err(too_many(&standing.limiter, &exceeded))
+            }
             Err(error) => {
                 tracing::warn!(%error, "the rate limiter's store could not answer");
                 Err(unavailable())
@@ -76,23 +156,74 @@ impl Guard {
         }
     }
 
-    /// The handler's answer, with the headers of the limits on it.
-    pub fn finish(self, response: impl IntoResponse) -> Response {
+    /// The handler's answer, with the headers of the limits on it. A charge that the answer does not
+    /// count for is given back first.
+    pub(super) fn finish(
+        self,
+        response: impl IntoResponse,
+    ) -> impl Future<Output = Response> + Send + 'static {
+        // Before the future, which then holds nothing that may not be `Send`.
         let mut response = response.into_response();
-        if let Some(Admitted {
-            limiter,
-            demands,
-            decision: Some(decision),
-            ..
-        }) = &self.0
-        {
-            headers::write(
-                response.headers_mut(),
-                demands,
-                decision,
-                limiter.header_style(),
-            );
+        let uncounted = self.uncounted(&response);
+        async move {
+            if let Some(standing) = self.held.standing()
+                && !uncounted.is_empty()
+            {
+                let is_uncounted = |index| uncounted.contains(&index);
+                if let Err(error) = standing.give_back(is_uncounted, u32::MAX).await {
+                    tracing::warn!(%error, "a charge that does not count could not be given back");
+                }
+            }
+            self.tell(&mut response);
+            response
         }
-        response
+    }
+
+    /// The demands for which this answer does not count.
+    fn uncounted(&self, response: &Response) -> SmallVec<[usize; 2]> {
+        let standing = self.held.standing();
+        let demands = standing.iter().flat_map(|standing| &standing.demands);
+        demands
+            .enumerate()
+            .filter(|(_, demand)| {
+                let counts = demand.spec.count_when;
+                counts.is_some_and(|counts| !counts(response))
+            })
+            .map(|(index, _)| index)
+            .collect()
+    }
+
+    /// Adds the headers of all policies on the request.
+    pub(super) fn tell(&self, response: &mut Response) {
+        let Some(standing) = self.held.standing() else {
+            return;
+        };
+        if self.outer.is_some() {
+            response.extensions_mut().insert(Told);
+        }
+        let mut told = headers::Told::new();
+        told.add(standing);
+        let mut outer = self.outer.as_deref();
+        while let Some(handle) = outer {
+            told.add(handle.standing());
+            outer = handle.outer.as_deref();
+        }
+        told.write(response.headers_mut(), standing.limiter.header_style());
+    }
+}
+
+/// If a policy lets requests wait for room, the answer may take as long.
+async fn decide(
+    standing: &Standing,
+    charges: &[Charge<'_>],
+    action: Action,
+) -> Result<Decision, StoreError> {
+    let patient = |demand: &&Demand| demand.spec.wait > Duration::ZERO;
+    match (action, standing.demands.iter().find(patient)) {
+        (Action::Consume, Some(demand)) => {
+            let line = line_of(demand, standing.route.as_ref());
+            wait::decide(&standing.limiter, charges, demand.spec.wait, line).await
+        }
+        _ => standing.limiter.decide(charges, action).await,
     }
 }

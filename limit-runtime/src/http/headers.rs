@@ -1,102 +1,176 @@
 //! What responses say about the limits on them.
 
-use super::admit::Demands;
-use crate::decision::{Decision, Outcome};
+use super::{header_style::HeaderStyle, spec::Demands, standing::Standing};
+use crate::decision::{Decision, Outcome, strictest};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use limit_core::Limit;
-use std::{fmt::Write, time::Duration};
-
-/// Which headers responses carry. `Retry-After` on a 429 is sent whatever the style.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum HeaderStyle {
-    /// `RateLimit-Policy` with every limit and `RateLimit` with the strictest, after
-    /// [draft-ietf-httpapi-ratelimit-headers](https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/).
-    #[default]
-    Ietf,
-    /// None.
-    Off,
-}
-
-const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
-const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+use smallvec::SmallVec;
+use std::{
+    fmt::{self, Write},
+    time::{Duration, SystemTime},
+};
 
 /// Adds the headers of `style` for a decision on `demands`.
 pub(super) fn write(
     headers: &mut HeaderMap,
     demands: &Demands,
     decision: &Decision,
-    style: HeaderStyle,
+    style: &HeaderStyle,
 ) {
-    match style {
-        HeaderStyle::Ietf => ietf(headers, demands, decision),
-        HeaderStyle::Off => {}
+    Told {
+        policies: labelled(demands, decision)
+            .map(|(label, outcome)| (label, *outcome))
+            .collect(),
     }
+    .write(headers, style);
 }
 
-fn ietf(headers: &mut HeaderMap, demands: &Demands, decision: &Decision) {
-    let strictest = decision.strictest_index();
-    let mut policy = String::with_capacity(64);
-    let mut state = String::with_capacity(48);
-    for (index, (label, outcome)) in labelled(demands, decision).enumerate() {
-        if index > 0 {
-            policy.push_str(", ");
+/// All policies on a response, those of layers around included.
+pub(super) struct Told<'a> {
+    policies: SmallVec<[(Label<'a>, Outcome); 2]>,
+}
+
+impl<'a> Told<'a> {
+    pub(super) fn new() -> Self {
+        Self {
+            policies: SmallVec::new(),
         }
-        // Writing to a string cannot fail.
-        let _ = write!(
-            policy,
-            "\"{label}\";q={};w={}",
-            outcome.limit.count(),
-            whole_seconds(outcome.limit.window()),
-        );
-        if strictest == Some(index) {
+    }
+
+    pub(super) fn add(&mut self, standing: &'a Standing) {
+        if let Some(decision) = standing.decision() {
+            let labels = labels(&standing.demands);
+            self.policies
+                .extend(labels.zip(decision.outcomes().iter().copied()));
+        }
+    }
+
+    pub(super) fn write(&self, headers: &mut HeaderMap, style: &HeaderStyle) {
+        let outcomes = self.policies.iter().map(|(_, outcome)| outcome);
+        let Some((label, outcome)) = strictest(outcomes).and_then(|index| self.policies.get(index))
+        else {
+            return;
+        };
+        match style {
+            HeaderStyle::Off => {}
+            HeaderStyle::Ietf => self.ietf(headers, label, outcome),
+            HeaderStyle::XRateLimit => x_rate_limit(headers, outcome),
+            HeaderStyle::OpenAi => open_ai(headers, outcome),
+            HeaderStyle::Both => {
+                self.ietf(headers, label, outcome);
+                x_rate_limit(headers, outcome);
+            }
+            HeaderStyle::Named(names) => named(
+                headers,
+                [&names.limit, &names.remaining, &names.reset],
+                outcome,
+            ),
+        }
+    }
+
+    fn ietf(&self, headers: &mut HeaderMap, label: &Label<'_>, outcome: &Outcome) {
+        let mut policies = String::with_capacity(32 * self.policies.len());
+        for (index, (label, outcome)) in self.policies.iter().enumerate() {
+            let separator = if index > 0 { ", " } else { "" };
+            // Writing to a string cannot fail.
             let _ = write!(
-                state,
-                "\"{label}\";r={};t={}",
-                outcome.remaining,
-                whole_seconds(outcome.reset_after),
+                policies,
+                "{separator}\"{label}\";q={};w={}",
+                outcome.limit.count(),
+                whole_seconds(outcome.limit.window()),
             );
         }
-    }
-    for (name, text) in [(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, state)] {
-        if let Ok(value) = HeaderValue::try_from(text) {
-            headers.insert(name, value);
-        }
+        insert(headers, &HeaderStyle::RATE_LIMIT_POLICY, policies);
+        let mut state = String::with_capacity(32);
+        let _ = write!(
+            state,
+            "\"{label}\";r={};t={}",
+            outcome.remaining,
+            whole_seconds(outcome.reset_after),
+        );
+        insert(headers, &HeaderStyle::RATE_LIMIT, state);
     }
 }
 
-/// Each outcome with the name of its policy: the attribute's, and the window where the attribute has several limits.
+fn x_rate_limit(headers: &mut HeaderMap, outcome: &Outcome) {
+    named(headers, HeaderStyle::X_RATE_LIMIT.each_ref(), outcome);
+}
+
+/// Limit, remaining, and the reset as seconds since 1970, as GitHub and slowapi send it.
+fn named(headers: &mut HeaderMap, [limit, remaining, reset]: [&HeaderName; 3], outcome: &Outcome) {
+    let since_1970 = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    let reset_at = whole_seconds(since_1970.saturating_add(outcome.reset_after));
+    headers.insert(limit, outcome.limit.count().get().into());
+    headers.insert(remaining, outcome.remaining.into());
+    headers.insert(reset, reset_at.into());
+}
+
+/// The reset as OpenAI writes durations: `6m0s`, `1s`, `250ms`.
+fn open_ai(headers: &mut HeaderMap, outcome: &Outcome) {
+    let [limit, remaining, reset] = HeaderStyle::OPEN_AI;
+    headers.insert(limit, outcome.limit.count().get().into());
+    headers.insert(remaining, outcome.remaining.into());
+    insert(headers, &reset, go_duration(outcome.reset_after));
+}
+
+fn go_duration(duration: Duration) -> String {
+    let millis = duration.as_micros().div_ceil(1_000);
+    if 0 < millis && millis < 1_000 {
+        return format!("{millis}ms");
+    }
+    let seconds = whole_seconds(duration);
+    match (seconds / 3_600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, s) => format!("{s}s"),
+        (0, m, s) => format!("{m}m{s}s"),
+        (h, m, s) => format!("{h}h{m}m{s}s"),
+    }
+}
+
+fn insert(headers: &mut HeaderMap, name: &HeaderName, text: String) {
+    // The text is ASCII without control characters, which is always a header value.
+    if let Ok(value) = HeaderValue::try_from(text) {
+        headers.insert(name, value);
+    }
+}
+
+/// Each outcome with the name of its policy.
 pub(super) fn labelled<'a>(
     demands: &'a Demands,
     decision: &'a Decision,
 ) -> impl Iterator<Item = (Label<'a>, &'a Outcome)> {
-    let labels = demands.iter().flat_map(|demand| {
+    labels(demands).zip(decision.outcomes())
+}
+
+fn labels(demands: &Demands) -> impl Iterator<Item = Label<'_>> {
+    demands.iter().flat_map(|demand| {
         let several = demand.limits.len() > 1;
         demand.limits.iter().map(move |&limit| Label {
             name: demand.spec.name,
             window: several.then_some(limit),
         })
-    });
-    labels.zip(decision.outcomes())
+    })
 }
 
-/// The name of a policy, as it may stand in a structured field's string.
+/// The name of a policy: the attribute's, and the window where the attribute has several limits.
 pub(super) struct Label<'a> {
     name: &'a str,
     window: Option<Limit>,
 }
 
-impl std::fmt::Display for Label<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Label<'_> {
+    /// As it may stand in a structured field's string (RFC 9651, section 3.3.3): printable ASCII.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for c in self.name.chars() {
-            // RFC 9651, section 3.3.3: printable ASCII; quotes and backslashes would need escapes.
             f.write_char(match c {
+                // These two would need escapes.
                 '"' | '\\' => '_',
                 ' '..='~' => c,
                 _ => '_',
             })?;
         }
-        match self.window.map(|limit| limit.window_millis()) {
+        match self.window.map(Limit::window_millis) {
             None => Ok(()),
             Some(millis) if millis % 1_000 == 0 => write!(f, "-{}s", millis / 1_000),
             Some(millis) => write!(f, "-{millis}ms"),
@@ -109,4 +183,33 @@ pub(super) fn whole_seconds(duration: Duration) -> u64 {
     duration
         .as_secs()
         .saturating_add(u64::from(duration.subsec_nanos() > 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_is_written_as_open_ai_does_and_rounded_up() {
+        for (millis, text) in [
+            (0, "0s"),
+            (1, "1ms"),
+            (999, "999ms"),
+            (1_000, "1s"),
+            (1_001, "2s"),
+            (60_000, "1m0s"),
+            (3_661_000, "1h1m1s"),
+        ] {
+            assert_eq!(go_duration(Duration::from_millis(millis)), text);
+        }
+    }
+
+    #[test]
+    fn a_name_never_breaks_out_of_its_quotes() {
+        let label = Label {
+            name: "naïve\"\\\n",
+            window: None,
+        };
+        assert_eq!(label.to_string(), "na_ve___");
+    }
 }

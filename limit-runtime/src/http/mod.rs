@@ -1,18 +1,33 @@
 //! The Axum side: who a request is from, the check before the handler, and what clients are told.
 
 mod admit;
+pub(crate) mod answer;
 mod client_ip;
+mod exceeded;
+pub(crate) mod extract_fn;
 mod guard;
+mod handle;
 mod header_key;
+mod header_style;
 mod headers;
 mod layer;
+pub(crate) mod limited;
+pub(crate) mod policy;
 mod refusal;
+mod spec;
+mod standing;
+mod wait;
 
+pub(crate) use self::wait::WaitingRoom;
 pub use self::{
-    admit::{Admit, Demand, Demands, ScopeSpec, Spec, admit},
+    admit::Admit,
     client_ip::{ClientIp, ClientIpRejection, client_ip},
-    guard::Guard,
+    exceeded::Exceeded,
+    handle::{RateLimit, RateLimitRejection},
     header_key::{HeaderKey, HeaderKeyRejection, everyone, header},
-    headers::HeaderStyle,
+    header_style::{HeaderNames, HeaderStyle},
     layer::{LimiterLayer, LimiterService},
+    limited::Limited,
+    refusal::RetryAfterStyle,
+    spec::{ScopeSpec, Spec},
 };

@@ -1,17 +1,21 @@
 //! The answers that clients get in place of the handler's: problem details (RFC 9457) as JSON.
 
 use super::{
-    admit::Demands,
-    headers::{self, HeaderStyle, labelled, whole_seconds},
+    exceeded::{Exceeded, retry_after_seconds},
+    headers,
 };
-use crate::decision::{Decision, Verdict};
+use crate::limiter::Limiter;
 use axum::{
     body::Body,
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use std::{fmt::Write, time::Duration};
+use std::{
+    fmt::Write,
+    time::{Duration, SystemTime},
+};
 
+/// From the registry of RFC 9457; defined by draft-ietf-httpapi-ratelimit-headers.
 const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
@@ -20,48 +24,72 @@ const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 /// The same libraries repeat a 429 by themselves unless this says not to.
 const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
-/// 429 for a request that was refused by `decision`.
-pub(super) fn too_many(demands: &Demands, decision: &Decision, style: HeaderStyle) -> Response {
-    let mut violated = String::new();
-    let mut limits = String::new();
-    for (label, outcome) in labelled(demands, decision) {
-        if outcome.verdict == Verdict::Allowed {
-            continue;
-        }
-        let separator = if violated.is_empty() { "" } else { "," };
-        // Writing to a string cannot fail.
-        let _ = write!(violated, "{separator}\"{label}\"");
-        let separator = if limits.is_empty() { "" } else { "; " };
-        let _ = write!(limits, "{separator}{}", outcome.limit);
-    }
-    let (detail, code) = if decision.can_never_fit() {
-        let cost = demands.iter().map(|demand| demand.cost).max().unwrap_or(1);
-        (
-            format!(
-                "The cost of this request, {cost}, is above the rate limit of {limits}: it can never fit, so do not retry it as it is"
-            ),
-            "cost_above_limit",
-        )
-    } else {
-        (
-            format!("Rate limit exceeded: {limits}"),
-            "rate_limit_exceeded",
-        )
+/// How `Retry-After` is written; RFC 9110, section 10.2.3, allows both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RetryAfterStyle {
+    /// Whole seconds to wait, such as `6`: right whatever the client's clock says.
+    #[default]
+    Seconds,
+    /// The date from which the client may come again, such as `Sun, 06 Nov 1994 08:49:37 GMT`.
+    HttpDate,
+}
+
+/// The answer to a request that was refused by `decision`: the handler's, the limiter's, or 429 as documented.
+pub(super) fn too_many(limiter: &Limiter, exceeded: &Exceeded<'_>) -> Response {
+    let (demands, decision) = (exceeded.demands, exceeded.decision);
+    let of_handler = demands.iter().find_map(|demand| demand.spec.on_limited);
+    let mut response = match (of_handler, limiter.on_limited()) {
+        (Some(answer), _) => answer(exceeded),
+        (None, Some(answer)) => answer(exceeded),
+        (None, None) => standard(exceeded),
     };
-    let detail = json_string(&detail);
-    let body = format!(
-        r#"{{"type":"{QUOTA_EXCEEDED}","title":"Quota exceeded","status":429,"detail":{detail},"violated-policies":[{violated}],"error":{{"message":{detail},"type":"rate_limit_error","code":"{code}"}}}}"#
-    );
-    let mut response = json(StatusCode::TOO_MANY_REQUESTS, body);
     let map = response.headers_mut();
-    map.insert(header::CACHE_CONTROL, NO_STORE);
+    map.entry(header::CACHE_CONTROL).or_insert(NO_STORE);
     match decision.retry_after() {
-        Some(wait) => retry_after(map, wait),
+        Some(wait) => {
+            let key = demands.first().map(|demand| &demand.key);
+            let jitter = key.map_or(Duration::ZERO, |key| limiter.retry_jitter(key));
+            let wait = wait.saturating_add(jitter);
+            retry_after(map, wait, limiter.retry_after_style());
+        }
         None => {
             map.insert(X_SHOULD_RETRY, HeaderValue::from_static("false"));
         }
     }
-    headers::write(map, demands, decision, style);
+    headers::write(map, demands, decision, limiter.header_style());
+    response
+}
+
+/// 429 with a body that people, programs and the client libraries of language models understand.
+fn standard(exceeded: &Exceeded<'_>) -> Response {
+    let mut violated = String::new();
+    for label in exceeded.violated_policies() {
+        let separator = if violated.is_empty() { "" } else { "," };
+        // Writing to a string cannot fail.
+        let _ = write!(violated, "{separator}\"{label}\"");
+    }
+    let code = if exceeded.decision.can_never_fit() {
+        "cost_above_limit"
+    } else {
+        "rate_limit_exceeded"
+    };
+    let detail = json_string(&exceeded.to_string());
+    let body = format!(
+        r#"{{"type":"{QUOTA_EXCEEDED}","title":"Quota exceeded","status":429,"detail":{detail},"violated-policies":[{violated}],"error":{{"message":{detail},"type":"rate_limit_error","code":"{code}"}}}}"#
+    );
+    json(StatusCode::TOO_MANY_REQUESTS, body)
+}
+
+/// What a client is told when the store could not answer.
+pub(super) fn unavailable() -> Response {
+    let mut response = problem(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "The rate limiter cannot answer at the moment",
+    );
+    response
+        .headers_mut()
+        .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     response
 }
 
@@ -85,16 +113,33 @@ fn json(status: StatusCode, body: String) -> Response {
         .into_response()
 }
 
-fn retry_after(map: &mut HeaderMap, wait: Duration) {
+fn retry_after(map: &mut HeaderMap, wait: Duration, style: RetryAfterStyle) {
+    let seconds = retry_after_seconds(wait);
+    let value = match style {
+        RetryAfterStyle::Seconds => Some(HeaderValue::from(seconds)),
+        RetryAfterStyle::HttpDate => HeaderValue::try_from(http_date(SystemTime::now(), wait)).ok(),
+    };
     map.insert(
         header::RETRY_AFTER,
-        HeaderValue::from(whole_seconds(wait).max(1)),
+        value.unwrap_or_else(|| HeaderValue::from(seconds)),
     );
     let millis = wait.as_micros().div_ceil(1_000).max(1);
     map.insert(
         RETRY_AFTER_MS,
         HeaderValue::from(u64::try_from(millis).unwrap_or(u64::MAX)),
     );
+}
+
+/// The first whole second that is not before `now + wait`.
+fn http_date(now: SystemTime, wait: Duration) -> String {
+    // Dates end with the year 9999, which is what the crate can write.
+    const LAST: Duration = Duration::from_secs(253_402_300_799);
+    let at = now
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+        .saturating_add(wait);
+    let seconds = Duration::from_secs(headers::whole_seconds(at)).min(LAST);
+    httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + seconds)
 }
 
 /// `text` as a JSON string, quotes included (RFC 8259, section 7).
@@ -105,6 +150,7 @@ fn json_string(text: &str) -> String {
         match c {
             '"' | '\\' => json.extend(['\\', c]),
             c if c < ' ' => {
+                // Writing to a string cannot fail.
                 let _ = write!(json, "\\u{:04x}", u32::from(c));
             }
             c => json.push(c),
@@ -112,4 +158,32 @@ fn json_string(text: &str) -> String {
     }
     json.push('"');
     json
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_http_date_is_rounded_up_to_the_second() {
+        let at = |millis| SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
+        let half = Duration::from_millis(500);
+        assert_eq!(
+            http_date(at(784_111_776_500), half),
+            "Sun, 06 Nov 1994 08:49:37 GMT"
+        );
+        assert_eq!(
+            http_date(at(784_111_776_501), half),
+            "Sun, 06 Nov 1994 08:49:38 GMT"
+        );
+        assert_eq!(
+            http_date(at(0), Duration::MAX),
+            "Fri, 31 Dec 9999 23:59:59 GMT"
+        );
+    }
+
+    #[test]
+    fn a_json_string_escapes_what_json_demands() {
+        assert_eq!(json_string("a\"b\\c\n"), r#""a\"b\\c\u000a""#);
+    }
 }

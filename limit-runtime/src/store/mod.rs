@@ -93,6 +93,26 @@ pub struct Scope<'a> {
     pub route: &'a str,
 }
 
+impl<'a> Scope<'a> {
+    /// The budget of a handler on one route: `Scope::handler("my_app::api::predict", "/predict")`.
+    #[must_use]
+    pub const fn handler(path: &'a str, route: &'a str) -> Self {
+        Self { name: path, route }
+    }
+
+    /// A budget that is shared by name, as `scope = "models"` on handlers.
+    #[must_use]
+    pub const fn shared(name: &'a str) -> Self {
+        Self { name, route: "" }
+    }
+}
+
+impl<'a> From<&'a str> for Scope<'a> {
+    fn from(name: &'a str) -> Self {
+        Self::shared(name)
+    }
+}
+
 /// What a check does with its charges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -126,7 +146,10 @@ impl StoreError {
     }
 
     /// An error of ours: the store is well, so it does not count against it.
-    #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "only remote stores err so"))]
+    #[cfg_attr(
+        not(feature = "redis"),
+        expect(dead_code, reason = "only remote stores err so")
+    )]
     pub(crate) fn bug(message: impl Into<Box<str>>) -> Self {
         Self {
             is_outage: false,

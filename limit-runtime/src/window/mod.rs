@@ -1,12 +1,105 @@
 //! The algorithms, as pure functions over plain state: no clock, lock, store or HTTP.
+//!
+//! Each file is one algorithm and says what it promises at worst. All times are [`Ticks`], all
+//! arithmetic is in integers, and whatever has to be rounded is rounded against the client.
 
+pub(crate) mod fixed;
+pub(crate) mod gcra;
 pub(crate) mod moving;
+pub(crate) mod sliding;
 
-/// How hits are counted against a limit.
+use crate::{
+    clock::Ticks,
+    decision::{Outcome, Verdict},
+};
+use limit_core::Limit;
+use std::{num::NonZeroU32, time::Duration};
+
+/// How hits are counted against a limit of N per T.
+///
+/// A budget is counted under one strategy: changing it begins anew. Under the moving window the
+/// log is one for all limits of a budget, so that any change of limits keeps the history; the other
+/// strategies keep a counter for each window length, so that a changed count keeps it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Strategy {
-    /// Exact: no interval as long as the window, wherever it starts, admits more than the count.
+    /// Exact: no interval as long as the window, wherever it starts, admits more than N.
     #[default]
     MovingWindow,
+    /// Windows that start at the first hit and end T later. The least state; an interval that
+    /// spans two windows may admit up to 2 N.
+    FixedWindow,
+    /// Two fixed windows, of which the earlier one counts in proportion to how much of it lies within T.
+    /// Smooth, of constant size; an interval may admit up to 2 N when all hits of a window came at its end.
+    SlidingWindow,
+    /// The generic cell rate algorithm, also known as the leaky bucket: N per T evenly, and up to
+    /// `burst` at once. An interval admits up to N + `burst`. A cost above `burst` can never fit.
+    Gcra {
+        /// How much may be taken at once after a pause.
+        burst: NonZeroU32,
+    },
+}
+
+/// What a limit of N per T has left, before anything is recorded.
+struct Standing {
+    /// What is counted at present; more than `capacity` after forced hits.
+    used: u64,
+    /// What may be counted at most.
+    capacity: u64,
+    /// Until nothing is counted any more.
+    reset_after: Duration,
+}
+
+impl Standing {
+    /// The outcome for a request of `cost`; `wait` says how long until `used` has fallen to its argument.
+    fn outcome(self, limit: Limit, cost: u32, wait: impl FnOnce(u64) -> Duration) -> Outcome {
+        // A cost of zero asks whether anything is left.
+        let wanted = u64::from(cost).max(1);
+        let verdict = if self.used + wanted <= self.capacity {
+            Verdict::Allowed
+        } else if wanted > self.capacity {
+            Verdict::NeverFits
+        } else {
+            Verdict::RetryAfter(wait(self.capacity - wanted))
+        };
+        Outcome {
+            limit,
+            remaining: to_u32(self.capacity.saturating_sub(self.used)),
+            reset_after: self.reset_after,
+            verdict,
+        }
+    }
+}
+
+/// The window of `limit` in the unit of [`Ticks`].
+fn window_micros(limit: Limit) -> u64 {
+    limit.window_millis().saturating_mul(1_000)
+}
+
+fn to_u32(value: u64) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
+}
+
+/// `a * b / c`, rounded up, without overflow on the way; all of it if it is above `u64::MAX`.
+fn mul_div_up(a: u64, b: u64, c: u64) -> u64 {
+    match a.checked_mul(b) {
+        Some(product) => product.div_ceil(c.max(1)),
+        None => u64::try_from((u128::from(a) * u128::from(b)).div_ceil(u128::from(c.max(1))))
+            .unwrap_or(u64::MAX),
+    }
+}
+
+/// `a * b / c`, rounded down, without overflow on the way; all of it if it is above `u64::MAX`.
+fn mul_div_down(a: u64, b: u64, c: u64) -> u64 {
+    match a.checked_mul(b) {
+        Some(product) => product / c.max(1),
+        None => {
+            u64::try_from(u128::from(a) * u128::from(b) / u128::from(c.max(1))).unwrap_or(u64::MAX)
+        }
+    }
+}
+
+/// The moment `micros` after `at`.
+fn after(at: Ticks, micros: u64) -> Ticks {
+    Ticks::from_micros(at.as_micros().saturating_add(micros))
 }

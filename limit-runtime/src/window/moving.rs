@@ -77,17 +77,6 @@ impl Log {
         }
     }
 
-    /// If the clock stepped back, entries of the future become entries of now:
-    /// they count a whole window from here, and no longer.
-    pub(crate) fn settle(&mut self, now: Ticks) {
-        for entry in self.entries.iter_mut().rev() {
-            if entry.at <= now {
-                break;
-            }
-            entry.at = now;
-        }
-    }
-
     /// Gives back up to `cost` units that were recorded at `at`.
     pub(crate) fn refund(&mut self, at: Ticks, cost: u32) {
         let first = self.entries.partition_point(|entry| entry.at < at);

@@ -81,6 +81,9 @@ pub(super) fn budget(owner: &str, strategy: Strategy, window_millis: u64) -> Str
 pub(super) fn letter(strategy: Strategy) -> char {
     match strategy {
         Strategy::MovingWindow => 'm',
+        Strategy::FixedWindow => 'f',
+        Strategy::SlidingWindow => 's',
+        Strategy::Gcra { .. } => 'g',
     }
 }
 

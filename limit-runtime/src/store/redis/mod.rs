@@ -117,11 +117,7 @@ impl RedisStore {
     pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
         let clock = clock.into();
         self.scripts = Arc::new(Scripts::new(Time::Argument));
-        self.batcher = Batcher::new(
-            self.link.clone(),
-            self.scripts.clone(),
-            Some(clock.clone()),
-        );
+        self.batcher = Batcher::new(self.link.clone(), self.scripts.clone(), Some(clock.clone()));
         self.clock = Some(clock);
         self
     }

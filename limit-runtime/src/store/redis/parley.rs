@@ -20,7 +20,9 @@ impl RedisStore {
             Ok(Ok(info)) => info,
             Ok(Err(error)) => return self.unanswered(&error),
             Err(_) => {
-                tracing::warn!("the rate limiter starts without its store: no answer within {PATIENCE:?}");
+                tracing::warn!(
+                    "the rate limiter starts without its store: no answer within {PATIENCE:?}"
+                );
                 return Ok(());
             }
         };

@@ -25,7 +25,10 @@ impl Request {
             keys: SmallVec::new(),
             args: SmallVec::new(),
         };
-        let limits = charges.iter().map(|charge| charge.limits.len()).sum::<usize>();
+        let limits = charges
+            .iter()
+            .map(|charge| charge.limits.len())
+            .sum::<usize>();
         request.args.push(match action {
             Action::Consume => 0,
             Action::Peek => 1,
@@ -155,11 +158,15 @@ fn micros(number: i64) -> Option<Duration> {
 fn number(strategy: Strategy) -> u64 {
     match strategy {
         Strategy::MovingWindow => 1,
+        Strategy::FixedWindow => 2,
+        Strategy::SlidingWindow => 3,
+        Strategy::Gcra { .. } => 4,
     }
 }
 
 fn burst(strategy: Strategy) -> u32 {
     match strategy {
-        Strategy::MovingWindow => 0,
+        Strategy::Gcra { burst } => burst.get(),
+        Strategy::MovingWindow | Strategy::FixedWindow | Strategy::SlidingWindow => 0,
     }
 }

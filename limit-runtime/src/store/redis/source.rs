@@ -44,9 +44,11 @@ impl Source {
                 .map(|client| Self::Server(Box::new(client)))
                 .map_err(wrong),
             #[cfg(feature = "redis-sentinel")]
-            super::url::Topology::Sentinel { nodes, master } => sentinel(&nodes, &master, target.ca)
-                .map(|client| Self::Sentinel(Box::new(tokio::sync::Mutex::new(client))))
-                .map_err(wrong),
+            super::url::Topology::Sentinel { nodes, master } => {
+                sentinel(&nodes, &master, target.ca)
+                    .map(|client| Self::Sentinel(Box::new(tokio::sync::Mutex::new(client))))
+                    .map_err(wrong)
+            }
             #[cfg(feature = "redis-cluster")]
             super::url::Topology::Cluster(nodes) => cluster(nodes, target.ca)
                 .map(|client| Self::Cluster(Box::new(client)))

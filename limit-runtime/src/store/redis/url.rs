@@ -105,7 +105,8 @@ impl Target {
                 let (master, db) = several.path.split_once('/').unwrap_or((several.path, ""));
                 if master.is_empty() {
                     return Err(wrong(
-                        "no master is named; write `redis+sentinel://host1,host2/master`".to_owned(),
+                        "no master is named; write `redis+sentinel://host1,host2/master`"
+                            .to_owned(),
                     ));
                 }
                 let urls = several.urls(plain, 26379, db);
@@ -204,7 +205,9 @@ mod tests {
         );
         assert!(problem("rdis://:hunter2@h").contains("unknown scheme `rdis`; allowed: redis,"));
         assert!(!problem("rdis://:hunter2@h").contains("hunter2"));
-        assert!(problem("redis://h?timeout=3").contains("unknown parameter `timeout`; allowed: none"));
+        assert!(
+            problem("redis://h?timeout=3").contains("unknown parameter `timeout`; allowed: none")
+        );
         assert!(problem("redis://h/zero").contains("redis://h/zero"));
     }
 
@@ -222,7 +225,12 @@ mod tests {
 
     #[test]
     fn valkey_is_redis_by_its_other_name() {
-        for url in ["redis://h", "valkey://h", "redis+unix:///run/r.sock?db=3", "valkey+unix:///run/r.sock"] {
+        for url in [
+            "redis://h",
+            "valkey://h",
+            "redis+unix:///run/r.sock?db=3",
+            "valkey+unix:///run/r.sock",
+        ] {
             assert!(Target::parse(url).is_ok(), "{url}");
         }
     }

@@ -10,6 +10,11 @@ pub(super) trait Wire: Send + Sync {
 impl<C: ConnectionLike + Clone + Send + Sync + 'static> Wire for C {
     fn send<'a>(&'a self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         let mut connection = self.clone();
-        Box::pin(async move { connection.req_packed_command(command).await?.extract_error() })
+        Box::pin(async move {
+            connection
+                .req_packed_command(command)
+                .await?
+                .extract_error()
+        })
     }
 }

@@ -13,7 +13,7 @@ for _ = 1, tonumber(ARGV[1]) do
   local action, limits = tonumber(ARGV[arg + 1]), tonumber(ARGV[arg + 2])
   arg = arg + 2
   local allowed = true
-  local budgets, opened, at = {}, {}, #reply + 1
+  local budgets, costs, opened, at = {}, {}, {}, #reply + 1
   for index = 1, limits do
     key = key + 1
     local name = KEYS[key]
@@ -24,14 +24,14 @@ for _ = 1, tonumber(ARGV[1]) do
     -- Several charges may draw on one budget: later ones see what earlier ones will take.
     local budget = opened[name]
     if not budget then
-      budget = { strategy = strategy, state = strategy.open(name, window, count, burst), taken = 0 }
+      budget = { strategy = strategy, state = strategy.open(name, window, count), taken = 0 }
       opened[name] = budget
     end
     local wanted = math.max(cost, 1) + budget.taken
     local remaining, reset, wait = strategy.assess(budget.state, count, wanted, burst)
     budget.taken = budget.taken + cost
     allowed = allowed and wait == 0
-    budgets[index] = { budget, cost, count, burst }
+    budgets[index], costs[index] = budget, cost
     local place = at + 3 * (index - 1)
     reply[place + 1], reply[place + 2], reply[place + 3] = remaining, reset, wait
   end
@@ -39,12 +39,16 @@ for _ = 1, tonumber(ARGV[1]) do
   reply[at] = consumes and 1 or 0
   if consumes then
     for index = 1, limits do
-      local budget, cost, count, burst = unpack(budgets[index])
+      local budget, cost = budgets[index], costs[index]
       if cost > 0 then
-        local strategy, place = budget.strategy, at + 3 * (index - 1)
-        strategy.record(budget.state, cost, count, burst)
-        reply[place + 1] = math.max(reply[place + 1] - cost, 0)
-        reply[place + 2] = strategy.consumed(budget.state, count, burst)
+        budget.strategy.record(budget.state, cost)
+      end
+    end
+    for index = 1, limits do
+      local budget, place = budgets[index], at + 3 * (index - 1)
+      if budget.taken > 0 then
+        reply[place + 1] = math.max(reply[place + 1] - budget.taken, 0)
+        reply[place + 2] = budget.strategy.consumed(budget.state)
       end
     end
   end

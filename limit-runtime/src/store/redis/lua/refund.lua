@@ -8,7 +8,7 @@ for index = 1, #KEYS do
     return tonumber(ARGV[arg + place])
   end
   local strategy = strategies[number(1)]
-  strategy.refund(KEYS[index], number(3), number(4), number(6), number(2), number(5))
+  strategy.refund(KEYS[index], number(3), number(4), number(6), number(2))
 end
 
 return now

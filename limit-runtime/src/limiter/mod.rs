@@ -1,19 +1,24 @@
 //! The limiter: a store, and how its answers are shown.
 
+mod builder;
+mod check;
+
+pub use self::{builder::LimiterBuilder, check::Check};
+
 use crate::{
-    clock::Clock,
     decision::{Decision, Receipt},
-    http::HeaderStyle,
+    http::{Exceeded, HeaderStyle, RetryAfterStyle, WaitingRoom},
     key::{IntoKey, Key},
     store::{Action, Charge, Scope, Store, StoreError, memory::MemoryStore},
-    window::Strategy,
 };
+use axum::response::Response;
+use http::request::Parts;
 use limit_core::Limits;
 use std::{
     fmt,
-    future::{Future, IntoFuture},
-    pin::Pin,
+    hash::{BuildHasher, RandomState},
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 /// What handlers are limited by. Clones are one limiter.
@@ -39,9 +44,26 @@ use std::{
 pub struct Limiter(Arc<Inner>);
 
 struct Inner {
+    enabled: bool,
     store: Backend,
-    header_style: HeaderStyle,
+    skip_when: Option<Box<SkipWhen>>,
+    answers: Answers,
+    waiting_room: WaitingRoom,
+    longest_line: usize,
+    jitter_seed: RandomState,
 }
+
+type SkipWhen = dyn Fn(&Parts) -> bool + Send + Sync;
+
+/// How clients are told.
+struct Answers {
+    header_style: HeaderStyle,
+    retry_after_style: RetryAfterStyle,
+    retry_jitter: Duration,
+    on_limited: Option<Box<OnLimited>>,
+}
+
+type OnLimited = dyn Fn(&Exceeded<'_>) -> Response + Send + Sync;
 
 /// Memory answers at once and without an allocation; any other store answers in a future.
 enum Backend {
@@ -58,11 +80,7 @@ impl Limiter {
 
     /// A limiter with settings of your own.
     pub fn builder() -> LimiterBuilder {
-        LimiterBuilder {
-            clock: None,
-            store: None,
-            header_style: HeaderStyle::default(),
-        }
+        LimiterBuilder::new()
     }
 
     /// The limiter of the whole process: in memory, with the default settings.
@@ -76,17 +94,7 @@ impl Limiter {
     ///
     /// For what no handler covers: messages on a WebSocket, jobs, other protocols.
     pub fn check<'a>(&'a self, limits: &'a Limits, key: impl IntoKey) -> Check<'a> {
-        Check {
-            limiter: self,
-            scope: Scope {
-                name: "",
-                route: "",
-            },
-            key: key.into_key(),
-            limits,
-            cost: 1,
-            action: Action::Consume,
-        }
+        Check::new(self, limits, key.into_key())
     }
 
     /// Gives back the costs of `charges` that a check consumed and answered with `receipts`.
@@ -111,8 +119,12 @@ impl Limiter {
     ///
     /// # Errors
     /// When the store could not answer.
-    pub async fn clear(&self, scope: Scope<'_>, key: impl IntoKey) -> Result<(), StoreError> {
-        let key = key.into_key();
+    pub async fn clear<'a>(
+        &self,
+        scope: impl Into<Scope<'a>>,
+        key: impl IntoKey,
+    ) -> Result<(), StoreError> {
+        let (scope, key) = (scope.into(), key.into_key());
         match &self.0.store {
             Backend::Memory(store) => {
                 store.clear(scope, &key);
@@ -151,8 +163,39 @@ impl Limiter {
         }
     }
 
-    pub(crate) fn header_style(&self) -> HeaderStyle {
-        self.0.header_style
+    /// Whether no limit applies to this request, whatever handler it goes to.
+    pub(crate) fn skips(&self, parts: &Parts) -> bool {
+        !self.0.enabled || self.0.skip_when.as_ref().is_some_and(|skip| skip(parts))
+    }
+
+    pub(crate) fn header_style(&self) -> &HeaderStyle {
+        &self.0.answers.header_style
+    }
+
+    pub(crate) fn retry_after_style(&self) -> RetryAfterStyle {
+        self.0.answers.retry_after_style
+    }
+
+    pub(crate) fn on_limited(&self) -> Option<&OnLimited> {
+        self.0.answers.on_limited.as_deref()
+    }
+
+    /// What is added to the wait of this key: always the same, so that coming again early gains nothing.
+    pub(crate) fn retry_jitter(&self, key: &Key) -> Duration {
+        let greatest = self.0.answers.retry_jitter;
+        if greatest.is_zero() {
+            return Duration::ZERO;
+        }
+        let micros = u64::try_from(greatest.as_micros()).unwrap_or(u64::MAX);
+        Duration::from_micros(self.0.jitter_seed.hash_one(key) % micros.saturating_add(1).max(1))
+    }
+
+    pub(crate) fn waiting_room(&self) -> &WaitingRoom {
+        &self.0.waiting_room
+    }
+
+    pub(crate) fn longest_line(&self) -> usize {
+        self.0.longest_line
     }
 }
 
@@ -169,104 +212,9 @@ impl fmt::Debug for Limiter {
             Backend::Memory(store) => limiter.field("store", store),
             Backend::Other(store) => limiter.field("store", store),
         };
-        limiter.field("header_style", &self.0.header_style).finish()
-    }
-}
-
-/// Settings of a [`Limiter`].
-///
-/// ```
-/// use limit_runtime::{HeaderStyle, Limiter};
-///
-/// let limiter = Limiter::builder().header_style(HeaderStyle::Off).build();
-/// ```
-#[derive(Debug)]
-#[must_use = "call `.build()`"]
-pub struct LimiterBuilder {
-    clock: Option<Clock>,
-    store: Option<Box<dyn Store>>,
-    header_style: HeaderStyle,
-}
-
-impl LimiterBuilder {
-    /// Reads the time here: a [`TestClock`](crate::clock::TestClock) in tests. Stores of your own have their own time.
-    pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
-        self.clock = Some(clock.into());
-        self
-    }
-
-    /// Counts in `store` and not in memory.
-    pub fn store(mut self, store: impl Store) -> Self {
-        self.store = Some(Box::new(store));
-        self
-    }
-
-    /// Which headers responses carry.
-    pub fn header_style(mut self, style: HeaderStyle) -> Self {
-        self.header_style = style;
-        self
-    }
-
-    /// The limiter.
-    #[must_use]
-    pub fn build(self) -> Limiter {
-        let clock = self.clock.unwrap_or_else(Clock::monotonic);
-        Limiter(Arc::new(Inner {
-            store: match self.store {
-                Some(store) => Backend::Other(store),
-                None => Backend::Memory(MemoryStore::new(clock)),
-            },
-            header_style: self.header_style,
-        }))
-    }
-}
-
-/// A check on its way; await it.
-#[derive(Debug)]
-#[must_use = "a check does nothing until it is awaited"]
-pub struct Check<'a> {
-    limiter: &'a Limiter,
-    scope: Scope<'a>,
-    key: Key,
-    limits: &'a Limits,
-    cost: u32,
-    action: Action,
-}
-
-impl<'a> Check<'a> {
-    /// How much to take; one if not called. Zero asks whether anything is left.
-    pub fn cost(mut self, cost: u32) -> Self {
-        self.cost = cost;
-        self
-    }
-
-    /// Whose budget to draw on. Without it, all checks that name no scope share one.
-    pub fn scope(mut self, name: &'a str) -> Self {
-        self.scope.name = name;
-        self
-    }
-
-    /// Answers as the check would, and takes nothing.
-    pub fn peek(mut self) -> Self {
-        self.action = Action::Peek;
-        self
-    }
-}
-
-impl<'a> IntoFuture for Check<'a> {
-    type Output = Result<Decision, StoreError>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let charge = Charge {
-                scope: self.scope,
-                key: &self.key,
-                limits: self.limits,
-                cost: self.cost,
-                strategy: Strategy::default(),
-            };
-            self.limiter.decide(&[charge], self.action).await
-        })
+        limiter
+            .field("enabled", &self.0.enabled)
+            .field("header_style", self.header_style())
+            .finish_non_exhaustive()
     }
 }

@@ -1,0 +1,172 @@
+//! What the parser says where the grammar ends: which mistake this is, and what was meant.
+//!
+//! Only a string that is refused comes here, so [`parse`](crate::parse) reads as the grammar.
+
+use crate::cursor::{Parser, Span};
+use crate::error::{ParseError, ParseErrorKind as Kind};
+use crate::limit::MAX_WINDOW_MILLIS;
+use crate::number::Number;
+use crate::parse::is_per;
+use crate::suggest;
+use crate::text::Text;
+use crate::unit::Unit;
+
+impl Parser<'_> {
+    /// No count where a limit begins.
+    pub(crate) const fn no_count(&self) -> ParseError {
+        let span = self.token();
+        let token = self.slice(span);
+        match self.byte(self.at) {
+            b'-' if self.is_negative() => self.negative(),
+            b';' | b',' | b'|' => self.superfluous(Kind::StraySeparator, span),
+            _ if is_per(token) || Unit::from_spelling(token).is_some() => {
+                self.error(Kind::MissingCount, span)
+            }
+            _ => self.unexpected("a count, as in `10/minute`"),
+        }
+    }
+
+    /// `1.5/s`: the whole numbers that mean the same are `3/2s`.
+    pub(crate) const fn fractional_count(&self, count: &Number) -> ParseError {
+        let mut ahead = *self;
+        let (start, end) = count.span;
+        if let Ok(()) = ahead.per(count)
+            && let Ok(window) = ahead.window(start)
+            && let Some((numerator, denominator)) = count.ratio
+            && let Some(millis) = window.get().checked_mul(denominator)
+            && millis <= MAX_WINDOW_MILLIS
+            && numerator <= u32::MAX as u64
+        {
+            let mut whole = Text::<64>::EMPTY;
+            whole.push_number(numerator);
+            whole.push("/");
+            whole.push_short_window(millis);
+            return self
+                .error(Kind::Fraction, (start, ahead.at))
+                .suggest(whole.as_str());
+        }
+        self.error(Kind::Fraction, (start, end))
+    }
+
+    /// Neither `/` nor `per` after a count.
+    pub(crate) const fn no_per(&self, count: &Number) -> ParseError {
+        if self.is_at_end() || self.is_separator() {
+            return self.error(Kind::MissingWindow, count.span);
+        }
+        if self.is_number() {
+            return self.number_after_count(count);
+        }
+        let span = self.token();
+        let word = self.slice(span);
+        let written = self.slice(count.span);
+        let both = (count.span.0, span.1);
+        if let Some(zeros) = self.zeros(count, span) {
+            let out = Text::<64>::concat(&[written, zeros]);
+            return self.error(Kind::NumberSuffix, both).suggest(out.as_str());
+        }
+        let unit = match Unit::from_spelling(word) {
+            Some(_) => Some(word),
+            None if is_other_per(word) => {
+                return self.error(Kind::MissingPer, span).suggest("per");
+            }
+            None => suggest::unit(word),
+        };
+        if let Some(unit) = unit {
+            let mended = Text::<64>::concat(&[written, "/", unit]);
+            return self.error(Kind::MissingPer, both).suggest(mended.as_str());
+        }
+        self.unexpected("`/` or `per` after the count, as in `10/minute`")
+    }
+
+    /// The zeros that the suffix at `span` stands for, as in `10k/minute`.
+    const fn zeros(&self, count: &Number, span: Span) -> Option<&'static str> {
+        if count.span.1 != span.0 || !is_per(self.token_after(span.1)) {
+            return None;
+        }
+        match self.slice(span).as_bytes() {
+            [b'k' | b'K'] => Some("_000"),
+            [b'm' | b'M'] => Some("_000_000"),
+            _ => None,
+        }
+    }
+
+    /// `10 5 minutes` lacks a `/`, but `1 000/minute` is one number.
+    const fn number_after_count(&self, count: &Number) -> ParseError {
+        let split = self.split_digits(count.span.0, b' ');
+        if split.suggestion().is_some() && is_per(self.token_after(split.span().end)) {
+            return split;
+        }
+        let span = self.token();
+        let mended = Text::<64>::concat(&[self.slice(count.span), "/", self.slice(span)]);
+        self.error(Kind::MissingPer, (count.span.0, span.1))
+            .suggest(mended.as_str())
+    }
+
+    /// No unit at `word`, with or without a number before it. `start` is where the limit does.
+    pub(crate) const fn no_unit(&self, start: usize, number: &Number, word: Span) -> ParseError {
+        if word.0 < word.1 {
+            let error = self.error(Kind::UnknownUnit, word);
+            return match suggest::unit(self.slice(word)) {
+                Some(unit) => error.suggest(unit),
+                None => error,
+            };
+        }
+        if number.span.0 < number.span.1 {
+            return self.error(Kind::MissingUnit, number.span);
+        }
+        if self.is_negative() {
+            return self.negative();
+        }
+        if self.is_at_end() || self.is_separator() {
+            return self.error(Kind::MissingWindow, (start, self.trimmed()));
+        }
+        self.unexpected("a window, as in `10/minute` or `10/5 minutes`")
+    }
+
+    /// `1.5 minutes`: the whole number that means the same is `90s`.
+    pub(crate) const fn fractional_window(
+        &self,
+        number: &Number,
+        unit: Unit,
+        span: Span,
+    ) -> ParseError {
+        let error = self.error(Kind::Fraction, span);
+        if let Some((numerator, denominator)) = number.ratio
+            && let Some(millis) = numerator.checked_mul(unit.millis())
+            && millis.is_multiple_of(denominator)
+            && millis / denominator <= MAX_WINDOW_MILLIS
+        {
+            let mut whole = Text::<64>::EMPTY;
+            whole.push_short_window(millis / denominator);
+            return error.suggest(whole.as_str());
+        }
+        error
+    }
+
+    /// No separator after the limit that begins at `start`.
+    pub(crate) const fn no_separator(&self, start: usize) -> ParseError {
+        let span = self.token();
+        let token = self.slice(span);
+        if token.eq_ignore_ascii_case("and") || matches!(self.byte(self.at), b'&' | b'+') {
+            return self.error(Kind::MissingSeparator, span).suggest(";");
+        }
+        if self.is_number() {
+            let limit = self.slice((start, self.trimmed()));
+            let mended = Text::<64>::concat(&[limit, "; ", token]);
+            return self
+                .error(Kind::MissingSeparator, (start, span.1))
+                .suggest(mended.as_str());
+        }
+        self.unexpected("the end, or `;` and another limit")
+    }
+}
+
+/// Whether `word` is what people write or mistype for `per`.
+const fn is_other_per(word: &str) -> bool {
+    word.eq_ignore_ascii_case("a")
+        || word.eq_ignore_ascii_case("an")
+        || word.eq_ignore_ascii_case("in")
+        || word.eq_ignore_ascii_case("each")
+        || word.eq_ignore_ascii_case("every")
+        || suggest::is_nearly_per(word)
+}

@@ -1,0 +1,369 @@
+//! From the entries of an attribute to a rule, or to the reasons why not.
+
+use limit_core::Limits;
+use proc_macro2::{Ident, Span};
+use syn::{Expr, ExprLit, ExprUnary, Lit, LitStr, Path, UnOp};
+
+use crate::arguments::{self, Bound};
+use crate::errors::Errors;
+use crate::model::{Cost, Key, LimitsValue, Model, Rule, Strategy};
+use crate::nearest::nearest;
+use crate::options::{Opt, means_limits};
+use crate::syntax::{Arguments, Entry, Value};
+
+/// The most key functions in a tuple.
+const MAX_KEYS: usize = 8;
+/// The most attributes on a handler.
+const MAX_RULES: usize = 8;
+
+/// What all the attributes mean together; `None` when an error has been said.
+pub(crate) fn check(
+    attributes: Vec<(Span, Arguments)>,
+    bound: &Bound,
+    errors: &mut Errors,
+) -> Option<Model> {
+    let mut model = Model {
+        rules: Vec::new(),
+        krate: None,
+        state: None,
+        direct: None,
+    };
+    let mut given = Given::default();
+    for (number, (span, arguments)) in attributes.into_iter().enumerate() {
+        if number == MAX_RULES {
+            errors.at(
+                span,
+                format!("a handler has at most {MAX_RULES} `#[rate_limit]`"),
+            );
+        }
+        given.next_attribute();
+        if let Some(rule) = rule(span, arguments, bound, &mut model, &mut given, errors) {
+            model.rules.push(rule);
+        }
+    }
+    errors.is_empty().then_some(model)
+}
+
+/// Where each option was given.
+#[derive(Default)]
+struct Given(Vec<(Opt, Span)>);
+
+impl Given {
+    /// Of the options, these may stand on one of several attributes; the others on each.
+    const ONCE: [Opt; 3] = [Opt::State, Opt::Direct, Opt::Crate];
+
+    fn next_attribute(&mut self) {
+        self.0.retain(|(option, _)| Self::ONCE.contains(option));
+    }
+
+    fn note(&mut self, option: Opt, span: Span, errors: &mut Errors) {
+        match self.0.iter().find(|(other, _)| *other == option) {
+            Some((_, first)) => {
+                errors.at(
+                    span,
+                    format!("`{option}` is given twice: remove one of the two"),
+                );
+                errors.at(*first, format!("`{option}` is given here first"));
+            }
+            None => self.0.push((option, span)),
+        }
+    }
+}
+
+fn rule(
+    span: Span,
+    arguments: Arguments,
+    bound: &Bound,
+    model: &mut Model,
+    given: &mut Given,
+    errors: &mut Errors,
+) -> Option<Rule> {
+    let mut limits = None;
+    let mut missing = !arguments.broken;
+    let mut named = false;
+    let mut rule = Rule {
+        limits: LimitsValue::Parsed(Limits::parse("1/s").ok()?, span),
+        key: Key::Default,
+        cost: Cost::Fixed(1),
+        scope: None,
+        name: None,
+        strategy: Strategy::MovingWindow,
+    };
+    let mut cost_span = span;
+    for entry in arguments.entries {
+        match entry {
+            Entry::Positional(expr) => {
+                missing = false;
+                if limits.is_some() {
+                    errors.over(&expr, SECOND_LIMITS);
+                } else if named {
+                    errors.over(&expr, "the limits come first, before the named arguments");
+                    limits = Some(expr);
+                } else {
+                    limits = Some(expr);
+                }
+            }
+            Entry::Unknown(name) => {
+                named = true;
+                missing &= !means_limits(&name);
+            }
+            Entry::Named(entry) => {
+                named = true;
+                given.note(entry.option, entry.name, errors);
+                match (entry.option, entry.value) {
+                    (Opt::Key, Value::Expr(expr)) => {
+                        rule.key = key(*expr, bound, errors);
+                    }
+                    (Opt::Cost, Value::Expr(expr)) => {
+                        cost_span = entry.name;
+                        rule.cost = cost(*expr, bound, errors);
+                    }
+                    (Opt::Scope, Value::Expr(expr)) => rule.scope = text(Opt::Scope, &expr, errors),
+                    (Opt::Name, Value::Expr(expr)) => {
+                        rule.name =
+                            text(Opt::Name, &expr, errors).filter(|name| printable(name, errors));
+                    }
+                    (Opt::Strategy, Value::Expr(expr)) => {
+                        rule.strategy = strategy(&expr, errors);
+                    }
+                    (Opt::State, Value::Type(ty)) => model.state = Some(*ty),
+                    (Opt::Direct, Value::Ident(ident)) => {
+                        model.direct = direct(ident, bound, errors);
+                    }
+                    (Opt::Crate, Value::Path(path)) => model.krate = krate(path, errors),
+                    _ => {}
+                }
+            }
+        }
+    }
+    match limits {
+        Some(expr) => rule.limits = limits_value(expr, bound, errors)?,
+        None if missing => errors.at(span, MISSING_LIMITS),
+        None => {}
+    }
+    fits(&rule, cost_span, errors);
+    Some(rule)
+}
+
+const SECOND_LIMITS: &str = "only the limits have no name, and they are given already: several stand in one string, \
+     `\"10/second; 100/minute\"`; anything else is `name = value`";
+
+const MISSING_LIMITS: &str = "the limits are missing: they come first, as in `#[rate_limit(\"10/minute\", key = client_ip)]`";
+
+fn limits_value(expr: Expr, bound: &Bound, errors: &mut Errors) -> Option<LimitsValue> {
+    let expr = unwrapped(expr);
+    if let Expr::Lit(ExprLit { lit, .. }) = &expr {
+        let Lit::Str(text) = lit else {
+            errors.over(lit, "the limits are a string, as in `\"10/minute\"`");
+            return None;
+        };
+        return match Limits::parse(&text.value()) {
+            Ok(limits) => Some(LimitsValue::Parsed(limits, text.span())),
+            Err(error) => {
+                errors.at(text.span(), error);
+                None
+            }
+        };
+    }
+    not_over_arguments("limits", &expr, bound, errors);
+    Some(LimitsValue::Expr(expr))
+}
+
+fn key(expr: Expr, bound: &Bound, errors: &mut Errors) -> Key {
+    let expr = unwrapped(expr);
+    match expr {
+        Expr::Tuple(tuple) if !tuple.elems.is_empty() => {
+            if tuple.elems.len() > MAX_KEYS {
+                errors.over(&tuple, format!("a key has at most {MAX_KEYS} parts"));
+            }
+            let keys = tuple.elems.into_iter();
+            Key::All(keys.map(|expr| key(expr, bound, errors)).collect())
+        }
+        expr => {
+            not_over_arguments("key", &expr, bound, errors);
+            Key::Expr(expr)
+        }
+    }
+}
+
+fn cost(expr: Expr, bound: &Bound, errors: &mut Errors) -> Cost {
+    let expr = unwrapped(expr);
+    match &expr {
+        Expr::Lit(ExprLit { lit, .. }) => Cost::Fixed(fixed_cost(lit, errors)),
+        Expr::Unary(ExprUnary {
+            op: UnOp::Neg(_),
+            expr: number,
+            ..
+        }) if matches!(**number, Expr::Lit(_)) => {
+            errors.over(
+                &expr,
+                "a cost is at least 1: a request cannot give budget back",
+            );
+            Cost::Fixed(1)
+        }
+        _ if bound.is_used_in(&expr) => Cost::Arguments {
+            patterns: bound.patterns(&expr),
+            expr,
+        },
+        _ => Cost::Expr(expr),
+    }
+}
+
+fn fixed_cost(lit: &Lit, errors: &mut Errors) -> u32 {
+    let Lit::Int(number) = lit else {
+        errors.over(
+            lit,
+            "a cost is a whole number, a function of extractors, or an expression over the handler's arguments",
+        );
+        return 1;
+    };
+    match number.base10_parse::<u32>() {
+        Ok(0) => {
+            errors.over(number, "a cost is at least 1: for requests that cost nothing, let the key function return `None`");
+            1
+        }
+        Ok(cost) => cost,
+        Err(_) => {
+            errors.over(number, "a cost is at most 4294967295");
+            1
+        }
+    }
+}
+
+/// A literal cost above a literal limit would never be let through.
+fn fits(rule: &Rule, span: Span, errors: &mut Errors) {
+    if let (LimitsValue::Parsed(limits, _), Cost::Fixed(cost @ 2..)) = (&rule.limits, &rule.cost)
+        && let Some(limit) = limits.iter().find(|limit| limit.count().get() < *cost)
+    {
+        errors.at(
+            span,
+            format!("a cost of {cost} never fits: the limit is {limit}, so every request would be refused"),
+        );
+    }
+}
+
+fn text(option: Opt, expr: &Expr, errors: &mut Errors) -> Option<LitStr> {
+    if let Expr::Lit(ExprLit {
+        lit: Lit::Str(text),
+        ..
+    }) = expr
+    {
+        if !text.value().trim().is_empty() {
+            return Some(text.clone());
+        }
+        errors.over(
+            text,
+            format!("`{option}` is empty: write {}", option.example()),
+        );
+        return None;
+    }
+    errors.over(expr, format!("`{option}` is {}", option.example()));
+    None
+}
+
+/// Names stand in response headers.
+fn printable(name: &LitStr, errors: &mut Errors) -> bool {
+    let odd = name.value().chars().find(|c| !matches!(c, ' '..='~'));
+    if let Some(odd) = odd {
+        errors.over(
+            name,
+            format!("`name` stands in response headers, so it is printable ASCII: {odd:?} is not"),
+        );
+    }
+    odd.is_none()
+}
+
+fn strategy(expr: &Expr, errors: &mut Errors) -> Strategy {
+    const ALL: [&str; 4] = ["moving_window", "fixed_window", "sliding_window", "gcra"];
+    let called = match expr {
+        Expr::Call(call) => &*call.func,
+        expr => expr,
+    };
+    let word = match called {
+        Expr::Path(path) => path.path.get_ident().map(Ident::to_string),
+        Expr::Lit(ExprLit {
+            lit: Lit::Str(text),
+            ..
+        }) => {
+            let word = text.value();
+            if ALL.contains(&word.as_str()) {
+                errors.over(
+                    expr,
+                    format!("write it without quotes: `strategy = {word}`"),
+                );
+                return Strategy::MovingWindow;
+            }
+            Some(word)
+        }
+        _ => None,
+    };
+    match word.as_deref() {
+        Some("moving_window") if matches!(expr, Expr::Path(_)) => {}
+        Some(word) if ALL.contains(&word) && word != "moving_window" => errors.over(
+            expr,
+            format!("`{word}` is not available in this version: use `strategy = moving_window`, the default"),
+        ),
+        word => {
+            let hint = match nearest(word.unwrap_or_default(), ALL.into_iter()) {
+                Some(near) => format!("did you mean `{near}`? "),
+                None => String::new(),
+            };
+            errors.over(
+                expr,
+                format!("unknown strategy: {hint}There are `moving_window` (the default), `fixed_window`, `sliding_window`, `gcra`"),
+            );
+        }
+    }
+    Strategy::MovingWindow
+}
+
+fn direct(ident: Ident, bound: &Bound, errors: &mut Errors) -> Option<Ident> {
+    if ident == bound.handler {
+        errors.at(
+            ident.span(),
+            format!("`{ident}` is the limited handler: the bare function needs another name, as in `direct = {ident}_now`"),
+        );
+        return None;
+    }
+    Some(ident)
+}
+
+fn krate(path: Path, errors: &mut Errors) -> Option<Path> {
+    let root = path
+        .segments
+        .first()
+        .map(|segment| segment.ident.to_string());
+    let absolute = path.leading_colon.is_some()
+        || root.is_some_and(|root| root == "crate" || root == "$crate");
+    if !absolute {
+        let written = arguments::joined(&path);
+        errors.over(
+            &path,
+            format!("`crate` takes an absolute path: write `crate = ::{written}`"),
+        );
+        return None;
+    }
+    Some(path)
+}
+
+/// Keys and limits are needed before the handler's arguments are extracted.
+fn not_over_arguments(what: &str, expr: &Expr, bound: &Bound, errors: &mut Errors) {
+    if matches!(expr, Expr::Path(_)) {
+        return;
+    }
+    if let Some(name) = bound.first_used_in(expr) {
+        errors.at(
+            name.span(),
+            format!("the {what} cannot use the argument `{name}`, which is extracted after the check: write a function of extractors, `{what} = |…| …`"),
+        );
+    }
+}
+
+/// The expression without parentheses and invisible groups around it.
+fn unwrapped(expr: Expr) -> Expr {
+    match expr {
+        Expr::Paren(inner) if inner.attrs.is_empty() => unwrapped(*inner.expr),
+        Expr::Group(inner) if inner.attrs.is_empty() => unwrapped(*inner.expr),
+        expr => expr,
+    }
+}

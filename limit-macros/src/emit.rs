@@ -1,0 +1,224 @@
+//! From the model to tokens. Nothing here can fail.
+//!
+//! Names of ours are at [`Span::mixed_site`], so that they cannot meet names of the user's; tokens
+//! that rustc may complain about are also located at what the user wrote.
+
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+use syn::{FnArg, ReturnType, Type};
+
+use crate::arguments::mentions;
+use crate::attributes::{Role, is_lint, role};
+use crate::generics;
+use crate::handler::Handler;
+use crate::model::{Cost, Model};
+use crate::rules;
+
+/// The path of the runtime crate.
+pub(crate) fn crate_path(model: &Model) -> TokenStream {
+    match &model.krate {
+        Some(path) => path.to_token_stream(),
+        None => quote_spanned!(Span::mixed_site()=> ::limit_runtime),
+    }
+}
+
+/// The policy, and the handler under it.
+pub(crate) fn emit(handler: &Handler, model: &Model) -> TokenStream {
+    let private = {
+        let krate = crate_path(model);
+        quote_spanned!(Span::mixed_site()=> #krate::__private)
+    };
+    let policy = Ident::new(
+        &format!("__rate_limit_{}", handler.sig.ident.unraw()),
+        Span::mixed_site(),
+    );
+    let context = Context {
+        handler,
+        model,
+        private,
+        policy,
+        site: Span::mixed_site(),
+    };
+    let policy = context.policy();
+    let (direct, inner) = context.inner();
+    let outer = context.outer(&inner);
+    quote!(#policy #direct #outer)
+}
+
+pub(crate) struct Context<'a> {
+    pub(crate) handler: &'a Handler,
+    pub(crate) model: &'a Model,
+    pub(crate) private: TokenStream,
+    policy: Ident,
+    pub(crate) site: Span,
+}
+
+impl Context<'_> {
+    /// The policy type, and what it knows.
+    fn policy(&self) -> TokenStream {
+        let Self {
+            policy,
+            private,
+            site,
+            ..
+        } = self;
+        let vis = &self.handler.vis;
+        let generics = &self.handler.sig.generics;
+        let (_, type_generics, where_clause) = generics.split_for_impl();
+        let fields = generics::phantom(generics, *site);
+        let how = self
+            .model
+            .charges_later()
+            .then(|| quote_spanned!(*site=> const HOW: #private::Admit = #private::Admit::Peek;));
+        let state = generics::state(self.model, *site);
+        let under_state = generics::under_state(self, &state);
+        let (impl_generics, _, bounds) = under_state.split_for_impl();
+        let rules = rules::rules(self, &state);
+        quote_spanned! {*site=>
+            #[doc(hidden)]
+            #vis struct #policy #generics #fields #where_clause;
+            impl #impl_generics #private::Policy<#state> for #policy #type_generics #bounds {
+                #how
+                fn rules() -> impl #private::Rules<#state> {
+                    #rules
+                }
+            }
+        }
+    }
+
+    /// The function as written: next to the handler under its direct name, or inside it.
+    fn inner(&self) -> (TokenStream, TokenStream) {
+        let Handler {
+            vis,
+            sig,
+            body,
+            attrs,
+        } = self.handler;
+        let attrs = attrs.iter().filter(|attr| role(attr) == Role::Inner);
+        let Some(direct) = &self.model.direct else {
+            return (TokenStream::new(), quote!(#(#attrs)* #sig #body));
+        };
+        let mut sig = sig.clone();
+        let name = std::mem::replace(&mut sig.ident, direct.clone());
+        let mut body = body.clone();
+        if mentions(body.stream(), &name.to_string()) {
+            let stream = body.stream();
+            let span = body.span();
+            body = Group::new(
+                Delimiter::Brace,
+                quote_spanned!(self.site=> use #direct as #name; #stream),
+            );
+            body.set_span(span);
+        }
+        let lints = self.handler.attrs.iter().filter(|attr| is_lint(attr));
+        (
+            quote!(#(#lints)* #(#attrs)* #vis #sig #body),
+            TokenStream::new(),
+        )
+    }
+
+    /// What routers call: the check has run when its body does.
+    fn outer(&self, inner: &TokenStream) -> TokenStream {
+        let Self {
+            private,
+            policy,
+            site,
+            ..
+        } = self;
+        let Handler {
+            vis,
+            sig,
+            body,
+            attrs,
+        } = self.handler;
+        let attrs = attrs
+            .iter()
+            .filter(|attr| matches!(role(attr), Role::Outer | Role::First));
+        let asyncness = match &sig.asyncness {
+            Some(asyncness) => asyncness.to_token_stream(),
+            None => quote_spanned!(site.located_at(sig.fn_token.span)=> async),
+        };
+        let fn_token = &sig.fn_token;
+        let ident = &sig.ident;
+        let (impl_generics, type_generics, where_clause) = sig.generics.split_for_impl();
+        let types = self.argument_types();
+        let split = self.split();
+        let call = self.call();
+        let content = quote_spanned!(*site=> #inner #split admission.finish(#call).await);
+        let mut block = Group::new(Delimiter::Brace, content);
+        block.set_span(body.span());
+        quote_spanned! {*site=>
+            #(#attrs)*
+            #vis #asyncness #fn_token #ident #impl_generics (
+                limited: #private::Limited<#policy #type_generics, (#(#types,)*)>
+            ) -> #private::Response #where_clause #block
+        }
+    }
+
+    /// The arguments, and the charge for them when a cost is over them.
+    fn split(&self) -> TokenStream {
+        let Self { private, site, .. } = self;
+        let names = self.argument_names();
+        if !self.model.charges_later() {
+            return quote_spanned! {*site=>
+                let (admission, (#(#names,)*)) = limited.split();
+            };
+        }
+        let costs = self.model.rules.iter().map(|rule| match &rule.cost {
+            Cost::Arguments { expr, patterns } => {
+                let span = site.located_at(expr.span());
+                quote_spanned! {span=> {
+                    let (#(#patterns,)*) = &arguments;
+                    ::core::option::Option::Some(#private::IntoCost::into_cost(#expr))
+                }}
+            }
+            Cost::Fixed(_) | Cost::Expr(_) => {
+                quote_spanned!(*site=> ::core::option::Option::None)
+            }
+        });
+        quote_spanned! {*site=>
+            let (mut admission, arguments) = limited.split();
+            let costs = [#(#costs),*];
+            if let ::core::result::Result::Err(response) = admission.charge(costs).await {
+                return response;
+            }
+            let (#(#names,)*) = arguments;
+        }
+    }
+
+    /// The call of the function as written.
+    fn call(&self) -> TokenStream {
+        let sig = &self.handler.sig;
+        let private = &self.private;
+        let names = self.argument_names();
+        let name = self.model.direct.as_ref().unwrap_or(&sig.ident);
+        let turbofish = generics::turbofish(&sig.generics, self.site);
+        // At the return type, where a wrong one is to be mended; at the name when there is none.
+        let span = match &sig.output {
+            ReturnType::Type(_, ty) => ty.span(),
+            ReturnType::Default => sig.ident.span(),
+        };
+        let span = self.site.located_at(span);
+        quote_spanned!(span=> #private::assert_send(#name #turbofish (#(#names),*)).await)
+    }
+
+    /// Names for the arguments on their way through.
+    fn argument_names(&self) -> Vec<Ident> {
+        (0..self.handler.sig.inputs.len())
+            .map(|number| format_ident!("a{number}", span = self.site))
+            .collect()
+    }
+
+    /// The types of the handler's arguments.
+    pub(crate) fn argument_types(&self) -> Vec<&Type> {
+        let inputs = self.handler.sig.inputs.iter();
+        inputs
+            .filter_map(|argument| match argument {
+                FnArg::Typed(argument) => Some(&*argument.ty),
+                FnArg::Receiver(_) => None,
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,148 @@
+//! The handler's generics, on the policy and in the call; and the router's state among them.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{
+    Expr, GenericParam, Generics, Pat, PathArguments, Type, WherePredicate, parse_quote_spanned,
+};
+
+use crate::arguments::mentions;
+use crate::emit::Context;
+use crate::model::{Cost, Key, LimitsValue, Model};
+
+/// The type of the router's state: what the attribute says, or a parameter.
+pub(crate) fn state(model: &Model, site: Span) -> TokenStream {
+    match &model.state {
+        Some(state) => state.to_token_stream(),
+        None => Ident::new("__S", site).into_token_stream(),
+    }
+}
+
+/// The handler's generics, and the state with the extractors that functions may use under it.
+pub(crate) fn under_state(context: &Context<'_>, state: &TokenStream) -> Generics {
+    let mut generics = context.handler.sig.generics.clone();
+    if context.model.state.is_some() {
+        return generics;
+    }
+    let site = context.site;
+    generics.params.push(parse_quote_spanned!(site=> #state));
+    let bounds = bounds(context, state);
+    let clause = generics.make_where_clause();
+    clause.predicates.push(parse_quote_spanned! {site=>
+        #state: ::core::marker::Send + ::core::marker::Sync
+    });
+    clause.predicates.extend(bounds);
+    generics
+}
+
+/// What the handler extracts from the head of a request, a key function may extract too; and a
+/// closure says what it extracts.
+fn bounds(context: &Context<'_>, state: &TokenStream) -> Vec<WherePredicate> {
+    let functions = functions(context.model);
+    if functions.is_empty() {
+        return Vec::new();
+    }
+    let arguments = context.argument_types();
+    let (last, others) = match arguments.split_last() {
+        Some((last, others)) => (Some(*last), others),
+        None => (None, [].as_slice()),
+    };
+    let closures = functions
+        .iter()
+        .flat_map(|function| closure_types(function));
+    others
+        .iter()
+        .copied()
+        .chain(last.filter(|ty| is_state(ty)))
+        .chain(closures)
+        .filter(|ty| !mentions(ty, "_"))
+        .map(|ty| {
+            let private = &context.private;
+            let span = context.site.located_at(ty.span());
+            parse_quote_spanned!(span=> #ty: #private::FromRequestParts<#state>)
+        })
+        .collect()
+}
+
+/// All that may be functions of extractors.
+fn functions(model: &Model) -> Vec<&Expr> {
+    fn keys<'a>(key: &'a Key, found: &mut Vec<&'a Expr>) {
+        match key {
+            Key::Default => {}
+            Key::Expr(expr) => found.push(expr),
+            Key::All(all) => all.iter().for_each(|key| keys(key, found)),
+        }
+    }
+    let mut found = Vec::new();
+    for rule in &model.rules {
+        keys(&rule.key, &mut found);
+        if let LimitsValue::Expr(expr) = &rule.limits {
+            found.push(expr);
+        }
+        if let Cost::Expr(expr) = &rule.cost {
+            found.push(expr);
+        }
+    }
+    found
+}
+
+/// The types that a closure says it takes by value.
+fn closure_types(expr: &Expr) -> Vec<&Type> {
+    let Expr::Closure(closure) = expr else {
+        return Vec::new();
+    };
+    closure
+        .inputs
+        .iter()
+        .filter_map(|input| match input {
+            Pat::Type(input) if !matches!(*input.ty, Type::Reference(_)) => Some(&*input.ty),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Whether a type is, by its name, the extractor of state. The last argument may consume the body,
+/// so only by its name can it be known not to.
+fn is_state(ty: &Type) -> bool {
+    let Type::Path(path) = ty else {
+        return false;
+    };
+    path.path.segments.last().is_some_and(|segment| {
+        segment.ident == "State" && matches!(segment.arguments, PathArguments::AngleBracketed(_))
+    })
+}
+
+/// A field that uses every parameter; nothing when there is none.
+pub(crate) fn phantom(generics: &Generics, site: Span) -> TokenStream {
+    let uses: Vec<_> = generics
+        .params
+        .iter()
+        .filter_map(|param| match param {
+            GenericParam::Lifetime(lifetime) => {
+                let lifetime = &lifetime.lifetime;
+                Some(quote_spanned!(site=> & #lifetime ()))
+            }
+            GenericParam::Type(ty) => Some(ty.ident.to_token_stream()),
+            GenericParam::Const(_) => None,
+        })
+        .collect();
+    if uses.is_empty() {
+        return TokenStream::new();
+    }
+    quote_spanned!(site=> (#(::core::marker::PhantomData<#uses>),*))
+}
+
+/// The parameters as arguments of a call; lifetimes are left to inference.
+pub(crate) fn turbofish(generics: &Generics, site: Span) -> Option<TokenStream> {
+    let arguments: Vec<_> = generics
+        .params
+        .iter()
+        .filter_map(|param| match param {
+            GenericParam::Lifetime(_) => None,
+            GenericParam::Type(ty) => Some(ty.ident.to_token_stream()),
+            GenericParam::Const(value) => Some(value.ident.to_token_stream()),
+        })
+        .collect();
+    (!arguments.is_empty()).then(|| quote_spanned!(site=> ::<#(#arguments),*>))
+}

@@ -1,0 +1,66 @@
+//! What the attributes on one handler mean.
+
+use limit_core::Limits;
+use proc_macro2::{Ident, Span};
+use syn::{Expr, LitStr, Pat, Path, Type};
+
+/// All the attributes on one handler.
+pub(crate) struct Model {
+    /// In the order in which they are written; never empty.
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) krate: Option<Path>,
+    pub(crate) state: Option<Type>,
+    pub(crate) direct: Option<Ident>,
+}
+
+/// One attribute.
+pub(crate) struct Rule {
+    pub(crate) limits: LimitsValue,
+    pub(crate) key: Key,
+    pub(crate) cost: Cost,
+    pub(crate) scope: Option<LitStr>,
+    pub(crate) name: Option<LitStr>,
+    pub(crate) strategy: Strategy,
+}
+
+pub(crate) enum LimitsValue {
+    /// A literal, parsed.
+    Parsed(Limits, Span),
+    /// Anything else.
+    Expr(Expr),
+}
+
+pub(crate) enum Key {
+    /// The limiter's.
+    Default,
+    /// A function of extractors or a constant.
+    Expr(Expr),
+    /// A tuple of them.
+    All(Vec<Self>),
+}
+
+pub(crate) enum Cost {
+    Fixed(u32),
+    /// A function of extractors or a constant.
+    Expr(Expr),
+    /// An expression over the handler's own arguments, and their patterns with only the names
+    /// that it uses, bound by reference.
+    Arguments {
+        expr: Expr,
+        patterns: Vec<Pat>,
+    },
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Strategy {
+    MovingWindow,
+}
+
+impl Model {
+    /// Whether costs are known only once the arguments are there.
+    pub(crate) fn charges_later(&self) -> bool {
+        self.rules
+            .iter()
+            .any(|rule| matches!(rule.cost, Cost::Arguments { .. }))
+    }
+}

@@ -1,0 +1,120 @@
+//! The body of a policy: one rule for each attribute.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote_spanned};
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+use syn::{Expr, LitStr};
+
+use crate::emit::Context;
+use crate::model::{Cost, Key, LimitsValue, Rule, Strategy};
+
+/// The rules of all attributes, nested as pairs.
+pub(crate) fn rules(context: &Context<'_>, state: &TokenStream) -> TokenStream {
+    let site = context.site;
+    let rules = context.model.rules.iter().enumerate();
+    rules
+        .map(|(number, each)| rule(context, number, each, state))
+        .rev()
+        .reduce(|others, first| quote_spanned!(site=> (#first, #others)))
+        .unwrap_or_default()
+}
+
+fn rule(context: &Context<'_>, number: usize, rule: &Rule, state: &TokenStream) -> TokenStream {
+    let (private, site) = (&context.private, context.site);
+    let spec = spec(context, number, rule);
+    let key = key(context, &rule.key, state);
+    let limits = limits(context, &rule.limits, state);
+    let cost = cost(context, &rule.cost, state);
+    quote_spanned!(site=> #private::rule(#spec, #key, #limits, #cost))
+}
+
+fn spec(context: &Context<'_>, number: usize, rule: &Rule) -> TokenStream {
+    let (private, site) = (&context.private, context.site);
+    let handler = context.handler.sig.ident.unraw().to_string();
+    let name = match &rule.name {
+        Some(name) => name.clone(),
+        None => LitStr::new(&handler, site),
+    };
+    let scope = match &rule.scope {
+        Some(scope) => quote_spanned!(site=> #private::ScopeSpec::Shared(#scope)),
+        None => {
+            // Several attributes without a scope are several budgets.
+            let place = match number {
+                0 => format!("::{handler}"),
+                _ => format!("::{handler}#{}", number + 1),
+            };
+            let place = LitStr::new(&place, site);
+            quote_spanned! {site=>
+                #private::ScopeSpec::Handler(
+                    ::core::concat!(::core::module_path!(), #place)
+                )
+            }
+        }
+    };
+    let strategy = match rule.strategy {
+        Strategy::MovingWindow => quote_spanned!(site=> MovingWindow),
+    };
+    quote_spanned! {site=>
+        const {
+            &#private::Spec::new(#name, #scope).strategy(#private::Strategy::#strategy)
+        }
+    }
+}
+
+fn key(context: &Context<'_>, key: &Key, state: &TokenStream) -> TokenStream {
+    let (private, site) = (&context.private, context.site);
+    match key {
+        Key::Default => quote_spanned!(site=> #private::DefaultKey),
+        Key::Expr(expr) => called(context, "key", expr, state),
+        Key::All(keys) => {
+            let keys = keys.iter().map(|each| self::key(context, each, state));
+            quote_spanned!(site=> #private::All((#(#keys,)*)))
+        }
+    }
+}
+
+fn limits(context: &Context<'_>, limits: &LimitsValue, state: &TokenStream) -> TokenStream {
+    let private = &context.private;
+    match limits {
+        LimitsValue::Parsed(limits, span) => {
+            let site = context.site.located_at(*span);
+            let pairs = limits.iter().map(|limit| {
+                let count = limit.count().get();
+                let millis = limit.window_millis();
+                quote_spanned!(site=> (#count, #millis))
+            });
+            quote_spanned!(site=> const { &#private::parsed([#(#pairs),*]) })
+        }
+        LimitsValue::Expr(expr) => called(context, "limits", expr, state),
+    }
+}
+
+fn cost(context: &Context<'_>, cost: &Cost, state: &TokenStream) -> TokenStream {
+    match cost {
+        Cost::Fixed(cost) => cost.to_token_stream(),
+        Cost::Expr(expr) => called(context, "cost", expr, state),
+        // Not known yet: the check is a peek.
+        Cost::Arguments { .. } => 1_u32.to_token_stream(),
+    }
+}
+
+/// Hands a function to the runtime. All of it stands at the function, so that whatever is wrong
+/// with it is said once, and there.
+fn called(context: &Context<'_>, role: &str, function: &Expr, state: &TokenStream) -> TokenStream {
+    let span = context.site.located_at(function.span());
+    let private = respanned(&context.private, span);
+    let role = Ident::new(role, span);
+    quote_spanned!(span=> #private::#role::<#state, _, _, _>(#function))
+}
+
+fn respanned(tokens: &TokenStream, span: Span) -> TokenStream {
+    tokens
+        .clone()
+        .into_iter()
+        .map(|mut token| {
+            token.set_span(span);
+            token
+        })
+        .collect()
+}

@@ -1,0 +1,12 @@
+//! What the attribute's expansion names.
+
+pub use crate::Strategy;
+pub use crate::http::{
+    Admit, Limited, ScopeSpec, Spec,
+    answer::IntoCost,
+    limited::assert_send,
+    policy::{All, DefaultKey, Policy, Rules, cost, key, limits, parsed, rule},
+};
+pub use axum::extract::FromRequestParts;
+pub use axum::response::Response;
+pub use limit_macros::rate_limit;

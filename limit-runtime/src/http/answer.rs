@@ -1,0 +1,177 @@
+//! What key, limits and cost functions may return: the value, an `Option`, a `Result`, or a future
+//! of one of these.
+
+use axum::response::{IntoResponse, Response};
+use std::future::{Future, ready};
+use std::marker::PhantomData;
+
+use crate::key::{IntoKey, Key};
+use limit_core::Limits;
+
+/// Shape: the value itself.
+#[derive(Debug)]
+pub struct Plain;
+/// Shape: `Option` of the value.
+#[derive(Debug)]
+pub struct Maybe;
+/// Shape: `Result` of `W`.
+#[derive(Debug)]
+pub struct Fallible<W>(PhantomData<fn() -> W>);
+/// Shape: a future of `W`.
+#[derive(Debug)]
+pub struct Later<W>(PhantomData<fn() -> W>);
+
+/// What a key function may return. `None` exempts the request from this limit.
+///
+/// `W` is the shape of the answer; it is always inferred.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a rate-limit key",
+    label = "returns `{Self}`, which is not a key",
+    note = "a key is a string, an integer, an `IpAddr`, a tuple of keys, or a type of yours that implements `IntoKey`",
+    note = "a key function returns a key, `Option` of one (`None`: this request is exempt), `Result` of one of these with an error that is `IntoResponse`, or a future of any of these"
+)]
+pub trait KeyAnswer<W>: Sized {
+    /// The key, or the response that takes the handler's place.
+    fn answer(self) -> impl Future<Output = Result<Option<Key>, Response>> + Send;
+}
+
+/// What a limits function may return. `None` exempts the request from this limit.
+///
+/// `W` is the shape of the answer; it is always inferred.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the limits of a handler",
+    label = "is `{Self}`, which holds no limits",
+    note = "limits are a string literal (`\"10/minute\"`), `limits!(\"10/minute\")`, a `Limits`, a `&'static Limits`, or a function of extractors",
+    note = "a limits function returns `Limits` or `&'static Limits`, `Option` of one (`None`: this request is exempt), `Result` of one of these with an error that is `IntoResponse`, or a future of any of these"
+)]
+pub trait LimitsAnswer<W>: Sized {
+    /// The limits, or the response that takes the handler's place.
+    fn answer(self) -> impl Future<Output = Result<Option<Limits>, Response>> + Send;
+}
+
+/// What a cost function may return.
+///
+/// `W` is the shape of the answer; it is always inferred.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the cost of a request",
+    label = "is `{Self}`, which is not a cost",
+    note = "a cost is an unsigned integer (`u32`, `usize`, …); write `10_u32` where the type cannot be inferred",
+    note = "a cost function returns a cost, `Result` of one with an error that is `IntoResponse`, or a future of one of these"
+)]
+pub trait CostAnswer<W>: Sized {
+    /// The cost, or the response that takes the handler's place.
+    fn answer(self) -> impl Future<Output = Result<u32, Response>> + Send;
+}
+
+/// Limits by value or by reference.
+pub trait IntoLimits {
+    /// A copy of them.
+    fn into_limits(self) -> Limits;
+}
+
+impl IntoLimits for Limits {
+    #[inline]
+    fn into_limits(self) -> Limits {
+        self
+    }
+}
+
+impl IntoLimits for &Limits {
+    #[inline]
+    fn into_limits(self) -> Limits {
+        *self
+    }
+}
+
+/// Unsigned integers, and references to them. What does not fit a `u32` is more than any limit.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the cost of a request",
+    label = "is `{Self}`, which is not a cost",
+    note = "a cost is an unsigned integer (`u32`, `usize`, …), computed from the handler's arguments, which are borrowed here"
+)]
+pub trait IntoCost {
+    /// The cost in units of the limit.
+    fn into_cost(self) -> u32;
+}
+
+macro_rules! into_cost {
+    ($($T:ty)*) => {$(
+        impl IntoCost for $T {
+            #[inline]
+            fn into_cost(self) -> u32 {
+                u32::try_from(self).unwrap_or(u32::MAX)
+            }
+        }
+    )*};
+}
+
+into_cost!(u16 u32 u64 u128 usize u8);
+
+impl IntoCost for std::num::NonZeroU32 {
+    #[inline]
+    fn into_cost(self) -> u32 {
+        self.get()
+    }
+}
+
+impl<C: IntoCost + Copy> IntoCost for &C {
+    #[inline]
+    fn into_cost(self) -> u32 {
+        (*self).into_cost()
+    }
+}
+
+macro_rules! answers {
+    ($Answer:ident: $Into:ident => $Value:ty, |$it:ident| $convert:expr) => {
+        #[diagnostic::do_not_recommend]
+        impl<V: $Into> $Answer<Plain> for V {
+            #[inline]
+            fn answer(self) -> impl Future<Output = Result<$Value, Response>> + Send {
+                let $it = self;
+                ready(Ok($convert))
+            }
+        }
+
+        #[diagnostic::do_not_recommend]
+        impl<V, W, E> $Answer<Fallible<W>> for Result<V, E>
+        where
+            V: $Answer<W>,
+            E: IntoResponse,
+        {
+            #[inline]
+            fn answer(self) -> impl Future<Output = Result<$Value, Response>> + Send {
+                let answer = self.map(V::answer).map_err(IntoResponse::into_response);
+                async move { answer?.await }
+            }
+        }
+
+        #[diagnostic::do_not_recommend]
+        impl<V, W> $Answer<Later<W>> for V
+        where
+            V: Future<Output: $Answer<W>> + Send,
+        {
+            #[inline]
+            async fn answer(self) -> Result<$Value, Response> {
+                self.await.answer().await
+            }
+        }
+    };
+}
+
+macro_rules! exempting {
+    ($Answer:ident: $Into:ident => $Value:ty, |$it:ident| $convert:expr) => {
+        #[diagnostic::do_not_recommend]
+        impl<V: $Into> $Answer<Maybe> for Option<V> {
+            #[inline]
+            fn answer(self) -> impl Future<Output = Result<Option<$Value>, Response>> + Send {
+                ready(Ok(self.map(|$it| $convert)))
+            }
+        }
+    };
+}
+
+answers!(KeyAnswer: IntoKey => Option<Key>, |key| Some(key.into_key()));
+exempting!(KeyAnswer: IntoKey => Key, |key| key.into_key());
+answers!(LimitsAnswer: IntoLimits => Option<Limits>, |limits| Some(limits.into_limits()));
+exempting!(LimitsAnswer: IntoLimits => Limits, |limits| limits.into_limits());
+answers!(CostAnswer: IntoCost => u32, |cost| cost.into_cost());

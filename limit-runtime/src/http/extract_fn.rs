@@ -1,0 +1,246 @@
+//! Plain functions of extractors, called with what they ask for.
+//!
+//! A key, limits or cost function is any function or closure of 0 to 8 arguments. Each argument is
+//! an extractor ([`FromRequestParts`]); one of them, in any place, may instead be borrowed from the
+//! request head: `&Parts`, `&HeaderMap`, `&Method`, `&Uri` or `&Extensions`. What it returns is
+//! the business of [`answer`](super::answer).
+
+use axum::extract::FromRequestParts;
+use axum::response::{IntoResponse, Response};
+use http::request::Parts;
+use http::{Extensions, HeaderMap, Method, Uri};
+use std::future::Future;
+use std::marker::PhantomData;
+
+use crate::key::IntoKey;
+use limit_core::Limits;
+
+/// A function of extractors, or a constant in the place of one.
+///
+/// `M` is the shape of its arguments; it is always inferred.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is neither a function of extractors nor a constant that fits here",
+    label = "cannot be called with what a request holds",
+    note = "write a sync or async function of 0 to 8 arguments; each is an extractor (`FromRequestParts`), and one of them may be `&Parts` or `&HeaderMap`",
+    note = "an extractor of application state (`State<T>`) must also be an argument of the handler, unless the attribute says `state = AppState`",
+    note = "a closure says the types of its arguments: `|headers: HeaderMap| …`"
+)]
+pub trait ExtractFn<S, M>: Sized {
+    /// The extracted arguments.
+    type Arguments: Send;
+    /// What it returns, possibly borrowed from the request head.
+    type Output<'a>;
+
+    /// Extracts the arguments; the rejection of the first that fails is the answer.
+    fn extract(
+        parts: &mut Parts,
+        state: &S,
+    ) -> impl Future<Output = Result<Self::Arguments, Response>> + Send;
+
+    /// Calls the function.
+    fn call<'a>(self, parts: &'a Parts, arguments: Self::Arguments) -> Self::Output<'a>;
+}
+
+/// Shape: every argument is an extractor.
+#[derive(Debug)]
+pub struct Owned<T, O>(PhantomData<T>, PhantomData<O>);
+
+/// Shape: `B` is borrowed, between the extractors `Before` and `After`.
+#[derive(Debug)]
+pub struct Borrowed<Before, B, After>(PhantomData<Before>, PhantomData<B>, PhantomData<After>);
+
+/// Shape: no function, but a constant key.
+#[derive(Debug)]
+pub struct ConstantKey;
+
+/// Shape: no function, but constant limits.
+#[derive(Debug)]
+pub struct ConstantLimits;
+
+/// What a function may borrow from the request head.
+#[diagnostic::on_unimplemented(
+    message = "`&{Self}` cannot be borrowed from a request",
+    note = "`&Parts`, `&HeaderMap`, `&Method`, `&Uri` and `&Extensions` can; anything else is an extractor, by value"
+)]
+pub trait InParts: 'static {
+    /// The part of the head that this is.
+    fn of(parts: &Parts) -> &Self;
+}
+
+macro_rules! in_parts {
+    ($($type:ty = |$parts:ident| $part:expr;)*) => {$(
+        impl InParts for $type {
+            #[inline]
+            fn of($parts: &Parts) -> &Self {
+                $part
+            }
+        }
+    )*};
+}
+
+in_parts! {
+    Parts = |parts| parts;
+    HeaderMap = |parts| &parts.headers;
+    Method = |parts| &parts.method;
+    Uri = |parts| &parts.uri;
+    Extensions = |parts| &parts.extensions;
+}
+
+/// `FnOnce` over a tuple of arguments, so that its output has a name for every lifetime.
+pub trait Apply<Arguments> {
+    /// What the function returns.
+    type Output;
+
+    /// Calls it.
+    fn apply(self, arguments: Arguments) -> Self::Output;
+}
+
+macro_rules! apply {
+    ($($T:ident),*) => {
+        #[diagnostic::do_not_recommend]
+        impl<F, O, $($T),*> Apply<($($T,)*)> for F
+        where
+            F: FnOnce($($T),*) -> O,
+        {
+            type Output = O;
+
+            #[inline]
+            #[allow(non_snake_case)]
+            fn apply(self, ($($T,)*): ($($T,)*)) -> O {
+                self($($T),*)
+            }
+        }
+    };
+}
+
+macro_rules! extract_body {
+    ($parts:ident, $state:ident, $($T:ident)*) => {
+        async move {
+            let _ = (&$parts, $state);
+            Ok(($(
+                $T::from_request_parts($parts, $state)
+                    .await
+                    .map_err(IntoResponse::into_response)?,
+            )*))
+        }
+    };
+}
+
+// `F: FnOnce(…) -> O` and not `F: Apply<…>`: only so does inference learn the arguments' types before
+// it asks whether they are extractors, and tells this shape from the borrowing ones.
+macro_rules! owned {
+    ($($T:ident)*) => {
+        #[diagnostic::do_not_recommend]
+        impl<S, F, O, $($T),*> ExtractFn<S, Owned<($($T,)*), O>> for F
+        where
+            S: Send + Sync,
+            F: FnOnce($($T),*) -> O,
+            $($T: FromRequestParts<S> + Send,)*
+        {
+            type Arguments = ($($T,)*);
+            type Output<'a> = O;
+
+            #[inline]
+            fn extract(
+                parts: &mut Parts,
+                state: &S,
+            ) -> impl Future<Output = Result<Self::Arguments, Response>> + Send {
+                extract_body!(parts, state, $($T)*)
+            }
+
+            #[inline]
+            #[allow(non_snake_case)]
+            fn call(self, _: &Parts, ($($T,)*): Self::Arguments) -> O {
+                self($($T),*)
+            }
+        }
+    };
+}
+
+macro_rules! borrowed {
+    ($($Before:ident)* ; $($After:ident)*) => {
+        borrowed!(@one $($Before)*; $($After)*);
+        borrowed!(@next $($Before)*; $($After)*);
+    };
+    (@next $($Before:ident)* ;) => {};
+    (@next $($Before:ident)* ; $Next:ident $($After:ident)*) => {
+        borrowed!($($Before)* $Next; $($After)*);
+    };
+    (@one $($Before:ident)* ; $($After:ident)*) => {
+        #[diagnostic::do_not_recommend]
+        impl<S, F, Part, $($Before,)* $($After,)*>
+            ExtractFn<S, Borrowed<($($Before,)*), Part, ($($After,)*)>> for F
+        where
+            S: Send + Sync,
+            Part: InParts,
+            F: for<'a> Apply<($($Before,)* &'a Part, $($After,)*)>,
+            $($Before: FromRequestParts<S> + Send,)*
+            $($After: FromRequestParts<S> + Send,)*
+        {
+            type Arguments = ($($Before,)* $($After,)*);
+            type Output<'a> = <F as Apply<($($Before,)* &'a Part, $($After,)*)>>::Output;
+
+            #[inline]
+            fn extract(
+                parts: &mut Parts,
+                state: &S,
+            ) -> impl Future<Output = Result<Self::Arguments, Response>> + Send {
+                extract_body!(parts, state, $($Before)* $($After)*)
+            }
+
+            #[inline]
+            #[allow(non_snake_case)]
+            fn call<'a>(
+                self,
+                parts: &'a Parts,
+                ($($Before,)* $($After,)*): Self::Arguments,
+            ) -> Self::Output<'a> {
+                self.apply(($($Before,)* Part::of(parts), $($After,)*))
+            }
+        }
+    };
+}
+
+macro_rules! arities {
+    () => { arities!(@one); };
+    ($First:ident $($T:ident)*) => { arities!(@one $First $($T)*); arities!($($T)*); };
+    (@one $($T:ident)*) => {
+        apply!($($T),*);
+        owned!($($T)*);
+    };
+}
+
+macro_rules! borrowing_arities {
+    () => { borrowed!(;); };
+    ($First:ident $($T:ident)*) => { borrowed!(; $First $($T)*); borrowing_arities!($($T)*); };
+}
+
+arities!(A B C D E G H I);
+borrowing_arities!(A B C D E G H);
+
+macro_rules! constant {
+    ($Shape:ident, [$($generics:tt)*] $T:ty) => {
+        #[diagnostic::do_not_recommend]
+        impl<S, $($generics)*> ExtractFn<S, $Shape> for $T {
+            type Arguments = ();
+            type Output<'a> = Self;
+
+            #[inline]
+            fn extract(
+                _: &mut Parts,
+                _: &S,
+            ) -> impl Future<Output = Result<(), Response>> + Send {
+                std::future::ready(Ok(()))
+            }
+
+            #[inline]
+            fn call(self, _: &Parts, (): ()) -> Self {
+                self
+            }
+        }
+    };
+}
+
+constant!(ConstantKey, [K: IntoKey] K);
+constant!(ConstantLimits, [] Limits);
+constant!(ConstantLimits, [] &'static Limits);

@@ -1,0 +1,180 @@
+//! The handle on a request's limits that a handler may ask for.
+
+use super::{refusal, standing::Standing};
+use crate::{
+    decision::{Decision, Outcome},
+    store::{Action, StoreError},
+};
+use axum::{
+    extract::FromRequestParts,
+    response::{IntoResponse, Response},
+};
+use http::{StatusCode, request::Parts};
+use std::{fmt, sync::Arc};
+
+/// The limits on the request that is being handled, as an extractor argument.
+///
+/// It tells how they stand, charges what is known only now (the tokens that a model produced), and
+/// gives back what was not used. The headers of the response show the result.
+///
+/// ```
+/// use limit_runtime::{RateLimit, store::StoreError};
+///
+/// async fn complete(limit: RateLimit) -> Result<String, StoreError> {
+///     let (text, tokens) = ("…".to_owned(), 250);
+///     limit.charge(tokens).await?;
+///     Ok(text)
+/// }
+/// ```
+///
+/// On a handler with several policies, [`only`](Self::only) chooses one by its name.
+/// On a request that no limit applies to (an exempt client) it has no outcomes, and charges nothing.
+#[derive(Clone)]
+pub struct RateLimit {
+    standing: Arc<Standing>,
+    /// The policies of the layers around.
+    pub(super) outer: Option<Arc<RateLimit>>,
+    only: Option<Box<str>>,
+}
+
+impl RateLimit {
+    pub(super) fn new(standing: Arc<Standing>, outer: Option<Arc<Self>>) -> Self {
+        Self {
+            standing,
+            outer,
+            only: None,
+        }
+    }
+
+    pub(super) fn standing(&self) -> &Arc<Standing> {
+        &self.standing
+    }
+
+    /// The same handle for the policy of this name alone.
+    ///
+    /// A name that no policy has gives a handle without outcomes, that charges nothing.
+    #[must_use]
+    pub fn only(&self, policy: &str) -> Self {
+        Self {
+            only: Some(policy.into()),
+            ..self.clone()
+        }
+    }
+
+    /// How each limit stands, as of the last check or charge.
+    #[must_use]
+    pub fn outcomes(&self) -> Vec<Outcome> {
+        let decision = self.standing.decision();
+        let mut outcomes = decision.iter().flat_map(Decision::outcomes);
+        let mut chosen = Vec::new();
+        for (index, demand) in self.standing.demands.iter().enumerate() {
+            let of_demand = outcomes.by_ref().take(demand.limits.len());
+            if self.is_chosen(index) {
+                chosen.extend(of_demand);
+            } else {
+                of_demand.for_each(drop);
+            }
+        }
+        chosen
+    }
+
+    /// The least that is left of any limit; `None` if no limit applies.
+    #[must_use]
+    pub fn remaining(&self) -> Option<u32> {
+        let outcomes = self.outcomes();
+        outcomes.iter().map(|outcome| outcome.remaining).min()
+    }
+
+    /// Charges `cost` more, whether it fits or not: the work has been done. What is above a limit's count
+    /// has to leave its window before the client is admitted again.
+    ///
+    /// # Errors
+    /// When the store could not answer.
+    pub async fn charge(&self, cost: u32) -> Result<Decision, StoreError> {
+        self.standing
+            .take(|index| self.is_chosen(index), cost, Action::Force)
+            .await
+    }
+
+    /// Charges `cost` more if it fits, else nothing: before further work is begun.
+    ///
+    /// # Errors
+    /// When the store could not answer.
+    pub async fn try_charge(&self, cost: u32) -> Result<Decision, StoreError> {
+        self.standing
+            .take(|index| self.is_chosen(index), cost, Action::Consume)
+            .await
+    }
+
+    /// Gives back `units` of what this request was charged; never more than that.
+    ///
+    /// # Errors
+    /// When the store could not answer.
+    pub async fn refund(&self, units: u32) -> Result<(), StoreError> {
+        self.standing
+            .give_back(|index| self.is_chosen(index), units)
+            .await
+    }
+
+    fn is_chosen(&self, index: usize) -> bool {
+        match (&self.only, self.standing.demands.get(index)) {
+            (Some(name), Some(demand)) => *demand.spec.name == **name,
+            (None, Some(_)) => true,
+            (_, None) => false,
+        }
+    }
+
+    /// Whether a policy here draws on the same budget as one of `other`'s.
+    pub(super) fn shares_a_budget_with(&self, other: &Standing) -> bool {
+        let charges = self.standing.charges(|_, _| Some(1));
+        let others = other.charges(|_, _| Some(1));
+        charges.iter().any(|charge| {
+            others
+                .iter()
+                .any(|other| (charge.scope, charge.key) == (other.scope, other.key))
+        })
+    }
+}
+
+impl fmt::Debug for RateLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RateLimit")
+            .field("outcomes", &self.outcomes())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for RateLimit {
+    type Rejection = RateLimitRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let handle = parts.extensions.get::<Self>().cloned();
+        handle.ok_or(RateLimitRejection)
+    }
+}
+
+/// A [`RateLimit`] argument on a handler that has neither a `#[rate_limit]` nor a layer with limits above it.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct RateLimitRejection;
+
+impl fmt::Display for RateLimitRejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "a `RateLimit` argument needs limits on the handler: annotate it with `#[rate_limit(…)]`, \
+             or add `limiter.layer().limits(…)` to its router",
+        )
+    }
+}
+
+impl std::error::Error for RateLimitRejection {}
+
+impl IntoResponse for RateLimitRejection {
+    fn into_response(self) -> Response {
+        tracing::error!("{self}");
+        refusal::problem(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "This handler has no rate limit to look at; the server's log says why",
+        )
+    }
+}

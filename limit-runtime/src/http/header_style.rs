@@ -1,0 +1,95 @@
+//! Which headers responses carry.
+
+use http::HeaderName;
+
+/// Which headers responses carry. They tell of the strictest limit on a request, set once.
+///
+/// `Retry-After` on a 429 is sent whatever the style.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HeaderStyle {
+    /// `RateLimit-Policy` with every limit and `RateLimit` with the strictest, after
+    /// [draft-ietf-httpapi-ratelimit-headers](https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/).
+    #[default]
+    Ietf,
+    /// `X-RateLimit-Limit`, `X-RateLimit-Remaining`, and `X-RateLimit-Reset` in seconds since 1970,
+    /// as GitHub and slowapi send them.
+    XRateLimit,
+    /// `x-ratelimit-limit-requests`, `x-ratelimit-remaining-requests` and `x-ratelimit-reset-requests`
+    /// (`6m0s`), as OpenAI sends them.
+    OpenAi,
+    /// [`Ietf`](Self::Ietf) and [`XRateLimit`](Self::XRateLimit).
+    Both,
+    /// As [`XRateLimit`](Self::XRateLimit), under names of your own.
+    Named(Box<HeaderNames>),
+    /// None.
+    Off,
+}
+
+/// Names for [`HeaderStyle::Named`].
+///
+/// ```
+/// use http::HeaderName;
+/// use limit_runtime::{HeaderNames, HeaderStyle, Limiter};
+///
+/// let names = HeaderNames {
+///     limit: HeaderName::from_static("x-quota"),
+///     remaining: HeaderName::from_static("x-quota-left"),
+///     reset: HeaderName::from_static("x-quota-reset"),
+/// };
+/// let limiter = Limiter::builder()
+///     .header_style(HeaderStyle::Named(Box::new(names)))
+///     .build();
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderNames {
+    /// The count of the limit.
+    pub limit: HeaderName,
+    /// What is left of it.
+    pub remaining: HeaderName,
+    /// When all of it is available again, in seconds since 1970.
+    pub reset: HeaderName,
+}
+
+impl HeaderStyle {
+    pub(super) const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+    pub(super) const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+    pub(super) const X_RATE_LIMIT: [HeaderName; 3] = [
+        HeaderName::from_static("x-ratelimit-limit"),
+        HeaderName::from_static("x-ratelimit-remaining"),
+        HeaderName::from_static("x-ratelimit-reset"),
+    ];
+    pub(super) const OPEN_AI: [HeaderName; 3] = [
+        HeaderName::from_static("x-ratelimit-limit-requests"),
+        HeaderName::from_static("x-ratelimit-remaining-requests"),
+        HeaderName::from_static("x-ratelimit-reset-requests"),
+    ];
+
+    /// The names of all headers that responses may carry in this style: scripts of other origins may read
+    /// them only if the service says so in `Access-Control-Expose-Headers`.
+    ///
+    /// ```
+    /// use limit_runtime::HeaderStyle;
+    /// use tower_http::cors::CorsLayer;
+    ///
+    /// let cors = CorsLayer::new().expose_headers(HeaderStyle::Ietf.names());
+    /// ```
+    #[must_use]
+    pub fn names(&self) -> Vec<HeaderName> {
+        let ietf = [Self::RATE_LIMIT_POLICY, Self::RATE_LIMIT];
+        let mut names = match self {
+            Self::Ietf => ietf.to_vec(),
+            Self::XRateLimit => Self::X_RATE_LIMIT.to_vec(),
+            Self::OpenAi => Self::OPEN_AI.to_vec(),
+            Self::Both => ietf.into_iter().chain(Self::X_RATE_LIMIT).collect(),
+            Self::Named(names) => vec![
+                names.limit.clone(),
+                names.remaining.clone(),
+                names.reset.clone(),
+            ],
+            Self::Off => Vec::new(),
+        };
+        names.push(http::header::RETRY_AFTER);
+        names
+    }
+}

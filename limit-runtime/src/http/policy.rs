@@ -1,0 +1,348 @@
+//! What `#[rate_limit]` expands to: a policy of rules, resolved for each request.
+
+use super::admit::{Admit, admit};
+use super::answer::{CostAnswer, KeyAnswer, LimitsAnswer};
+use super::client_ip::client_ip;
+use super::extract_fn::ExtractFn;
+use super::guard::Guard;
+use super::handle::RateLimit;
+use super::spec::{Demand, Demands, Spec};
+use crate::key::{IntoKey, Key};
+use axum::response::{IntoResponse, Response};
+use http::request::Parts;
+use limit_core::{Limit, Limits};
+use smallvec::SmallVec;
+use std::future::{Future, ready};
+use std::marker::PhantomData;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+/// The limits of one handler, under the router state `S`.
+pub trait Policy<S> {
+    /// Whether the check consumes at once; it does not when a cost depends on the body.
+    const HOW: Admit = Admit::Consume;
+
+    /// One rule for each attribute.
+    fn rules() -> impl Rules<S>;
+}
+
+/// One or more rules, resolved for a request.
+pub trait Rules<S>: Send {
+    /// Adds what this request demands.
+    fn resolve(
+        self,
+        parts: &mut Parts,
+        state: &S,
+        wanted: &mut Wanted,
+    ) -> impl Future<Output = Result<(), Response>> + Send;
+}
+
+/// Runs the check of policy `P` for one request.
+///
+/// # Errors
+/// The response that takes the handler's place.
+pub(super) async fn run<P: Policy<S>, S: Sync>(
+    parts: &mut Parts,
+    state: &S,
+) -> Result<Admission, Response> {
+    let mut wanted = Wanted::default();
+    P::rules().resolve(parts, state, &mut wanted).await?;
+    let Wanted { demands, costs } = wanted;
+    let guard = admit(parts, demands, P::HOW).await?;
+    Ok(Admission { guard, costs })
+}
+
+/// What the rules resolved so far come to.
+#[derive(Debug, Default)]
+pub struct Wanted {
+    demands: Demands,
+    costs: Costs,
+}
+
+/// For each rule, in order, what the request costs; `None` when it is exempt.
+type Costs = SmallVec<[Option<u32>; 4]>;
+
+impl Wanted {
+    fn exempt(&mut self) {
+        self.costs.push(None);
+    }
+
+    fn demand(&mut self, demand: Demand) {
+        self.costs.push(Some(demand.cost));
+        self.demands.push(demand);
+    }
+}
+
+/// A request that the check let through.
+#[derive(Debug)]
+pub struct Admission {
+    guard: Guard,
+    costs: Costs,
+}
+
+impl Admission {
+    pub(super) fn unlimited() -> Self {
+        Self {
+            guard: Guard::unlimited(),
+            costs: Costs::new(),
+        }
+    }
+
+    /// The handle for a handler that asks for it.
+    pub(super) fn handle(&mut self) -> RateLimit {
+        self.guard.handle()
+    }
+
+    /// Consumes the costs of all rules, now that those which depend on the arguments are `known`.
+    ///
+    /// # Errors
+    /// The response for a request whose cost does not fit.
+    pub async fn charge<const N: usize>(
+        &mut self,
+        known: [Option<u32>; N],
+    ) -> Result<(), Response> {
+        let costs: SmallVec<[u32; 4]> = known
+            .into_iter()
+            .zip(&self.costs)
+            .filter_map(|(known, resolved)| resolved.map(|cost| known.unwrap_or(cost)))
+            .collect();
+        self.guard.charge(&costs).await
+    }
+
+    /// The handler's answer, with the headers of the limits on it.
+    pub fn finish(
+        self,
+        response: impl IntoResponse,
+    ) -> impl Future<Output = Response> + Send + 'static {
+        self.guard.finish(response)
+    }
+}
+
+/// One attribute: what is known at compile time, and what each request is asked for.
+#[derive(Debug)]
+pub struct Rule<K, L, C> {
+    spec: &'static Spec,
+    key: K,
+    limits: L,
+    cost: C,
+}
+
+/// One attribute as a rule.
+#[inline]
+pub fn rule<K, L, C>(spec: &'static Spec, key: K, limits: L, cost: C) -> Rule<K, L, C> {
+    Rule {
+        spec,
+        key,
+        limits,
+        cost,
+    }
+}
+
+impl<S, K, L, C> Rules<S> for Rule<K, L, C>
+where
+    S: Sync,
+    K: KeySource<S>,
+    L: LimitsSource<S>,
+    C: CostSource<S>,
+{
+    #[inline]
+    async fn resolve(
+        self,
+        parts: &mut Parts,
+        state: &S,
+        wanted: &mut Wanted,
+    ) -> Result<(), Response> {
+        let Some(key) = self.key.key(parts, state).await? else {
+            wanted.exempt();
+            return Ok(());
+        };
+        let Some(limits) = self.limits.limits(parts, state).await? else {
+            wanted.exempt();
+            return Ok(());
+        };
+        let cost = self.cost.cost(parts, state).await?;
+        wanted.demand(Demand {
+            spec: self.spec.into(),
+            key,
+            limits,
+            cost,
+        });
+        Ok(())
+    }
+}
+
+impl<S: Sync, First: Rules<S>, Others: Rules<S>> Rules<S> for (First, Others) {
+    #[inline]
+    async fn resolve(
+        self,
+        parts: &mut Parts,
+        state: &S,
+        wanted: &mut Wanted,
+    ) -> Result<(), Response> {
+        self.0.resolve(parts, state, wanted).await?;
+        self.1.resolve(parts, state, wanted).await
+    }
+}
+
+/// Where the key of a rule comes from.
+pub trait KeySource<S>: Send {
+    /// The key of this request; `None` exempts it.
+    fn key(
+        self,
+        parts: &mut Parts,
+        state: &S,
+    ) -> impl Future<Output = Result<Option<Key>, Response>> + Send;
+}
+
+/// Where the limits of a rule come from.
+pub trait LimitsSource<S>: Send {
+    /// The limits of this request; `None` exempts it.
+    fn limits(
+        self,
+        parts: &mut Parts,
+        state: &S,
+    ) -> impl Future<Output = Result<Option<Limits>, Response>> + Send;
+}
+
+/// Where the cost of a rule comes from.
+pub trait CostSource<S>: Send {
+    /// What this request costs.
+    fn cost(
+        self,
+        parts: &mut Parts,
+        state: &S,
+    ) -> impl Future<Output = Result<u32, Response>> + Send;
+}
+
+/// A function of extractors, and the shapes that inference found for it.
+#[derive(Debug)]
+pub struct Called<F, M, W> {
+    function: F,
+    shape: PhantomData<fn() -> (M, W)>,
+}
+
+macro_rules! called {
+    ($name:ident, $Source:ident::$method:ident, $Answer:ident => $Value:ty, $doc:literal) => {
+        #[doc = $doc]
+        #[inline]
+        pub fn $name<S, F, M, W>(function: F) -> Called<F, M, W>
+        where
+            F: ExtractFn<S, M>,
+            for<'a> F::Output<'a>: $Answer<W>,
+        {
+            Called {
+                function,
+                shape: PhantomData,
+            }
+        }
+
+        impl<S, F, M, W> $Source<S> for Called<F, M, W>
+        where
+            S: Sync,
+            F: ExtractFn<S, M> + Send,
+            for<'a> F::Output<'a>: $Answer<W>,
+        {
+            #[inline]
+            async fn $method(self, parts: &mut Parts, state: &S) -> Result<$Value, Response> {
+                let arguments = F::extract(parts, state).await?;
+                let parts: &Parts = parts;
+                let answer = self.function.call(parts, arguments).answer();
+                answer.await
+            }
+        }
+    };
+}
+
+called!(key, KeySource::key, KeyAnswer => Option<Key>, "A key function, or a constant key.");
+called!(limits, LimitsSource::limits, LimitsAnswer => Option<Limits>, "A limits function, or constant limits.");
+called!(cost, CostSource::cost, CostAnswer => u32, "A cost function, or a constant cost.");
+
+/// The key when the attribute names none: the client's address.
+#[derive(Debug)]
+pub struct DefaultKey;
+
+impl<S: Sync> KeySource<S> for DefaultKey {
+    #[inline]
+    fn key(
+        self,
+        parts: &mut Parts,
+        _: &S,
+    ) -> impl Future<Output = Result<Option<Key>, Response>> + Send {
+        ready(match client_ip(parts) {
+            Ok(address) => Ok(Some(address.into_key())),
+            Err(rejection) => Err(rejection.into_response()),
+        })
+    }
+}
+
+/// Several key functions, whose keys are one key together. Any `None` exempts.
+#[derive(Debug)]
+pub struct All<T>(pub T);
+
+macro_rules! all {
+    ($($K:ident)+) => {
+        impl<S: Sync, $($K: KeySource<S>),+> KeySource<S> for All<($($K,)+)> {
+            #[inline]
+            #[allow(non_snake_case)]
+            async fn key(
+                self,
+                parts: &mut Parts,
+                state: &S,
+            ) -> Result<Option<Key>, Response> {
+                    let Self(($($K,)+)) = self;
+                    $(let Some($K) = $K.key(parts, state).await? else { return Ok(None) };)+
+                    Ok(Some(($($K,)+).into_key()))
+                }
+        }
+    };
+}
+
+all!(A);
+all!(A B);
+all!(A B C);
+all!(A B C D);
+all!(A B C D E);
+all!(A B C D E F);
+all!(A B C D E F G);
+all!(A B C D E F G H);
+
+impl<S: Sync> LimitsSource<S> for &'static Limits {
+    #[inline]
+    fn limits(
+        self,
+        _: &mut Parts,
+        _: &S,
+    ) -> impl Future<Output = Result<Option<Limits>, Response>> + Send {
+        ready(Ok(Some(*self)))
+    }
+}
+
+impl<S: Sync> CostSource<S> for u32 {
+    #[inline]
+    fn cost(self, _: &mut Parts, _: &S) -> impl Future<Output = Result<u32, Response>> + Send {
+        ready(Ok(self))
+    }
+}
+
+/// Limits that the attribute has parsed: pairs of a count and a window in milliseconds.
+#[must_use]
+#[expect(clippy::panic, reason = "a panic in a constant is a compile error")]
+pub const fn parsed<const N: usize>(limits: [(u32, u64); N]) -> Limits {
+    let mut parsed = [Limit::per_second(NonZeroU32::MIN); N];
+    let mut i = 0;
+    while i < N {
+        let (count, millis) = limits[i];
+        match NonZeroU32::new(count) {
+            Some(count) => match Limit::new(count, Duration::from_millis(millis)) {
+                Ok(limit) => parsed[i] = limit,
+                Err(_) => panic!("the attribute parsed a window that the runtime refuses"),
+            },
+            None => panic!("the attribute parsed a count of zero"),
+        }
+        i += 1;
+    }
+    match Limits::new(&parsed) {
+        Ok(limits) => limits,
+        Err(_) => panic!("the attribute parsed limits that the runtime refuses"),
+    }
+}

@@ -1,0 +1,150 @@
+//! What is asked of the limiter for one request: what an attribute or a layer said, resolved.
+
+use super::exceeded::Exceeded;
+use crate::{
+    key::{IntoKey, Key},
+    store::{Charge, Scope},
+    window::Strategy,
+};
+use axum::{extract::MatchedPath, response::Response};
+use limit_core::Limits;
+use smallvec::SmallVec;
+use std::{ops::Deref, sync::Arc, time::Duration};
+
+/// What an attribute knows at compile time, and a layer when it is made.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    pub(super) name: &'static str,
+    pub(super) scope: ScopeSpec,
+    pub(super) strategy: Strategy,
+    pub(super) key_label: &'static str,
+    pub(super) wait: Duration,
+    pub(super) on_limited: Option<fn(&Exceeded<'_>) -> Response>,
+    pub(super) count_when: Option<fn(&Response) -> bool>,
+}
+
+impl Spec {
+    /// A policy that clients read as `name`.
+    #[must_use]
+    pub const fn new(name: &'static str, scope: ScopeSpec) -> Self {
+        Self {
+            name,
+            scope,
+            strategy: Strategy::MovingWindow,
+            key_label: "client_ip",
+            wait: Duration::ZERO,
+            on_limited: None,
+            count_when: None,
+        }
+    }
+
+    /// How hits are counted.
+    #[must_use]
+    pub const fn strategy(mut self, strategy: Strategy) -> Self {
+        self.strategy = strategy;
+        self
+    }
+
+    /// What is counted by, in the words of the source.
+    #[must_use]
+    pub const fn key_label(mut self, label: &'static str) -> Self {
+        self.key_label = label;
+        self
+    }
+
+    /// How long a request may wait for room.
+    #[must_use]
+    pub const fn wait(mut self, wait: Duration) -> Self {
+        self.wait = wait;
+        self
+    }
+
+    /// What a refused client is answered.
+    #[must_use]
+    pub const fn on_limited(mut self, answer: fn(&Exceeded<'_>) -> Response) -> Self {
+        self.on_limited = Some(answer);
+        self
+    }
+
+    /// Which answers count: the charge is given back for others.
+    #[must_use]
+    pub const fn count_when(mut self, counts: fn(&Response) -> bool) -> Self {
+        self.count_when = Some(counts);
+        self
+    }
+}
+
+/// Whose budget a policy draws on.
+#[derive(Clone, Copy, Debug)]
+pub enum ScopeSpec {
+    /// The handler's own, per route: module path and function name.
+    Handler(&'static str),
+    /// One that is shared by name, whatever the route.
+    Shared(&'static str),
+}
+
+/// A [`Spec`]: an attribute's is static, a layer's is shared by its clones.
+#[derive(Clone, Debug)]
+pub(super) enum SpecRef {
+    /// An attribute's.
+    Static(&'static Spec),
+    /// A layer's.
+    Shared(Arc<Spec>),
+}
+
+impl Deref for SpecRef {
+    type Target = Spec;
+
+    fn deref(&self) -> &Spec {
+        match self {
+            Self::Static(spec) => spec,
+            Self::Shared(spec) => spec,
+        }
+    }
+}
+
+impl From<&'static Spec> for SpecRef {
+    fn from(spec: &'static Spec) -> Self {
+        Self::Static(spec)
+    }
+}
+
+/// One policy, resolved for one request.
+#[derive(Clone, Debug)]
+pub(super) struct Demand {
+    /// What the policy is.
+    pub(super) spec: SpecRef,
+    /// Who is counted.
+    pub(super) key: Key,
+    /// All of these must have room.
+    pub(super) limits: Limits,
+    /// How much the request takes.
+    pub(super) cost: u32,
+}
+
+/// All the policies on a handler, resolved for one request.
+pub(super) type Demands = SmallVec<[Demand; 1]>;
+
+impl Demand {
+    pub(super) fn charge<'a>(&'a self, route: Option<&'a MatchedPath>) -> Charge<'a> {
+        Charge {
+            scope: match self.spec.scope {
+                ScopeSpec::Handler(name) => Scope {
+                    name,
+                    route: route.map_or("", MatchedPath::as_str),
+                },
+                ScopeSpec::Shared(name) => Scope { name, route: "" },
+            },
+            key: &self.key,
+            limits: &self.limits,
+            cost: self.cost,
+            strategy: self.spec.strategy,
+        }
+    }
+}
+
+/// Who waits in one line: those who draw on the same budget with the same key.
+pub(super) fn line_of(demand: &Demand, route: Option<&MatchedPath>) -> Key {
+    let scope = demand.charge(route).scope;
+    (scope.name, scope.route, demand.key.clone()).into_key()
+}

@@ -1,0 +1,156 @@
+//! Settings of a limiter.
+
+use super::{Answers, Backend, Inner, Limiter};
+use crate::{
+    clock::Clock,
+    http::{Exceeded, HeaderStyle, RetryAfterStyle, WaitingRoom},
+    store::{Store, memory::MemoryStore},
+};
+use axum::response::{IntoResponse, Response};
+use http::request::Parts;
+use std::{fmt, hash::RandomState, sync::Arc, time::Duration};
+
+/// Settings of a [`Limiter`].
+///
+/// ```
+/// use limit_runtime::{HeaderStyle, Limiter};
+///
+/// let limiter = Limiter::builder().header_style(HeaderStyle::Off).build();
+/// ```
+#[must_use = "call `.build()`"]
+pub struct LimiterBuilder {
+    enabled: bool,
+    clock: Option<Clock>,
+    store: Option<Box<dyn Store>>,
+    skip_when: Option<Box<super::SkipWhen>>,
+    answers: Answers,
+    longest_line: usize,
+}
+
+impl LimiterBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            enabled: true,
+            clock: None,
+            store: None,
+            skip_when: None,
+            answers: Answers {
+                header_style: HeaderStyle::default(),
+                retry_after_style: RetryAfterStyle::default(),
+                retry_jitter: Duration::ZERO,
+                on_limited: None,
+            },
+            longest_line: 64,
+        }
+    }
+
+    /// `false` lets every request through unlimited, and says so once in the log.
+    pub fn enabled(mut self, enabled: bool) -> Self {
+        self.enabled = enabled;
+        self
+    }
+
+    /// Reads the time here: a [`TestClock`](crate::clock::TestClock) in tests. Stores of your own have their own time.
+    pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
+        self.clock = Some(clock.into());
+        self
+    }
+
+    /// Counts in `store` and not in memory.
+    pub fn store(mut self, store: impl Store) -> Self {
+        self.store = Some(Box::new(store));
+        self
+    }
+
+    /// Lets requests through unlimited when `skip` says so: a health check, a client on the loopback.
+    ///
+    /// ```
+    /// use limit_runtime::Limiter;
+    ///
+    /// let limiter = Limiter::builder()
+    ///     .skip_when(|parts| parts.uri.path() == "/health")
+    ///     .build();
+    /// ```
+    pub fn skip_when(mut self, skip: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
+        self.skip_when = Some(Box::new(skip));
+        self
+    }
+
+    /// Answers requests that are over their limits in your own words. `Retry-After` and the headers of
+    /// the [style](Self::header_style) are added to the answer.
+    ///
+    /// ```
+    /// use http::StatusCode;
+    /// use limit_runtime::Limiter;
+    ///
+    /// let limiter = Limiter::builder()
+    ///     .on_limited(|exceeded| (StatusCode::TOO_MANY_REQUESTS, format!("Slow down: {exceeded}")))
+    ///     .build();
+    /// ```
+    pub fn on_limited<R: IntoResponse>(
+        mut self,
+        answer: impl Fn(&Exceeded<'_>) -> R + Send + Sync + 'static,
+    ) -> Self {
+        self.answers.on_limited = Some(Box::new(move |exceeded| -> Response {
+            answer(exceeded).into_response()
+        }));
+        self
+    }
+
+    /// Which headers responses carry.
+    pub fn header_style(mut self, style: HeaderStyle) -> Self {
+        self.answers.header_style = style;
+        self
+    }
+
+    /// How `Retry-After` is written.
+    pub fn retry_after_style(mut self, style: RetryAfterStyle) -> Self {
+        self.answers.retry_after_style = style;
+        self
+    }
+
+    /// Adds up to this much to `Retry-After`, more or less for each key but always the same for one:
+    /// clients that were refused together do not come again together. None by default.
+    pub fn retry_jitter(mut self, greatest: Duration) -> Self {
+        self.answers.retry_jitter = greatest;
+        self
+    }
+
+    /// How many requests may wait for the same budget and key, where a handler lets them `wait`; 64 by default.
+    /// Those that come on top are refused at once.
+    pub fn longest_line(mut self, requests: usize) -> Self {
+        self.longest_line = requests;
+        self
+    }
+
+    /// The limiter.
+    #[must_use]
+    pub fn build(self) -> Limiter {
+        if !self.enabled {
+            tracing::warn!("rate limiting is switched off: every request is let through");
+        }
+        let clock = self.clock.unwrap_or_else(Clock::monotonic);
+        Limiter(Arc::new(Inner {
+            enabled: self.enabled,
+            store: match self.store {
+                Some(store) => Backend::Other(store),
+                None => Backend::Memory(MemoryStore::new(clock)),
+            },
+            skip_when: self.skip_when,
+            answers: self.answers,
+            waiting_room: WaitingRoom::default(),
+            longest_line: self.longest_line,
+            jitter_seed: RandomState::new(),
+        }))
+    }
+}
+
+impl fmt::Debug for LimiterBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LimiterBuilder")
+            .field("enabled", &self.enabled)
+            .field("clock", &self.clock)
+            .field("store", &self.store)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,75 @@
+//! Checks outside of handlers.
+
+use super::Limiter;
+use crate::{
+    decision::Decision,
+    key::Key,
+    store::{Action, Charge, Scope, StoreError},
+    window::Strategy,
+};
+use limit_core::Limits;
+use std::{
+    future::{Future, IntoFuture},
+    pin::Pin,
+};
+
+/// A check on its way; await it.
+#[derive(Debug)]
+#[must_use = "a check does nothing until it is awaited"]
+pub struct Check<'a> {
+    limiter: &'a Limiter,
+    scope: Scope<'a>,
+    key: Key,
+    limits: &'a Limits,
+    cost: u32,
+    action: Action,
+}
+
+impl<'a> Check<'a> {
+    pub(super) fn new(limiter: &'a Limiter, limits: &'a Limits, key: Key) -> Self {
+        Self {
+            limiter,
+            scope: Scope::shared(""),
+            key,
+            limits,
+            cost: 1,
+            action: Action::Consume,
+        }
+    }
+
+    /// How much to take; one if not called. Zero asks whether anything is left.
+    pub fn cost(mut self, cost: u32) -> Self {
+        self.cost = cost;
+        self
+    }
+
+    /// Whose budget to draw on. Without it, all checks that name no scope share one.
+    pub fn scope(mut self, name: &'a str) -> Self {
+        self.scope.name = name;
+        self
+    }
+
+    /// Answers as the check would, and takes nothing.
+    pub fn peek(mut self) -> Self {
+        self.action = Action::Peek;
+        self
+    }
+}
+
+impl<'a> IntoFuture for Check<'a> {
+    type Output = Result<Decision, StoreError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let charge = Charge {
+                scope: self.scope,
+                key: &self.key,
+                limits: self.limits,
+                cost: self.cost,
+                strategy: Strategy::default(),
+            };
+            self.limiter.decide(&[charge], self.action).await
+        })
+    }
+}

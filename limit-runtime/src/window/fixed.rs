@@ -1,0 +1,64 @@
+//! The fixed window: it starts at the first hit, and all of it is forgotten when it ends.
+//!
+//! At worst 2 N in an interval of length T: one hit opens a window, the other N − 1 come just before
+//! its end, and N more just after.
+
+use super::{Standing, after, to_u32, window_micros};
+use crate::{clock::Ticks, decision::Outcome};
+use limit_core::Limit;
+
+/// What one key has consumed in its present window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Fixed {
+    /// When the window began.
+    pub(crate) start: Ticks,
+    /// What was consumed since; zero if there is no window.
+    pub(crate) used: u32,
+}
+
+impl Fixed {
+    /// How `limit` stands for a request of `cost` now, before anything is recorded.
+    pub(crate) fn assess(&self, now: Ticks, limit: Limit, cost: u32) -> Outcome {
+        let used = if self.over(now, limit) { 0 } else { self.used };
+        let ends_in = match used {
+            0 => std::time::Duration::ZERO,
+            _ => self.fresh_at(limit).since(now),
+        };
+        let standing = Standing {
+            used: used.into(),
+            capacity: limit.count().get().into(),
+            reset_after: ends_in,
+        };
+        standing.outcome(limit, cost, |_| ends_in)
+    }
+
+    /// Records a request of `cost` now.
+    pub(crate) fn record(&mut self, now: Ticks, limit: Limit, cost: u32) {
+        if cost == 0 {
+            return;
+        }
+        if self.used == 0 || self.over(now, limit) {
+            *self = Self {
+                start: now,
+                used: 0,
+            };
+        }
+        self.used = to_u32(u64::from(self.used) + u64::from(cost));
+    }
+
+    /// Gives back up to `cost` units that were recorded at `at`.
+    pub(crate) fn refund(&mut self, at: Ticks, cost: u32) {
+        if at >= self.start {
+            self.used = self.used.saturating_sub(cost);
+        }
+    }
+
+    /// When nothing of this counts any more.
+    pub(crate) fn fresh_at(&self, limit: Limit) -> Ticks {
+        after(self.start, window_micros(limit))
+    }
+
+    fn over(&self, now: Ticks, limit: Limit) -> bool {
+        now >= self.fresh_at(limit)
+    }
+}

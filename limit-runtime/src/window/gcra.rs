@@ -1,0 +1,95 @@
+//! The generic cell rate algorithm: a bucket of `burst` units that drains at N per T.
+//!
+//! At worst N + burst in an interval of length T: a full bucket at its start, and what drains meanwhile.
+//!
+//! The state is the moment at which the bucket will be empty, exact to a fraction of a microsecond
+//! whose denominator is the count: rounding never adds up. After the virtual scheduling algorithm
+//! of ITU-T I.371, as in governor and redis-cell.
+
+use super::{Standing, after, to_u32, window_micros};
+use crate::{clock::Ticks, decision::Outcome};
+use limit_core::Limit;
+use std::{num::NonZeroU32, time::Duration};
+
+/// How full one key's bucket is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Gcra {
+    /// When the bucket will be empty: whole microseconds.
+    pub(crate) empty_at: Ticks,
+    /// And so many `count`-ths of a microsecond.
+    pub(crate) fraction: u32,
+    /// The count of the limit for which this was written; zero if it never was.
+    pub(crate) count: u32,
+}
+
+impl Gcra {
+    /// How `limit` stands for a request of `cost` now, before anything is recorded.
+    pub(crate) fn assess(&self, now: Ticks, limit: Limit, burst: NonZeroU32, cost: u32) -> Outcome {
+        let count = u128::from(limit.count().get());
+        let window = u128::from(window_micros(limit));
+        let level = self.level(now);
+        let standing = Standing {
+            used: to_u64(level.div_ceil(window)),
+            capacity: burst.get().into(),
+            reset_after: micros(level.div_ceil(count)),
+        };
+        standing.outcome(limit, cost, |target| {
+            micros(
+                level
+                    .saturating_sub(u128::from(target) * window)
+                    .div_ceil(count),
+            )
+        })
+    }
+
+    /// Records a request of `cost` now.
+    pub(crate) fn record(&mut self, now: Ticks, limit: Limit, cost: u32) {
+        if cost == 0 {
+            return;
+        }
+        let level = self.level(now) + u128::from(cost) * u128::from(window_micros(limit));
+        self.fill(now, limit, level);
+    }
+
+    /// Gives back what is left of `cost` units that were recorded at `at`. The bucket does not know in which
+    /// order its units drain, so those of the refund are taken to have drained first.
+    pub(crate) fn refund(&mut self, now: Ticks, at: Ticks, limit: Limit, cost: u32) {
+        let drained = now.as_micros().saturating_sub(at.as_micros());
+        let units = (u128::from(cost) * u128::from(window_micros(limit)))
+            .saturating_sub(u128::from(drained) * u128::from(limit.count().get()));
+        let level = self.level(now).saturating_sub(units);
+        self.fill(now, limit, level);
+    }
+
+    /// When nothing of this counts any more.
+    pub(crate) fn fresh_at(&self) -> Ticks {
+        after(self.empty_at, u64::from(self.fraction > 0))
+    }
+
+    /// What the bucket holds: a unit of cost weighs one window, and each microsecond drains the count.
+    /// So a changed count keeps what is in it, and drains it at the new rate.
+    fn level(&self, now: Ticks) -> u128 {
+        let Some(ahead) = self.empty_at.as_micros().checked_sub(now.as_micros()) else {
+            return 0;
+        };
+        u128::from(ahead) * u128::from(self.count) + u128::from(self.fraction)
+    }
+
+    fn fill(&mut self, now: Ticks, limit: Limit, level: u128) {
+        let count = limit.count().get();
+        let wide = u128::from(count);
+        *self = Self {
+            empty_at: after(now, to_u64(level / wide)),
+            fraction: to_u32(to_u64(level % wide)),
+            count,
+        };
+    }
+}
+
+fn to_u64(value: u128) -> u64 {
+    u64::try_from(value).unwrap_or(u64::MAX)
+}
+
+fn micros(value: u128) -> Duration {
+    Duration::from_micros(to_u64(value))
+}

@@ -1,0 +1,3 @@
+//! The examples, run as programs and called over real sockets.
+
+mod inference_api;
