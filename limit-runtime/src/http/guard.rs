@@ -3,7 +3,7 @@
 use super::{
     exceeded::Exceeded,
     handle::RateLimit,
-    headers,
+    headers::Told,
     refusal::{too_many, unavailable},
     spec::{Demand, Demands, line_of},
     standing::Standing,
@@ -57,7 +57,7 @@ impl Held {
 
 /// A response that already tells of all policies, those of the layers around included.
 #[derive(Clone, Copy)]
-pub(super) struct Told;
+struct AllTold;
 
 impl Guard {
     pub(super) fn new(
@@ -79,6 +79,11 @@ impl Guard {
             held: Held::Nothing,
             outer: None,
         }
+    }
+
+    /// Whether any limit applies.
+    pub(super) fn limits(&self) -> bool {
+        self.held.standing().is_some()
     }
 
     /// The handle for a handler that asks for it; without outcomes where no limit applies.
@@ -147,7 +152,11 @@ impl Guard {
             }
             Ok(decision) => {
                 let exceeded = Exceeded::new(&standing.demands, &charges, &decision);
-                Err(too_many(&standing.limiter, &exceeded))
+                let mut response = too_many(&standing.limiter, &exceeded);
+                let mut told = Told::new();
+                told.add(&standing.demands, &decision);
+                self.tell_outer(standing, told, &mut response);
+                Err(response)
             }
             Err(error) => {
                 tracing::warn!(%error, "the rate limiter's store could not answer");
@@ -193,19 +202,30 @@ impl Guard {
             .collect()
     }
 
-    /// Adds the headers of all policies on the request.
-    pub(super) fn tell(&self, response: &mut Response) {
-        let Some(standing) = self.held.standing() else {
+    /// Adds the headers of all policies on the request, unless a guard further in has done so.
+    fn tell(&self, response: &mut Response) {
+        if response.extensions().get::<AllTold>().is_some() {
             return;
-        };
-        if self.outer.is_some() {
-            response.extensions_mut().insert(Told);
         }
-        let mut told = headers::Told::new();
-        told.add(standing);
+        if let Some(standing) = self.held.standing()
+            && let Some(decision) = standing.decision()
+        {
+            let mut told = Told::new();
+            told.add(&standing.demands, &decision);
+            self.tell_outer(standing, told, response);
+        }
+    }
+
+    fn tell_outer<'a>(&'a self, standing: &Standing, mut told: Told<'a>, response: &mut Response) {
+        if self.outer.is_some() {
+            response.extensions_mut().insert(AllTold);
+        }
         let mut outer = self.outer.as_deref();
         while let Some(handle) = outer {
-            told.add(handle.standing());
+            let standing = handle.standing();
+            if let Some(decision) = standing.decision() {
+                told.add(&standing.demands, &decision);
+            }
             outer = handle.outer.as_deref();
         }
         told.write(response.headers_mut(), standing.limiter.header_style());

@@ -1,6 +1,6 @@
 //! What responses say about the limits on them.
 
-use super::{header_style::HeaderStyle, spec::Demands, standing::Standing};
+use super::{header_style::HeaderStyle, spec::Demands};
 use crate::decision::{Decision, Outcome, strictest};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use limit_core::Limit;
@@ -9,21 +9,6 @@ use std::{
     fmt::{self, Write},
     time::{Duration, SystemTime},
 };
-
-/// Adds the headers of `style` for a decision on `demands`.
-pub(super) fn write(
-    headers: &mut HeaderMap,
-    demands: &Demands,
-    decision: &Decision,
-    style: &HeaderStyle,
-) {
-    Told {
-        policies: labelled(demands, decision)
-            .map(|(label, outcome)| (label, *outcome))
-            .collect(),
-    }
-    .write(headers, style);
-}
 
 /// All policies on a response, those of layers around included.
 pub(super) struct Told<'a> {
@@ -37,12 +22,9 @@ impl<'a> Told<'a> {
         }
     }
 
-    pub(super) fn add(&mut self, standing: &'a Standing) {
-        if let Some(decision) = standing.decision() {
-            let labels = labels(&standing.demands);
-            self.policies
-                .extend(labels.zip(decision.outcomes().iter().copied()));
-        }
+    pub(super) fn add(&mut self, demands: &'a Demands, decision: &Decision) {
+        let outcomes = decision.outcomes().iter().copied();
+        self.policies.extend(labels(demands).zip(outcomes));
     }
 
     pub(super) fn write(&self, headers: &mut HeaderMap, style: &HeaderStyle) {

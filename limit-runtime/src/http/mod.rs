@@ -14,6 +14,7 @@ mod layer;
 pub(crate) mod limited;
 pub(crate) mod policy;
 mod refusal;
+pub mod setup;
 mod spec;
 mod standing;
 mod wait;
@@ -21,12 +22,15 @@ mod wait;
 pub(crate) use self::wait::WaitingRoom;
 pub use self::{
     admit::Admit,
-    client_ip::{ClientIp, ClientIpRejection, client_ip},
+    client_ip::{
+        ClientIp, ClientIpRejection, ForwardedHeader, TrustedProxies, TrustedProxiesError,
+        client_ip,
+    },
     exceeded::Exceeded,
     handle::{RateLimit, RateLimitRejection},
     header_key::{HeaderKey, HeaderKeyRejection, everyone, header},
     header_style::{HeaderNames, HeaderStyle},
-    layer::{LimiterLayer, LimiterService},
+    layer::{LimitLayer, LimitService, LimiterLayer, LimiterService},
     limited::Limited,
     refusal::RetryAfterStyle,
     spec::{ScopeSpec, Spec},

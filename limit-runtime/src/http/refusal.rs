@@ -35,7 +35,8 @@ pub enum RetryAfterStyle {
     HttpDate,
 }
 
-/// The answer to a request that was refused by `decision`: the handler's, the limiter's, or 429 as documented.
+/// The answer to a request that was refused: the handler's, the limiter's, or 429 as documented.
+/// The headers of the policies are not on it yet.
 pub(super) fn too_many(limiter: &Limiter, exceeded: &Exceeded<'_>) -> Response {
     let (demands, decision) = (exceeded.demands, exceeded.decision);
     let of_handler = demands.iter().find_map(|demand| demand.spec.on_limited);
@@ -57,7 +58,6 @@ pub(super) fn too_many(limiter: &Limiter, exceeded: &Exceeded<'_>) -> Response {
             map.insert(X_SHOULD_RETRY, HeaderValue::from_static("false"));
         }
     }
-    headers::write(map, demands, decision, limiter.header_style());
     response
 }
 

@@ -3,7 +3,7 @@
 use super::{Answers, Backend, Inner, Limiter};
 use crate::{
     clock::Clock,
-    http::{Exceeded, HeaderStyle, RetryAfterStyle, WaitingRoom},
+    http::{Exceeded, HeaderStyle, RetryAfterStyle, TrustedProxies, WaitingRoom},
     store::{Store, memory::MemoryStore},
 };
 use axum::response::{IntoResponse, Response};
@@ -24,6 +24,7 @@ pub struct LimiterBuilder {
     store: Option<Box<dyn Store>>,
     skip_when: Option<Box<super::SkipWhen>>,
     answers: Answers,
+    trusted_proxies: Option<TrustedProxies>,
     longest_line: usize,
 }
 
@@ -40,6 +41,7 @@ impl LimiterBuilder {
                 retry_jitter: Duration::ZERO,
                 on_limited: None,
             },
+            trusted_proxies: None,
             longest_line: 64,
         }
     }
@@ -116,6 +118,13 @@ impl LimiterBuilder {
         self
     }
 
+    /// Whose forwarding header [`client_ip`](crate::client_ip()) believes. Without it, nobody's: the peer is
+    /// the client.
+    pub fn trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
+        self.trusted_proxies = Some(proxies);
+        self
+    }
+
     /// How many requests may wait for the same budget and key, where a handler lets them `wait`; 64 by default.
     /// Those that come on top are refused at once.
     pub fn longest_line(mut self, requests: usize) -> Self {
@@ -138,6 +147,7 @@ impl LimiterBuilder {
             },
             skip_when: self.skip_when,
             answers: self.answers,
+            trusted_proxies: self.trusted_proxies,
             waiting_room: WaitingRoom::default(),
             longest_line: self.longest_line,
             jitter_seed: RandomState::new(),
@@ -151,6 +161,7 @@ impl fmt::Debug for LimiterBuilder {
             .field("enabled", &self.enabled)
             .field("clock", &self.clock)
             .field("store", &self.store)
+            .field("trusted_proxies", &self.trusted_proxies)
             .finish_non_exhaustive()
     }
 }

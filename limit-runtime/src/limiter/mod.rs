@@ -7,7 +7,7 @@ pub use self::{builder::LimiterBuilder, check::Check};
 
 use crate::{
     decision::{Decision, Receipt},
-    http::{Exceeded, HeaderStyle, RetryAfterStyle, WaitingRoom},
+    http::{Exceeded, HeaderStyle, RetryAfterStyle, TrustedProxies, WaitingRoom},
     key::{IntoKey, Key},
     store::{Action, Charge, Scope, Store, StoreError, memory::MemoryStore},
 };
@@ -48,6 +48,7 @@ struct Inner {
     store: Backend,
     skip_when: Option<Box<SkipWhen>>,
     answers: Answers,
+    trusted_proxies: Option<TrustedProxies>,
     waiting_room: WaitingRoom,
     longest_line: usize,
     jitter_seed: RandomState,
@@ -197,6 +198,10 @@ impl Limiter {
     pub(crate) fn longest_line(&self) -> usize {
         self.0.longest_line
     }
+
+    pub(crate) fn trusted_proxies(&self) -> Option<&TrustedProxies> {
+        self.0.trusted_proxies.as_ref()
+    }
 }
 
 impl Default for Limiter {
@@ -215,6 +220,7 @@ impl fmt::Debug for Limiter {
         limiter
             .field("enabled", &self.0.enabled)
             .field("header_style", self.header_style())
+            .field("trusted_proxies", &self.0.trusted_proxies)
             .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,10 @@
 //! The layer that tells handlers below it which limiter to use.
 
-use crate::limiter::Limiter;
+use super::limits::LimitLayer;
+use crate::{
+    http::{answer::LimitsAnswer, extract_fn::ExtractFn},
+    limiter::Limiter,
+};
 use http::Request;
 use std::task::{Context, Poll};
 use tower_layer::Layer;
@@ -29,6 +33,21 @@ impl Limiter {
 #[derive(Clone, Debug)]
 pub struct LimiterLayer {
     limiter: Limiter,
+}
+
+impl LimiterLayer {
+    /// Limits everything below the layer, too: by constant limits, or by a function of extractors that
+    /// returns them (`None` for a request that is exempt).
+    #[must_use]
+    pub fn limits<F, M, W>(self, limits: F) -> LimitLayer
+    where
+        F: ExtractFn<(), M> + Clone + Send + Sync + 'static,
+        for<'a> F::Output<'a>: LimitsAnswer<W>,
+        M: 'static,
+        W: 'static,
+    {
+        LimitLayer::new(self.limiter, limits)
+    }
 }
 
 impl<S> Layer<S> for LimiterLayer {

@@ -1,0 +1,295 @@
+//! The layer that limits everything below it: a router, a part of one, or any service.
+
+use super::sources::{self, Source};
+use crate::{
+    http::{
+        admit::{Admit, admit},
+        answer::{CostAnswer, KeyAnswer, LimitsAnswer},
+        client_ip::client_ip,
+        extract_fn::ExtractFn,
+        guard::Guard,
+        spec::{Demand, Demands, ScopeSpec, Spec, SpecRef},
+    },
+    key::{IntoKey, Key},
+    limiter::Limiter,
+    window::Strategy,
+};
+use axum::{
+    body::{Body, Bytes, HttpBody},
+    extract::MatchedPath,
+    response::{IntoResponse, Response},
+};
+use http::{Method, Request, request::Parts};
+use limit_core::Limits;
+use smallvec::smallvec;
+use std::{
+    fmt,
+    future::Future,
+    mem,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tower_layer::Layer;
+use tower_service::Service;
+
+/// Limits everything below it together, beside what handlers are limited by themselves; from
+/// [`LimiterLayer::limits`](super::LimiterLayer::limits).
+///
+/// ```
+/// use axum::{Router, routing::get};
+/// use limit_runtime::{Limiter, client_ip, limits};
+///
+/// let limiter = Limiter::new();
+/// let app: Router = Router::new()
+///     .route("/models", get(|| async { "…" }))
+///     .route("/health", get(|| async { "ok" }))
+///     .layer(
+///         limiter
+///             .layer()
+///             .limits(limits!("100/minute"))
+///             .key(client_ip)
+///             .except("/health"),
+///     );
+/// ```
+///
+/// A layer's check is one, all or nothing, and comes before those of handlers and of layers further in: what
+/// it has consumed stays consumed if one of those refuses. The headers of the response tell of all.
+#[derive(Clone)]
+pub struct LimitLayer {
+    limiter: Limiter,
+    spec: Spec,
+    limits: Source<Option<Limits>>,
+    key: Option<Source<Option<Key>>>,
+    cost: Option<Source<u32>>,
+    only: Vec<Method>,
+    except: Vec<String>,
+    skip_when: Option<Arc<SkipWhen>>,
+}
+
+type SkipWhen = dyn Fn(&Parts) -> bool + Send + Sync;
+
+impl LimitLayer {
+    pub(super) fn new<F, M, W>(limiter: Limiter, limits: F) -> Self
+    where
+        F: ExtractFn<(), M> + Clone + Send + Sync + 'static,
+        for<'a> F::Output<'a>: LimitsAnswer<W>,
+        M: 'static,
+        W: 'static,
+    {
+        Self {
+            limiter,
+            spec: Spec::new("layer", ScopeSpec::Shared("layer")),
+            limits: sources::limits(limits),
+            key: None,
+            cost: None,
+            only: Vec::new(),
+            except: Vec::new(),
+            skip_when: None,
+        }
+    }
+
+    /// Counts by this key, as the attribute's `key`: a function of extractors, or a constant. By default
+    /// the client's address.
+    #[must_use]
+    pub fn key<F, M, W>(mut self, key: F) -> Self
+    where
+        F: ExtractFn<(), M> + Clone + Send + Sync + 'static,
+        for<'a> F::Output<'a>: KeyAnswer<W>,
+        M: 'static,
+        W: 'static,
+    {
+        self.key = Some(sources::key(key));
+        self.spec = self.spec.key_label("key");
+        self
+    }
+
+    /// How much a request takes: a function of extractors. By default 1.
+    #[must_use]
+    pub fn cost<F, M, W>(mut self, cost: F) -> Self
+    where
+        F: ExtractFn<(), M> + Clone + Send + Sync + 'static,
+        for<'a> F::Output<'a>: CostAnswer<W>,
+        M: 'static,
+        W: 'static,
+    {
+        self.cost = Some(sources::cost(cost));
+        self
+    }
+
+    /// What clients read in the headers, and the scope unless one is given. By default `layer`: give each layer
+    /// its own name where several are around a handler, or they draw on one budget.
+    #[must_use]
+    pub fn name(mut self, name: &'static str) -> Self {
+        self.spec.name = name;
+        self.spec.scope = ScopeSpec::Shared(name);
+        self
+    }
+
+    /// Draws on the budget that handlers and layers share under this name.
+    #[must_use]
+    pub fn scope(mut self, scope: &'static str) -> Self {
+        self.spec.scope = ScopeSpec::Shared(scope);
+        self
+    }
+
+    /// Gives each route its own budget, and not all routes below one together.
+    #[must_use]
+    pub fn per_route(mut self) -> Self {
+        let (ScopeSpec::Handler(name) | ScopeSpec::Shared(name)) = self.spec.scope;
+        self.spec.scope = ScopeSpec::Handler(name);
+        self
+    }
+
+    /// How hits are counted.
+    #[must_use]
+    pub fn strategy(mut self, strategy: Strategy) -> Self {
+        self.spec.strategy = strategy;
+        self
+    }
+
+    /// Lets requests wait at most this long for room before they are refused.
+    #[must_use]
+    pub fn wait(mut self, longest: Duration) -> Self {
+        self.spec.wait = longest;
+        self
+    }
+
+    /// Limits requests of these methods only. `HEAD` is not `GET` here.
+    #[must_use]
+    pub fn methods(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
+        self.only.extend(methods);
+        self
+    }
+
+    /// Leaves out the route of this template, such as `/health` or `/files/{*path}`.
+    ///
+    /// Where no router has matched a route yet, as around a whole service, it is compared with the request's path.
+    #[must_use]
+    pub fn except(mut self, route: impl Into<String>) -> Self {
+        self.except.push(route.into());
+        self
+    }
+
+    /// Lets requests through unlimited by this layer when `skip` says so.
+    #[must_use]
+    pub fn skip_when(mut self, skip: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
+        self.skip_when = Some(Arc::new(skip));
+        self
+    }
+}
+
+impl fmt::Debug for LimitLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LimitLayer")
+            .field("limiter", &self.limiter)
+            .field("name", &self.spec.name)
+            .field("except", &self.except)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S> Layer<S> for LimitLayer {
+    type Service = LimitService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        LimitService {
+            inner,
+            checks: Arc::new(Checks {
+                spec: Arc::new(self.spec.clone()),
+                layer: self.clone(),
+            }),
+        }
+    }
+}
+
+/// The service that [`LimitLayer`] makes.
+#[derive(Clone, Debug)]
+pub struct LimitService<S> {
+    inner: S,
+    checks: Arc<Checks>,
+}
+
+#[derive(Debug)]
+struct Checks {
+    layer: LimitLayer,
+    spec: Arc<Spec>,
+}
+
+impl Checks {
+    /// Checks one request; those that the layer leaves out are unlimited.
+    async fn check(&self, parts: &mut Parts) -> Result<Guard, Response> {
+        let layer = &self.layer;
+        if self.leaves_out(parts) || layer.limiter.skips(parts) {
+            return Ok(Guard::unlimited());
+        }
+        let key = match &layer.key {
+            Some(key) => key(parts).await?,
+            None => {
+                let address = client_ip(parts).map_err(IntoResponse::into_response)?;
+                Some(address.into_key())
+            }
+        };
+        let (Some(key), Some(limits)) = (key, (layer.limits)(parts).await?) else {
+            return Ok(Guard::unlimited());
+        };
+        let cost = match &layer.cost {
+            Some(cost) => cost(parts).await?,
+            None => 1,
+        };
+        let demands: Demands = smallvec![Demand {
+            spec: SpecRef::Shared(self.spec.clone()),
+            key,
+            limits,
+            cost,
+        }];
+        admit(parts, demands, Admit::Consume).await
+    }
+
+    fn leaves_out(&self, parts: &Parts) -> bool {
+        let layer = &self.layer;
+        let route = match parts.extensions.get::<MatchedPath>() {
+            Some(route) => route.as_str(),
+            None => parts.uri.path(),
+        };
+        (!layer.only.is_empty() && !layer.only.contains(&parts.method))
+            || layer.except.iter().any(|except| except == route)
+            || layer.skip_when.as_ref().is_some_and(|skip| skip(parts))
+    }
+}
+
+impl<S, B, R> Service<Request<B>> for LimitService<S>
+where
+    S: Service<Request<B>, Response = http::Response<R>, Future: Send> + Clone + Send + 'static,
+    B: Send + 'static,
+    R: HttpBody<Data = Bytes, Error: Into<axum::BoxError>> + Send + 'static,
+{
+    type Response = Response;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        // The service that was polled ready is the one to call; its clone may not be.
+        let clone = self.inner.clone();
+        let mut inner = mem::replace(&mut self.inner, clone);
+        let checks = self.checks.clone();
+        Box::pin(async move {
+            let (mut parts, body) = request.into_parts();
+            parts.extensions.insert(checks.layer.limiter.clone());
+            let mut guard = match checks.check(&mut parts).await {
+                Ok(guard) => guard,
+                Err(refusal) => return Ok(refusal),
+            };
+            if guard.limits() {
+                parts.extensions.insert(guard.handle());
+            }
+            let response = inner.call(Request::from_parts(parts, body)).await?;
+            Ok(guard.finish(response.map(Body::new)).await)
+        })
+    }
+}

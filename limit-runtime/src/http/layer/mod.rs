@@ -1,0 +1,10 @@
+//! Layers: one tells handlers below which limiter to use, the other limits everything below it.
+
+mod limiter;
+mod limits;
+mod sources;
+
+pub use self::{
+    limiter::{LimiterLayer, LimiterService},
+    limits::{LimitLayer, LimitService},
+};

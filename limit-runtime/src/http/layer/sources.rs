@@ -1,0 +1,40 @@
+//! Functions of extractors, kept by a layer: boxed, so that a layer's type does not name them.
+
+use crate::{
+    http::{
+        answer::{CostAnswer, KeyAnswer, LimitsAnswer},
+        extract_fn::ExtractFn,
+        policy::{self, CostSource, KeySource, LimitsSource},
+    },
+    key::Key,
+};
+use axum::response::Response;
+use http::request::Parts;
+use limit_core::Limits;
+use std::{future::Future, pin::Pin, sync::Arc};
+
+/// Asks a request for something.
+pub(crate) type Source<T> = Arc<dyn for<'a> Fn(&'a mut Parts) -> Asked<'a, T> + Send + Sync>;
+
+type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T, Response>> + Send + 'a>>;
+
+macro_rules! source {
+    ($name:ident, $Source:ident, $Answer:ident => $Value:ty) => {
+        pub(crate) fn $name<F, M, W>(function: F) -> Source<$Value>
+        where
+            F: ExtractFn<(), M> + Clone + Send + Sync + 'static,
+            for<'a> F::Output<'a>: $Answer<W>,
+            M: 'static,
+            W: 'static,
+        {
+            Arc::new(move |parts| {
+                let called = policy::$name::<(), F, (M, W)>(function.clone());
+                Box::pin($Source::$name(called, parts, &()))
+            })
+        }
+    };
+}
+
+source!(key, KeySource, KeyAnswer => Option<Key>);
+source!(limits, LimitsSource, LimitsAnswer => Option<Limits>);
+source!(cost, CostSource, CostAnswer => u32);
