@@ -144,17 +144,11 @@ pub(super) fn refund(shard: &mut Shard, cell: &Cell, at: Ticks, cost: u32) -> Op
 pub(super) fn bequeath(shard: &Shard, cell: &Cell, slot: &Slot<'_>, now: Ticks) -> Option<Cell> {
     let horizon = horizon(shard, cell);
     let window = std::time::Duration::from_millis(horizon);
-    let total = match cell.state()? {
-        State::Pair { hits, len } => pair_view(cell, &hits, len).sum(now, window),
-        State::Single(hit) => single_view(&[hit]).sum(now, window),
-        State::Ring { slot, shape } => {
-            ring_view(cell, shard.rings.get(slot), shape).sum(now, window)
-        }
-        State::WideRing { slot, shape } => {
-            wide_view(shard.wide_rings.get(slot), shape).sum(now, window)
-        }
-        State::Fixed(_) | State::Sliding(_) | State::Gcra(_) => return None,
-    };
+    let total = shard.read(
+        Some(cell),
+        |log| log.sum(now, window),
+        |log| log.sum(now, window),
+    );
     if total == 0 {
         return None;
     }
@@ -290,8 +284,8 @@ impl Write<'_> {
             };
         } else {
             let stamp = T::end_of(self.now);
-            let now = self.now.as_micros().div_ceil(T::MICROS);
-            log.merge(stamp, now, &resolution);
+            let now = self.now.as_micros() / T::MICROS;
+            log.merge(stamp, now, self.ahead::<T>(), &resolution);
         }
         // There is room now.
         let _ = self.push(&mut log);
@@ -301,10 +295,14 @@ impl Write<'_> {
     #[inline]
     fn push<T: Stamp>(&self, log: &mut Log<'_, T>) -> Result<(), Full> {
         let stamp = T::end_of(self.now);
-        // A stamp may lie ahead of now, and what is still counted now must not be forgotten.
-        let ahead = u64::from(!self.now.as_micros().is_multiple_of(T::MICROS));
-        log.forget(stamp, ticks::<T>(self.horizon) + ahead);
+        // What is still counted now must not be forgotten.
+        log.forget(stamp, ticks::<T>(self.horizon) + self.ahead::<T>());
         log.push(stamp, self.slot.cost)
+    }
+
+    /// Ticks by which a stamp, which is rounded up, lies ahead of now.
+    fn ahead<T: Stamp>(&self) -> u64 {
+        u64::from(!self.now.as_micros().is_multiple_of(T::MICROS))
     }
 
     #[cold]
