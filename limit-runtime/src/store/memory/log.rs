@@ -20,20 +20,9 @@ const COARSE: u64 = 1_000;
 /// The first place of a log elsewhere: two hits did not fit.
 const FIRST_RING: usize = 4;
 
-/// A log with one or two hits.
+/// A log in milliseconds.
 #[inline]
-pub(super) fn pair_view<'a>(cell: &Cell, hits: &'a [Hit<u32>; 2], len: u32) -> View<'a, u32> {
-    ring_view(cell, hits, pair_shape(len))
-}
-
-/// A log with one hit, in microseconds.
-pub(super) fn single_view(hit: &[Hit<u64>; 1]) -> View<'_, u64> {
-    wide_view(hit, pair_shape(1))
-}
-
-/// A log elsewhere.
-#[inline]
-pub(super) fn ring_view<'a>(cell: &Cell, hits: &'a [Hit<u32>], shape: Shape) -> View<'a, u32> {
+pub(super) fn narrow_view<'a>(cell: &Cell, hits: &'a [Hit<u32>], shape: Shape) -> View<'a, u32> {
     let newest = newest(hits, shape).map_or(0, |hit| newest_millis(cell, hit));
     View {
         hits,
@@ -42,7 +31,7 @@ pub(super) fn ring_view<'a>(cell: &Cell, hits: &'a [Hit<u32>], shape: Shape) -> 
     }
 }
 
-/// A log elsewhere, in microseconds.
+/// A log in microseconds.
 pub(super) fn wide_view(hits: &[Hit<u64>], shape: Shape) -> View<'_, u64> {
     let newest = newest(hits, shape).map_or(0, |hit| hit.at);
     View {
@@ -109,7 +98,7 @@ pub(super) fn record(
 pub(super) fn refund(shard: &mut Shard, cell: &Cell, at: Ticks, cost: u32) -> Option<State> {
     match cell.state()? {
         State::Pair { mut hits, len } => {
-            let newest = pair_view(cell, &hits, len).newest;
+            let newest = narrow_view(cell, &hits, pair_shape(len)).newest;
             let shape = pair_shape(len);
             refund_hit(&mut hits, shape, newest, at, cost);
             Some(State::Pair { hits, len })
@@ -127,7 +116,7 @@ pub(super) fn refund(shard: &mut Shard, cell: &Cell, at: Ticks, cost: u32) -> Op
             Some(State::Single(hit))
         }
         State::Ring { slot, shape } => {
-            let newest = ring_view(cell, shard.rings.get(slot), shape).newest;
+            let newest = narrow_view(cell, shard.rings.get(slot), shape).newest;
             refund_hit(shard.rings.get_mut(slot), shape, newest, at, cost);
             None
         }
@@ -209,7 +198,7 @@ fn newest<T: Stamp>(hits: &[Hit<T>], shape: Shape) -> Option<Hit<T>> {
     hits.get(shape.place(last, hits.len())).copied()
 }
 
-fn pair_shape(len: u32) -> Shape {
+pub(super) fn pair_shape(len: u32) -> Shape {
     Shape {
         head: 0,
         len,
@@ -335,9 +324,11 @@ impl Write<'_> {
 #[cold]
 fn widen(shard: &mut Shard, cell: &Cell, state: State) -> (u32, Shape) {
     let hits: SmallVec<[Hit<u64>; 2]> = match state {
-        State::Pair { hits, len } => pair_view(cell, &hits, len).to_micros().collect(),
+        State::Pair { hits, len } => narrow_view(cell, &hits, pair_shape(len))
+            .to_micros()
+            .collect(),
         State::Ring { slot, shape } => {
-            let view = ring_view(cell, shard.rings.get(slot), shape);
+            let view = narrow_view(cell, shard.rings.get(slot), shape);
             let hits = view.to_micros().collect();
             shard.rings.remove(slot);
             hits

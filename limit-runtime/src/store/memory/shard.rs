@@ -76,16 +76,16 @@ impl Shard {
         strategy: Strategy,
         cost: u32,
     ) -> Outcome {
-        let state = cell.and_then(Cell::state);
+        let state = || cell.and_then(Cell::state);
         match strategy {
             Strategy::MovingWindow => self.read(
                 cell,
                 |log| log.assess(now, limit, cost),
                 |log| log.assess(now, limit, cost),
             ),
-            Strategy::FixedWindow => fixed(state).assess(now, limit, cost),
-            Strategy::SlidingWindow => sliding(state).assess(now, limit, cost),
-            Strategy::Gcra { burst } => gcra(state).assess(now, limit, burst, cost),
+            Strategy::FixedWindow => fixed(state()).assess(now, limit, cost),
+            Strategy::SlidingWindow => sliding(state()).assess(now, limit, cost),
+            Strategy::Gcra { burst } => gcra(state()).assess(now, limit, burst, cost),
         }
     }
 
@@ -100,17 +100,20 @@ impl Shard {
         let Some((cell, state)) = cell.and_then(|cell| Some((cell, cell.state()?))) else {
             return narrow(View::EMPTY);
         };
-        match state {
-            State::Pair { hits, len } => narrow(log::pair_view(cell, &hits, len)),
-            State::Ring { slot, shape } => {
-                narrow(log::ring_view(cell, self.rings.get(slot), shape))
+        let pair;
+        let (hits, shape) = match state {
+            State::Pair { hits, len } => {
+                pair = hits;
+                (&pair[..], log::pair_shape(len))
             }
-            State::Single(hit) => wide(log::single_view(&[hit])),
+            State::Ring { slot, shape } => (self.rings.get(slot), shape),
+            State::Single(hit) => return wide(log::wide_view(&[hit], log::pair_shape(1))),
             State::WideRing { slot, shape } => {
-                wide(log::wide_view(self.wide_rings.get(slot), shape))
+                return wide(log::wide_view(self.wide_rings.get(slot), shape));
             }
-            State::Fixed(_) | State::Sliding(_) | State::Gcra(_) => narrow(View::EMPTY),
-        }
+            State::Fixed(_) | State::Sliding(_) | State::Gcra(_) => return narrow(View::EMPTY),
+        };
+        narrow(log::narrow_view(cell, hits, shape))
     }
 
     /// Records a request in its budget's cell, which is returned with its place in the table. A budget that has none
