@@ -6,6 +6,7 @@ mod http;
 mod key;
 mod limiter;
 pub mod store;
+pub mod testing;
 mod window;
 
 pub use self::{
