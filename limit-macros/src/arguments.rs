@@ -1,8 +1,8 @@
 //! The handler's own arguments, and expressions over them.
 
-use proc_macro2::{Ident, Spacing, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Ident, Spacing, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
-use syn::{Expr, FieldPat, Pat, Path, Signature};
+use syn::{Expr, FieldPat, Pat, Signature};
 
 /// What the handler's patterns bind.
 pub(crate) struct Bound {
@@ -58,7 +58,7 @@ impl Bound {
     }
 }
 
-/// The names in `tokens` that can be values: no fields, methods, macros or path segments.
+/// The names in `tokens` that can be values: no fields, functions, macros or path segments.
 fn values(tokens: TokenStream) -> Vec<Ident> {
     let mut found = Vec::new();
     collect_values(tokens, &mut found);
@@ -72,8 +72,13 @@ fn collect_values(tokens: TokenStream, found: &mut Vec<Ident>) {
     while let Some(token) = tokens.next() {
         match token {
             TokenTree::Ident(ident) => {
+                let mut called = false;
                 let after = match tokens.peek() {
                     Some(TokenTree::Punct(punct)) => Some((punct.as_char(), punct.spacing())),
+                    Some(TokenTree::Group(group)) => {
+                        called = group.delimiter() == Delimiter::Parenthesis;
+                        None
+                    }
                     _ => None,
                 };
                 let selected = matches!(before, Some(Before::Dot | Before::Path | Before::Quote));
@@ -82,7 +87,7 @@ fn collect_values(tokens: TokenStream, found: &mut Vec<Ident>) {
                     Some(('!', spacing)) => spacing == Spacing::Alone,
                     _ => false,
                 };
-                if !selected && !named {
+                if !selected && !named && !called {
                     found.push(ident);
                 }
                 before = None;
@@ -195,11 +200,6 @@ fn field_borrowed(field: &mut FieldPat, keep: &impl Fn(&Ident) -> bool) {
     *field.pat = inner;
 }
 
-/// A path as it is written, without spaces.
-pub(crate) fn joined(path: &Path) -> String {
-    path.to_token_stream().to_string().replace(' ', "")
-}
-
 /// Whether a word occurs among some tokens.
 pub(crate) fn mentions(tokens: impl ToTokens, word: &str) -> bool {
     fn any(tokens: TokenStream, word: &str) -> bool {
@@ -242,6 +242,7 @@ mod tests {
         assert_eq!(used(&syn::parse_quote!(crate::inputs)), [""; 0]);
         assert_eq!(used(&syn::parse_quote!(max(0..a, &[b]))), ["a", "b"]);
         assert_eq!(used(&syn::parse_quote!(name!(db))), ["db"]);
+        assert_eq!(used(&syn::parse_quote!(name(db))), ["db"]);
         assert_eq!(
             used(&syn::parse_quote!(if name != a { 1 } else { 2 })),
             ["name", "a"]

@@ -2,13 +2,14 @@
 
 use limit_core::Limits;
 use proc_macro2::{Ident, Span};
+use std::fmt::Display;
 use syn::{Expr, ExprLit, ExprUnary, Lit, LitStr, Path, UnOp};
 
-use crate::arguments::{self, Bound};
+use crate::arguments::Bound;
 use crate::errors::Errors;
 use crate::model::{Cost, Key, LimitsValue, Model, Rule, Strategy};
-use crate::nearest::nearest;
 use crate::options::{Opt, means_limits};
+use crate::strategy;
 use crate::syntax::{Arguments, Entry, Value};
 
 /// The most key functions in a tuple.
@@ -124,7 +125,7 @@ fn rule(
                             text(Opt::Name, &expr, errors).filter(|name| printable(name, errors));
                     }
                     (Opt::Strategy, Value::Expr(expr)) => {
-                        rule.strategy = strategy(&expr, errors);
+                        rule.strategy = strategy::check(&expr, errors);
                     }
                     (Opt::State, Value::Type(ty)) => model.state = Some(*ty),
                     (Opt::Direct, Value::Ident(ident)) => {
@@ -165,7 +166,7 @@ fn limits_value(expr: Expr, bound: &Bound, errors: &mut Errors) -> Option<Limits
             }
         };
     }
-    not_over_arguments("limits", &expr, bound, errors);
+    not_over_arguments("limits", "|…| …", &expr, bound, errors);
     Some(LimitsValue::Expr(expr))
 }
 
@@ -180,7 +181,7 @@ fn key(expr: Expr, bound: &Bound, errors: &mut Errors) -> Key {
             Key::All(keys.map(|expr| key(expr, bound, errors)).collect())
         }
         expr => {
-            not_over_arguments("key", &expr, bound, errors);
+            not_over_arguments("key", "key = |…| …", &expr, bound, errors);
             Key::Expr(expr)
         }
     }
@@ -232,13 +233,23 @@ fn fixed_cost(lit: &Lit, errors: &mut Errors) -> u32 {
 
 /// A literal cost above a literal limit would never be let through.
 fn fits(rule: &Rule, span: Span, errors: &mut Errors) {
-    if let (LimitsValue::Parsed(limits, _), Cost::Fixed(cost @ 2..)) = (&rule.limits, &rule.cost)
-        && let Some(limit) = limits.iter().find(|limit| limit.count().get() < *cost)
-    {
-        errors.at(
-            span,
-            format!("a cost of {cost} never fits: the limit is {limit}, so every request would be refused"),
+    let Cost::Fixed(cost @ 2..) = rule.cost else {
+        return;
+    };
+    let mut never = |what: &str, most: &dyn Display| {
+        let message = format!(
+            "a cost of {cost} never fits: the {what} is {most}, so every request would be refused"
         );
+        errors.at(span, message);
+    };
+    if let LimitsValue::Parsed(limits, _) = &rule.limits
+        && let Some(limit) = limits.iter().find(|limit| limit.count().get() < cost)
+    {
+        never("limit", limit);
+    } else if let Strategy::Gcra { burst } = rule.strategy
+        && burst.get() < cost
+    {
+        never("burst", &burst);
     }
 }
 
@@ -273,50 +284,6 @@ fn printable(name: &LitStr, errors: &mut Errors) -> bool {
     odd.is_none()
 }
 
-fn strategy(expr: &Expr, errors: &mut Errors) -> Strategy {
-    const ALL: [&str; 4] = ["moving_window", "fixed_window", "sliding_window", "gcra"];
-    let called = match expr {
-        Expr::Call(call) => &*call.func,
-        expr => expr,
-    };
-    let word = match called {
-        Expr::Path(path) => path.path.get_ident().map(Ident::to_string),
-        Expr::Lit(ExprLit {
-            lit: Lit::Str(text),
-            ..
-        }) => {
-            let word = text.value();
-            if ALL.contains(&word.as_str()) {
-                errors.over(
-                    expr,
-                    format!("write it without quotes: `strategy = {word}`"),
-                );
-                return Strategy::MovingWindow;
-            }
-            Some(word)
-        }
-        _ => None,
-    };
-    match word.as_deref() {
-        Some("moving_window") if matches!(expr, Expr::Path(_)) => {}
-        Some(word) if ALL.contains(&word) && word != "moving_window" => errors.over(
-            expr,
-            format!("`{word}` is not available in this version: use `strategy = moving_window`, the default"),
-        ),
-        word => {
-            let hint = match nearest(word.unwrap_or_default(), ALL.into_iter()) {
-                Some(near) => format!("did you mean `{near}`? "),
-                None => String::new(),
-            };
-            errors.over(
-                expr,
-                format!("unknown strategy: {hint}There are `moving_window` (the default), `fixed_window`, `sliding_window`, `gcra`"),
-            );
-        }
-    }
-    Strategy::MovingWindow
-}
-
 fn direct(ident: Ident, bound: &Bound, errors: &mut Errors) -> Option<Ident> {
     if ident == bound.handler {
         errors.at(
@@ -336,10 +303,21 @@ fn krate(path: Path, errors: &mut Errors) -> Option<Path> {
     let absolute = path.leading_colon.is_some()
         || root.is_some_and(|root| root == "crate" || root == "$crate");
     if !absolute {
-        let written = arguments::joined(&path);
+        let segments = path
+            .segments
+            .iter()
+            .map(|segment| segment.ident.to_string());
+        let relative = |segment: &String| segment == "self" || segment == "super";
+        let root = if segments.clone().any(|segment| relative(&segment)) {
+            "crate"
+        } else {
+            ""
+        };
+        let path_from_root: Vec<_> = segments.filter(|segment| !relative(segment)).collect();
+        let fixed = format!("{root}::{}", path_from_root.join("::"));
         errors.over(
             &path,
-            format!("`crate` takes an absolute path: write `crate = ::{written}`"),
+            format!("`crate` takes an absolute path: write `crate = {fixed}`"),
         );
         return None;
     }
@@ -347,14 +325,14 @@ fn krate(path: Path, errors: &mut Errors) -> Option<Path> {
 }
 
 /// Keys and limits are needed before the handler's arguments are extracted.
-fn not_over_arguments(what: &str, expr: &Expr, bound: &Bound, errors: &mut Errors) {
+fn not_over_arguments(what: &str, instead: &str, expr: &Expr, bound: &Bound, errors: &mut Errors) {
     if matches!(expr, Expr::Path(_)) {
         return;
     }
     if let Some(name) = bound.first_used_in(expr) {
         errors.at(
             name.span(),
-            format!("the {what} cannot use the argument `{name}`, which is extracted after the check: write a function of extractors, `{what} = |…| …`"),
+            format!("the {what} cannot use the argument `{name}`, which is extracted after the check: write a function of extractors, `{instead}`"),
         );
     }
 }

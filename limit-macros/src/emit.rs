@@ -146,13 +146,13 @@ impl Context<'_> {
         let types = self.argument_types();
         let split = self.split();
         let call = self.call();
-        let content = quote_spanned!(*site=> #inner #split admission.finish(#call).await);
+        let content = quote_spanned!(*site=> #inner #split __admission.finish(#call).await);
         let mut block = Group::new(Delimiter::Brace, content);
         block.set_span(body.span());
         quote_spanned! {*site=>
             #(#attrs)*
             #vis #asyncness #fn_token #ident #impl_generics (
-                limited: #private::Limited<#policy #type_generics, (#(#types,)*)>
+                __limited: #private::Limited<#policy #type_generics, (#(#types,)*)>
             ) -> #private::Response #where_clause #block
         }
     }
@@ -163,14 +163,14 @@ impl Context<'_> {
         let names = self.argument_names();
         if !self.model.charges_later() {
             return quote_spanned! {*site=>
-                let (admission, (#(#names,)*)) = limited.split();
+                let (__admission, (#(#names,)*)) = __limited.split();
             };
         }
         let costs = self.model.rules.iter().map(|rule| match &rule.cost {
             Cost::Arguments { expr, patterns } => {
                 let span = site.located_at(expr.span());
                 quote_spanned! {span=> {
-                    let (#(#patterns,)*) = &arguments;
+                    let (#(#patterns,)*) = &__arguments;
                     ::core::option::Option::Some(#private::IntoCost::into_cost(#expr))
                 }}
             }
@@ -179,12 +179,12 @@ impl Context<'_> {
             }
         });
         quote_spanned! {*site=>
-            let (mut admission, arguments) = limited.split();
-            let costs = [#(#costs),*];
-            if let ::core::result::Result::Err(response) = admission.charge(costs).await {
-                return response;
+            let (mut __admission, __arguments) = __limited.split();
+            let __costs = [#(#costs),*];
+            if let ::core::result::Result::Err(__response) = __admission.charge(__costs).await {
+                return __response;
             }
-            let (#(#names,)*) = arguments;
+            let (#(#names,)*) = __arguments;
         }
     }
 
@@ -207,7 +207,7 @@ impl Context<'_> {
     /// Names for the arguments on their way through.
     fn argument_names(&self) -> Vec<Ident> {
         (0..self.handler.sig.inputs.len())
-            .map(|number| format_ident!("a{number}", span = self.site))
+            .map(|number| format_ident!("__a{number}", span = self.site))
             .collect()
     }
 

@@ -1,6 +1,6 @@
 //! The annotated item, read as far as a limit needs it: the signature. The body stays tokens.
 
-use proc_macro2::{Group, Ident, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::parse::{ParseStream, Parser};
 use syn::{Attribute, Signature, Visibility};
@@ -48,20 +48,10 @@ fn item_head(input: ParseStream<'_>) -> syn::Result<Result<Handler, Option<Ident
         return Ok(Err(first));
     }
     let sig: Signature = input.parse()?;
-    let body = match input.parse::<TokenTree>() {
-        Ok(TokenTree::Group(body)) if body.delimiter() == proc_macro2::Delimiter::Brace => body,
-        Ok(other) => {
-            return Err(syn::Error::new(
-                other.span(),
-                "a limited handler needs a body: `{ … }`",
-            ));
-        }
-        Err(_) => {
-            return Err(syn::Error::new_spanned(
-                sig,
-                "a limited handler needs a body: `{ … }`",
-            ));
-        }
+    let body = input.parse::<TokenTree>().ok();
+    let Some(TokenTree::Group(body)) = body.filter(is_block) else {
+        let message = "a limited handler needs a body: `{ … }`";
+        return Err(syn::Error::new_spanned(sig, message));
     };
     input.parse::<TokenStream>()?;
     Ok(Ok(Handler {
@@ -70,6 +60,14 @@ fn item_head(input: ParseStream<'_>) -> syn::Result<Result<Handler, Option<Ident
         sig,
         body,
     }))
+}
+
+/// Whether a token is a block, also one that a `macro_rules!` was given as such.
+fn is_block(token: &TokenTree) -> bool {
+    match token {
+        TokenTree::Group(group) => matches!(group.delimiter(), Delimiter::Brace | Delimiter::None),
+        _ => false,
+    }
 }
 
 /// Whether a function begins here, whatever its qualifiers.

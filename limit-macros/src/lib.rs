@@ -20,6 +20,7 @@ mod nearest;
 mod options;
 mod rules;
 mod signature;
+mod strategy;
 mod syntax;
 
 use proc_macro::TokenStream;

@@ -2,6 +2,7 @@
 
 use limit_core::Limits;
 use proc_macro2::{Ident, Span};
+use std::num::NonZeroU32;
 use syn::{Expr, LitStr, Pat, Path, Type};
 
 /// All the attributes on one handler.
@@ -54,6 +55,9 @@ pub(crate) enum Cost {
 #[derive(Clone, Copy)]
 pub(crate) enum Strategy {
     MovingWindow,
+    FixedWindow,
+    SlidingWindow,
+    Gcra { burst: NonZeroU32 },
 }
 
 impl Model {

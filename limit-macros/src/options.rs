@@ -51,7 +51,7 @@ impl Opt {
             Self::Key => "a function of extractors, as in `key = client_ip`",
             Self::Cost => "a number or a function of extractors, as in `cost = 5`",
             Self::Scope => "a string, as in `scope = \"models\"`",
-            Self::Strategy => "`strategy = moving_window`",
+            Self::Strategy => "a word, as in `strategy = sliding_window`",
             Self::Name => "a string, as in `name = \"predict\"`",
             Self::State => "the type of the router's state, as in `state = AppState`",
             Self::Direct => "the name for the bare function, as in `direct = predict_now`",

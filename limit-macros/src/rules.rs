@@ -53,11 +53,31 @@ fn spec(context: &Context<'_>, number: usize, rule: &Rule) -> TokenStream {
         }
     };
     let strategy = match rule.strategy {
-        Strategy::MovingWindow => quote_spanned!(site=> MovingWindow),
+        Strategy::MovingWindow => None,
+        Strategy::FixedWindow => Some(quote_spanned!(site=> Strategy::FixedWindow)),
+        Strategy::SlidingWindow => Some(quote_spanned!(site=> Strategy::SlidingWindow)),
+        Strategy::Gcra { burst } => {
+            let burst = burst.get();
+            Some(quote_spanned!(site=> gcra(#burst)))
+        }
     };
-    quote_spanned! {site=>
-        const {
-            &#private::Spec::new(#name, #scope).strategy(#private::Strategy::#strategy)
+    let strategy = strategy.map(|it| quote_spanned!(site=> .strategy(#private::#it)));
+    let label = label(&rule.key).map(|it| quote_spanned!(site=> .key_label(#it)));
+    quote_spanned!(site=> const { &#private::Spec::new(#name, #scope) #strategy #label })
+}
+
+/// What is counted by, in the words of the source; nothing for the limiter's own key.
+fn label(key: &Key) -> Option<String> {
+    match key {
+        Key::Default => None,
+        Key::Expr(Expr::Closure(_)) => Some("a closure".to_owned()),
+        Key::Expr(expr) => {
+            let words = expr.to_token_stream().to_string();
+            Some(words.replace(" :: ", "::").replace(" (", "("))
+        }
+        Key::All(keys) => {
+            let labels: Vec<_> = keys.iter().filter_map(label).collect();
+            Some(format!("({})", labels.join(", ")))
         }
     }
 }
@@ -105,7 +125,7 @@ fn called(context: &Context<'_>, role: &str, function: &Expr, state: &TokenStrea
     let span = context.site.located_at(function.span());
     let private = respanned(&context.private, span);
     let role = Ident::new(role, span);
-    quote_spanned!(span=> #private::#role::<#state, _, _, _>(#function))
+    quote_spanned!(span=> #private::#role::<#state, _, _>(#function))
 }
 
 fn respanned(tokens: &TokenStream, span: Span) -> TokenStream {

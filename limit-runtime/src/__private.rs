@@ -5,7 +5,7 @@ pub use crate::http::{
     Admit, Limited, ScopeSpec, Spec,
     answer::IntoCost,
     limited::assert_send,
-    policy::{All, DefaultKey, Policy, Rules, cost, key, limits, parsed, rule},
+    policy::{All, DefaultKey, Policy, Rules, cost, gcra, key, limits, parsed, rule},
 };
 pub use axum::extract::FromRequestParts;
 pub use axum::response::Response;

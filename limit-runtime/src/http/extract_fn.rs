@@ -11,6 +11,7 @@ use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, Uri};
 use std::future::Future;
 use std::marker::PhantomData;
+use std::num::NonZeroU32;
 
 use crate::key::IntoKey;
 use limit_core::Limits;
@@ -56,6 +57,10 @@ pub struct ConstantKey;
 /// Shape: no function, but constant limits.
 #[derive(Debug)]
 pub struct ConstantLimits;
+
+/// Shape: no function, but a constant cost that is not also a key.
+#[derive(Debug)]
+pub struct ConstantCost;
 
 /// What a function may borrow from the request head.
 #[diagnostic::on_unimplemented(
@@ -244,3 +249,4 @@ macro_rules! constant {
 constant!(ConstantKey, [K: IntoKey] K);
 constant!(ConstantLimits, [] Limits);
 constant!(ConstantLimits, [] &'static Limits);
+constant!(ConstantCost, [] NonZeroU32);

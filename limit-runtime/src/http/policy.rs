@@ -2,12 +2,13 @@
 
 use super::admit::{Admit, admit};
 use super::answer::{CostAnswer, KeyAnswer, LimitsAnswer};
-use super::client_ip::client_ip;
 use super::extract_fn::ExtractFn;
 use super::guard::Guard;
 use super::handle::RateLimit;
 use super::spec::{Demand, Demands, Spec};
 use crate::key::{IntoKey, Key};
+use crate::limiter::Limiter;
+use crate::window::Strategy;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use limit_core::{Limit, Limits};
@@ -215,49 +216,62 @@ pub trait CostSource<S>: Send {
 }
 
 /// A function of extractors, and the shapes that inference found for it.
-#[derive(Debug)]
-pub struct Called<F, M, W> {
+struct Called<F, M> {
     function: F,
-    shape: PhantomData<fn() -> (M, W)>,
+    shape: PhantomData<fn() -> M>,
 }
 
 macro_rules! called {
-    ($name:ident, $Source:ident::$method:ident, $Answer:ident => $Value:ty, $doc:literal) => {
-        #[doc = $doc]
-        #[inline]
-        pub fn $name<S, F, M, W>(function: F) -> Called<F, M, W>
-        where
-            F: ExtractFn<S, M>,
-            for<'a> F::Output<'a>: $Answer<W>,
-        {
-            Called {
-                function,
-                shape: PhantomData,
-            }
+    ($name:ident, $Source:ident::$method:ident, $Fn:ident: $Answer:ident => $Value:ty, $what:literal) => {
+        #[doc = concat!("A ", $what, " of extractors, or a constant in its place.")]
+        ///
+        /// A trait of its own, so that `M` stands for two shapes and one bound says what is missing.
+        pub trait $Fn<S, M>: Send {
+            /// Extracts, calls, and awaits the answer.
+            fn ask(
+                self,
+                parts: &mut Parts,
+                state: &S,
+            ) -> impl Future<Output = Result<$Value, Response>> + Send;
         }
 
-        impl<S, F, M, W> $Source<S> for Called<F, M, W>
+        impl<S, F, M, W> $Fn<S, (M, W)> for F
         where
             S: Sync,
             F: ExtractFn<S, M> + Send,
             for<'a> F::Output<'a>: $Answer<W>,
         {
             #[inline]
-            async fn $method(self, parts: &mut Parts, state: &S) -> Result<$Value, Response> {
+            async fn ask(self, parts: &mut Parts, state: &S) -> Result<$Value, Response> {
                 let arguments = F::extract(parts, state).await?;
-                let parts: &Parts = parts;
-                let answer = self.function.call(parts, arguments).answer();
+                let answer = self.call(parts, arguments).answer();
                 answer.await
+            }
+        }
+
+        #[doc = concat!("A rule's ", $what, ". That the result is opaque keeps a mistake from being reported again.")]
+        #[inline]
+        pub fn $name<S: Sync, F: $Fn<S, M>, M>(function: F) -> impl $Source<S> {
+            Called {
+                function,
+                shape: PhantomData::<fn() -> M>,
+            }
+        }
+
+        impl<S: Sync, F: $Fn<S, M>, M> $Source<S> for Called<F, M> {
+            #[inline]
+            async fn $method(self, parts: &mut Parts, state: &S) -> Result<$Value, Response> {
+                self.function.ask(parts, state).await
             }
         }
     };
 }
 
-called!(key, KeySource::key, KeyAnswer => Option<Key>, "A key function, or a constant key.");
-called!(limits, LimitsSource::limits, LimitsAnswer => Option<Limits>, "A limits function, or constant limits.");
-called!(cost, CostSource::cost, CostAnswer => u32, "A cost function, or a constant cost.");
+called!(key, KeySource::key, KeyFn: KeyAnswer => Option<Key>, "key function");
+called!(limits, LimitsSource::limits, LimitsFn: LimitsAnswer => Option<Limits>, "limits function");
+called!(cost, CostSource::cost, CostFn: CostAnswer => u32, "cost function");
 
-/// The key when the attribute names none: the client's address.
+/// The key when the attribute names none: the limiter's.
 #[derive(Debug)]
 pub struct DefaultKey;
 
@@ -268,10 +282,7 @@ impl<S: Sync> KeySource<S> for DefaultKey {
         parts: &mut Parts,
         _: &S,
     ) -> impl Future<Output = Result<Option<Key>, Response>> + Send {
-        ready(match client_ip(parts) {
-            Ok(address) => Ok(Some(address.into_key())),
-            Err(rejection) => Err(rejection.into_response()),
-        })
+        Limiter::default_key(parts)
     }
 }
 
@@ -344,5 +355,15 @@ pub const fn parsed<const N: usize>(limits: [(u32, u64); N]) -> Limits {
     match Limits::new(&parsed) {
         Ok(limits) => limits,
         Err(_) => panic!("the attribute parsed limits that the runtime refuses"),
+    }
+}
+
+/// GCRA as the attribute says it, where the burst is not zero.
+#[must_use]
+#[expect(clippy::panic, reason = "a panic in a constant is a compile error")]
+pub const fn gcra(burst: u32) -> Strategy {
+    match NonZeroU32::new(burst) {
+        Some(burst) => Strategy::Gcra { burst },
+        None => panic!("the attribute parsed a burst of zero"),
     }
 }

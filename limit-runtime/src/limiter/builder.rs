@@ -3,7 +3,13 @@
 use super::{Answers, Backend, Inner, Limiter};
 use crate::{
     clock::Clock,
-    http::{Exceeded, HeaderStyle, RetryAfterStyle, WaitingRoom},
+    http::{
+        Exceeded, HeaderStyle, RetryAfterStyle, TrustedProxies, WaitingRoom,
+        answer::KeyAnswer,
+        extract_fn::ExtractFn,
+        source::{self, Source},
+    },
+    key::Key,
     store::{Store, memory::MemoryStore},
 };
 use axum::response::{IntoResponse, Response};
@@ -23,7 +29,9 @@ pub struct LimiterBuilder {
     clock: Option<Clock>,
     store: Option<Box<dyn Store>>,
     skip_when: Option<Box<super::SkipWhen>>,
+    default_key: Option<Source<Option<Key>>>,
     answers: Answers,
+    trusted_proxies: Option<TrustedProxies>,
     longest_line: usize,
 }
 
@@ -34,12 +42,14 @@ impl LimiterBuilder {
             clock: None,
             store: None,
             skip_when: None,
+            default_key: None,
             answers: Answers {
                 header_style: HeaderStyle::default(),
                 retry_after_style: RetryAfterStyle::default(),
                 retry_jitter: Duration::ZERO,
                 on_limited: None,
             },
+            trusted_proxies: None,
             longest_line: 64,
         }
     }
@@ -59,6 +69,25 @@ impl LimiterBuilder {
     /// Counts in `store` and not in memory.
     pub fn store(mut self, store: impl Store) -> Self {
         self.store = Some(Box::new(store));
+        self
+    }
+
+    /// Counts by this key where neither attribute nor layer names one: a function of extractors, or a constant.
+    /// By default the client's address, [`client_ip`](crate::client_ip()).
+    ///
+    /// ```
+    /// use limit_runtime::{Limiter, header};
+    ///
+    /// let limiter = Limiter::builder().default_key(header("x-api-key")).build();
+    /// ```
+    pub fn default_key<F, M, W>(mut self, key: F) -> Self
+    where
+        F: ExtractFn<(), M> + Clone + Send + Sync + 'static,
+        for<'a> F::Output<'a>: KeyAnswer<W>,
+        M: 'static,
+        W: 'static,
+    {
+        self.default_key = Some(source::key(key));
         self
     }
 
@@ -116,6 +145,13 @@ impl LimiterBuilder {
         self
     }
 
+    /// Whose forwarding header [`client_ip`](crate::client_ip()) believes. Without it, nobody's: the peer is
+    /// the client.
+    pub fn trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
+        self.trusted_proxies = Some(proxies);
+        self
+    }
+
     /// How many requests may wait for the same budget and key, where a handler lets them `wait`; 64 by default.
     /// Those that come on top are refused at once.
     pub fn longest_line(mut self, requests: usize) -> Self {
@@ -137,7 +173,9 @@ impl LimiterBuilder {
                 None => Backend::Memory(MemoryStore::new(clock)),
             },
             skip_when: self.skip_when,
+            default_key: self.default_key,
             answers: self.answers,
+            trusted_proxies: self.trusted_proxies,
             waiting_room: WaitingRoom::default(),
             longest_line: self.longest_line,
             jitter_seed: RandomState::new(),
@@ -151,6 +189,7 @@ impl fmt::Debug for LimiterBuilder {
             .field("enabled", &self.enabled)
             .field("clock", &self.clock)
             .field("store", &self.store)
+            .field("trusted_proxies", &self.trusted_proxies)
             .finish_non_exhaustive()
     }
 }

@@ -7,7 +7,7 @@ pub use self::{builder::LimiterBuilder, check::Check};
 
 use crate::{
     decision::{Decision, Receipt},
-    http::{Exceeded, HeaderStyle, RetryAfterStyle, WaitingRoom},
+    http::{Exceeded, HeaderStyle, RetryAfterStyle, TrustedProxies, WaitingRoom, source::Source},
     key::{IntoKey, Key},
     store::{Action, Charge, Scope, Store, StoreError, memory::MemoryStore},
 };
@@ -47,7 +47,9 @@ struct Inner {
     enabled: bool,
     store: Backend,
     skip_when: Option<Box<SkipWhen>>,
+    default_key: Option<Source<Option<Key>>>,
     answers: Answers,
+    trusted_proxies: Option<TrustedProxies>,
     waiting_room: WaitingRoom,
     longest_line: usize,
     jitter_seed: RandomState,
@@ -168,6 +170,11 @@ impl Limiter {
         !self.0.enabled || self.0.skip_when.as_ref().is_some_and(|skip| skip(parts))
     }
 
+    /// The key function that was set; the client's address if none was.
+    pub(crate) fn own_key(&self) -> Option<&Source<Option<Key>>> {
+        self.0.default_key.as_ref()
+    }
+
     pub(crate) fn header_style(&self) -> &HeaderStyle {
         &self.0.answers.header_style
     }
@@ -197,6 +204,10 @@ impl Limiter {
     pub(crate) fn longest_line(&self) -> usize {
         self.0.longest_line
     }
+
+    pub(crate) fn trusted_proxies(&self) -> Option<&TrustedProxies> {
+        self.0.trusted_proxies.as_ref()
+    }
 }
 
 impl Default for Limiter {
@@ -215,6 +226,7 @@ impl fmt::Debug for Limiter {
         limiter
             .field("enabled", &self.0.enabled)
             .field("header_style", self.header_style())
+            .field("trusted_proxies", &self.0.trusted_proxies)
             .finish_non_exhaustive()
     }
 }

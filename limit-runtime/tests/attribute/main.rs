@@ -1,6 +1,15 @@
 //! `#[rate_limit]` on handlers of every shape that Axum takes, in a `Router`.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
+mod arguments;
+mod arity;
+mod attributes;
 mod common;
-mod shapes;
+mod costs;
+mod generics;
+mod keys;
+mod limits;
+mod places;
+mod returns;
+mod several;
+mod state;
+mod unit_tests;

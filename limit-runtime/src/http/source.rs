@@ -1,4 +1,4 @@
-//! Functions of extractors, kept by a layer: boxed, so that a layer's type does not name them.
+//! Functions of extractors that a layer or a limiter keeps: boxed, so that their types do not name them.
 
 use crate::{
     http::{
@@ -28,7 +28,7 @@ macro_rules! source {
             W: 'static,
         {
             Arc::new(move |parts| {
-                let called = policy::$name::<(), F, M, W>(function.clone());
+                let called = policy::$name::<(), F, (M, W)>(function.clone());
                 Box::pin($Source::$name(called, parts, &()))
             })
         }

@@ -1,0 +1,99 @@
+//! `strategy = …`: a word, and for GCRA its burst.
+
+use proc_macro2::Ident;
+use std::num::NonZeroU32;
+use syn::punctuated::Punctuated;
+use syn::{Expr, ExprAssign, ExprCall, ExprLit, Lit, Token};
+
+use crate::errors::Errors;
+use crate::model::Strategy;
+use crate::nearest::nearest;
+
+const ALL: [&str; 4] = ["moving_window", "fixed_window", "sliding_window", "gcra"];
+
+/// The strategy that an expression names; the default after an error.
+pub(crate) fn check(expr: &Expr, errors: &mut Errors) -> Strategy {
+    match expr {
+        Expr::Lit(ExprLit {
+            lit: Lit::Str(text),
+            ..
+        }) if ALL.contains(&text.value().as_str()) => {
+            let word = text.value();
+            errors.over(
+                expr,
+                format!("write it without quotes: `strategy = {word}`"),
+            );
+            Strategy::MovingWindow
+        }
+        Expr::Call(ExprCall { func, args, .. }) => match word(func).as_deref() {
+            Some("gcra") => gcra(expr, args, errors),
+            Some(word) if ALL.contains(&word) => {
+                errors.over(
+                    expr,
+                    format!("`{word}` takes no arguments: write `strategy = {word}`"),
+                );
+                Strategy::MovingWindow
+            }
+            word => unknown(expr, word, errors),
+        },
+        _ => match word(expr).as_deref() {
+            Some("moving_window") => Strategy::MovingWindow,
+            Some("fixed_window") => Strategy::FixedWindow,
+            Some("sliding_window") => Strategy::SlidingWindow,
+            Some("gcra") => {
+                errors.over(expr, GCRA);
+                Strategy::MovingWindow
+            }
+            word => unknown(expr, word, errors),
+        },
+    }
+}
+
+const GCRA: &str =
+    "`gcra` needs to know how much may be taken at once: write `strategy = gcra(burst = 10)`";
+
+fn gcra(expr: &Expr, args: &Punctuated<Expr, Token![,]>, errors: &mut Errors) -> Strategy {
+    let burst = match (args.first(), args.len()) {
+        (Some(Expr::Assign(ExprAssign { left, right, .. })), 1) => {
+            match (word(left).as_deref(), &**right) {
+                (
+                    Some("burst"),
+                    Expr::Lit(ExprLit {
+                        lit: Lit::Int(burst),
+                        ..
+                    }),
+                ) => burst.base10_parse::<NonZeroU32>().ok(),
+                _ => None,
+            }
+        }
+        _ => None,
+    };
+    match burst {
+        Some(burst) => Strategy::Gcra { burst },
+        None => {
+            errors.over(expr, GCRA);
+            Strategy::MovingWindow
+        }
+    }
+}
+
+fn word(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Path(path) => path.path.get_ident().map(Ident::to_string),
+        _ => None,
+    }
+}
+
+fn unknown(expr: &Expr, word: Option<&str>, errors: &mut Errors) -> Strategy {
+    let hint = match nearest(word.unwrap_or_default(), ALL.into_iter()) {
+        Some(near) => format!("did you mean `{near}`? "),
+        None => String::new(),
+    };
+    errors.over(
+        expr,
+        format!(
+            "unknown strategy: {hint}There are `moving_window` (the default), `fixed_window`, `sliding_window`, `gcra(burst = 10)`"
+        ),
+    );
+    Strategy::MovingWindow
+}

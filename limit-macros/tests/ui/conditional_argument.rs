@@ -1,0 +1,10 @@
+//! No argument may come and go.
+
+use limit_macros::rate_limit;
+
+#[rate_limit("10/minute")]
+async fn handler(_: u8, #[cfg(all())] _b: u8, #[cfg_attr(all(), allow(unused))] c: u8) {}
+
+fn main() {
+    let _ = handler;
+}

@@ -1,0 +1,10 @@
+//! All errors come at once.
+
+use limit_macros::rate_limit;
+
+#[rate_limit("10/minuet", kye = "a", cost = 0, crate = limit_runtime)]
+async fn handler(_: u8, #[cfg(all())] _b: u8) {}
+
+fn main() {
+    let _ = handler;
+}

@@ -1,0 +1,13 @@
+//! The limits come first, once.
+
+use limit_macros::rate_limit;
+
+#[rate_limit(key = "a", "10/minute")]
+async fn behind() {}
+
+#[rate_limit("10/second", "100/minute")]
+async fn twice() {}
+
+fn main() {
+    let _ = (behind, twice);
+}

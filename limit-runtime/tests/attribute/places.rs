@@ -1,0 +1,139 @@
+//! Where handlers stand: modules, functions, macros, other names of the crate.
+
+use crate::common::{get, routed, third_is_429, third_of_router_is_429};
+use limit_runtime::rate_limit;
+
+mod private {
+    mod deeper {
+        use super::super::Input;
+        #[limit_runtime::rate_limit("2/minute", key = key)]
+        pub(in super::super) async fn handler(input: Input) -> String {
+            input.0
+        }
+        fn key(_: &http::request::Parts) -> &'static str {
+            "all"
+        }
+    }
+    pub(super) use deeper::handler;
+}
+
+struct Input(String);
+impl<S: Sync> axum::extract::FromRequestParts<S> for Input {
+    type Rejection = std::convert::Infallible;
+    async fn from_request_parts(
+        parts: &mut http::request::Parts,
+        _: &S,
+    ) -> Result<Self, Self::Rejection> {
+        Ok(Self(parts.uri.to_string()))
+    }
+}
+
+#[tokio::test]
+async fn in_private_modules_with_private_types() {
+    third_is_429(private::handler, get).await;
+}
+
+#[tokio::test]
+async fn in_functions_with_local_items() {
+    const KEY: &str = "local";
+    struct Local;
+    impl axum::response::IntoResponse for Local {
+        fn into_response(self) -> axum::response::Response {
+            ().into_response()
+        }
+    }
+    #[rate_limit("2/minute", key = KEY)]
+    async fn handler() -> Local {
+        Local
+    }
+    third_is_429(handler, get).await;
+}
+
+macro_rules! handlers {
+    ($($vis:vis $name:ident($($argument:pat => $ty:ty),*) -> $output:ty $body:block limit $limits:literal key $key:expr;)*) => {$(
+        #[rate_limit($limits, key = $key)]
+        $vis async fn $name($($argument: $ty),*) -> $output $body
+    )*};
+}
+
+handlers! {
+    first() -> &'static str { "ok" } limit "2/minute" key "all";
+    pub(crate) second(limited => http::Uri, admission => http::Method) -> String {
+        format!("{limited}{admission}")
+    } limit "2/minute" key limit_runtime::client_ip;
+}
+
+macro_rules! whole {
+    ($name:ident) => {
+        #[rate_limit("2/minute", cost = a0.path().len())]
+        async fn $name(a0: http::Uri, a1: http::Method) -> String {
+            format!("{a0}{a1}")
+        }
+    };
+}
+whole!(third);
+
+macro_rules! passed {
+    ($item:item) => {
+        $item
+    };
+}
+passed! {
+    #[rate_limit("2/minute")]
+    async fn fourth() {}
+}
+
+#[tokio::test]
+async fn in_macros() {
+    third_is_429(first, get).await;
+    third_is_429(second, get).await;
+    third_is_429(third, get).await;
+    third_is_429(fourth, get).await;
+}
+
+/// What a crate that wraps this one may do.
+pub(crate) mod facade {
+    pub(crate) use limit_runtime as limiting;
+    #[allow(unused_macros)]
+    macro_rules! limited {
+        ($name:ident) => {
+            #[limit_runtime::rate_limit("2/minute", crate = crate::places::facade::limiting)]
+            #[tracing::instrument]
+            async fn $name() {}
+        };
+    }
+    pub(crate) use limited;
+}
+
+#[tokio::test]
+async fn under_another_path_of_the_crate() {
+    #[rate_limit("2/minute", crate = ::limit_runtime)]
+    async fn absolute() {}
+    #[rate_limit("2/minute", crate = crate::places::facade::limiting)]
+    async fn re_exported() {}
+    facade::limited!(in_macro);
+    third_is_429(absolute, get).await;
+    third_is_429(re_exported, get).await;
+    third_is_429(in_macro, get).await;
+}
+
+/// Names of the user's that the expansion must not meet.
+#[tokio::test]
+async fn among_names_like_ours() {
+    #![allow(dead_code, non_upper_case_globals)]
+    mod core {}
+    mod std {}
+    mod limit_runtime {}
+    struct Option;
+    struct Result;
+    struct Response;
+    struct Limited;
+    struct Some;
+    const a0: u8 = 0;
+    const limited: u8 = 0;
+    #[rate_limit("2/minute", cost = uri.path().len())]
+    async fn handler(uri: http::Uri) {
+        let _ = uri;
+    }
+    third_of_router_is_429(&routed(handler), get).await;
+}

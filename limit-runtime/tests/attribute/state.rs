@@ -1,0 +1,116 @@
+//! The router's state: none, the handler's, a part of it, or named in the attribute.
+
+use crate::common::{get, limited, third_of_router_is_429};
+use axum::extract::{FromRef, FromRequestParts, State};
+use axum::{Router, routing};
+use http::HeaderMap;
+use http::request::Parts;
+use limit_runtime::{Limits, limits, rate_limit};
+use std::convert::Infallible;
+
+#[derive(Clone)]
+struct Db(&'static str);
+
+#[derive(Clone)]
+struct AppState {
+    db: Db,
+    limits: Limits,
+}
+
+impl FromRef<AppState> for Db {
+    fn from_ref(state: &AppState) -> Self {
+        state.db.clone()
+    }
+}
+
+impl FromRef<AppState> for Limits {
+    fn from_ref(state: &AppState) -> Self {
+        state.limits
+    }
+}
+
+const STATE: AppState = AppState {
+    db: Db("main"),
+    limits: limits!("2/minute"),
+};
+
+fn by_db(State(db): State<Db>) -> &'static str {
+    db.0
+}
+
+async fn configured(State(limits): State<Limits>, _: &HeaderMap) -> Limits {
+    limits
+}
+
+async fn check(router: Router<AppState>) {
+    third_of_router_is_429(&limited(router.with_state(STATE)), get).await;
+}
+
+#[tokio::test]
+async fn a_key_from_a_state_that_the_handler_takes() {
+    #[rate_limit("2/minute", key = by_db)]
+    async fn first(State(_): State<Db>, _: HeaderMap) {}
+    #[rate_limit("2/minute", key = by_db)]
+    async fn last(_: HeaderMap, State(_): State<Db>) {}
+    check(Router::new().route("/", routing::get(first))).await;
+    check(Router::new().route("/", routing::get(last))).await;
+}
+
+#[tokio::test]
+async fn a_closure_says_which_state_it_takes() {
+    #[rate_limit("2/minute", key = |State(db): State<Db>, _: &HeaderMap| db.0)]
+    async fn handler() {}
+    #[rate_limit(|State(limits): State<Limits>| limits, key = |state: State<Db>| by_db(state))]
+    async fn both() {}
+    check(Router::new().route("/", routing::get(handler))).await;
+    check(Router::new().route("/", routing::get(both))).await;
+}
+
+#[tokio::test]
+async fn the_attribute_says_which_state_the_router_has() {
+    #[rate_limit(configured, key = by_db, state = AppState)]
+    async fn handler() {}
+    check(Router::new().route("/", routing::get(handler))).await;
+}
+
+#[tokio::test]
+async fn an_extractor_that_needs_state() {
+    struct Tenant(&'static str);
+    impl<S: Sync> FromRequestParts<S> for Tenant
+    where
+        Db: FromRef<S>,
+    {
+        type Rejection = Infallible;
+        async fn from_request_parts(_: &mut Parts, state: &S) -> Result<Self, Infallible> {
+            Ok(Self(Db::from_ref(state).0))
+        }
+    }
+    #[rate_limit("2/minute", key = |tenant: Tenant| tenant.0)]
+    async fn handler(_: Tenant) {}
+    check(Router::new().route("/", routing::get(handler))).await;
+}
+
+#[tokio::test]
+async fn one_handler_under_three_states() {
+    #[rate_limit("2/minute", key = |_: HeaderMap| "all")]
+    async fn handler(_: HeaderMap) {}
+    let route = || routing::get(handler);
+    third_of_router_is_429(&limited(Router::new().route("/", route())), get).await;
+    check(Router::new().route("/", routing::get(handler))).await;
+    let router = Router::new()
+        .route("/", routing::get(handler))
+        .with_state(7_u32);
+    third_of_router_is_429(&limited(router), get).await;
+}
+
+#[tokio::test]
+async fn nested_and_merged() {
+    #[rate_limit("2/minute", key = by_db)]
+    async fn handler(State(_): State<Db>) {}
+    let inner = Router::new()
+        .route("/{id}", routing::get(handler))
+        .with_state(STATE);
+    let router = limited(Router::new().nest("/a", inner.clone()).merge(inner));
+    third_of_router_is_429(&router, || crate::common::request("GET", "/a/1", "")).await;
+    third_of_router_is_429(&router, || crate::common::request("GET", "/1", "")).await;
+}

@@ -1,0 +1,7 @@
+//! Whom a request is counted as, behind proxies and before attackers.
+
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+mod common;
+mod router;
+mod rules;
