@@ -10,7 +10,10 @@ use crate::{
         source::{self, Source},
     },
     key::Key,
-    store::{Store, memory::MemoryStore},
+    store::{
+        Store,
+        memory::{Bounds, MemoryStore},
+    },
 };
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
@@ -28,6 +31,7 @@ pub struct LimiterBuilder {
     enabled: bool,
     clock: Option<Clock>,
     store: Option<Box<dyn Store>>,
+    bounds: Bounds,
     skip_when: Option<Box<super::SkipWhen>>,
     default_key: Option<Source<Option<Key>>>,
     answers: Answers,
@@ -41,6 +45,7 @@ impl LimiterBuilder {
             enabled: true,
             clock: None,
             store: None,
+            bounds: Bounds::default(),
             skip_when: None,
             default_key: None,
             answers: Answers {
@@ -69,6 +74,28 @@ impl LimiterBuilder {
     /// Counts in `store` and not in memory.
     pub fn store(mut self, store: impl Store) -> Self {
         self.store = Some(Box::new(store));
+        self
+    }
+
+    /// How many keys are held in memory at most; a million if not called, and at least one.
+    ///
+    /// A key takes about 50 bytes, and more while it has more than two hits that count. Nobody who is
+    /// limited is dropped to make room: past this number, new keys share budgets of their handler, which is
+    /// stricter than one each. [`Limiter::usage`] tells how often that happened. Under a strategy
+    /// other than the moving window, a key with several limits counts once for each.
+    pub fn max_keys(mut self, keys: usize) -> Self {
+        self.bounds.max_keys = keys.max(1);
+        self
+    }
+
+    /// Up to how many hits within a window the log in memory is exact; 1,024 if not called.
+    ///
+    /// Past B hits, those that came within T/B of each other count as one that came at the latest of their
+    /// times. So a log never admits more than it should, takes at most about 8 B bytes, and a client that
+    /// always comes as often as it may still gets B/(B+1) of its count. From 1 to 16,384; what lies
+    /// outside counts as the nearest of these.
+    pub fn log_entries(mut self, entries: u32) -> Self {
+        self.bounds.log_entries = entries;
         self
     }
 
@@ -170,7 +197,7 @@ impl LimiterBuilder {
             enabled: self.enabled,
             store: match self.store {
                 Some(store) => Backend::Other(store),
-                None => Backend::Memory(MemoryStore::new(clock)),
+                None => Backend::Memory(MemoryStore::new(clock, self.bounds)),
             },
             skip_when: self.skip_when,
             default_key: self.default_key,

@@ -9,7 +9,10 @@ use crate::{
     decision::{Decision, Receipt},
     http::{Exceeded, HeaderStyle, RetryAfterStyle, TrustedProxies, WaitingRoom, source::Source},
     key::{IntoKey, Key},
-    store::{Action, Charge, Scope, Store, StoreError, memory::MemoryStore},
+    store::{
+        Action, Charge, Scope, Store, StoreError,
+        memory::{MemoryStore, Usage},
+    },
 };
 use axum::response::Response;
 use http::request::Parts;
@@ -68,6 +71,7 @@ struct Answers {
 type OnLimited = dyn Fn(&Exceeded<'_>) -> Response + Send + Sync;
 
 /// Memory answers at once and without an allocation; any other store answers in a future.
+#[expect(clippy::large_enum_variant, reason = "there is one of it in a limiter")]
 enum Backend {
     Memory(MemoryStore),
     Other(Box<dyn Store>),
@@ -162,6 +166,27 @@ impl Limiter {
         match &self.0.store {
             Backend::Memory(store) => Ok(store.check(charges, action)),
             Backend::Other(store) => store.check(charges, action).await,
+        }
+    }
+
+    /// What this limiter holds in memory; `None` if it counts elsewhere.
+    ///
+    /// ```
+    /// use limit_runtime::{Limiter, limits};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), limit_runtime::store::StoreError> {
+    /// let limiter = Limiter::builder().max_keys(100_000).build();
+    /// limiter.check(&limits!("2/minute"), "alice").await?;
+    /// assert_eq!(limiter.usage().map(|usage| usage.keys), Some(1));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn usage(&self) -> Option<Usage> {
+        match &self.0.store {
+            Backend::Memory(store) => Some(store.usage()),
+            Backend::Other(_) => None,
         }
     }
 

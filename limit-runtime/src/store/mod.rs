@@ -1,6 +1,12 @@
 //! Where what has been consumed is kept.
 
+pub(crate) mod connect;
 pub(crate) mod memory;
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub mod redis;
+
+pub use self::memory::Usage;
 
 use crate::{
     decision::{Decision, Receipt},
@@ -8,6 +14,9 @@ use crate::{
     window::Strategy,
 };
 use limit_core::Limits;
+
+pub use self::connect::ConnectError;
+
 use std::{fmt, future::Future, pin::Pin};
 
 /// A place that counts: shared by machines, or of your own making.
@@ -45,6 +54,18 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// When the store could not answer.
     fn reset(&self) -> StoreFuture<'_, ()>;
+
+    /// A number that changes when what was counted may have been lost, as after a new connection.
+    /// For a while after that this process admits no more than its own counts allow.
+    fn epoch(&self) -> u64 {
+        0
+    }
+
+    /// Whether a denial holds until its `retry_after` whatever else is asked meanwhile, short of a
+    /// refund, a clear or a changed limit. If so, this process repeats it by itself for up to a second.
+    fn denials_last(&self) -> bool {
+        false
+    }
 }
 
 /// What a [`Store`] answers, when it does.
@@ -112,6 +133,7 @@ pub enum Action {
 pub struct StoreError {
     message: Box<str>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    is_outage: bool,
 }
 
 impl StoreError {
@@ -121,7 +143,25 @@ impl StoreError {
         Self {
             message: message.into(),
             source: None,
+            is_outage: true,
         }
+    }
+
+    /// An error of ours: the store is well, so it does not count against it.
+    #[cfg_attr(
+        not(feature = "redis"),
+        expect(dead_code, reason = "only remote stores err so")
+    )]
+    pub(crate) fn bug(message: impl Into<Box<str>>) -> Self {
+        Self {
+            is_outage: false,
+            ..Self::new(message)
+        }
+    }
+
+    /// Whether the store is out, so that asking it again soon is in vain.
+    pub(crate) fn is_outage(&self) -> bool {
+        self.is_outage
     }
 
     /// The same, with its cause.
@@ -133,6 +173,7 @@ impl StoreError {
         Self {
             message: message.into(),
             source: Some(source.into()),
+            is_outage: true,
         }
     }
 }

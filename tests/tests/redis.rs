@@ -1,0 +1,6 @@
+//! The Redis store against real servers.
+
+mod redis {
+    mod oracle;
+    mod scenarios;
+}
