@@ -58,27 +58,30 @@ pub(crate) struct Context<'a> {
 impl Context<'_> {
     /// The policy type, and what it knows.
     fn policy(&self) -> TokenStream {
-        let Self {
-            policy,
-            private,
-            site,
-            ..
-        } = self;
+        let Self { policy, site, .. } = self;
         let vis = &self.handler.vis;
         let generics = &self.handler.sig.generics;
         let (_, type_generics, where_clause) = generics.split_for_impl();
         let fields = generics::phantom(generics, *site);
+        // All of it at one place, the function that may be wrong: rustc repeats a mistake for the call,
+        // for the whole body and for its type, and leaves out what repeats at the same place. It is the
+        // user's own place, so that the message does not speak of macros.
+        let place = generics::place(self.model).unwrap_or(*site);
+        let private = respanned(&self.private, place);
         let how = self
             .model
             .charges_later()
-            .then(|| quote_spanned!(*site=> const HOW: #private::Admit = #private::Admit::Peek;));
-        let state = generics::state(self.model, *site);
+            .then(|| quote_spanned!(place=> const HOW: #private::Admit = #private::Admit::Peek;));
+        let state = generics::state(self.model, place);
         let under_state = generics::under_state(self, &state);
         let (impl_generics, _, bounds) = under_state.split_for_impl();
-        let rules = rules::rules(self, &state);
-        quote_spanned! {*site=>
+        let rules = rules::rules(self, &state, place);
+        let item = quote_spanned! {*site=>
             #[doc(hidden)]
             #vis struct #policy #generics #fields #where_clause;
+        };
+        quote_spanned! {place=>
+            #item
             impl #impl_generics #private::Policy<#state> for #policy #type_generics #bounds {
                 #how
                 fn rules() -> impl #private::Rules<#state> {
@@ -193,15 +196,16 @@ impl Context<'_> {
         let sig = &self.handler.sig;
         let private = &self.private;
         let names = self.argument_names();
-        let name = self.model.direct.as_ref().unwrap_or(&sig.ident);
+        let mut name = self.model.direct.as_ref().unwrap_or(&sig.ident).clone();
         let turbofish = generics::turbofish(&sig.generics, self.site);
         // At the return type, where a wrong one is to be mended; at the name when there is none.
         let span = match &sig.output {
             ReturnType::Type(_, ty) => ty.span(),
             ReturnType::Default => sig.ident.span(),
         };
-        let span = self.site.located_at(span);
-        quote_spanned!(span=> #private::assert_send(#name #turbofish (#(#names),*)).await)
+        name.set_span(span);
+        let private = respanned(private, span);
+        quote_spanned!(span=> #private::respond(#name #turbofish (#(#names),*)).await)
     }
 
     /// Names for the arguments on their way through.
@@ -221,4 +225,15 @@ impl Context<'_> {
             })
             .collect()
     }
+}
+
+/// The same tokens at another place.
+pub(crate) fn respanned(tokens: &TokenStream, span: Span) -> TokenStream {
+    let tokens = tokens.clone().into_iter();
+    tokens
+        .map(|mut token| {
+            token.set_span(span);
+            token
+        })
+        .collect()
 }
