@@ -7,7 +7,7 @@ use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{FnArg, ReturnType, Type};
+use syn::{Attribute, FnArg, Meta, ReturnType, Type};
 
 use crate::arguments::mentions;
 use crate::attributes::{Role, is_lint, role};
@@ -115,9 +115,10 @@ impl Context<'_> {
             );
             body.set_span(span);
         }
-        let lints = self.handler.attrs.iter().filter(|attr| is_lint(attr));
+        let beside = |attr: &&Attribute| is_lint(attr) || attr.path().is_ident("doc");
+        let others = self.handler.attrs.iter().filter(beside).map(allowed);
         (
-            quote!(#(#lints)* #(#attrs)* #vis #sig #body),
+            quote!(#(#others)* #(#attrs)* #vis #sig #body),
             TokenStream::new(),
         )
     }
@@ -138,7 +139,11 @@ impl Context<'_> {
         } = self.handler;
         let attrs = attrs
             .iter()
-            .filter(|attr| matches!(role(attr), Role::Outer | Role::First));
+            .filter(|attr| matches!(role(attr), Role::Outer | Role::First))
+            .map(|attr| match self.model.direct {
+                Some(_) => allowed(attr),
+                None => attr.clone(),
+            });
         let asyncness = match &sig.asyncness {
             Some(asyncness) => asyncness.to_token_stream(),
             None => quote_spanned!(site.located_at(sig.fn_token.span)=> async),
@@ -225,6 +230,18 @@ impl Context<'_> {
             })
             .collect()
     }
+}
+
+/// The attribute, where an expected lint is an allowed one: with a direct function beside the handler, it
+/// is met on only one of the two.
+fn allowed(attr: &Attribute) -> Attribute {
+    let mut attr = attr.clone();
+    if attr.path().is_ident("expect")
+        && let Meta::List(list) = &mut attr.meta
+    {
+        list.path = Ident::new("allow", list.path.span()).into();
+    }
+    attr
 }
 
 /// The same tokens at another place.
