@@ -1,6 +1,7 @@
 //! The Redis store against real servers.
 
 mod redis {
+    mod guard;
     mod oracle;
     mod scenarios;
 }

@@ -1,10 +1,14 @@
 //! Settings of a limiter.
 
-use super::{Answers, Backend, Inner, Limiter};
+use super::{Answers, Backend, Inner, Limiter, connect::Remote};
 use crate::{
     clock::Clock,
     http::{Exceeded, HeaderStyle, RetryAfterStyle, TrustedProxies, WaitingRoom},
-    store::{Store, memory::MemoryStore},
+    store::{
+        Fallback, Store,
+        guard::{self, Guard},
+        memory::MemoryStore,
+    },
 };
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
@@ -20,8 +24,10 @@ use std::{fmt, hash::RandomState, sync::Arc, time::Duration};
 #[must_use = "call `.build()`"]
 pub struct LimiterBuilder {
     enabled: bool,
-    clock: Option<Clock>,
+    pub(super) clock: Option<Clock>,
     store: Option<Box<dyn Store>>,
+    pub(super) remote: Remote,
+    guard: guard::Settings,
     skip_when: Option<Box<super::SkipWhen>>,
     answers: Answers,
     trusted_proxies: Option<TrustedProxies>,
@@ -34,6 +40,8 @@ impl LimiterBuilder {
             enabled: true,
             clock: None,
             store: None,
+            remote: Remote::default(),
+            guard: guard::Settings::default(),
             skip_when: None,
             answers: Answers {
                 header_style: HeaderStyle::default(),
@@ -52,15 +60,29 @@ impl LimiterBuilder {
         self
     }
 
-    /// Reads the time here: a [`TestClock`](crate::clock::TestClock) in tests. Stores of your own have their own time.
+    /// Reads the time here: a [`TestClock`](crate::clock::TestClock) in tests. Stores of your own have their own time;
+    /// one that is [connected](Self::connect) to reads it here, too.
     pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
         self.clock = Some(clock.into());
         self
     }
 
-    /// Counts in `store` and not in memory.
+    /// Counts in `store` and not in memory. It is guarded: see [`deadline`](Self::deadline) and
+    /// [`on_store_error`](Self::on_store_error).
     pub fn store(mut self, store: impl Store) -> Self {
         self.store = Some(Box::new(store));
+        self
+    }
+
+    /// What to do with requests that the store does not answer; [`Fallback::Local`] by default.
+    pub fn on_store_error(mut self, fallback: Fallback) -> Self {
+        self.guard.on_store_error = fallback;
+        self
+    }
+
+    /// How long a request waits for the store at most: 50 ms by default.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.guard.deadline = deadline;
         self
     }
 
@@ -142,7 +164,7 @@ impl LimiterBuilder {
         Limiter(Arc::new(Inner {
             enabled: self.enabled,
             store: match self.store {
-                Some(store) => Backend::Other(store),
+                Some(store) => Backend::Guarded(Guard::new(store, clock, self.guard)),
                 None => Backend::Memory(MemoryStore::new(clock)),
             },
             skip_when: self.skip_when,

@@ -2,6 +2,7 @@
 
 mod builder;
 mod check;
+mod connect;
 
 pub use self::{builder::LimiterBuilder, check::Check};
 
@@ -9,7 +10,9 @@ use crate::{
     decision::{Decision, Receipt},
     http::{Exceeded, HeaderStyle, RetryAfterStyle, TrustedProxies, WaitingRoom},
     key::{IntoKey, Key},
-    store::{Action, Charge, Scope, Store, StoreError, memory::MemoryStore},
+    store::{
+        Action, Charge, ConnectError, Health, Scope, StoreError, guard::Guard, memory::MemoryStore,
+    },
 };
 use axum::response::Response;
 use http::request::Parts;
@@ -69,7 +72,8 @@ type OnLimited = dyn Fn(&Exceeded<'_>) -> Response + Send + Sync;
 /// Memory answers at once and without an allocation; any other store answers in a future.
 enum Backend {
     Memory(MemoryStore),
-    Other(Box<dyn Store>),
+    /// Behind a deadline, a breaker and a fallback.
+    Guarded(Guard),
 }
 
 impl Limiter {
@@ -82,6 +86,28 @@ impl Limiter {
     /// A limiter with settings of your own.
     pub fn builder() -> LimiterBuilder {
         LimiterBuilder::new()
+    }
+
+    /// A limiter that counts where `url` says, with the default settings: on one limit over many machines.
+    ///
+    /// | URL | store | feature |
+    /// |---|---|---|
+    /// | `memory://` | this process | |
+    /// | `redis://user:password@host:6379/0` | Redis or Valkey | `redis` |
+    /// | `redis+unix:///run/redis.sock?db=0` | the same, over a socket | `redis` |
+    /// | `rediss://host`, also `?tls-ca=/path/ca.pem` | the same, over TLS | `redis-tls` |
+    /// | `redis+cluster://host1,host2` | a cluster | `redis-cluster` |
+    /// | `redis+sentinel://host1,host2/master/0` | the master that Sentinel names | `redis-sentinel` |
+    ///
+    /// `valkey` stands for `redis` wherever you like, and `rediss+…` for TLS.
+    ///
+    /// The program starts without the store if need be; see [`Fallback`](crate::store::Fallback) for what
+    /// happens while it is away.
+    ///
+    /// # Errors
+    /// When the URL is wrong, its feature is off, or the server refuses us or is too old.
+    pub async fn connect(url: &str) -> Result<Self, ConnectError> {
+        Self::builder().connect(url).await
     }
 
     /// The limiter of the whole process: in memory, with the default settings.
@@ -112,7 +138,7 @@ impl Limiter {
                 store.refund(charges, receipts);
                 Ok(())
             }
-            Backend::Other(store) => store.refund(charges, receipts).await,
+            Backend::Guarded(store) => store.refund(charges, receipts).await,
         }
     }
 
@@ -131,7 +157,7 @@ impl Limiter {
                 store.clear(scope, &key);
                 Ok(())
             }
-            Backend::Other(store) => store.clear(scope, &key).await,
+            Backend::Guarded(store) => store.clear(scope, &key).await,
         }
     }
 
@@ -145,7 +171,7 @@ impl Limiter {
                 store.reset();
                 Ok(())
             }
-            Backend::Other(store) => store.reset().await,
+            Backend::Guarded(store) => store.reset().await,
         }
     }
 
@@ -160,7 +186,16 @@ impl Limiter {
     ) -> Result<Decision, StoreError> {
         match &self.0.store {
             Backend::Memory(store) => Ok(store.check(charges, action)),
-            Backend::Other(store) => store.check(charges, action).await,
+            Backend::Guarded(store) => store.check(charges, action).await,
+        }
+    }
+
+    /// How the store is doing.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        match &self.0.store {
+            Backend::Memory(_) => Health::of_memory(),
+            Backend::Guarded(store) => store.health(),
         }
     }
 
@@ -215,7 +250,7 @@ impl fmt::Debug for Limiter {
         let mut limiter = f.debug_struct("Limiter");
         match &self.0.store {
             Backend::Memory(store) => limiter.field("store", store),
-            Backend::Other(store) => limiter.field("store", store),
+            Backend::Guarded(store) => limiter.field("store", store),
         };
         limiter
             .field("enabled", &self.0.enabled)

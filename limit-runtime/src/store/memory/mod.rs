@@ -94,14 +94,14 @@ impl MemoryStore {
             Action::Consume if !decision.is_allowed() => return decision,
             Action::Consume | Action::Force => {}
         }
-        let mut receipts: PerCharge<Receipt> = SmallVec::from_elem(Receipt(0), charges.len());
+        let mut receipts: PerCharge<Receipt> = SmallVec::from_elem(Receipt::new(0), charges.len());
         for slot in &slots {
             let shard = shard_of(&mut locked, slot.owner);
             let now = shard.now;
             shard
                 .find_or_insert(slot)
                 .record(now, slot.limits, slot.cost);
-            receipts[slot.charge] = Receipt(now.as_micros());
+            receipts[slot.charge] = Receipt::new(now.as_micros());
         }
         let mut stands = outcomes.iter_mut();
         for slot in &slots {
@@ -123,7 +123,12 @@ impl MemoryStore {
             let shard = shard_of(&mut locked, slot.owner);
             let now = shard.now;
             if let Some(budget) = shard.find(slot) {
-                budget.refund(now, Ticks::from_micros(receipt.0), slot.limits, slot.cost);
+                budget.refund(
+                    now,
+                    Ticks::from_micros(receipt.at()),
+                    slot.limits,
+                    slot.cost,
+                );
             }
         }
     }
