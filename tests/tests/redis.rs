@@ -4,4 +4,5 @@ mod redis {
     mod guard;
     mod oracle;
     mod scenarios;
+    mod topologies;
 }

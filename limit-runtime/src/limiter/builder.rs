@@ -27,7 +27,7 @@ pub struct LimiterBuilder {
     pub(super) clock: Option<Clock>,
     store: Option<Box<dyn Store>>,
     pub(super) remote: Remote,
-    guard: guard::Settings,
+    pub(super) guard: guard::Settings,
     skip_when: Option<Box<super::SkipWhen>>,
     answers: Answers,
     trusted_proxies: Option<TrustedProxies>,

@@ -64,7 +64,7 @@ impl LimiterBuilder {
 
     #[cfg(feature = "redis")]
     async fn connect_redis(self, url: &str, _: &str) -> Result<Limiter, ConnectError> {
-        let mut store = crate::store::redis::RedisStore::new(url)?;
+        let mut store = crate::store::redis::RedisStore::under(self.guard.deadline, url)?;
         if let Some(prefix) = &self.remote.prefix {
             store = store.prefix(prefix);
         }

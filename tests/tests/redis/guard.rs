@@ -13,7 +13,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use workspace_tests::servers::{Server, free_port};
+use workspace_tests::servers::{Server, free_port, patient};
 
 /// No request waits longer, plus what a busy machine takes to wake a task.
 const AT_MOST: Duration = Duration::from_millis(150);
@@ -123,7 +123,7 @@ async fn the_policy_is_the_limiters_or_the_handlers() {
 #[tokio::test]
 async fn a_killed_connection_costs_no_request() {
     let server = Server::redis();
-    let limiter = Limiter::connect(&server.url()).await.unwrap();
+    let limiter = patient(&server.url()).await;
     let limits = limits!("1000/minute");
     for _ in 0..20 {
         limiter.check(&limits, "alice").await.unwrap();
@@ -138,7 +138,7 @@ async fn a_killed_connection_costs_no_request() {
 #[tokio::test]
 async fn a_flushed_script_costs_no_request() {
     let server = Server::redis();
-    let limiter = Limiter::connect(&server.url()).await.unwrap();
+    let limiter = patient(&server.url()).await;
     for left in (0..5).rev() {
         let decision = limiter.check(&limits!("5/minute"), "alice").await.unwrap();
         assert_eq!(decision.outcomes()[0].remaining, left);
