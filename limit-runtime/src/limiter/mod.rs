@@ -3,8 +3,9 @@
 mod builder;
 mod check;
 mod connect;
+mod env;
 
-pub use self::{builder::LimiterBuilder, check::Check};
+pub use self::{builder::LimiterBuilder, check::Check, env::EnvError};
 
 use crate::{
     decision::{Decision, Receipt},
