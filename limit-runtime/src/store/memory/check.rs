@@ -80,7 +80,7 @@ impl MemoryStore {
         for (outcome, &limit) in outcomes.iter_mut().zip(slot.limits) {
             settle(outcome, shard.assess(cell, now, limit, slot.strategy, 0));
         }
-        let receipt = Receipt(now.as_micros());
+        let receipt = Receipt::new(now.as_micros());
         Some((reading, Decision::new(outcomes).with_receipts([receipt])))
     }
 
@@ -140,7 +140,8 @@ impl MemoryStore {
         if !self.find_places(&mut locked, slots, &mut drawn, sharing) {
             return None;
         }
-        let mut receipts: SmallVec<[Receipt; 2]> = SmallVec::from_elem(Receipt(0), charges.len());
+        let mut receipts: SmallVec<[Receipt; 2]> =
+            SmallVec::from_elem(Receipt::new(0), charges.len());
         for (index, slot) in drawn.iter().enumerate() {
             let inherited = spares.get(index).and_then(|&owner| {
                 let (shard, now) = locked.of(self, owner);
@@ -149,7 +150,7 @@ impl MemoryStore {
             });
             let (shard, now) = locked.of(self, slot.owner);
             let inserted = shard.record(slot, now, self.bounds.log_entries, inherited);
-            receipts[slot.charge] = Receipt(now.as_micros());
+            receipts[slot.charge] = Receipt::new(now.as_micros());
             if spares.get(index) == Some(&slot.owner)
                 && let Some(cell) = shard.find(slot.owner, slot.variant, now)
             {
