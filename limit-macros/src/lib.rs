@@ -22,6 +22,8 @@ mod rules;
 mod signature;
 mod strategy;
 mod syntax;
+#[cfg(test)]
+mod tests;
 
 use proc_macro::TokenStream;
 
