@@ -46,6 +46,7 @@ pub struct Clock(Source);
 #[derive(Clone, Debug)]
 enum Source {
     Monotonic(Instant),
+    Tokio(tokio::time::Instant),
     Test(TestClock),
 }
 
@@ -56,14 +57,30 @@ impl Clock {
         Self(Source::Monotonic(Instant::now()))
     }
 
+    /// Tokio's clock, which tests pause: `#[tokio::test(start_paused = true)]` moves it on whenever all
+    /// tasks sleep, so that a request that waits for room waits no real time.
+    #[must_use]
+    pub fn tokio() -> Self {
+        Self(Source::Tokio(tokio::time::Instant::now()))
+    }
+
     /// The present moment.
     #[must_use]
     #[inline]
     pub fn now(&self) -> Ticks {
         match &self.0 {
             Source::Monotonic(start) => Ticks(micros(start.elapsed())),
+            Source::Tokio(start) => Ticks(micros(start.elapsed())),
             Source::Test(clock) => clock.now(),
         }
+    }
+}
+
+#[cfg(feature = "redis")]
+impl Clock {
+    /// Whether a test moves it.
+    pub(crate) fn is_test(&self) -> bool {
+        matches!(self.0, Source::Test(_))
     }
 }
 

@@ -7,13 +7,64 @@ use std::time::Duration;
 /// The answer to a check: whether the request may go on, and how each limit stands after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
-    outcomes: SmallVec<[Outcome; 4]>,
+    outcomes: Outcomes,
     receipts: SmallVec<[Receipt; 2]>,
 }
 
+/// Most checks have few limits; more than four spill to the heap.
+pub(crate) type Outcomes = SmallVec<[Outcome; 4]>;
+
 /// When a store counted a charge, on the store's own clock: what it needs to give the charge back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Receipt(pub u64);
+pub struct Receipt {
+    at: u64,
+    /// When the shadow of a remote store counted it; [`NOWHERE`](Self::NOWHERE) if it did not.
+    shadow: u64,
+}
+
+impl Receipt {
+    const NOWHERE: u64 = u64::MAX;
+
+    /// For a charge that was counted at `at`.
+    #[must_use]
+    pub const fn new(at: u64) -> Self {
+        Self {
+            at,
+            shadow: Self::NOWHERE,
+        }
+    }
+
+    /// When the store counted it.
+    #[must_use]
+    pub const fn at(self) -> u64 {
+        self.at
+    }
+
+    /// The same, for a charge that the shadow counted as `own` says.
+    pub(crate) fn with_shadow(self, own: Self) -> Self {
+        Self {
+            shadow: own.at,
+            ..self
+        }
+    }
+
+    /// For a charge that only the shadow counted, as `self` says.
+    pub(crate) fn shadow_only(self) -> Self {
+        Self {
+            at: Self::NOWHERE,
+            shadow: self.at,
+        }
+    }
+
+    pub(crate) fn is_shadow_only(self) -> bool {
+        self.at == Self::NOWHERE
+    }
+
+    /// What the shadow needs to give the charge back, if it counted it.
+    pub(crate) fn shadow(self) -> Option<Self> {
+        (self.shadow != Self::NOWHERE).then(|| Self::new(self.shadow))
+    }
+}
 
 impl Decision {
     /// A decision from the outcome of each limit, in the order in which the limits were given.

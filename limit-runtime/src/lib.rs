@@ -6,14 +6,16 @@ mod http;
 mod key;
 mod limiter;
 pub mod store;
+pub mod testing;
 mod window;
 
 pub use self::{
     decision::{Decision, Outcome, Receipt, Verdict},
     http::{
-        ClientIp, ClientIpRejection, Exceeded, HeaderKey, HeaderKeyRejection, HeaderNames,
-        HeaderStyle, LimitLayer, LimitService, Limited, LimiterLayer, LimiterService, RateLimit,
-        RateLimitRejection, RetryAfterStyle, client_ip, everyone, header,
+        ClientIp, ClientIpRejection, Exceeded, ForwardedHeader, HeaderKey, HeaderKeyRejection,
+        HeaderNames, HeaderStyle, LimitLayer, LimitService, Limited, LimiterLayer, LimiterService,
+        RateLimit, RateLimitRejection, RetryAfterStyle, TrustedProxies, TrustedProxiesError,
+        client_ip, everyone, header, setup,
     },
     key::{IntoKey, Key},
     limiter::{Check, Limiter, LimiterBuilder},

@@ -28,16 +28,14 @@ impl<'a> Told<'a> {
     }
 
     pub(super) fn write(&self, headers: &mut HeaderMap, style: &HeaderStyle) {
-        let outcomes = self.policies.iter().map(|(_, outcome)| outcome);
-        let Some((label, outcome)) = strictest(outcomes).and_then(|index| self.policies.get(index))
-        else {
+        let Some((label, outcome)) = self.strictest(|_| true) else {
             return;
         };
         match style {
             HeaderStyle::Off => {}
             HeaderStyle::Ietf => self.ietf(headers, label, outcome),
             HeaderStyle::XRateLimit => x_rate_limit(headers, outcome),
-            HeaderStyle::OpenAi => open_ai(headers, outcome),
+            HeaderStyle::OpenAi => self.open_ai(headers),
             HeaderStyle::Both => {
                 self.ietf(headers, label, outcome);
                 x_rate_limit(headers, outcome);
@@ -68,9 +66,28 @@ impl<'a> Told<'a> {
             state,
             "\"{label}\";r={};t={}",
             outcome.remaining,
-            whole_seconds(outcome.reset_after),
+            whole_seconds(to_millis(outcome.reset_after)),
         );
         insert(headers, &HeaderStyle::RATE_LIMIT, state);
+    }
+
+    /// What is named `tokens` is told as tokens, and all else as requests; of each, the strictest.
+    fn open_ai(&self, headers: &mut HeaderMap) {
+        let is_tokens = |label: &Label<'_>| label.name == "tokens";
+        if let Some((_, outcome)) = self.strictest(|label| !is_tokens(label)) {
+            open_ai(headers, &HeaderStyle::OPEN_AI_REQUESTS, outcome);
+        }
+        if let Some((_, outcome)) = self.strictest(is_tokens) {
+            open_ai(headers, &HeaderStyle::OPEN_AI_TOKENS, outcome);
+        }
+    }
+
+    /// The policy a client should look at first, of those that `chosen` says.
+    fn strictest(&self, chosen: impl Fn(&Label<'_>) -> bool) -> Option<&(Label<'a>, Outcome)> {
+        let policies = self.policies.iter();
+        let mut policies = policies.filter(|(label, _)| chosen(label));
+        let index = strictest(policies.clone().map(|(_, outcome)| outcome))?;
+        policies.nth(index)
     }
 }
 
@@ -83,18 +100,21 @@ fn named(headers: &mut HeaderMap, [limit, remaining, reset]: [&HeaderName; 3], o
     let since_1970 = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
-    let reset_at = whole_seconds(since_1970.saturating_add(outcome.reset_after));
+    let reset_at = whole_seconds(since_1970.saturating_add(to_millis(outcome.reset_after)));
     headers.insert(limit, outcome.limit.count().get().into());
     headers.insert(remaining, outcome.remaining.into());
     headers.insert(reset, reset_at.into());
 }
 
 /// The reset as OpenAI writes durations: `6m0s`, `1s`, `250ms`.
-fn open_ai(headers: &mut HeaderMap, outcome: &Outcome) {
-    let [limit, remaining, reset] = HeaderStyle::OPEN_AI;
+fn open_ai(
+    headers: &mut HeaderMap,
+    [limit, remaining, reset]: &[HeaderName; 3],
+    outcome: &Outcome,
+) {
     headers.insert(limit, outcome.limit.count().get().into());
     headers.insert(remaining, outcome.remaining.into());
-    insert(headers, &reset, go_duration(outcome.reset_after));
+    insert(headers, reset, go_duration(outcome.reset_after));
 }
 
 fn go_duration(duration: Duration) -> String {
@@ -158,6 +178,14 @@ impl fmt::Display for Label<'_> {
             Some(millis) => write!(f, "-{millis}ms"),
         }
     }
+}
+
+/// Without the part of a millisecond: stores may count hits by the end of one, and a window of 60 seconds
+/// should not be told as 61. Only for what informs; what a client waits for is never cut.
+fn to_millis(duration: Duration) -> Duration {
+    duration.saturating_sub(Duration::from_nanos(
+        u64::from(duration.subsec_nanos()) % 1_000_000,
+    ))
 }
 
 /// Whole seconds, rounded up: a client that waits them has waited long enough.

@@ -14,6 +14,8 @@ mod layer;
 pub(crate) mod limited;
 pub(crate) mod policy;
 mod refusal;
+pub mod setup;
+pub(crate) mod source;
 mod spec;
 mod standing;
 mod wait;
@@ -21,7 +23,10 @@ mod wait;
 pub(crate) use self::wait::WaitingRoom;
 pub use self::{
     admit::Admit,
-    client_ip::{ClientIp, ClientIpRejection, client_ip},
+    client_ip::{
+        ClientIp, ClientIpRejection, ForwardedHeader, TrustedProxies, TrustedProxiesError,
+        client_ip,
+    },
     exceeded::Exceeded,
     handle::{RateLimit, RateLimitRejection},
     header_key::{HeaderKey, HeaderKeyRejection, everyone, header},

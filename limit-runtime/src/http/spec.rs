@@ -3,7 +3,7 @@
 use super::exceeded::Exceeded;
 use crate::{
     key::{IntoKey, Key},
-    store::{Charge, Scope},
+    store::{Charge, Fallback, Scope},
     window::Strategy,
 };
 use axum::{extract::MatchedPath, response::Response};
@@ -21,6 +21,7 @@ pub struct Spec {
     pub(super) wait: Duration,
     pub(super) on_limited: Option<fn(&Exceeded<'_>) -> Response>,
     pub(super) count_when: Option<fn(&Response) -> bool>,
+    pub(super) on_store_error: Option<Fallback>,
 }
 
 impl Spec {
@@ -35,6 +36,7 @@ impl Spec {
             wait: Duration::ZERO,
             on_limited: None,
             count_when: None,
+            on_store_error: None,
         }
     }
 
@@ -70,6 +72,13 @@ impl Spec {
     #[must_use]
     pub const fn count_when(mut self, counts: fn(&Response) -> bool) -> Self {
         self.count_when = Some(counts);
+        self
+    }
+
+    /// What to do if the store does not answer.
+    #[must_use]
+    pub const fn on_store_error(mut self, fallback: Fallback) -> Self {
+        self.on_store_error = Some(fallback);
         self
     }
 }
@@ -139,6 +148,7 @@ impl Demand {
             limits: &self.limits,
             cost: self.cost,
             strategy: self.spec.strategy,
+            on_store_error: self.spec.on_store_error,
         }
     }
 }

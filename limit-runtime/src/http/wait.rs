@@ -1,7 +1,7 @@
 //! Waiting for room in place of a refusal: in a line of bounded length, first come first served.
 
 use crate::{
-    decision::Decision,
+    decision::{Decision, Outcome, Verdict},
     key::Key,
     limiter::Limiter,
     store::{Action, Charge, StoreError},
@@ -94,10 +94,10 @@ pub(super) async fn decide(
         }
     }
     let Some(place) = room.join(key, limiter.longest_line()) else {
-        return limiter.decide(charges, Action::Consume).await;
+        return refuse(limiter, charges).await;
     };
     let Ok(_turn) = timeout_at(deadline, place.turn.lock()).await else {
-        return limiter.decide(charges, Action::Consume).await;
+        return refuse(limiter, charges).await;
     };
     loop {
         let decision = limiter.decide(charges, Action::Consume).await?;
@@ -106,4 +106,17 @@ pub(super) async fn decide(
         }
         sleep(decision.retry_after().unwrap_or_default()).await;
     }
+}
+
+/// How the charges stand for one who is not served. What room there is belongs to those ahead in the line.
+async fn refuse(limiter: &Limiter, charges: &[Charge<'_>]) -> Result<Decision, StoreError> {
+    let decision = limiter.decide(charges, Action::Peek).await?;
+    if !decision.is_allowed() {
+        return Ok(decision);
+    }
+    let refused = decision.outcomes().iter().map(|outcome| Outcome {
+        verdict: Verdict::RetryAfter(outcome.reset_after),
+        ..*outcome
+    });
+    Ok(Decision::new(refused))
 }

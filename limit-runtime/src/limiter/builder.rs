@@ -1,10 +1,20 @@
 //! Settings of a limiter.
 
-use super::{Answers, Backend, Inner, Limiter};
+use super::{Answers, Backend, Inner, Limiter, connect::Remote};
 use crate::{
     clock::Clock,
-    http::{Exceeded, HeaderStyle, RetryAfterStyle, WaitingRoom},
-    store::{Store, memory::MemoryStore},
+    http::{
+        Exceeded, HeaderStyle, RetryAfterStyle, TrustedProxies, WaitingRoom,
+        answer::KeyAnswer,
+        extract_fn::ExtractFn,
+        source::{self, Source},
+    },
+    key::Key,
+    store::{
+        Fallback, Store,
+        guard::{self, Guard},
+        memory::{Bounds, MemoryStore},
+    },
 };
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
@@ -20,10 +30,15 @@ use std::{fmt, hash::RandomState, sync::Arc, time::Duration};
 #[must_use = "call `.build()`"]
 pub struct LimiterBuilder {
     enabled: bool,
-    clock: Option<Clock>,
+    pub(super) clock: Option<Clock>,
     store: Option<Box<dyn Store>>,
+    bounds: Bounds,
+    pub(super) remote: Remote,
+    pub(super) guard: guard::Settings,
     skip_when: Option<Box<super::SkipWhen>>,
+    default_key: Option<Source<Option<Key>>>,
     answers: Answers,
+    trusted_proxies: Option<TrustedProxies>,
     longest_line: usize,
 }
 
@@ -33,13 +48,18 @@ impl LimiterBuilder {
             enabled: true,
             clock: None,
             store: None,
+            bounds: Bounds::default(),
+            remote: Remote::default(),
+            guard: guard::Settings::default(),
             skip_when: None,
+            default_key: None,
             answers: Answers {
                 header_style: HeaderStyle::default(),
                 retry_after_style: RetryAfterStyle::default(),
                 retry_jitter: Duration::ZERO,
                 on_limited: None,
             },
+            trusted_proxies: None,
             longest_line: 64,
         }
     }
@@ -50,15 +70,70 @@ impl LimiterBuilder {
         self
     }
 
-    /// Reads the time here: a [`TestClock`](crate::clock::TestClock) in tests. Stores of your own have their own time.
+    /// Reads the time here: a [`TestClock`](crate::clock::TestClock) in tests. Stores of your own have their own time;
+    /// one that is [connected](Self::connect) to reads it here, too.
     pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
         self.clock = Some(clock.into());
         self
     }
 
-    /// Counts in `store` and not in memory.
+    /// Counts in `store` and not in memory. It is guarded: see [`deadline`](Self::deadline) and
+    /// [`on_store_error`](Self::on_store_error).
     pub fn store(mut self, store: impl Store) -> Self {
         self.store = Some(Box::new(store));
+        self
+    }
+
+    /// How many keys are held in memory at most; a million if not called, and at least one.
+    ///
+    /// A key takes about 50 bytes, and more while it has more than two hits that count. Nobody who is
+    /// limited is dropped to make room: past this number, new keys share budgets of their handler, which is
+    /// stricter than one each. [`Limiter::usage`] tells how often that happened. Under a strategy
+    /// other than the moving window, a key with several limits counts once for each.
+    pub fn max_keys(mut self, keys: usize) -> Self {
+        self.bounds.max_keys = keys.max(1);
+        self
+    }
+
+    /// Up to how many hits within a window the log in memory is exact; 1,024 if not called.
+    ///
+    /// Past B hits, those that came within T/B of each other count as one that came at the latest of their
+    /// times. So a log never admits more than it should, takes at most about 8 B bytes, and a client that
+    /// always comes as often as it may still gets B/(B+1) of its count. From 1 to 16,384; what lies
+    /// outside counts as the nearest of these.
+    pub fn log_entries(mut self, entries: u32) -> Self {
+        self.bounds.log_entries = entries;
+        self
+    }
+
+    /// Counts by this key where neither attribute nor layer names one: a function of extractors, or a constant.
+    /// By default the client's address, [`client_ip`](crate::client_ip()).
+    ///
+    /// ```
+    /// use limit_runtime::{Limiter, header};
+    ///
+    /// let limiter = Limiter::builder().default_key(header("x-api-key")).build();
+    /// ```
+    pub fn default_key<F, M, W>(mut self, key: F) -> Self
+    where
+        F: ExtractFn<(), M> + Clone + Send + Sync + 'static,
+        for<'a> F::Output<'a>: KeyAnswer<W>,
+        M: 'static,
+        W: 'static,
+    {
+        self.default_key = Some(source::key(key));
+        self
+    }
+
+    /// What to do with requests that the store does not answer; [`Fallback::Local`] by default.
+    pub fn on_store_error(mut self, fallback: Fallback) -> Self {
+        self.guard.on_store_error = fallback;
+        self
+    }
+
+    /// How long a request waits for the store at most: 50 ms by default.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.guard.deadline = deadline;
         self
     }
 
@@ -116,6 +191,13 @@ impl LimiterBuilder {
         self
     }
 
+    /// Whose forwarding header [`client_ip`](crate::client_ip()) believes. Without it, nobody's: the peer is
+    /// the client.
+    pub fn trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
+        self.trusted_proxies = Some(proxies);
+        self
+    }
+
     /// How many requests may wait for the same budget and key, where a handler lets them `wait`; 64 by default.
     /// Those that come on top are refused at once.
     pub fn longest_line(mut self, requests: usize) -> Self {
@@ -133,11 +215,13 @@ impl LimiterBuilder {
         Limiter(Arc::new(Inner {
             enabled: self.enabled,
             store: match self.store {
-                Some(store) => Backend::Other(store),
-                None => Backend::Memory(MemoryStore::new(clock)),
+                Some(store) => Backend::Guarded(Guard::new(store, clock, self.guard, self.bounds)),
+                None => Backend::Memory(MemoryStore::new(clock, self.bounds)),
             },
             skip_when: self.skip_when,
+            default_key: self.default_key,
             answers: self.answers,
+            trusted_proxies: self.trusted_proxies,
             waiting_room: WaitingRoom::default(),
             longest_line: self.longest_line,
             jitter_seed: RandomState::new(),
@@ -151,6 +235,7 @@ impl fmt::Debug for LimiterBuilder {
             .field("enabled", &self.enabled)
             .field("clock", &self.clock)
             .field("store", &self.store)
+            .field("trusted_proxies", &self.trusted_proxies)
             .finish_non_exhaustive()
     }
 }

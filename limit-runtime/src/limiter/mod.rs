@@ -2,14 +2,19 @@
 
 mod builder;
 mod check;
+mod connect;
 
 pub use self::{builder::LimiterBuilder, check::Check};
 
 use crate::{
     decision::{Decision, Receipt},
-    http::{Exceeded, HeaderStyle, RetryAfterStyle, WaitingRoom},
+    http::{Exceeded, HeaderStyle, RetryAfterStyle, TrustedProxies, WaitingRoom, source::Source},
     key::{IntoKey, Key},
-    store::{Action, Charge, Scope, Store, StoreError, memory::MemoryStore},
+    store::{
+        Action, Charge, ConnectError, Health, Scope, StoreError,
+        guard::Guard,
+        memory::{MemoryStore, Usage},
+    },
 };
 use axum::response::Response;
 use http::request::Parts;
@@ -47,7 +52,9 @@ struct Inner {
     enabled: bool,
     store: Backend,
     skip_when: Option<Box<SkipWhen>>,
+    default_key: Option<Source<Option<Key>>>,
     answers: Answers,
+    trusted_proxies: Option<TrustedProxies>,
     waiting_room: WaitingRoom,
     longest_line: usize,
     jitter_seed: RandomState,
@@ -66,9 +73,11 @@ struct Answers {
 type OnLimited = dyn Fn(&Exceeded<'_>) -> Response + Send + Sync;
 
 /// Memory answers at once and without an allocation; any other store answers in a future.
+#[expect(clippy::large_enum_variant, reason = "there is one of it in a limiter")]
 enum Backend {
     Memory(MemoryStore),
-    Other(Box<dyn Store>),
+    /// Behind a deadline, a breaker and a fallback.
+    Guarded(Guard),
 }
 
 impl Limiter {
@@ -81,6 +90,28 @@ impl Limiter {
     /// A limiter with settings of your own.
     pub fn builder() -> LimiterBuilder {
         LimiterBuilder::new()
+    }
+
+    /// A limiter that counts where `url` says, with the default settings: on one limit over many machines.
+    ///
+    /// | URL | store | feature |
+    /// |---|---|---|
+    /// | `memory://` | this process | |
+    /// | `redis://user:password@host:6379/0` | Redis or Valkey | `redis` |
+    /// | `redis+unix:///run/redis.sock?db=0` | the same, over a socket | `redis` |
+    /// | `rediss://host`, also `?tls-ca=/path/ca.pem` | the same, over TLS | `redis-tls` |
+    /// | `redis+cluster://host1,host2` | a cluster | `redis-cluster` |
+    /// | `redis+sentinel://host1,host2/master/0` | the master that Sentinel names | `redis-sentinel` |
+    ///
+    /// `valkey` stands for `redis` wherever you like, and `rediss+…` for TLS.
+    ///
+    /// The program starts without the store if need be; see [`Fallback`](crate::store::Fallback) for what
+    /// happens while it is away.
+    ///
+    /// # Errors
+    /// When the URL is wrong, its feature is off, or the server refuses us or is too old.
+    pub async fn connect(url: &str) -> Result<Self, ConnectError> {
+        Self::builder().connect(url).await
     }
 
     /// The limiter of the whole process: in memory, with the default settings.
@@ -111,7 +142,7 @@ impl Limiter {
                 store.refund(charges, receipts);
                 Ok(())
             }
-            Backend::Other(store) => store.refund(charges, receipts).await,
+            Backend::Guarded(store) => store.refund(charges, receipts).await,
         }
     }
 
@@ -130,7 +161,7 @@ impl Limiter {
                 store.clear(scope, &key);
                 Ok(())
             }
-            Backend::Other(store) => store.clear(scope, &key).await,
+            Backend::Guarded(store) => store.clear(scope, &key).await,
         }
     }
 
@@ -144,7 +175,7 @@ impl Limiter {
                 store.reset();
                 Ok(())
             }
-            Backend::Other(store) => store.reset().await,
+            Backend::Guarded(store) => store.reset().await,
         }
     }
 
@@ -159,13 +190,48 @@ impl Limiter {
     ) -> Result<Decision, StoreError> {
         match &self.0.store {
             Backend::Memory(store) => Ok(store.check(charges, action)),
-            Backend::Other(store) => store.check(charges, action).await,
+            Backend::Guarded(store) => store.check(charges, action).await,
+        }
+    }
+
+    /// How the store is doing.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        match &self.0.store {
+            Backend::Memory(_) => Health::of_memory(),
+            Backend::Guarded(store) => store.health(),
+        }
+    }
+
+    /// What this limiter holds in memory; `None` if it counts elsewhere.
+    ///
+    /// ```
+    /// use limit_runtime::{Limiter, limits};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), limit_runtime::store::StoreError> {
+    /// let limiter = Limiter::builder().max_keys(100_000).build();
+    /// limiter.check(&limits!("2/minute"), "alice").await?;
+    /// assert_eq!(limiter.usage().map(|usage| usage.keys), Some(1));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn usage(&self) -> Option<Usage> {
+        match &self.0.store {
+            Backend::Memory(store) => Some(store.usage()),
+            Backend::Guarded(_) => None,
         }
     }
 
     /// Whether no limit applies to this request, whatever handler it goes to.
     pub(crate) fn skips(&self, parts: &Parts) -> bool {
         !self.0.enabled || self.0.skip_when.as_ref().is_some_and(|skip| skip(parts))
+    }
+
+    /// The key function that was set; the client's address if none was.
+    pub(crate) fn own_key(&self) -> Option<&Source<Option<Key>>> {
+        self.0.default_key.as_ref()
     }
 
     pub(crate) fn header_style(&self) -> &HeaderStyle {
@@ -197,6 +263,10 @@ impl Limiter {
     pub(crate) fn longest_line(&self) -> usize {
         self.0.longest_line
     }
+
+    pub(crate) fn trusted_proxies(&self) -> Option<&TrustedProxies> {
+        self.0.trusted_proxies.as_ref()
+    }
 }
 
 impl Default for Limiter {
@@ -210,11 +280,12 @@ impl fmt::Debug for Limiter {
         let mut limiter = f.debug_struct("Limiter");
         match &self.0.store {
             Backend::Memory(store) => limiter.field("store", store),
-            Backend::Other(store) => limiter.field("store", store),
+            Backend::Guarded(store) => limiter.field("store", store),
         };
         limiter
             .field("enabled", &self.0.enabled)
             .field("header_style", self.header_style())
+            .field("trusted_proxies", &self.0.trusted_proxies)
             .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,13 @@
 //! Where what has been consumed is kept.
 
+pub(crate) mod connect;
+pub(crate) mod guard;
 pub(crate) mod memory;
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub mod redis;
+
+pub use self::memory::Usage;
 
 use crate::{
     decision::{Decision, Receipt},
@@ -8,6 +15,12 @@ use crate::{
     window::Strategy,
 };
 use limit_core::Limits;
+
+pub use self::{
+    connect::ConnectError,
+    guard::{Fallback, Health, StoreHealth},
+};
+
 use std::{fmt, future::Future, pin::Pin};
 
 /// A place that counts: shared by machines, or of your own making.
@@ -45,6 +58,18 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// When the store could not answer.
     fn reset(&self) -> StoreFuture<'_, ()>;
+
+    /// A number that changes when what was counted may have been lost, as after a new connection.
+    /// For a while after that this process admits no more than its own counts allow.
+    fn epoch(&self) -> u64 {
+        0
+    }
+
+    /// Whether a denial holds until its `retry_after` whatever else is asked meanwhile, short of a
+    /// refund, a clear or a changed limit. If so, this process repeats it by itself for up to a second.
+    fn denials_last(&self) -> bool {
+        false
+    }
 }
 
 /// What a [`Store`] answers, when it does.
@@ -63,6 +88,8 @@ pub struct Charge<'a> {
     pub cost: u32,
     /// How hits are counted.
     pub strategy: Strategy,
+    /// What to do if a remote store does not answer; `None` as the limiter says.
+    pub on_store_error: Option<Fallback>,
 }
 
 /// Whose budget a [`Charge`] draws on: two charges share one only if both parts are the same.
@@ -112,6 +139,7 @@ pub enum Action {
 pub struct StoreError {
     message: Box<str>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    is_outage: bool,
 }
 
 impl StoreError {
@@ -121,7 +149,25 @@ impl StoreError {
         Self {
             message: message.into(),
             source: None,
+            is_outage: true,
         }
+    }
+
+    /// An error of ours: the store is well, so it does not count against it.
+    #[cfg_attr(
+        not(feature = "redis"),
+        expect(dead_code, reason = "only remote stores err so")
+    )]
+    pub(crate) fn bug(message: impl Into<Box<str>>) -> Self {
+        Self {
+            is_outage: false,
+            ..Self::new(message)
+        }
+    }
+
+    /// Whether the store is out, so that asking it again soon is in vain.
+    pub(crate) fn is_outage(&self) -> bool {
+        self.is_outage
     }
 
     /// The same, with its cause.
@@ -133,6 +179,7 @@ impl StoreError {
         Self {
             message: message.into(),
             source: Some(source.into()),
+            is_outage: true,
         }
     }
 }

@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use tower::ServiceExt;
 
 pub(crate) struct App {
-    router: Router,
+    pub(crate) router: Router,
     pub(crate) clock: TestClock,
     pub(crate) limiter: Limiter,
 }

@@ -1,0 +1,129 @@
+//! The address a request came from.
+
+mod address;
+mod error;
+mod forwarded;
+mod header;
+mod networks;
+mod trusted;
+mod watch;
+
+pub use self::{error::TrustedProxiesError, header::ForwardedHeader, trusted::TrustedProxies};
+
+use super::{
+    refusal,
+    setup::{self, WrongSetup},
+};
+use crate::{
+    key::{IntoKey, Key},
+    limiter::Limiter,
+};
+use axum::{
+    extract::connect_info::{ConnectInfo, MockConnectInfo},
+    response::{IntoResponse, Response},
+};
+use http::{Extensions, StatusCode, request::Parts};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
+
+/// The key function that counts by client address.
+///
+/// That is the peer's address, as the socket saw it, unless the limiter was told which proxies to believe;
+/// see [`TrustedProxies`]. IPv4-mapped addresses count as IPv4, and IPv6 addresses by their /64.
+///
+/// The settings are those of the limiter that counts the request: the one whose
+/// [`layer`](Limiter::layer) is above the handler, or [`Limiter::global`].
+///
+/// ```
+/// use axum::{extract::connect_info::ConnectInfo, http::Request};
+/// use limit_runtime::{Limiter, TrustedProxies, client_ip};
+/// use std::net::SocketAddr;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let limiter = Limiter::builder()
+///     .trusted_proxies(TrustedProxies::new(["10.0.0.0/8"])?)
+///     .build();
+/// let (parts, ()) = Request::builder()
+///     .header("x-forwarded-for", "1.1.1.1, 203.0.113.7")
+///     .extension(ConnectInfo(SocketAddr::from(([10, 0, 0, 1], 4711))))
+///     .extension(limiter)
+///     .body(())?
+///     .into_parts();
+/// assert_eq!(client_ip(&parts)?.address().to_string(), "203.0.113.7");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// When the server was not started with the peer's address; see [`ClientIpRejection`].
+pub fn client_ip(parts: &Parts) -> Result<ClientIp, ClientIpRejection> {
+    let Some(peer) = peer(&parts.extensions) else {
+        return Err(ClientIpRejection::say_once());
+    };
+    let proxies = Limiter::of(parts).trusted_proxies();
+    let client = proxies.map_or(peer, |proxies| proxies.client(peer, &parts.headers));
+    watch::observe(peer, client, &parts.headers, proxies);
+    Ok(ClientIp(client))
+}
+
+/// The peer's address, found where [`ConnectInfo`]'s own extractor looks for it.
+fn peer(extensions: &Extensions) -> Option<IpAddr> {
+    let peer = match extensions.get::<ConnectInfo<SocketAddr>>() {
+        Some(ConnectInfo(peer)) => peer,
+        None => &extensions.get::<MockConnectInfo<SocketAddr>>()?.0,
+    };
+    Some(peer.ip().to_canonical())
+}
+
+/// The address that [`client_ip`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ClientIp(IpAddr);
+
+impl ClientIp {
+    /// The whole address, not only the part that is counted.
+    #[must_use]
+    pub fn address(self) -> IpAddr {
+        self.0
+    }
+}
+
+impl IntoKey for ClientIp {
+    fn into_key(self) -> Key {
+        self.0.into_key()
+    }
+}
+
+/// No address to count by: the server was started without it.
+///
+/// Start it with `axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())`.
+/// The request is answered with 500, and never let through unlimited.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct ClientIpRejection;
+
+impl ClientIpRejection {
+    #[cold]
+    fn say_once() -> Self {
+        setup::say_once(WrongSetup::NoPeerAddress);
+        Self
+    }
+}
+
+impl fmt::Display for ClientIpRejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        WrongSetup::NoPeerAddress.fmt(f)
+    }
+}
+
+impl std::error::Error for ClientIpRejection {}
+
+impl IntoResponse for ClientIpRejection {
+    fn into_response(self) -> Response {
+        refusal::problem(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "The server cannot tell whom to count this request for; its log says why",
+        )
+    }
+}

@@ -1,0 +1,57 @@
+-- Checks requests one after the other, each all or nothing.
+--
+-- KEYS: one for each limit of each request. ARGV: the number of requests; for each its action
+-- (0 consume, 1 peek, 2 force) and number of limits; for each limit the strategy, count, window in
+-- us, cost and burst.
+-- Replies with whole numbers: the time; for each request whether it consumed; for each of its
+-- limits what remains, the time until all of it does, and the time to wait: 0 if there was room,
+-- -1 if there never will be.
+local reply = { now }
+local key, arg = 0, 1
+
+for _ = 1, tonumber(ARGV[1]) do
+  local action, limits = tonumber(ARGV[arg + 1]), tonumber(ARGV[arg + 2])
+  arg = arg + 2
+  local allowed = true
+  local budgets, costs, opened, at = {}, {}, {}, #reply + 1
+  for index = 1, limits do
+    key = key + 1
+    local name = KEYS[key]
+    local strategy = strategies[tonumber(ARGV[arg + 1])]
+    local count, window = tonumber(ARGV[arg + 2]), tonumber(ARGV[arg + 3])
+    local cost, burst = tonumber(ARGV[arg + 4]), tonumber(ARGV[arg + 5])
+    arg = arg + 5
+    -- Several charges may draw on one budget: later ones see what earlier ones will take.
+    local budget = opened[name]
+    if not budget then
+      budget = { strategy = strategy, state = strategy.open(name, window, count), taken = 0 }
+      opened[name] = budget
+    end
+    local wanted = math.max(cost, 1) + budget.taken
+    local remaining, reset, wait = strategy.assess(budget.state, count, wanted, burst)
+    budget.taken = budget.taken + cost
+    allowed = allowed and wait == 0
+    budgets[index], costs[index] = budget, cost
+    local place = at + 3 * (index - 1)
+    reply[place + 1], reply[place + 2], reply[place + 3] = remaining, reset, wait
+  end
+  local consumes = action == 2 or (action == 0 and allowed)
+  reply[at] = consumes and 1 or 0
+  if consumes then
+    for index = 1, limits do
+      local budget, cost = budgets[index], costs[index]
+      if cost > 0 then
+        budget.strategy.record(budget.state, cost)
+      end
+    end
+    for index = 1, limits do
+      local budget, place = budgets[index], at + 3 * (index - 1)
+      if budget.taken > 0 then
+        reply[place + 1] = math.max(reply[place + 1] - budget.taken, 0)
+        reply[place + 2] = budget.strategy.consumed(budget.state)
+      end
+    end
+  end
+end
+
+return reply

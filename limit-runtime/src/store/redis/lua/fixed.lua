@@ -1,0 +1,59 @@
+-- The fixed window: (start, used) in a string. It starts at the first hit, and a hit that is
+-- refused leaves it as it is.
+local fixed = {}
+strategies[2] = fixed
+
+function fixed.open(key, window)
+  ripe(key)
+  local state = { key = key, window = window, start = now, used = 0 }
+  local packed = call('GET', key)
+  if packed then
+    local start, used = unpack_('>I8I8', packed)
+    -- If the clock went back, the window starts now: it lasts its length from here, and no longer.
+    start = math.min(start, now)
+    if used > 0 and now < start + window then
+      state.start, state.used = start, used
+    end
+  end
+  return state
+end
+
+local function save_fixed(state)
+  call('SET', state.key, pack('>I8I8', state.start, state.used))
+  keep(state.key, div_up(state.start + state.window - now, 1000) + 1)
+end
+
+function fixed.assess(state, count, wanted)
+  local used = state.used
+  local reset = used > 0 and fixed.consumed(state) or 0
+  if used + wanted <= count then
+    return count - used, reset, 0
+  end
+  local remaining = math.max(count - used, 0)
+  if wanted > count then
+    return remaining, reset, -1
+  end
+  local ttl = left(state.key)
+  if ttl == -1 or ttl > div_up(state.window, 1000) + 1 then
+    save_fixed(state)
+  end
+  return remaining, reset, fixed.consumed(state)
+end
+
+function fixed.consumed(state)
+  return state.start + state.window - now
+end
+
+function fixed.record(state, cost)
+  state.used = math.min(state.used + cost, TWO_32 - 1)
+  save_fixed(state)
+end
+
+-- Gives back what was consumed at `at`, if that was in the window that is still open.
+function fixed.refund(key, window, cost, at)
+  local state = fixed.open(key, window)
+  if state.used > 0 and at >= state.start then
+    state.used = math.max(state.used - cost, 0)
+    save_fixed(state)
+  end
+end

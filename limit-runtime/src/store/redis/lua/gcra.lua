@@ -1,0 +1,84 @@
+-- The generic cell rate algorithm: a bucket of `burst` units that drains at `count` per window.
+--
+-- A unit weighs one window, and each microsecond drains `count`, so that nothing is ever rounded.
+-- What the bucket holds is written as the time that it takes to drain: `ahead` whole microseconds
+-- and `part` count-ths of one. In a string: (written, empty, part, count), in which `empty` is when
+-- the bucket will be. A changed count keeps what is in it, and drains it at the new rate.
+local gcra = {}
+strategies[4] = gcra
+
+function gcra.open(key, window, count)
+  ripe(key)
+  local state = { key = key, window = window, count = count, ahead = 0, part = 0 }
+  local packed = call('GET', key)
+  if not packed then
+    return state
+  end
+  local written, empty, part, its_count = unpack_('>I8I8I4I4', packed)
+  -- If the clock went back, what it went back by is no time to wait.
+  local ahead = empty - math.max(written, now)
+  if ahead >= 0 then
+    state.ahead, state.part = ahead, part
+    if its_count ~= count then
+      state.ahead, state.part = mul_div(ahead, its_count, count, part)
+    end
+  end
+  return state
+end
+
+-- The time until the bucket is empty.
+function gcra.consumed(state)
+  return state.ahead + (state.part > 0 and 1 or 0)
+end
+
+local function save_gcra(state)
+  local empty = math.min(now + state.ahead, 2 ^ 52)
+  call('SET', state.key, pack('>I8I8I4I4', now, empty, state.part, state.count))
+  keep(state.key, div_up(empty + 1 - now, 1000) + 1)
+end
+
+function gcra.assess(state, _, wanted, burst)
+  local whole, rest = mul_div(state.ahead, state.count, state.window, state.part)
+  local used = whole + (rest > 0 and 1 or 0)
+  local reset = gcra.consumed(state)
+  if used + wanted <= burst then
+    return burst - used, reset, 0
+  end
+  local remaining = math.max(burst - used, 0)
+  if wanted > burst then
+    return remaining, reset, -1
+  end
+  local ttl = left(state.key)
+  if ttl == -1 or ttl > div_up(reset + 1, 1000) + 2 then
+    save_gcra(state)
+  end
+  local ahead, part = mul_div(state.window, burst - wanted, state.count)
+  return remaining, reset, state.ahead - ahead + (state.part > part and 1 or 0)
+end
+
+function gcra.record(state, cost)
+  local ahead, part = mul_div(state.window, cost, state.count)
+  state.ahead, state.part = state.ahead + ahead, state.part + part
+  if state.part >= state.count then
+    state.ahead, state.part = state.ahead + 1, state.part - state.count
+  end
+  save_gcra(state)
+end
+
+-- Gives back what has not drained yet of what was consumed at `at`.
+function gcra.refund(key, window, cost, at, count)
+  local state = gcra.open(key, window, count)
+  local ahead, part = mul_div(window, cost, count)
+  ahead = ahead - math.max(now - at, 0)
+  if ahead < 0 or gcra.consumed(state) == 0 then
+    return
+  end
+  state.ahead, state.part = state.ahead - ahead, state.part - part
+  if state.part < 0 then
+    state.ahead, state.part = state.ahead - 1, state.part + count
+  end
+  if state.ahead < 0 then
+    state.ahead, state.part = 0, 0
+  end
+  save_gcra(state)
+end

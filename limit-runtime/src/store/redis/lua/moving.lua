@@ -1,0 +1,222 @@
+-- The moving window: a list of (tick, running total), each in four bytes, oldest first.
+--
+-- The first element is the sentinel: the last entry that expired, or zero at the start. What the
+-- window holds is total(newest) - total(sentinel), whatever the number of entries, and one entry
+-- stands for one request whatever its cost.
+--
+-- A tick is 1 us for windows up to 2^30 us and as much longer as the window needs; it is kept
+-- modulo 2^32. Hits are recorded at the tick that ends after them and expire by the tick that
+-- began before now, so rounding never admits too much.
+local moving = {}
+strategies[1] = moving
+
+-- From this many entries on, those closer than this part of the window merge to the later time.
+local EXACT = 8192
+
+local function entry(log, index)
+  return unpack_('>I4I4', call('LINDEX', log.key, index))
+end
+
+local function expired(log, tick)
+  local age = (log.early - tick) % TWO_32
+  -- Beyond three quarters of the circle it is no age but the future.
+  return age >= log.window and age < 3 * TWO_30
+end
+
+-- The first index from `low` on for which `holds` is true; it is for `high`.
+local function first(log, low, high, holds)
+  while low < high do
+    local middle = div(low + high, 2)
+    if holds(entry(log, middle)) then
+      high = middle
+    else
+      low = middle + 1
+    end
+  end
+  return low
+end
+
+local function nothing(log)
+  log.base, log.total, log.used = 0, 0, 0
+  log.tick = nil
+end
+
+local function longest_ttl(log)
+  return div_up((log.window + 2) * log.unit, 1000) + 2
+end
+
+local load
+
+-- The server's clock went back: what lies ahead of now becomes now, so that it counts one whole
+-- window from here and no longer. `ahead` is in ticks; nil if it is more than ticks can tell.
+local function settle(log, ahead)
+  local from = 1
+  if ahead then
+    from = first(log, 1, call('LLEN', log.key) - 1, function(tick)
+      return (log.tick - tick) % TWO_32 < ahead
+    end)
+  end
+  call('LTRIM', log.key, 0, from - 1)
+  call('RPUSH', log.key, pack('>I4I4', log.late % TWO_32, log.total))
+  keep(log.key, longest_ttl(log))
+  return load(log)
+end
+
+local function is_long_ago(log)
+  return left(log.key) > longest_ttl(log)
+end
+
+load = function(log)
+  local head = call('LRANGE', log.key, 0, 2)
+  if #head < 2 then
+    return nothing(log)
+  end
+  local _
+  _, log.base = unpack_('>I4I4', head[1])
+  log.tick, log.total = entry(log, -1)
+  local ahead = (log.tick - log.late) % TWO_32
+  if ahead > 0 and ahead < TWO_30 then
+    return settle(log, ahead)
+  end
+  log.first_tick, log.first_total = unpack_('>I4I4', head[2])
+  if expired(log, log.first_tick) then
+    -- Ticks come round; the time that the key has left tells a clock that went far back.
+    if is_long_ago(log) then
+      return settle(log)
+    end
+    if expired(log, log.tick) then
+      call('DEL', log.key)
+      return nothing(log)
+    end
+    log.base = log.first_total
+    log.first_tick, log.first_total = unpack_('>I4I4', head[3])
+    if expired(log, log.first_tick) then
+      local live = first(log, 3, call('LLEN', log.key) - 1, function(tick)
+        return not expired(log, tick)
+      end)
+      call('LTRIM', log.key, live - 1, -1)
+      return load(log)
+    end
+    call('LPOP', log.key)
+  end
+  log.used = (log.total - log.base) % TWO_32
+end
+
+-- How long until what was recorded at `tick` has expired.
+local function wait(log, tick)
+  return (log.late - (log.late - tick) % TWO_32 + log.window) * log.unit - now
+end
+
+function moving.open(key, window)
+  ripe(key)
+  local unit = div_up(window, TWO_30)
+  local log = {
+    key = key,
+    unit = unit,
+    window = div_up(window, unit),
+    early = div(now, unit),
+    late = div_up(now, unit),
+  }
+  load(log)
+  return log
+end
+
+function moving.assess(log, count, wanted)
+  local used = log.used
+  local reset = used > 0 and wait(log, log.tick) or 0
+  if used + wanted <= count then
+    return count - used, reset, 0
+  end
+  local remaining = math.max(count - used, 0)
+  if wanted > count then
+    return remaining, reset, -1
+  end
+  if log.recorded == nil then
+    local ttl = left(log.key)
+    if ttl == -1 then
+      keep(log.key, longest_ttl(log))
+    elseif ttl > longest_ttl(log) then
+      settle(log)
+      return moving.assess(log, count, wanted)
+    end
+  end
+  -- So many units have to leave first; the oldest entry is mostly enough.
+  local leave = used + wanted - count
+  local tick = log.first_tick
+  if (log.first_total - log.base) % TWO_32 < leave then
+    local index = first(log, 2, call('LLEN', log.key) - 1, function(_, total)
+      return (total - log.base) % TWO_32 >= leave
+    end)
+    tick = entry(log, index)
+  end
+  return remaining, reset, wait(log, tick)
+end
+
+function moving.consumed(log)
+  return (log.late + log.window) * log.unit - now
+end
+
+-- Whether the newest entry may merge with one that comes now: the log is long, and the entry
+-- before it so close that none is delayed by more than the window's EXACTth part.
+local function is_crowded(log)
+  if log.used < EXACT or call('LLEN', log.key) <= EXACT then
+    return false
+  end
+  local before = entry(log, -2)
+  return (log.late - before) % TWO_32 <= div(log.window, EXACT)
+end
+
+function moving.record(log, cost)
+  cost = math.min(cost, TWO_32 - 1 - log.used)
+  log.used = log.used + cost
+  log.total = (log.total + cost) % TWO_32
+  local late = log.late % TWO_32
+  local newest = pack('>I4I4', late, log.total)
+  if log.tick == nil then
+    call('RPUSH', log.key, pack('>I4I4', 0, 0), newest)
+    log.first_tick, log.first_total = late, log.total
+  elseif log.tick == late or is_crowded(log) then
+    call('LSET', log.key, -1, newest)
+  else
+    call('RPUSH', log.key, newest)
+  end
+  log.tick = late
+  log.recorded = true
+  keep(log.key, div_up(moving.consumed(log), 1000) + 1)
+end
+
+-- Takes up to `cost` units out of the entry that was recorded at `at`, and of no other.
+function moving.refund(key, window, cost, at)
+  local log = moving.open(key, window)
+  if log.tick == nil then
+    return
+  end
+  local tick = div_up(at, log.unit) % TWO_32
+  local function is_due(other)
+    return (other - tick) % TWO_32 < 2 * TWO_30
+  end
+  if not is_due(log.tick) then
+    return
+  end
+  local length = call('LLEN', key)
+  local index = first(log, 1, length - 1, is_due)
+  local found, total = entry(log, index)
+  if found ~= tick then
+    return
+  end
+  local _, before = entry(log, index - 1)
+  local units = math.min(cost, (total - before) % TWO_32)
+  if units == 0 then
+    return
+  end
+  local later = call('LRANGE', key, index, -1)
+  call('LTRIM', key, 0, index - 1)
+  for from = 1, #later, 1000 do
+    local part = {}
+    for place = from, math.min(from + 999, #later) do
+      local its_tick, its_total = unpack_('>I4I4', later[place])
+      part[#part + 1] = pack('>I4I4', its_tick, (its_total - units) % TWO_32)
+    end
+    call('RPUSH', key, unpack(part))
+  end
+end

@@ -1,0 +1,282 @@
+//! Redis servers that tests start for themselves, on free ports of 127.0.0.1.
+
+use crate::process::Program;
+use limit_runtime::Limiter;
+use std::{
+    io::{Read, Write},
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard},
+    time::{Duration, Instant},
+};
+
+/// A server, which is gone when the test is.
+#[derive(Debug)]
+pub struct Server {
+    /// Behind a lock so that tests of many tasks can share it.
+    program: Mutex<Option<Program>>,
+    port: u16,
+    args: Vec<String>,
+    dir: PathBuf,
+}
+
+/// A limiter that waits for a busy machine: where answers matter, and not how long they take.
+///
+/// # Panics
+/// When there is no such store.
+pub async fn patient(url: &str) -> Limiter {
+    let builder = Limiter::builder().deadline(Duration::from_secs(10));
+    builder.connect(url).await.unwrap()
+}
+
+/// A port that nobody listens on at the moment.
+#[must_use]
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+impl Server {
+    /// A Redis, or what `REDIS_SERVER` names in its place, without persistence.
+    #[must_use]
+    pub fn redis() -> Self {
+        Self::redis_with(&[])
+    }
+
+    /// The same, with more arguments on its command line.
+    #[must_use]
+    pub fn redis_with(extra: &[&str]) -> Self {
+        Self::redis_on(free_port(), extra)
+    }
+
+    /// The same, on a port of your choice.
+    #[must_use]
+    pub fn redis_on(port: u16, extra: &[&str]) -> Self {
+        let dir = dir_of(port);
+        let mut args: Vec<String> = ["--port".into(), port.to_string()].into();
+        args.extend(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"].map(String::from));
+        args.extend(["--dir".into(), dir.display().to_string()]);
+        args.extend(["--loglevel", "warning"].map(String::from));
+        args.extend(extra.iter().map(|&arg| arg.to_owned()));
+        let server = Self {
+            program: Mutex::default(),
+            port,
+            args,
+            dir,
+        };
+        server.restart();
+        server
+    }
+
+    /// A Sentinel that watches the master on this port under the name `main`.
+    #[must_use]
+    pub fn sentinel(master: u16) -> Self {
+        let port = free_port();
+        let dir = dir_of(port);
+        let config = dir.join("sentinel.conf");
+        let text = format!(
+            "port {port}\nbind 127.0.0.1\ndir {}\n\
+             sentinel monitor main 127.0.0.1 {master} 1\n\
+             sentinel down-after-milliseconds main 300\n\
+             sentinel failover-timeout main 2000\n",
+            dir.display()
+        );
+        std::fs::write(&config, text).unwrap();
+        let server = Self {
+            program: Mutex::default(),
+            port,
+            args: vec![config.display().to_string(), "--sentinel".to_owned()],
+            dir,
+        };
+        server.restart();
+        server
+    }
+
+    /// `redis://127.0.0.1:port`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its own directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// As a power cut would.
+    pub fn kill(&self) {
+        self.signal("KILL");
+        // Its keeper waits for its end.
+        *self.program() = None;
+    }
+
+    /// On the same port as before, with nothing in memory.
+    pub fn restart(&self) {
+        *self.program() = None;
+        *self.program() = Some(Program::start(binary(), &self.args, &[]));
+        let start = Instant::now();
+        while !answers(self.port) {
+            assert!(
+                start.elapsed() < Duration::from_secs(20),
+                "no answer from {:?}",
+                self.args
+            );
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// It stands still: connections stay open, nothing is answered.
+    pub fn freeze(&self) {
+        self.signal("STOP");
+    }
+
+    /// It goes on.
+    pub fn thaw(&self) {
+        self.signal("CONT");
+    }
+
+    fn program(&self) -> MutexGuard<'_, Option<Program>> {
+        self.program.lock().unwrap()
+    }
+
+    fn signal(&self, name: &str) {
+        if let Some(program) = self.program().as_ref() {
+            program.signal(name);
+        }
+    }
+}
+
+/// A cluster: masters, which share the slots, then a replica for each if wanted.
+#[derive(Debug)]
+pub struct Cluster {
+    /// The masters first.
+    pub nodes: Vec<Server>,
+}
+
+impl Cluster {
+    /// Three masters, and as many replicas or none.
+    #[must_use]
+    pub fn start(with_replicas: bool) -> Self {
+        let count = if with_replicas { 6 } else { 3 };
+        let extra = ["--cluster-enabled", "yes", "--cluster-node-timeout", "500"];
+        let nodes: Vec<Server> = (0..count)
+            .map(|_| Server::redis_on(cluster_port(), &extra))
+            .collect();
+        let masters = &nodes[..3];
+        for (index, master) in masters.iter().enumerate() {
+            let slots = (0..16384)
+                .filter(|slot| slot % 3 == index)
+                .map(|slot| slot.to_string());
+            let slots: Vec<_> = slots.collect();
+            tell(
+                master.port,
+                &format!("CLUSTER ADDSLOTS {}", slots.join(" ")),
+            );
+            tell(
+                master.port,
+                &format!("CLUSTER SET-CONFIG-EPOCH {}", index + 1),
+            );
+        }
+        for node in &nodes[1..] {
+            tell(
+                node.port,
+                &format!("CLUSTER MEET 127.0.0.1 {}", nodes[0].port),
+            );
+        }
+        let cluster = Self { nodes };
+        cluster.wait("cluster_state:ok");
+        cluster.wait(&format!("cluster_known_nodes:{count}"));
+        for (master, replica) in cluster.nodes.iter().zip(&cluster.nodes[3..]) {
+            let id = ask(master.port, "CLUSTER MYID").unwrap();
+            let id = id.lines().nth(1).unwrap().to_owned();
+            let replicate = format!("CLUSTER REPLICATE {id}");
+            wait_for(|| ask(replica.port, &replicate).is_some_and(|said| said.starts_with("+OK")));
+            wait_for(|| {
+                ask(replica.port, "INFO replication")
+                    .is_some_and(|said| said.contains("master_link_status:up"))
+            });
+        }
+        cluster
+    }
+
+    /// `redis+cluster://` and the masters.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let hosts = self.nodes[..3]
+            .iter()
+            .map(|node| format!("127.0.0.1:{}", node.port));
+        format!("redis+cluster://{}", hosts.collect::<Vec<_>>().join(","))
+    }
+
+    fn wait(&self, state: &str) {
+        for node in &self.nodes {
+            wait_for(|| ask(node.port, "CLUSTER INFO").is_some_and(|info| info.contains(state)));
+        }
+    }
+}
+
+/// A port whose bus port, 10000 above, is free as well.
+fn cluster_port() -> u16 {
+    loop {
+        let port = free_port();
+        let bus = port.checked_add(10_000);
+        if bus.is_some_and(|bus| TcpListener::bind((Ipv4Addr::LOCALHOST, bus)).is_ok()) {
+            return port;
+        }
+    }
+}
+
+fn tell(port: u16, command: &str) {
+    let said = ask(port, command).unwrap();
+    assert!(said.starts_with("+OK"), "{command:.40}: {said}");
+}
+
+fn wait_for(mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(
+            start.elapsed() < Duration::from_secs(20),
+            "it did not come to pass"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn dir_of(port: u16) -> PathBuf {
+    let dir = std::env::temp_dir().join(format!("limit-redis-{port}"));
+    std::fs::create_dir_all(&dir).unwrap();
+    dir
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        *self.program() = None;
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+/// Sends one command as text and answers with the first line, whatever it is.
+#[must_use]
+pub fn ask(port: u16, command: &str) -> Option<String> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(2))).ok()?;
+    stream.write_all(format!("{command}\r\n").as_bytes()).ok()?;
+    let mut answer = [0; 4096];
+    let length = stream.read(&mut answer).ok()?;
+    Some(String::from_utf8_lossy(answer.get(..length)?).into_owned())
+}
+
+fn answers(port: u16) -> bool {
+    ask(port, "PING").is_some_and(|answer| answer.starts_with("+PONG") || answer.starts_with("-NO"))
+}
+
+fn binary() -> String {
+    std::env::var("REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned())
+}

@@ -1,0 +1,215 @@
+//! What clients are told, as the application wishes.
+
+use crate::app::App;
+use axum::{Json, Router, body::Body, routing::get};
+use http::{HeaderName, Request, StatusCode};
+use limit_runtime::{
+    Exceeded, HeaderNames, HeaderStyle, Limiter, LimiterBuilder, RetryAfterStyle, header,
+    rate_limit,
+};
+use std::time::Duration;
+
+#[rate_limit("2/second; 3/minute")]
+async fn limited() {}
+
+fn app(limiter: LimiterBuilder) -> App {
+    App::with(Router::new().route("/", get(limited)), limiter)
+}
+
+fn in_style(style: HeaderStyle) -> App {
+    app(Limiter::builder().header_style(style))
+}
+
+#[tokio::test]
+async fn ietf_headers_name_every_limit_and_show_the_strictest() {
+    let app = in_style(HeaderStyle::Ietf);
+    let policies = r#""limited-1s";q=2;w=1, "limited-60s";q=3;w=60"#;
+    for state in [
+        r#""limited-1s";r=1;t=1"#,
+        r#""limited-1s";r=0;t=1"#,
+        r#""limited-1s";r=0;t=1"#,
+    ] {
+        let answer = app.get("/").await;
+        assert_eq!(answer.header("ratelimit-policy"), Some(policies));
+        assert_eq!(answer.header("ratelimit"), Some(state));
+    }
+    app.clock.advance(Duration::from_secs(1));
+    let last = app.get("/").await;
+    assert_eq!(last.status, StatusCode::OK);
+    assert_eq!(last.header("ratelimit"), Some(r#""limited-60s";r=0;t=60"#));
+}
+
+#[tokio::test]
+async fn x_rate_limit_headers_count_from_1970() {
+    let answer = in_style(HeaderStyle::XRateLimit).get("/").await;
+    assert_eq!(answer.header("x-ratelimit-limit"), Some("2"));
+    assert_eq!(answer.header("x-ratelimit-remaining"), Some("1"));
+    let reset: u64 = answer.header("x-ratelimit-reset").unwrap().parse().unwrap();
+    assert!(reset > 1_700_000_000);
+    assert_eq!(answer.header("ratelimit"), None);
+}
+
+#[tokio::test]
+async fn open_ai_headers_write_durations() {
+    let answer = in_style(HeaderStyle::OpenAi).get("/").await;
+    assert_eq!(answer.header("x-ratelimit-limit-requests"), Some("2"));
+    assert_eq!(answer.header("x-ratelimit-remaining-requests"), Some("1"));
+    assert_eq!(answer.header("x-ratelimit-reset-requests"), Some("1s"));
+}
+
+#[tokio::test]
+async fn both_off_and_names_of_ones_own() {
+    let both = in_style(HeaderStyle::Both).get("/").await;
+    assert!(both.header("ratelimit").is_some() && both.header("x-ratelimit-limit").is_some());
+    let off = in_style(HeaderStyle::Off);
+    assert!(
+        off.get("/")
+            .await
+            .headers
+            .keys()
+            .all(|name| !name.as_str().contains("ratelimit"))
+    );
+    off.get("/").await;
+    assert_eq!(off.get("/").await.header("retry-after"), Some("1"));
+    let named = in_style(HeaderStyle::Named(Box::new(HeaderNames {
+        limit: HeaderName::from_static("x-quota"),
+        remaining: HeaderName::from_static("x-quota-left"),
+        reset: HeaderName::from_static("x-quota-reset"),
+    })));
+    let answer = named.get("/").await;
+    assert_eq!(answer.header("x-quota"), Some("2"));
+    assert_eq!(answer.header("x-quota-left"), Some("1"));
+    assert!(answer.header("x-quota-reset").is_some());
+}
+
+#[tokio::test]
+async fn every_header_of_a_style_is_among_its_names() {
+    for style in [
+        HeaderStyle::Ietf,
+        HeaderStyle::XRateLimit,
+        HeaderStyle::OpenAi,
+        HeaderStyle::Both,
+        HeaderStyle::Off,
+    ] {
+        let names = style.names();
+        let answer = in_style(style.clone()).get("/").await;
+        let sent: Vec<_> = answer
+            .headers
+            .keys()
+            .filter(|name| name.as_str().contains("ratelimit"))
+            .collect();
+        assert!(
+            sent.iter().all(|name| names.contains(name)),
+            "{style:?}: {sent:?}"
+        );
+        assert!(names.contains(&http::header::RETRY_AFTER));
+    }
+}
+
+#[tokio::test]
+async fn an_application_answers_in_its_own_words_and_keeps_the_headers() {
+    let app = app(Limiter::builder().on_limited(|exceeded: &Exceeded<'_>| {
+        let wait = exceeded.retry_after().map(|wait| wait.as_millis());
+        let policies: Vec<_> = exceeded.violated_policies().collect();
+        let words = format!(
+            "{exceeded}|{wait:?}|{}|{}|{}",
+            policies.join(","),
+            exceeded.key_label(),
+            exceeded.cost(),
+        );
+        (StatusCode::SERVICE_UNAVAILABLE, Json(words))
+    }));
+    app.get("/").await;
+    app.get("/").await;
+    let refused = app.get("/").await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        refused.body,
+        r#""Rate limit exceeded: 2 per 1 second|Some(1000)|limited-1s|client_ip|1""#
+    );
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    assert!(refused.header("ratelimit").is_some());
+}
+
+#[tokio::test]
+async fn retry_after_may_be_a_date() {
+    let app = app(Limiter::builder().retry_after_style(RetryAfterStyle::HttpDate));
+    app.get("/").await;
+    app.get("/").await;
+    let refused = app.get("/").await;
+    let date = refused.header("retry-after").unwrap();
+    assert!(
+        date.ends_with(" GMT") && date.len() == "Sun, 06 Nov 1994 08:49:37 GMT".len(),
+        "{date}"
+    );
+    assert_eq!(refused.header("retry-after-ms"), Some("1000"));
+}
+
+#[tokio::test]
+async fn jitter_is_positive_bounded_and_the_same_for_one_client() {
+    let app = app(Limiter::builder().retry_jitter(Duration::from_secs(5)));
+    let mut waits = std::collections::BTreeSet::new();
+    for host in 1..=40 {
+        let address = format!("198.51.100.{host}");
+        app.get_from(&address, "/").await;
+        app.get_from(&address, "/").await;
+        let wait = || async {
+            let refused = app.get_from(&address, "/").await;
+            let millis = refused.header("retry-after-ms").unwrap();
+            millis.parse::<u64>().unwrap()
+        };
+        let (first, second) = (wait().await, wait().await);
+        assert_eq!(first, second);
+        assert!((1_000..=6_000).contains(&first), "{first}");
+        waits.insert(first);
+    }
+    assert!(waits.len() > 30, "{waits:?}");
+}
+
+#[tokio::test]
+async fn whom_the_limiter_skips_is_not_limited() {
+    let app = app(Limiter::builder().skip_when(|parts| parts.uri.path() == "/"));
+    for _ in 0..5 {
+        let answer = app.get("/").await;
+        assert_eq!(
+            (answer.status, answer.header("ratelimit")),
+            (StatusCode::OK, None)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_limiter_that_is_switched_off_lets_everybody_through() {
+    let app = app(Limiter::builder().enabled(false));
+    for _ in 0..5 {
+        assert_eq!(app.get("/").await.status, StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn a_limiter_has_a_key_for_those_that_name_none() {
+    let app = app(Limiter::builder().default_key(header("x-api-key")));
+    let send = |key: &str| {
+        let request = Request::get("/").header("x-api-key", key);
+        app.call(request.body(Body::empty()).unwrap())
+    };
+    assert_eq!(
+        send("a").await.header("ratelimit"),
+        Some(r#""limited-1s";r=1;t=1"#)
+    );
+    assert_eq!(
+        send("a").await.header("ratelimit"),
+        Some(r#""limited-1s";r=0;t=1"#)
+    );
+    assert_eq!(
+        send("b").await.header("ratelimit"),
+        Some(r#""limited-1s";r=1;t=1"#)
+    );
+    let without = app.get("/").await;
+    assert_eq!(without.status, StatusCode::BAD_REQUEST);
+    assert!(
+        without.body.contains("Header `x-api-key` is required"),
+        "{}",
+        without.body
+    );
+}

@@ -1,0 +1,162 @@
+//! Handlers that look at their limits, charge more, and give back.
+
+use crate::app::App;
+use axum::{Json, Router, extract::Path, routing::get};
+use http::StatusCode;
+use limit_runtime::{HeaderStyle, Limiter, RateLimit, limits, rate_limit};
+use std::time::Duration;
+
+const OK: StatusCode = StatusCode::OK;
+const LIMITED: StatusCode = StatusCode::TOO_MANY_REQUESTS;
+
+#[rate_limit("10/minute")]
+async fn charge(Path(more): Path<u32>, limit: RateLimit) -> Json<Option<u32>> {
+    limit.charge(more).await.unwrap();
+    Json(limit.remaining())
+}
+
+#[rate_limit("10/minute", cost = eight)]
+async fn refund(Path(units): Path<u32>, limit: RateLimit) -> Json<Option<u32>> {
+    limit.refund(units).await.unwrap();
+    Json(limit.remaining())
+}
+
+fn eight() -> u32 {
+    8
+}
+
+#[rate_limit("10/minute")]
+async fn try_charge(Path(more): Path<u32>, limit: RateLimit) -> Json<bool> {
+    Json(limit.try_charge(more).await.unwrap().is_allowed())
+}
+
+#[rate_limit("5/minute", name = "requests")]
+#[rate_limit("100/minute", name = "tokens")]
+async fn complete(Path(tokens): Path<u32>, limit: RateLimit) -> Json<[Option<u32>; 3]> {
+    limit.only("tokens").charge(tokens).await.unwrap();
+    Json([
+        limit.only("requests").remaining(),
+        limit.only("tokens").remaining(),
+        limit.only("nonsense").remaining(),
+    ])
+}
+
+async fn unlimited(_: RateLimit) {}
+
+async fn look(limit: RateLimit) -> Json<Option<u32>> {
+    Json(limit.remaining())
+}
+
+fn app() -> App {
+    let router = Router::new()
+        .route("/charge/{more}", get(charge))
+        .route("/refund/{units}", get(refund))
+        .route("/try/{more}", get(try_charge))
+        .route("/complete/{tokens}", get(complete))
+        .route("/unlimited", get(unlimited));
+    App::new(router)
+}
+
+#[tokio::test]
+async fn a_charge_shows_in_the_headers_and_may_go_into_debt() {
+    let app = app();
+    let first = app.get("/charge/3").await;
+    assert_eq!(
+        (first.body.as_str(), first.header("ratelimit")),
+        ("6", Some(r#""charge";r=6;t=60"#))
+    );
+    app.clock.advance(Duration::from_secs(10));
+    let second = app.get("/charge/12").await;
+    assert_eq!(
+        (second.body.as_str(), second.header("ratelimit")),
+        ("0", Some(r#""charge";r=0;t=60"#))
+    );
+    let refused = app.get("/charge/0").await;
+    assert_eq!(refused.status, LIMITED);
+    // 4 + 13 were taken: 9 or fewer are left in the window only once the 13 have gone.
+    assert_eq!(refused.header("retry-after"), Some("60"));
+}
+
+#[tokio::test]
+async fn no_more_is_given_back_than_was_taken() {
+    let app = app();
+    let first = app.get("/refund/5").await;
+    assert_eq!(
+        (first.body.as_str(), first.header("ratelimit")),
+        ("7", Some(r#""refund";r=7;t=60"#))
+    );
+    let second = app.get_from("192.0.2.2", "/refund/4000000000").await;
+    assert_eq!(
+        (second.body.as_str(), second.header("ratelimit")),
+        ("10", Some(r#""refund";r=10;t=0"#))
+    );
+}
+
+#[tokio::test]
+async fn what_does_not_fit_is_not_charged_on_trial() {
+    let app = app();
+    assert_eq!(app.get("/try/9").await.body, "true");
+    let app = self::app();
+    let tried = app.get("/try/10").await;
+    assert_eq!(
+        (tried.body.as_str(), tried.header("ratelimit")),
+        ("false", Some(r#""try_charge";r=9;t=60"#))
+    );
+}
+
+#[tokio::test]
+async fn one_policy_of_several_is_charged_by_its_name() {
+    let app = app();
+    let answer = app.get("/complete/59").await;
+    assert_eq!(answer.body, "[4,40,null]");
+    let policies = r#""requests";q=5;w=60, "tokens";q=100;w=60"#;
+    assert_eq!(answer.header("ratelimit-policy"), Some(policies));
+    app.get("/complete/200").await;
+    let refused = app.get("/complete/1").await;
+    assert_eq!(refused.status, LIMITED);
+    assert!(
+        refused.body.contains(r#""violated-policies":["tokens"]"#),
+        "{}",
+        refused.body
+    );
+}
+
+#[tokio::test]
+async fn without_limits_there_is_nothing_to_look_at() {
+    let answer = app().get("/unlimited").await;
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+}
+
+#[tokio::test]
+async fn the_limits_of_a_layer_can_be_looked_at_from_below() {
+    let (limiter, clock) = Limiter::for_test();
+    let layer = limiter.layer().limits(limits!("3/minute"));
+    let router = Router::new().route("/", get(look)).layer(layer);
+    let app = App {
+        router,
+        clock,
+        limiter,
+    };
+    assert_eq!(app.get("/").await.body, "2");
+    assert_eq!(app.get("/").await.body, "1");
+}
+
+#[tokio::test]
+async fn a_handle_of_an_exempt_request_is_empty() {
+    fn nobody() -> Option<u32> {
+        None
+    }
+    #[rate_limit("1/minute", key = nobody)]
+    async fn exempt(limit: RateLimit) -> Json<usize> {
+        limit.charge(7).await.unwrap();
+        limit.refund(7).await.unwrap();
+        Json(limit.outcomes().len())
+    }
+    let limiter = Limiter::builder().header_style(HeaderStyle::Both);
+    let app = App::with(Router::new().route("/", get(exempt)), limiter);
+    for _ in 0..3 {
+        let answer = app.get("/").await;
+        assert_eq!((answer.status, answer.body.as_str()), (OK, "0"));
+        assert_eq!(answer.header("x-ratelimit-limit"), None);
+    }
+}

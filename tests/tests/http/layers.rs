@@ -1,0 +1,206 @@
+//! Limits on routers, beside those of handlers.
+
+use crate::app::App;
+use axum::{
+    Router,
+    routing::{get, post},
+};
+use http::{Method, StatusCode};
+use limit_runtime::{HeaderStyle, Limiter, client_ip, everyone, limits, rate_limit};
+use std::convert::Infallible;
+use tower::{Layer, ServiceExt, service_fn};
+
+const OK: StatusCode = StatusCode::OK;
+const LIMITED: StatusCode = StatusCode::TOO_MANY_REQUESTS;
+
+#[rate_limit("3/minute")]
+async fn thrice() {}
+
+async fn free() {}
+
+fn router() -> Router {
+    Router::new()
+        .route("/free", get(free).post(free))
+        .route("/thrice", get(thrice))
+        .route("/health", get(free))
+        .route("/items/{id}", get(free))
+}
+
+/// The router under a layer of the same limiter.
+fn app(layered: impl FnOnce(Router, &Limiter) -> Router) -> App {
+    let (limiter, clock) = Limiter::for_test();
+    App {
+        router: layered(router(), &limiter),
+        clock,
+        limiter,
+    }
+}
+
+#[tokio::test]
+async fn a_layer_gives_all_routes_below_one_budget_per_client() {
+    let app = app(|router, limiter| {
+        router.layer(limiter.layer().limits(limits!("2/minute")).key(client_ip))
+    });
+    assert_eq!(app.get("/free").await.status, OK);
+    assert_eq!(app.get("/health").await.status, OK);
+    assert_eq!(app.get("/items/1").await.status, LIMITED);
+    assert_eq!(app.get_from("192.0.2.2", "/free").await.status, OK);
+}
+
+#[tokio::test]
+async fn per_route_gives_each_route_its_own() {
+    let app = app(|router, limiter| {
+        router.layer(limiter.layer().limits(limits!("1/minute")).per_route())
+    });
+    assert_eq!(app.get("/free").await.status, OK);
+    assert_eq!(app.get("/items/1").await.status, OK);
+    assert_eq!(app.get("/items/2").await.status, LIMITED);
+    assert_eq!(app.get("/free").await.status, LIMITED);
+}
+
+#[tokio::test]
+async fn what_is_excepted_is_not_limited_and_says_nothing() {
+    let app = app(|router, limiter| {
+        router.layer(
+            limiter
+                .layer()
+                .limits(limits!("1/minute"))
+                .except("/health")
+                .except("/items/{id}")
+                .skip_when(|parts| parts.headers.contains_key("x-internal")),
+        )
+    });
+    for path in ["/health", "/items/1", "/items/2", "/health"] {
+        let answer = app.get(path).await;
+        assert_eq!(answer.status, OK, "{path}");
+        assert_eq!(answer.header("ratelimit"), None);
+    }
+    assert_eq!(app.get("/free").await.status, OK);
+    assert_eq!(app.get("/free").await.status, LIMITED);
+}
+
+#[tokio::test]
+async fn methods_chooses_what_is_limited() {
+    let app = app(|router, limiter| {
+        router.layer(
+            limiter
+                .layer()
+                .limits(limits!("1/minute"))
+                .methods([Method::POST]),
+        )
+    });
+    for _ in 0..3 {
+        assert_eq!(app.get("/free").await.status, OK);
+    }
+    let send = || app.send(Method::POST, "/free", "192.0.2.1", "");
+    assert_eq!(send().await.status, OK);
+    assert_eq!(send().await.status, LIMITED);
+}
+
+#[tokio::test]
+async fn headers_tell_of_the_layer_and_the_handler_once() {
+    let app = app(|router, limiter| {
+        router.layer(
+            limiter
+                .layer()
+                .limits(limits!("5/minute"))
+                .name("everything"),
+        )
+    });
+    let policies = r#""thrice";q=3;w=60, "everything";q=5;w=60"#;
+    let first = app.get("/thrice").await;
+    assert_eq!(first.header("ratelimit-policy"), Some(policies));
+    assert_eq!(first.header("ratelimit"), Some(r#""thrice";r=2;t=60"#));
+    assert_eq!(first.headers.get_all("ratelimit").iter().count(), 1);
+    for _ in 0..3 {
+        app.get("/free").await;
+    }
+    // One is left of the handler's three, and none of the layer's five.
+    let fifth = app.get("/thrice").await;
+    assert_eq!(fifth.status, OK);
+    assert_eq!(fifth.header("ratelimit"), Some(r#""everything";r=0;t=60"#));
+}
+
+#[tokio::test]
+async fn a_refusal_of_the_handler_tells_of_the_layer_too() {
+    let app = app(|router, limiter| {
+        router.layer(
+            limiter
+                .layer()
+                .limits(limits!("9/minute"))
+                .name("everything"),
+        )
+    });
+    for _ in 0..3 {
+        assert_eq!(app.get("/thrice").await.status, OK);
+    }
+    let refused = app.get("/thrice").await;
+    assert_eq!(refused.status, LIMITED);
+    let policies = r#""thrice";q=3;w=60, "everything";q=9;w=60"#;
+    assert_eq!(refused.header("ratelimit-policy"), Some(policies));
+    assert_eq!(refused.header("ratelimit"), Some(r#""thrice";r=0;t=60"#));
+    assert!(refused.body.contains(r#""violated-policies":["thrice"]"#));
+}
+
+#[tokio::test]
+async fn layers_and_handlers_can_share_a_budget() {
+    #[rate_limit("4/minute", scope = "models", key = everyone)]
+    async fn predict() {}
+
+    let app = app(|router, limiter| {
+        let layer = limiter.layer().limits(limits!("4/minute")).key(everyone);
+        router
+            .route_layer(layer.scope("models"))
+            .route("/predict", post(predict))
+            .layer(limiter.layer())
+    });
+    for _ in 0..3 {
+        assert_eq!(app.get("/free").await.status, OK);
+    }
+    let send = || app.send(Method::POST, "/predict", "192.0.2.9", "");
+    assert_eq!(send().await.status, OK);
+    assert_eq!(send().await.status, LIMITED);
+    assert_eq!(app.get("/free").await.status, LIMITED);
+}
+
+#[tokio::test]
+async fn a_layer_goes_around_any_service() {
+    let limiter = Limiter::builder().header_style(HeaderStyle::Off).build();
+    let hello = service_fn(|_: http::Request<String>| async {
+        Ok::<_, Infallible>(http::Response::new("hello".to_owned()))
+    });
+    let layer = limiter.layer().limits(limits!("1/minute")).key(everyone);
+    let service = layer.except("/free").layer(hello);
+    for (path, status) in [("/", OK), ("/", LIMITED), ("/free", OK)] {
+        let request = http::Request::get(path).body(String::new()).unwrap();
+        let response = service.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), status);
+        assert!(!response.headers().contains_key("ratelimit"));
+    }
+}
+
+#[tokio::test]
+async fn limits_of_a_layer_may_be_a_function_that_exempts() {
+    use http::HeaderMap;
+    use limit_runtime::Limits;
+
+    fn tier(headers: &HeaderMap) -> Option<Limits> {
+        match headers.get("x-tier")?.to_str() {
+            Ok("free") => Some(limits!("1/minute")),
+            _ => Some(limits!("2/minute")),
+        }
+    }
+    let app = app(|router, limiter| router.layer(limiter.layer().limits(tier).key(everyone)));
+    let send = |tier: Option<&str>| {
+        let mut request = http::Request::get("/free");
+        if let Some(tier) = tier {
+            request = request.header("x-tier", tier);
+        }
+        app.call(request.body(axum::body::Body::empty()).unwrap())
+    };
+    assert_eq!(send(Some("free")).await.status, OK);
+    assert_eq!(send(Some("free")).await.status, LIMITED);
+    assert_eq!(send(Some("paid")).await.status, OK);
+    assert_eq!(send(Some("paid")).await.status, LIMITED);
+    assert_eq!(send(None).await.status, OK);
+}

@@ -1,0 +1,85 @@
+//! Redis gives what every store must give.
+
+use limit_runtime::{Limiter, clock::TestClock, limits};
+use std::{sync::Arc, time::Duration};
+use workspace_tests::{
+    scenarios::{self, Row, Subject},
+    servers::Server,
+};
+
+struct Redis {
+    limiter: Limiter,
+    clock: TestClock,
+    _server: Server,
+}
+
+/// Its window is so long that a tick of Redis is 30 ms; see `a_year_is_a_few_ticks_longer`.
+const LONG: &str = "limits that differ keep a year and a second apart";
+/// A budget of Redis has a log for each window, so that each is flat in time and memory.
+const OTHER_WINDOWS: &str = "23a: a longer window sees what a shorter one recorded and still holds";
+
+impl Redis {
+    async fn new() -> Self {
+        let server = Server::redis();
+        let clock = TestClock::new();
+        let builder = Limiter::builder().deadline(Duration::from_secs(10));
+        let limiter = builder
+            .clock(clock.clone())
+            .connect(&server.url())
+            .await
+            .unwrap();
+        Self {
+            limiter,
+            clock,
+            _server: server,
+        }
+    }
+}
+
+impl Subject for Redis {
+    fn limiter(&self) -> &Limiter {
+        &self.limiter
+    }
+
+    async fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+
+    async fn step_back(&self, by: Duration) -> bool {
+        self.clock.step_back(by);
+        true
+    }
+
+    fn skips(&self, row: &Row) -> bool {
+        [OTHER_WINDOWS, LONG].contains(&row.name)
+    }
+}
+
+#[tokio::test]
+async fn redis_gives_every_row() {
+    scenarios::run(&Redis::new().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn exactly_five_of_256_tasks_pass() {
+    scenarios::many_tasks_at_once(&Arc::new(Redis::new().await)).await;
+}
+
+#[tokio::test]
+async fn a_year_is_a_few_ticks_longer_and_its_waits_are_a_law() {
+    let redis = Redis::new().await;
+    let limits = limits!("2/365d");
+    let check = || async { redis.limiter.check(&limits, "alice").await.unwrap() };
+    assert!(check().await.is_allowed());
+    redis.clock.advance(Duration::from_secs(1000));
+    assert!(check().await.is_allowed());
+    let wait = check().await.retry_after().unwrap();
+    let year = Duration::from_secs(365 * 86_400);
+    let tick = Duration::from_millis(30);
+    let exact = year - Duration::from_secs(1000);
+    assert!(exact <= wait && wait <= exact + 2 * tick, "{wait:?}");
+    redis.clock.advance(wait - Duration::from_micros(1));
+    assert!(!check().await.is_allowed());
+    redis.clock.advance(Duration::from_micros(1));
+    assert!(check().await.is_allowed());
+}
