@@ -78,7 +78,16 @@ fn label(key: &Key) -> Option<String> {
         Key::Expr(Expr::Closure(_)) => Some("a closure".to_owned()),
         Key::Expr(expr) => {
             let words = expr.to_token_stream().to_string();
-            Some(words.replace(" :: ", "::").replace(" (", "("))
+            let spaced = [
+                (" :: ", "::"),
+                (" (", "("),
+                (" < ", "<"),
+                ("< ", "<"),
+                (" >", ">"),
+                (" !", "!"),
+            ];
+            let tidy = |words: String, (from, to)| words.replace(from, to);
+            Some(spaced.into_iter().fold(words, tidy))
         }
         Key::All(keys) => {
             let labels: Vec<_> = keys.iter().filter_map(label).collect();

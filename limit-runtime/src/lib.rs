@@ -23,6 +23,7 @@ pub use self::{
 };
 #[doc(inline)]
 pub use limit_core::{Limit, Limits, ParseError, limits};
+#[doc = include_str!("docs/rate_limit.md")]
 pub use limit_macros::rate_limit;
 
 /// What the attribute's expansion calls. Not for use by hand: it changes without notice.
