@@ -53,13 +53,12 @@ pub(crate) fn scope(expr: Expr, errors: &mut Errors) -> Scope {
 /// `wait = "2s"`, in milliseconds. The text is what may stand behind the `/` of a limit.
 pub(crate) fn wait(expr: &Expr, errors: &mut Errors) -> Option<u64> {
     let text = text(Opt::Wait, expr, errors)?;
-    let limit = Limits::parse(&format!("1/{}", text.value()));
-    match limit {
-        Ok(limits) if limits.len() == 1 => Some(limits.first().window_millis()),
-        Ok(_) => {
-            errors.over(&text, "`wait` is one length of time, as in `wait = \"2s\"`");
-            None
-        }
+    if text.value().contains([';', ',', '|', '/']) {
+        errors.over(&text, "`wait` is one length of time, as in `wait = \"2s\"`");
+        return None;
+    }
+    match Limits::parse(&format!("1/{}", text.value())) {
+        Ok(limits) => Some(limits.first().window_millis()),
         Err(error) => {
             errors.over(
                 &text,
