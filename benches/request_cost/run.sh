@@ -6,7 +6,8 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 cargo build --quiet --profile bench -p limit-benches --bin request_cost
 program=${CARGO_TARGET_DIR:-target}/release/request_cost
-few=200 many=1200
+# Behind the requests that are watched for a wrong set-up.
+few=11000 many=12000
 
 instructions() {
     valgrind --tool=callgrind --callgrind-out-file=/dev/null "$program" "$1" "$2" 2>&1 |
