@@ -24,6 +24,7 @@ mod strategy;
 mod syntax;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use proc_macro::TokenStream;
 

@@ -18,7 +18,7 @@ pub use self::{
         client_ip, everyone, header, setup,
     },
     key::{IntoKey, Key},
-    limiter::{Check, Limiter, LimiterBuilder},
+    limiter::{Check, EnvError, Limiter, LimiterBuilder},
     window::Strategy,
 };
 #[doc(inline)]
