@@ -81,7 +81,7 @@ where
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
         let (mut parts, _) = request.into_parts();
-        let admission = run::<P, S>(&mut parts, state).await?;
+        let admission = run(P::rules(), P::HOW, &mut parts, state).await?;
         Ok(Self::new(admission, ()))
     }
 }
@@ -112,7 +112,7 @@ macro_rules! limited {
                 state: &S,
             ) -> Result<Self, Response> {
                     let (mut parts, body) = request.into_parts();
-                    let mut admission = run::<P, S>(&mut parts, state).await?;
+                    let mut admission = run(P::rules(), P::HOW, &mut parts, state).await?;
                     if $(is_handle::<$T>() ||)* is_handle::<$Last>() {
                         parts.extensions.insert(admission.handle());
                     }

@@ -38,18 +38,21 @@ pub trait Rules<S>: Send {
     ) -> impl Future<Output = Result<(), Response>> + Send;
 }
 
-/// Runs the check of policy `P` for one request.
+/// Runs the check for one request. Generic over the rules and not the policy: handlers with like rules share
+/// the code.
 ///
 /// # Errors
 /// The response that takes the handler's place.
-pub(super) async fn run<P: Policy<S>, S: Sync>(
+pub(super) async fn run<R: Rules<S>, S: Sync>(
+    rules: R,
+    how: Admit,
     parts: &mut Parts,
     state: &S,
 ) -> Result<Admission, Response> {
     let mut wanted = Wanted::default();
-    P::rules().resolve(parts, state, &mut wanted).await?;
+    rules.resolve(parts, state, &mut wanted).await?;
     let Wanted { demands, costs } = wanted;
-    let guard = admit(parts, demands, P::HOW).await?;
+    let guard = admit(parts, demands, how).await?;
     Ok(Admission { guard, costs })
 }
 
