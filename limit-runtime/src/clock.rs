@@ -76,6 +76,14 @@ impl Clock {
     }
 }
 
+#[cfg(feature = "redis")]
+impl Clock {
+    /// Whether a test moves it.
+    pub(crate) fn is_test(&self) -> bool {
+        matches!(self.0, Source::Test(_))
+    }
+}
+
 impl From<TestClock> for Clock {
     fn from(clock: TestClock) -> Self {
         Self(Source::Test(clock))

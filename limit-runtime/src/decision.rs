@@ -16,7 +16,55 @@ type Outcomes = SmallVec<[Outcome; 2]>;
 
 /// When a store counted a charge, on the store's own clock: what it needs to give the charge back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Receipt(pub u64);
+pub struct Receipt {
+    at: u64,
+    /// When the shadow of a remote store counted it; [`NOWHERE`](Self::NOWHERE) if it did not.
+    shadow: u64,
+}
+
+impl Receipt {
+    const NOWHERE: u64 = u64::MAX;
+
+    /// For a charge that was counted at `at`.
+    #[must_use]
+    pub const fn new(at: u64) -> Self {
+        Self {
+            at,
+            shadow: Self::NOWHERE,
+        }
+    }
+
+    /// When the store counted it.
+    #[must_use]
+    pub const fn at(self) -> u64 {
+        self.at
+    }
+
+    /// The same, for a charge that the shadow counted as `own` says.
+    pub(crate) fn with_shadow(self, own: Self) -> Self {
+        Self {
+            shadow: own.at,
+            ..self
+        }
+    }
+
+    /// For a charge that only the shadow counted, as `self` says.
+    pub(crate) fn shadow_only(self) -> Self {
+        Self {
+            at: Self::NOWHERE,
+            shadow: self.at,
+        }
+    }
+
+    pub(crate) fn is_shadow_only(self) -> bool {
+        self.at == Self::NOWHERE
+    }
+
+    /// What the shadow needs to give the charge back, if it counted it.
+    pub(crate) fn shadow(self) -> Option<Self> {
+        (self.shadow != Self::NOWHERE).then(|| Self::new(self.shadow))
+    }
+}
 
 impl Decision {
     /// A decision from the outcome of each limit, in the order in which the limits were given.
@@ -91,6 +139,19 @@ impl Decision {
         self.outcomes.iter().filter_map(Outcome::retry_after).max()
     }
 
+    /// [`retry_after`](Self::retry_after) in whole seconds, rounded up and never 0: a client that waits
+    /// them has waited long enough.
+    #[must_use]
+    pub fn retry_after_secs(&self) -> Option<u64> {
+        self.retry_after().map(|wait| whole_seconds(wait).max(1))
+    }
+
+    /// [`retry_after`](Self::retry_after) in whole milliseconds, rounded up and never 0.
+    #[must_use]
+    pub fn retry_after_millis(&self) -> Option<u64> {
+        self.retry_after().map(|wait| whole_millis(wait).max(1))
+    }
+
     /// Whether the cost of the rejected request is above a limit's whole count, so that no wait helps.
     #[must_use]
     pub fn can_never_fit(&self) -> bool {
@@ -155,4 +216,16 @@ pub enum Verdict {
     RetryAfter(Duration),
     /// The cost is above the limit's whole count.
     NeverFits,
+}
+
+/// Whole seconds, rounded up: a client that waits them has waited long enough.
+pub(crate) fn whole_seconds(duration: Duration) -> u64 {
+    duration
+        .as_secs()
+        .saturating_add(u64::from(duration.subsec_nanos() > 0))
+}
+
+/// Whole milliseconds, rounded up.
+pub(crate) fn whole_millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }

@@ -1,6 +1,7 @@
 //! Redis servers that tests start for themselves, on free ports of 127.0.0.1.
 
 use crate::process::Program;
+use limit_runtime::Limiter;
 use std::{
     io::{Read, Write},
     net::{Ipv4Addr, TcpListener, TcpStream},
@@ -17,6 +18,15 @@ pub struct Server {
     port: u16,
     args: Vec<String>,
     dir: PathBuf,
+}
+
+/// A limiter that waits for a busy machine: where answers matter, and not how long they take.
+///
+/// # Panics
+/// When there is no such store.
+pub async fn patient(url: &str) -> Limiter {
+    let builder = Limiter::builder().deadline(Duration::from_secs(10));
+    builder.connect(url).await.unwrap()
 }
 
 /// A port that nobody listens on at the moment.
@@ -42,8 +52,7 @@ impl Server {
     /// The same, on a port of your choice.
     #[must_use]
     pub fn redis_on(port: u16, extra: &[&str]) -> Self {
-        let dir = std::env::temp_dir().join(format!("limit-redis-{port}"));
-        std::fs::create_dir_all(&dir).unwrap();
+        let dir = dir_of(port);
         let mut args: Vec<String> = ["--port".into(), port.to_string()].into();
         args.extend(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"].map(String::from));
         args.extend(["--dir".into(), dir.display().to_string()]);
@@ -53,6 +62,30 @@ impl Server {
             program: Mutex::default(),
             port,
             args,
+            dir,
+        };
+        server.restart();
+        server
+    }
+
+    /// A Sentinel that watches the master on this port under the name `main`.
+    #[must_use]
+    pub fn sentinel(master: u16) -> Self {
+        let port = free_port();
+        let dir = dir_of(port);
+        let config = dir.join("sentinel.conf");
+        let text = format!(
+            "port {port}\nbind 127.0.0.1\ndir {}\n\
+             sentinel monitor main 127.0.0.1 {master} 1\n\
+             sentinel down-after-milliseconds main 300\n\
+             sentinel failover-timeout main 2000\n",
+            dir.display()
+        );
+        std::fs::write(&config, text).unwrap();
+        let server = Self {
+            program: Mutex::default(),
+            port,
+            args: vec![config.display().to_string(), "--sentinel".to_owned()],
             dir,
         };
         server.restart();
@@ -118,6 +151,108 @@ impl Server {
             program.signal(name);
         }
     }
+}
+
+/// A cluster: masters, which share the slots, then a replica for each if wanted.
+#[derive(Debug)]
+pub struct Cluster {
+    /// The masters first.
+    pub nodes: Vec<Server>,
+}
+
+impl Cluster {
+    /// Three masters, and as many replicas or none.
+    #[must_use]
+    pub fn start(with_replicas: bool) -> Self {
+        let count = if with_replicas { 6 } else { 3 };
+        let extra = ["--cluster-enabled", "yes", "--cluster-node-timeout", "500"];
+        let nodes: Vec<Server> = (0..count)
+            .map(|_| Server::redis_on(cluster_port(), &extra))
+            .collect();
+        let masters = &nodes[..3];
+        for (index, master) in masters.iter().enumerate() {
+            let slots = (0..16384)
+                .filter(|slot| slot % 3 == index)
+                .map(|slot| slot.to_string());
+            let slots: Vec<_> = slots.collect();
+            tell(
+                master.port,
+                &format!("CLUSTER ADDSLOTS {}", slots.join(" ")),
+            );
+            tell(
+                master.port,
+                &format!("CLUSTER SET-CONFIG-EPOCH {}", index + 1),
+            );
+        }
+        for node in &nodes[1..] {
+            tell(
+                node.port,
+                &format!("CLUSTER MEET 127.0.0.1 {}", nodes[0].port),
+            );
+        }
+        let cluster = Self { nodes };
+        cluster.wait("cluster_state:ok");
+        cluster.wait(&format!("cluster_known_nodes:{count}"));
+        for (master, replica) in cluster.nodes.iter().zip(&cluster.nodes[3..]) {
+            let id = ask(master.port, "CLUSTER MYID").unwrap();
+            let id = id.lines().nth(1).unwrap().to_owned();
+            let replicate = format!("CLUSTER REPLICATE {id}");
+            wait_for(|| ask(replica.port, &replicate).is_some_and(|said| said.starts_with("+OK")));
+            wait_for(|| {
+                ask(replica.port, "INFO replication")
+                    .is_some_and(|said| said.contains("master_link_status:up"))
+            });
+        }
+        cluster
+    }
+
+    /// `redis+cluster://` and the masters.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let hosts = self.nodes[..3]
+            .iter()
+            .map(|node| format!("127.0.0.1:{}", node.port));
+        format!("redis+cluster://{}", hosts.collect::<Vec<_>>().join(","))
+    }
+
+    fn wait(&self, state: &str) {
+        for node in &self.nodes {
+            wait_for(|| ask(node.port, "CLUSTER INFO").is_some_and(|info| info.contains(state)));
+        }
+    }
+}
+
+/// A port whose bus port, 10000 above, is free as well.
+fn cluster_port() -> u16 {
+    loop {
+        let port = free_port();
+        let bus = port.checked_add(10_000);
+        if bus.is_some_and(|bus| TcpListener::bind((Ipv4Addr::LOCALHOST, bus)).is_ok()) {
+            return port;
+        }
+    }
+}
+
+fn tell(port: u16, command: &str) {
+    let said = ask(port, command).unwrap();
+    assert!(said.starts_with("+OK"), "{command:.40}: {said}");
+}
+
+fn wait_for(mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(
+            start.elapsed() < Duration::from_secs(20),
+            "it did not come to pass"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn dir_of(port: u16) -> PathBuf {
+    let dir = std::env::temp_dir().join(format!("limit-redis-{port}"));
+    std::fs::create_dir_all(&dir).unwrap();
+    dir
 }
 
 impl Drop for Server {

@@ -1,6 +1,9 @@
 //! The Redis store against real servers.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
 mod redis {
+    mod guard;
     mod oracle;
     mod scenarios;
+    mod topologies;
 }

@@ -1,13 +1,11 @@
 //! What an application may know of a request that was refused, to answer it in its own words.
 
-use super::{
-    headers::{labelled, whole_seconds},
-    spec::Demands,
-};
+use super::{headers::labelled, spec::Demands};
 use crate::{
     decision::{Decision, Verdict},
     store::Charge,
 };
+use axum::response::{IntoResponse, Response};
 use std::{fmt, time::Duration};
 
 /// A request that was over its limits: what [`on_limited`](crate::LimiterBuilder::on_limited) is given.
@@ -107,7 +105,10 @@ impl fmt::Display for Exceeded<'_> {
     }
 }
 
-/// The whole seconds of `Retry-After`: rounded up, and never 0.
-pub(super) fn retry_after_seconds(wait: Duration) -> u64 {
-    whole_seconds(wait).max(1)
+/// What the function of an attribute's `on_limited` answers.
+pub fn answer<R: IntoResponse>(
+    function: impl FnOnce(&Exceeded<'_>) -> R,
+    exceeded: &Exceeded<'_>,
+) -> Response {
+    function(exceeded).into_response()
 }

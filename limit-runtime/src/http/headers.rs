@@ -1,7 +1,7 @@
 //! What responses say about the limits on them.
 
 use super::{header_style::HeaderStyle, spec::Demands};
-use crate::decision::{Decision, Outcome, strictest};
+use crate::decision::{Decision, Outcome, strictest, whole_millis, whole_seconds};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use limit_core::Limit;
 use smallvec::SmallVec;
@@ -66,7 +66,7 @@ impl<'a> Told<'a> {
             state,
             "\"{label}\";r={};t={}",
             outcome.remaining,
-            whole_seconds(outcome.reset_after),
+            whole_seconds(to_millis(outcome.reset_after)),
         );
         insert(headers, &HeaderStyle::RATE_LIMIT, state);
     }
@@ -100,7 +100,7 @@ fn named(headers: &mut HeaderMap, [limit, remaining, reset]: [&HeaderName; 3], o
     let since_1970 = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
-    let reset_at = whole_seconds(since_1970.saturating_add(outcome.reset_after));
+    let reset_at = whole_seconds(since_1970.saturating_add(to_millis(outcome.reset_after)));
     headers.insert(limit, outcome.limit.count().get().into());
     headers.insert(remaining, outcome.remaining.into());
     headers.insert(reset, reset_at.into());
@@ -118,11 +118,11 @@ fn open_ai(
 }
 
 fn go_duration(duration: Duration) -> String {
-    let millis = duration.as_micros().div_ceil(1_000);
+    let millis = whole_millis(duration);
     if 0 < millis && millis < 1_000 {
         return format!("{millis}ms");
     }
-    let seconds = whole_seconds(duration);
+    let seconds = whole_seconds(to_millis(duration));
     match (seconds / 3_600, seconds / 60 % 60, seconds % 60) {
         (0, 0, s) => format!("{s}s"),
         (0, m, s) => format!("{m}m{s}s"),
@@ -180,11 +180,12 @@ impl fmt::Display for Label<'_> {
     }
 }
 
-/// Whole seconds, rounded up: a client that waits them has waited long enough.
-pub(super) fn whole_seconds(duration: Duration) -> u64 {
-    duration
-        .as_secs()
-        .saturating_add(u64::from(duration.subsec_nanos() > 0))
+/// Without the part of a millisecond: stores may count hits by the end of one, and a window of 60 seconds
+/// should not be told as 61. Only for what informs; what a client waits for is never cut.
+fn to_millis(duration: Duration) -> Duration {
+    duration.saturating_sub(Duration::from_nanos(
+        u64::from(duration.subsec_nanos()) % 1_000_000,
+    ))
 }
 
 #[cfg(test)]
@@ -204,6 +205,8 @@ mod tests {
         ] {
             assert_eq!(go_duration(Duration::from_millis(millis)), text);
         }
+        assert_eq!(go_duration(Duration::from_micros(60_000_999)), "1m0s");
+        assert_eq!(go_duration(Duration::from_micros(1)), "1ms");
     }
 
     #[test]

@@ -81,7 +81,7 @@ where
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
         let (mut parts, _) = request.into_parts();
-        let admission = run::<P, S>(&mut parts, state).await?;
+        let admission = run(P::rules(), P::HOW, &mut parts, state).await?;
         Ok(Self::new(admission, ()))
     }
 }
@@ -112,7 +112,7 @@ macro_rules! limited {
                 state: &S,
             ) -> Result<Self, Response> {
                     let (mut parts, body) = request.into_parts();
-                    let mut admission = run::<P, S>(&mut parts, state).await?;
+                    let mut admission = run(P::rules(), P::HOW, &mut parts, state).await?;
                     if $(is_handle::<$T>() ||)* is_handle::<$Last>() {
                         parts.extensions.insert(admission.handle());
                     }
@@ -144,11 +144,13 @@ macro_rules! limited_arities {
 
 limited_arities!([] T1 T2 T3 T4 T5 T6 T7 T8 T9 T10 T11 T12 T13 T14 T15 T16);
 
-/// Awaits a handler's future where it is written, so that one that is not `Send` is an error there.
+/// Awaits a handler's answer, and adds the headers. The bounds stand here, so that a future that is not
+/// `Send`, and an answer that is no response, are errors at the handler.
 #[inline]
-pub fn assert_send<F>(future: F) -> F
+pub async fn respond<F>(admission: Admission, handler: F) -> Response
 where
     F: Future<Output: IntoResponse> + Send,
 {
-    future
+    let response = handler.await.into_response();
+    admission.finish(response).await
 }

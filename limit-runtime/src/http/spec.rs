@@ -3,10 +3,11 @@
 use super::exceeded::Exceeded;
 use crate::{
     key::{IntoKey, Key},
-    store::{Charge, Scope},
+    store::{Charge, Fallback, Scope},
     window::Strategy,
 };
 use axum::{extract::MatchedPath, response::Response};
+use http::Method;
 use limit_core::Limits;
 use smallvec::SmallVec;
 use std::{ops::Deref, sync::Arc, time::Duration};
@@ -18,9 +19,11 @@ pub struct Spec {
     pub(super) scope: ScopeSpec,
     pub(super) strategy: Strategy,
     pub(super) key_label: &'static str,
+    pub(super) methods: &'static [&'static str],
     pub(super) wait: Duration,
     pub(super) on_limited: Option<fn(&Exceeded<'_>) -> Response>,
     pub(super) count_when: Option<fn(&Response) -> bool>,
+    pub(super) on_store_error: Option<Fallback>,
 }
 
 impl Spec {
@@ -32,9 +35,11 @@ impl Spec {
             scope,
             strategy: Strategy::MovingWindow,
             key_label: "client_ip",
+            methods: &[],
             wait: Duration::ZERO,
             on_limited: None,
             count_when: None,
+            on_store_error: None,
         }
     }
 
@@ -49,6 +54,13 @@ impl Spec {
     #[must_use]
     pub const fn key_label(mut self, label: &'static str) -> Self {
         self.key_label = label;
+        self
+    }
+
+    /// Which methods it applies to; all by default.
+    #[must_use]
+    pub const fn methods(mut self, methods: &'static [&'static str]) -> Self {
+        self.methods = methods;
         self
     }
 
@@ -72,6 +84,29 @@ impl Spec {
         self.count_when = Some(counts);
         self
     }
+
+    /// What to do if the store does not answer.
+    #[must_use]
+    pub const fn on_store_error(mut self, fallback: Fallback) -> Self {
+        self.on_store_error = Some(fallback);
+        self
+    }
+}
+
+impl Spec {
+    /// Whether it applies to requests of this method.
+    pub(super) fn applies_to(&self, method: &Method) -> bool {
+        self.methods.is_empty()
+            || self
+                .methods
+                .iter()
+                .any(|listed| is_served_as(method, listed))
+    }
+}
+
+/// Whether a handler for `listed` answers requests of `method`: Axum answers `HEAD` where there is `GET`.
+pub(super) fn is_served_as(method: &Method, listed: &str) -> bool {
+    method == listed || (method == Method::HEAD && listed == Method::GET)
 }
 
 /// Whose budget a policy draws on.
@@ -139,6 +174,7 @@ impl Demand {
             limits: &self.limits,
             cost: self.cost,
             strategy: self.spec.strategy,
+            on_store_error: self.spec.on_store_error,
         }
     }
 }

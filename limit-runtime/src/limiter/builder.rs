@@ -1,6 +1,6 @@
 //! Settings of a limiter.
 
-use super::{Answers, Backend, Inner, Limiter};
+use super::{Answers, Backend, Inner, Limiter, connect::Remote};
 use crate::{
     clock::Clock,
     http::{
@@ -11,7 +11,8 @@ use crate::{
     },
     key::Key,
     store::{
-        Store,
+        Fallback, Store,
+        guard::{self, Guard},
         memory::{Bounds, MemoryStore},
     },
 };
@@ -29,9 +30,11 @@ use std::{fmt, hash::RandomState, sync::Arc, time::Duration};
 #[must_use = "call `.build()`"]
 pub struct LimiterBuilder {
     enabled: bool,
-    clock: Option<Clock>,
+    pub(super) clock: Option<Clock>,
     store: Option<Box<dyn Store>>,
     bounds: Bounds,
+    pub(super) remote: Remote,
+    pub(super) guard: guard::Settings,
     skip_when: Option<Box<super::SkipWhen>>,
     default_key: Option<Source<Option<Key>>>,
     answers: Answers,
@@ -46,6 +49,8 @@ impl LimiterBuilder {
             clock: None,
             store: None,
             bounds: Bounds::default(),
+            remote: Remote::default(),
+            guard: guard::Settings::default(),
             skip_when: None,
             default_key: None,
             answers: Answers {
@@ -65,13 +70,15 @@ impl LimiterBuilder {
         self
     }
 
-    /// Reads the time here: a [`TestClock`](crate::clock::TestClock) in tests. Stores of your own have their own time.
+    /// Reads the time here: a [`TestClock`](crate::clock::TestClock) in tests. Stores of your own have their own time;
+    /// one that is [connected](Self::connect) to reads it here, too.
     pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
         self.clock = Some(clock.into());
         self
     }
 
-    /// Counts in `store` and not in memory.
+    /// Counts in `store` and not in memory. It is guarded: see [`deadline`](Self::deadline) and
+    /// [`on_store_error`](Self::on_store_error).
     pub fn store(mut self, store: impl Store) -> Self {
         self.store = Some(Box::new(store));
         self
@@ -115,6 +122,18 @@ impl LimiterBuilder {
         W: 'static,
     {
         self.default_key = Some(source::key(key));
+        self
+    }
+
+    /// What to do with requests that the store does not answer; [`Fallback::Local`] by default.
+    pub fn on_store_error(mut self, fallback: Fallback) -> Self {
+        self.guard.on_store_error = fallback;
+        self
+    }
+
+    /// How long a request waits for the store at most: 50 ms by default.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.guard.deadline = deadline;
         self
     }
 
@@ -196,7 +215,7 @@ impl LimiterBuilder {
         Limiter(Arc::new(Inner {
             enabled: self.enabled,
             store: match self.store {
-                Some(store) => Backend::Other(store),
+                Some(store) => Backend::Guarded(Guard::new(store, clock, self.guard, self.bounds)),
                 None => Backend::Memory(MemoryStore::new(clock, self.bounds)),
             },
             skip_when: self.skip_when,

@@ -4,7 +4,7 @@ use super::Limiter;
 use crate::{
     decision::Decision,
     key::Key,
-    store::{Action, Charge, Scope, StoreError},
+    store::{Action, Charge, Fallback, Scope, StoreError},
     window::Strategy,
 };
 use limit_core::Limits;
@@ -23,6 +23,7 @@ pub struct Check<'a> {
     limits: &'a Limits,
     cost: u32,
     action: Action,
+    on_store_error: Option<Fallback>,
 }
 
 impl<'a> Check<'a> {
@@ -34,6 +35,7 @@ impl<'a> Check<'a> {
             limits,
             cost: 1,
             action: Action::Consume,
+            on_store_error: None,
         }
     }
 
@@ -54,6 +56,12 @@ impl<'a> Check<'a> {
         self.action = Action::Peek;
         self
     }
+
+    /// What to do if a remote store does not answer; as the limiter says, if not called.
+    pub fn on_store_error(mut self, fallback: Fallback) -> Self {
+        self.on_store_error = Some(fallback);
+        self
+    }
 }
 
 impl<'a> IntoFuture for Check<'a> {
@@ -68,6 +76,7 @@ impl<'a> IntoFuture for Check<'a> {
                 limits: self.limits,
                 cost: self.cost,
                 strategy: Strategy::default(),
+                on_store_error: self.on_store_error,
             };
             self.limiter.decide(&[charge], self.action).await
         })

@@ -2,15 +2,18 @@
 
 mod builder;
 mod check;
+mod connect;
+mod env;
 
-pub use self::{builder::LimiterBuilder, check::Check};
+pub use self::{builder::LimiterBuilder, check::Check, env::EnvError};
 
 use crate::{
     decision::{Decision, Receipt},
     http::{Exceeded, HeaderStyle, RetryAfterStyle, TrustedProxies, WaitingRoom, source::Source},
     key::{IntoKey, Key},
     store::{
-        Action, Charge, Scope, Store, StoreError,
+        Action, Charge, ConnectError, Health, Scope, StoreError,
+        guard::Guard,
         memory::{MemoryStore, Usage},
     },
 };
@@ -36,10 +39,13 @@ use std::{
 /// # async fn main() -> Result<(), limit_runtime::store::StoreError> {
 /// let limiter = Limiter::new();
 /// let limits = limits!("2/minute");
-/// assert!(limiter.check(&limits, "alice").await?.is_allowed());
-/// assert!(limiter.check(&limits, "alice").await?.is_allowed());
-/// assert!(!limiter.check(&limits, "alice").await?.is_allowed());
-/// assert!(limiter.check(&limits, "bob").await?.is_allowed());
+/// for _ in 0..2 {
+///     assert!(limiter.check(&limits, "alice").scope("messages").await?.is_allowed());
+/// }
+/// let refused = limiter.check(&limits, "alice").scope("messages").await?;
+/// assert!(!refused.is_allowed());
+/// assert_eq!(refused.retry_after_secs(), Some(60));
+/// assert!(limiter.check(&limits, "bob").scope("messages").await?.is_allowed());
 /// # Ok(())
 /// # }
 /// ```
@@ -74,7 +80,8 @@ type OnLimited = dyn Fn(&Exceeded<'_>) -> Response + Send + Sync;
 #[expect(clippy::large_enum_variant, reason = "there is one of it in a limiter")]
 enum Backend {
     Memory(MemoryStore),
-    Other(Box<dyn Store>),
+    /// Behind a deadline, a breaker and a fallback.
+    Guarded(Guard),
 }
 
 impl Limiter {
@@ -87,6 +94,28 @@ impl Limiter {
     /// A limiter with settings of your own.
     pub fn builder() -> LimiterBuilder {
         LimiterBuilder::new()
+    }
+
+    /// A limiter that counts where `url` says, with the default settings: on one limit over many machines.
+    ///
+    /// | URL | store | feature |
+    /// |---|---|---|
+    /// | `memory://` | this process | |
+    /// | `redis://user:password@host:6379/0` | Redis or Valkey | `redis` |
+    /// | `redis+unix:///run/redis.sock?db=0` | the same, over a socket | `redis` |
+    /// | `rediss://host`, also `?tls-ca=/path/ca.pem` | the same, over TLS | `redis-tls` |
+    /// | `redis+cluster://host1,host2` | a cluster | `redis-cluster` |
+    /// | `redis+sentinel://host1,host2/master/0` | the master that Sentinel names | `redis-sentinel` |
+    ///
+    /// `valkey` stands for `redis` wherever you like, and `rediss+…` for TLS.
+    ///
+    /// The program starts without the store if need be; see [`Fallback`](crate::store::Fallback) for what
+    /// happens while it is away.
+    ///
+    /// # Errors
+    /// When the URL is wrong, its feature is off, or the server refuses us or is too old.
+    pub async fn connect(url: &str) -> Result<Self, ConnectError> {
+        Self::builder().connect(url).await
     }
 
     /// The limiter of the whole process: in memory, with the default settings.
@@ -117,7 +146,7 @@ impl Limiter {
                 store.refund(charges, receipts);
                 Ok(())
             }
-            Backend::Other(store) => store.refund(charges, receipts).await,
+            Backend::Guarded(store) => store.refund(charges, receipts).await,
         }
     }
 
@@ -136,7 +165,7 @@ impl Limiter {
                 store.clear(scope, &key);
                 Ok(())
             }
-            Backend::Other(store) => store.clear(scope, &key).await,
+            Backend::Guarded(store) => store.clear(scope, &key).await,
         }
     }
 
@@ -150,7 +179,7 @@ impl Limiter {
                 store.reset();
                 Ok(())
             }
-            Backend::Other(store) => store.reset().await,
+            Backend::Guarded(store) => store.reset().await,
         }
     }
 
@@ -165,7 +194,16 @@ impl Limiter {
     ) -> Result<Decision, StoreError> {
         match &self.0.store {
             Backend::Memory(store) => Ok(store.check(charges, action)),
-            Backend::Other(store) => store.check(charges, action).await,
+            Backend::Guarded(store) => store.check(charges, action).await,
+        }
+    }
+
+    /// How the store is doing.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        match &self.0.store {
+            Backend::Memory(_) => Health::of_memory(),
+            Backend::Guarded(store) => store.health(),
         }
     }
 
@@ -186,7 +224,7 @@ impl Limiter {
     pub fn usage(&self) -> Option<Usage> {
         match &self.0.store {
             Backend::Memory(store) => Some(store.usage()),
-            Backend::Other(_) => None,
+            Backend::Guarded(_) => None,
         }
     }
 
@@ -246,7 +284,7 @@ impl fmt::Debug for Limiter {
         let mut limiter = f.debug_struct("Limiter");
         match &self.0.store {
             Backend::Memory(store) => limiter.field("store", store),
-            Backend::Other(store) => limiter.field("store", store),
+            Backend::Guarded(store) => limiter.field("store", store),
         };
         limiter
             .field("enabled", &self.0.enabled)

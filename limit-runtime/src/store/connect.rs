@@ -37,6 +37,24 @@ pub enum ConnectError {
     },
 }
 
+impl ConnectError {
+    /// For a URL that begins with nothing known.
+    pub(crate) fn unknown(url: &str) -> Self {
+        let problem = match url.split_once("://") {
+            None => "there is no scheme; write `redis://host:6379/0`".into(),
+            Some((scheme, _)) => format!(
+                "unknown scheme `{scheme}`; allowed: memory, redis, rediss, redis+unix, redis+cluster, \
+                 rediss+cluster, redis+sentinel, rediss+sentinel, and the same with valkey"
+            )
+            .into(),
+        };
+        Self::Url {
+            found: redacted(url),
+            problem,
+        }
+    }
+}
+
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,6 +1,7 @@
 //! Where what has been consumed is kept.
 
 pub(crate) mod connect;
+pub(crate) mod guard;
 pub(crate) mod memory;
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
@@ -15,7 +16,10 @@ use crate::{
 };
 use limit_core::Limits;
 
-pub use self::connect::ConnectError;
+pub use self::{
+    connect::ConnectError,
+    guard::{Fallback, Health, StoreHealth},
+};
 
 use std::{fmt, future::Future, pin::Pin};
 
@@ -84,6 +88,8 @@ pub struct Charge<'a> {
     pub cost: u32,
     /// How hits are counted.
     pub strategy: Strategy,
+    /// What to do if a remote store does not answer; `None` as the limiter says.
+    pub on_store_error: Option<Fallback>,
 }
 
 /// Whose budget a [`Charge`] draws on: two charges share one only if both parts are the same.

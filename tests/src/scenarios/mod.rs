@@ -163,6 +163,7 @@ fn borrowed(charges: &[Owned]) -> Vec<Charge<'_>> {
             limits: &ask.limits,
             cost: ask.cost,
             strategy: *strategy,
+            on_store_error: None,
         })
         .collect()
 }

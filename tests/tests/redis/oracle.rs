@@ -280,6 +280,7 @@ async fn sequence(server: &Server, strategy: Strategy, window: &str, seed: u64) 
             limits: &limits,
             cost: u32::try_from(cost).unwrap(),
             strategy,
+            on_store_error: None,
         };
         let decision = store.check(&[charge], action).await.unwrap();
         let mut expected = models[which].assess(&rule, now, cost);

@@ -1,6 +1,6 @@
 //! Redis gives what every store must give.
 
-use limit_runtime::{Limiter, clock::TestClock, limits, store::redis::RedisStore};
+use limit_runtime::{Limiter, clock::TestClock, limits};
 use std::{sync::Arc, time::Duration};
 use workspace_tests::{
     scenarios::{self, Row, Subject},
@@ -19,12 +19,17 @@ const LONG: &str = "limits that differ keep a year and a second apart";
 const OTHER_WINDOWS: &str = "23a: a longer window sees what a shorter one recorded and still holds";
 
 impl Redis {
-    fn new() -> Self {
+    async fn new() -> Self {
         let server = Server::redis();
         let clock = TestClock::new();
-        let store = RedisStore::new(&server.url()).unwrap().clock(clock.clone());
+        let builder = Limiter::builder().deadline(Duration::from_secs(10));
+        let limiter = builder
+            .clock(clock.clone())
+            .connect(&server.url())
+            .await
+            .unwrap();
         Self {
-            limiter: Limiter::builder().clock(clock.clone()).store(store).build(),
+            limiter,
             clock,
             _server: server,
         }
@@ -52,17 +57,17 @@ impl Subject for Redis {
 
 #[tokio::test]
 async fn redis_gives_every_row() {
-    scenarios::run(&Redis::new()).await;
+    scenarios::run(&Redis::new().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn exactly_five_of_256_tasks_pass() {
-    scenarios::many_tasks_at_once(&Arc::new(Redis::new())).await;
+    scenarios::many_tasks_at_once(&Arc::new(Redis::new().await)).await;
 }
 
 #[tokio::test]
 async fn a_year_is_a_few_ticks_longer_and_its_waits_are_a_law() {
-    let redis = Redis::new();
+    let redis = Redis::new().await;
     let limits = limits!("2/365d");
     let check = || async { redis.limiter.check(&limits, "alice").await.unwrap() };
     assert!(check().await.is_allowed());

@@ -69,7 +69,7 @@ impl MemoryStore {
                 let cell = shard.record(place, slot, now, self.bounds.log_entries, None);
                 shard.settle(&cell, slot, now, decision.outcomes_mut());
             }
-            decision.push_receipt(Receipt(now.as_micros()));
+            decision.push_receipt(Receipt::new(now.as_micros()));
         }
         drop(guard);
         self.sweep_if_due(reading);
@@ -139,7 +139,8 @@ impl MemoryStore {
         if !self.find_places(&mut locked, slots, &mut drawn, sharing) {
             return None;
         }
-        let mut receipts: SmallVec<[Receipt; 2]> = SmallVec::from_elem(Receipt(0), charges.len());
+        let mut receipts: SmallVec<[Receipt; 2]> =
+            SmallVec::from_elem(Receipt::new(0), charges.len());
         for (index, slot) in drawn.iter().enumerate() {
             let inherited = spares.get(index).and_then(|&owner| {
                 let (shard, now) = locked.of(self, owner);
@@ -147,7 +148,7 @@ impl MemoryStore {
                 shard.bequeath(&cell, slot, now)
             });
             let (shard, now) = locked.of(self, slot.owner);
-            receipts[slot.charge] = Receipt(now.as_micros());
+            receipts[slot.charge] = Receipt::new(now.as_micros());
             if slot.cost == 0 {
                 continue;
             }

@@ -114,10 +114,10 @@ impl MemoryStore {
 
     pub(crate) fn refund(&self, charges: &[Charge<'_>], receipts: &[Receipt]) {
         for slot in self.slots(charges) {
-            let Some(&Receipt(at)) = receipts.get(slot.charge) else {
+            let Some(receipt) = receipts.get(slot.charge) else {
                 continue;
             };
-            let at = Ticks::from_micros(at);
+            let at = Ticks::from_micros(receipt.at());
             for owner in [slot.owner, self.spare(&slot, charges)] {
                 let slot = Slot { owner, ..slot };
                 let mut shard = self.shard(owner).lock();

@@ -24,17 +24,17 @@ use self::{
     link::Link,
     request::{Request, Rules},
     script::{Scripts, Time},
-    source::Source,
+    source::{Source, Times},
     url::Target,
 };
-use super::{Action, Charge, ConnectError, Scope, Store, StoreError, StoreFuture};
+use super::{Action, Charge, ConnectError, Scope, Store, StoreError, StoreFuture, guard::DEADLINE};
 use crate::{
     clock::Clock,
     decision::{Decision, Receipt},
     key::{IntoKey, Key},
 };
 use ::redis::{Cmd, aio::ConnectionLike};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// What all keys in Redis begin with, unless the settings say otherwise.
 const PREFIX: &str = "limit";
@@ -72,7 +72,13 @@ impl RedisStore {
     /// # Errors
     /// When the URL names no such store.
     pub fn new(url: &str) -> Result<Self, ConnectError> {
-        Ok(Self::over(Source::new(Target::parse(url)?)?))
+        Self::under(DEADLINE, url)
+    }
+
+    /// The same, for a limiter with this deadline.
+    pub(crate) fn under(deadline: Duration, url: &str) -> Result<Self, ConnectError> {
+        let source = Source::new(Target::parse(url)?, Times::under(deadline))?;
+        Ok(Self::over(source))
     }
 
     /// A store behind a connection of the `redis` crate that leads to one server. It is used as it is: its

@@ -18,7 +18,7 @@ impl RedisStore {
     pub(crate) async fn parley(&self) -> Result<(), ConnectError> {
         let info = match tokio::time::timeout(PATIENCE, self.info()).await {
             Ok(Ok(info)) => info,
-            Ok(Err(error)) => return self.unanswered(&error),
+            Ok(Err(error)) => return unanswered(&error),
             Err(_) => {
                 tracing::warn!(
                     "the rate limiter starts without its store: no answer within {PATIENCE:?}"
@@ -56,33 +56,31 @@ impl RedisStore {
         let mut command = Cmd::new();
         command.arg("INFO");
         match open.wire.send(&command).await {
-            Ok(value) => Ok(match String::from_redis_value(value) {
-                Ok(info) => info,
-                // A cluster answers with one text for each node, which are alike.
-                Err(_) => String::new(),
-            }),
+            // A cluster answers with one text for each node; nothing is looked at then.
+            Ok(value) => Ok(String::from_redis_value(value).unwrap_or_default()),
             // Some users may count, and not look at the server.
             Err(error) if is_forbidden(&error) => Ok(String::new()),
             Err(error) => Err(error),
         }
     }
+}
 
-    fn unanswered(&self, error: &RedisError) -> Result<(), ConnectError> {
-        let refused = matches!(
-            error.kind(),
-            ErrorKind::AuthenticationFailed
-                | ErrorKind::InvalidClientConfig
-                | ErrorKind::MasterNameNotFoundBySentinel
-        ) || failure::names(error, "NOAUTH")
-            || failure::names(error, "WRONGPASS");
-        if refused {
-            return Err(ConnectError::Refused {
-                said: error.to_string().into(),
-            });
-        }
-        tracing::warn!(%error, "the rate limiter starts without its store: it does not answer");
-        Ok(())
+/// Says that the server does not answer, unless it does, and refuses us.
+fn unanswered(error: &RedisError) -> Result<(), ConnectError> {
+    let refused = matches!(
+        error.kind(),
+        ErrorKind::AuthenticationFailed
+            | ErrorKind::InvalidClientConfig
+            | ErrorKind::MasterNameNotFoundBySentinel
+    ) || failure::names(error, "NOAUTH")
+        || failure::names(error, "WRONGPASS");
+    if refused {
+        return Err(ConnectError::Refused {
+            said: error.to_string().into(),
+        });
     }
+    tracing::warn!(%error, "the rate limiter starts without its store: it does not answer");
+    Ok(())
 }
 
 fn is_forbidden(error: &RedisError) -> bool {

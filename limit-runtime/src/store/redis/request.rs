@@ -76,7 +76,7 @@ pub(super) fn refund(
             window_millis.saturating_mul(1_000),
             charge.cost.into(),
             burst(charge.strategy).into(),
-            receipt.0,
+            receipt.at(),
         ]);
     }
     (keys, args)
@@ -148,7 +148,7 @@ pub(super) fn decision(
         return Ok(decision);
     }
     let now = u64::try_from(now).map_err(|_| garbled())?;
-    Ok(decision.with_receipts(charges.iter().map(|_| Receipt(now))))
+    Ok(decision.with_receipts(charges.iter().map(|_| Receipt::new(now))))
 }
 
 fn micros(number: i64) -> Option<Duration> {

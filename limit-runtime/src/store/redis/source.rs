@@ -8,20 +8,40 @@ use redis::{
 };
 use std::{sync::Arc, time::Duration};
 
-/// One answer may take so long; less than the deadline over the whole call, so that a slow server is told from a slow limiter.
-const RESPONSE: Duration = Duration::from_millis(40);
-const CONNECT: Duration = Duration::from_millis(100);
 /// How long a silent peer is believed in.
 const KEEPALIVE: Duration = Duration::from_secs(5);
 const USER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Checks that wait for the socket at once; more wait for a place.
 const PIPELINE: usize = 1024;
 
+/// How long a server may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    /// For an answer.
+    response: Duration,
+    /// For a connection; nobody waits for it any longer than for an answer.
+    connect: Duration,
+}
+
+impl Times {
+    /// Under this deadline over the whole call. An answer has less, so that a slow server is noticed as such: 40 and
+    /// 100 ms under the usual 50.
+    pub(super) fn under(deadline: Duration) -> Self {
+        Self {
+            response: deadline * 4 / 5,
+            connect: deadline * 2,
+        }
+    }
+}
+
 /// What connections are opened from.
 pub(super) enum Source {
-    Server(Box<Client>),
+    Server(Box<Client>, Times),
     #[cfg(feature = "redis-sentinel")]
-    Sentinel(Box<tokio::sync::Mutex<redis::sentinel::SentinelClient>>),
+    Sentinel(
+        Box<tokio::sync::Mutex<redis::sentinel::SentinelClient>>,
+        Times,
+    ),
     #[cfg(feature = "redis-cluster")]
     Cluster(Box<redis::cluster::ClusterClient>),
     /// The user's own, which is never opened again by us.
@@ -31,7 +51,7 @@ pub(super) enum Source {
 impl Source {
     /// # Errors
     /// When the settings of the URL cannot go together.
-    pub(super) fn new(target: Target) -> Result<Self, ConnectError> {
+    pub(super) fn new(target: Target, times: Times) -> Result<Self, ConnectError> {
         #[cfg(feature = "redis-tls")]
         install_crypto();
         let found = target.shown;
@@ -41,16 +61,16 @@ impl Source {
         };
         match target.topology {
             super::url::Topology::Server(info) => client(with_tcp(info), target.ca.as_deref())
-                .map(|client| Self::Server(Box::new(client)))
+                .map(|client| Self::Server(Box::new(client), times))
                 .map_err(wrong),
             #[cfg(feature = "redis-sentinel")]
             super::url::Topology::Sentinel { nodes, master } => {
                 sentinel(&nodes, &master, target.ca)
-                    .map(|client| Self::Sentinel(Box::new(tokio::sync::Mutex::new(client))))
+                    .map(|client| Self::Sentinel(Box::new(tokio::sync::Mutex::new(client)), times))
                     .map_err(wrong)
             }
             #[cfg(feature = "redis-cluster")]
-            super::url::Topology::Cluster(nodes) => cluster(nodes, target.ca)
+            super::url::Topology::Cluster(nodes) => cluster(nodes, target.ca, times)
                 .map(|client| Self::Cluster(Box::new(client)))
                 .map_err(wrong),
         }
@@ -59,9 +79,9 @@ impl Source {
     /// Whether one script may touch keys of different owners.
     pub(super) fn is_one_server(&self) -> bool {
         match self {
-            Self::Server(_) | Self::Given(_) => true,
+            Self::Server(..) | Self::Given(_) => true,
             #[cfg(feature = "redis-sentinel")]
-            Self::Sentinel(_) => true,
+            Self::Sentinel(..) => true,
             #[cfg(feature = "redis-cluster")]
             Self::Cluster(_) => false,
         }
@@ -76,11 +96,11 @@ impl Source {
         lost: impl Fn() + Send + Sync + 'static,
     ) -> Result<Arc<dyn Wire>, RedisError> {
         match self {
-            Self::Server(client) => server(client, lost).await,
+            Self::Server(client, times) => server(client, *times, lost).await,
             #[cfg(feature = "redis-sentinel")]
-            Self::Sentinel(sentinels) => {
+            Self::Sentinel(sentinels, times) => {
                 let client = sentinels.lock().await.async_get_client().await?;
-                server(&client, lost).await
+                server(&client, *times, lost).await
             }
             #[cfg(feature = "redis-cluster")]
             Self::Cluster(client) => Ok(Arc::new(client.get_async_connection().await?)),
@@ -91,11 +111,12 @@ impl Source {
 
 async fn server(
     client: &Client,
+    times: Times,
     lost: impl Fn() + Send + Sync + 'static,
 ) -> Result<Arc<dyn Wire>, RedisError> {
     let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(CONNECT))
-        .set_response_timeout(Some(RESPONSE))
+        .set_connection_timeout(Some(times.connect))
+        .set_response_timeout(Some(times.response))
         .set_pipeline_buffer_size(PIPELINE);
     let watched = config.clone().set_push_sender(move |push: PushInfo| {
         if push.kind == PushKind::Disconnection {
@@ -200,14 +221,15 @@ fn sentinel(
 fn cluster(
     nodes: Vec<ConnectionInfo>,
     ca: Option<Vec<u8>>,
+    times: Times,
 ) -> Result<redis::cluster::ClusterClient, RedisError> {
     // The defaults are 16 retries that wait up to 655 s.
     let builder = redis::cluster::ClusterClientBuilder::new(nodes.into_iter().map(with_tcp))
         .retries(1)
         .min_retry_wait(10)
         .max_retry_wait(50)
-        .connection_timeout(CONNECT)
-        .response_timeout(RESPONSE)
+        .connection_timeout(times.connect)
+        .response_timeout(times.response)
         .tcp_settings(tcp())
         .use_protocol(ProtocolVersion::RESP3);
     #[cfg(feature = "redis-tls")]

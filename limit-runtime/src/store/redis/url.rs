@@ -48,13 +48,8 @@ impl Target {
         };
         let (scheme, rest) = url
             .split_once("://")
-            .ok_or_else(|| wrong("there is no scheme; write `redis://host:6379/0`".to_owned()))?;
-        let (kind, tls) = kind_of(scheme).ok_or_else(|| {
-            wrong(format!(
-                "unknown scheme `{scheme}`; allowed: redis, rediss, redis+unix, redis+cluster, rediss+cluster, \
-                 redis+sentinel, rediss+sentinel, and the same with valkey"
-            ))
-        })?;
+            .ok_or_else(|| ConnectError::unknown(url))?;
+        let (kind, tls) = kind_of(scheme).ok_or_else(|| ConnectError::unknown(url))?;
         let off = |feature| ConnectError::FeatureOff {
             scheme: scheme.into(),
             feature,
@@ -203,7 +198,9 @@ mod tests {
             problem("cache:6379"),
             "the store's URL `cache:6379`: there is no scheme; write `redis://host:6379/0`"
         );
-        assert!(problem("rdis://:hunter2@h").contains("unknown scheme `rdis`; allowed: redis,"));
+        assert!(
+            problem("rdis://:hunter2@h").contains("unknown scheme `rdis`; allowed: memory, redis,")
+        );
         assert!(!problem("rdis://:hunter2@h").contains("hunter2"));
         assert!(
             problem("redis://h?timeout=3").contains("unknown parameter `timeout`; allowed: none")

@@ -122,7 +122,7 @@ fn run(seed: u64, sequences: u64, entries: u32, windows: &[u64], may_change: boo
                 && let Some((receipt, cost)) = receipts.pop()
             {
                 store.refund(&[charge(&key, &limits, cost)], &[receipt]);
-                model.refund(receipt.0, cost);
+                model.refund(receipt.at(), cost);
             }
             let cost = match random.below(200) {
                 0 => u32::MAX,
@@ -143,7 +143,7 @@ fn run(seed: u64, sequences: u64, entries: u32, windows: &[u64], may_change: boo
             if consumes {
                 model.record(now, limits.as_slice(), cost);
                 receipts.push((decision.receipts()[0], cost));
-                assert_eq!(Ticks::from_micros(decision.receipts()[0].0), clock.now());
+                assert_eq!(Ticks::from_micros(decision.receipts()[0].at()), clock.now());
             }
             check(found, &model, now, &limits, cost, 0);
         }

@@ -1,0 +1,344 @@
+//! What stands between requests and a remote store, so that a store in trouble troubles nobody else.
+//!
+//! - One deadline over the whole call. A check that missed it is not repeated: the store may have counted it.
+//! - A [breaker](breaker) that stops asking a store that does not answer; a prober of its own looks for its
+//!   return, never a user's request.
+//! - A [fallback] for requests that the store does not answer, with a [shadow] of what was consumed, kept warm.
+//! - [Denials](denials) that still hold are repeated without asking.
+
+mod breaker;
+mod denials;
+mod fallback;
+mod health;
+mod prober;
+mod shadow;
+
+pub use self::{
+    fallback::Fallback,
+    health::{Health, StoreHealth},
+};
+
+use self::{
+    breaker::Breaker,
+    denials::Denials,
+    health::{Counters, count},
+    shadow::{Reservation, Shadow},
+};
+use super::{Action, Charge, Scope, Store, StoreError, memory::Bounds};
+use crate::{
+    clock::Clock,
+    decision::{Decision, Receipt},
+    key::Key,
+};
+use smallvec::SmallVec;
+use std::{future::Future, sync::Arc, time::Duration};
+
+/// How long a request waits for a store, by default.
+pub(crate) const DEADLINE: Duration = Duration::from_millis(50);
+
+/// A remote store, guarded.
+#[derive(Debug)]
+pub(crate) struct Guard(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    store: Box<dyn Store>,
+    settings: Settings,
+    /// What limits are measured by; a test's, perhaps.
+    clock: Clock,
+    /// What the store's behaviour is measured by: always real.
+    real: Clock,
+    breaker: Breaker,
+    shadow: Shadow,
+    /// If the store's denials last.
+    denials: Option<Denials>,
+    counters: Counters,
+}
+
+/// What a user can set.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub(crate) on_store_error: Fallback,
+    pub(crate) deadline: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            on_store_error: Fallback::default(),
+            deadline: DEADLINE,
+        }
+    }
+}
+
+impl Guard {
+    pub(crate) fn new(
+        store: Box<dyn Store>,
+        clock: Clock,
+        settings: Settings,
+        bounds: Bounds,
+    ) -> Self {
+        Self(Arc::new(Shared {
+            denials: store.denials_last().then(Denials::new),
+            shadow: Shadow::new(clock.clone(), bounds, store.epoch()),
+            store,
+            settings,
+            clock,
+            real: Clock::monotonic(),
+            breaker: Breaker::default(),
+            counters: Counters::default(),
+        }))
+    }
+
+    /// # Errors
+    /// When the store did not answer, and [`Fallback::Deny`] holds for one of the charges.
+    pub(crate) async fn check(
+        &self,
+        charges: &[Charge<'_>],
+        action: Action,
+    ) -> Result<Decision, StoreError> {
+        let shared = &*self.0;
+        let sent = shared.clock.now();
+        let denials = shared.denials.as_ref().filter(|_| action != Action::Force);
+        let denials = denials.map(|denials| (denials, denials.question(charges)));
+        if let Some((denials, question)) = &denials
+            && let Some(denial) = denials.recall(question, sent)
+        {
+            count(&shared.counters.repeated_denials);
+            return Ok(denial);
+        }
+        let fallback = Fallback::of(charges, shared.settings.on_store_error);
+        if self.is_open() {
+            return shared.fall_back(fallback, charges, action, None);
+        }
+        let reserves = action != Action::Peek && fallback == Fallback::Local;
+        // A forced charge is never refused.
+        let is_bound =
+            || action == Action::Consume && shared.shadow.is_on_probation(shared.store.epoch());
+        let mut reservation = None;
+        if reserves && is_bound() {
+            match shared.shadow.try_reserve(charges) {
+                Ok(own) => reservation = Some(own),
+                Err(denial) => return Ok(denial),
+            }
+        } else if reserves {
+            reservation = Some(shared.shadow.reserve(charges));
+        }
+        let decision = match self.ask(shared.store.check(charges, action)).await {
+            Ok(decision) => decision,
+            Err(error) => {
+                drop(reservation);
+                return shared.fall_back(fallback, charges, action, Some(error));
+            }
+        };
+        let consumed = !decision.receipts().is_empty();
+        if !consumed {
+            drop(reservation);
+            if let Some((denials, question)) = &denials
+                && !decision.is_allowed()
+            {
+                let told = shared.clock.now();
+                denials.keep(question, charges, &decision, (sent, told));
+            }
+            return Ok(decision);
+        }
+        // The connection may have been lost, and counts with it, while this was under way.
+        if reservation.as_ref().is_some_and(|own| !own.had_room()) && is_bound() {
+            drop(reservation.take());
+            match shared.shadow.try_reserve(charges) {
+                Ok(own) => reservation = Some(own),
+                Err(denial) => return Ok(denial),
+            }
+        }
+        if let Some(denials) = &shared.denials
+            && action == Action::Force
+        {
+            denials.forget(charges);
+        }
+        let own = reservation.and_then(Reservation::keep);
+        Ok(match own {
+            Some(own) => with_shadow(decision, own.receipts()),
+            None => decision,
+        })
+    }
+
+    /// # Errors
+    /// When the store did not answer. It then still counts what was to be given back.
+    pub(crate) async fn refund(
+        &self,
+        charges: &[Charge<'_>],
+        receipts: &[Receipt],
+    ) -> Result<(), StoreError> {
+        let shared = &*self.0;
+        shared.forget_denials(charges);
+        let pairs = || charges.iter().copied().zip(receipts.iter().copied());
+        let (here, shadows): (SmallVec<[_; 2]>, SmallVec<[_; 2]>) = pairs()
+            .filter_map(|(charge, receipt)| Some((charge, receipt.shadow()?)))
+            .unzip();
+        shared.shadow.refund(&here, &shadows);
+        let (there, receipts): (SmallVec<[_; 2]>, SmallVec<[_; 2]>) = pairs()
+            .filter(|(_, receipt)| !receipt.is_shadow_only())
+            .unzip();
+        if there.is_empty() {
+            return Ok(());
+        }
+        self.call(shared.store.refund(&there, &receipts)).await
+    }
+
+    /// # Errors
+    /// When the store did not answer. Only this process has forgotten then.
+    pub(crate) async fn clear(&self, scope: Scope<'_>, key: &Key) -> Result<(), StoreError> {
+        let shared = &*self.0;
+        if let Some(denials) = &shared.denials {
+            // They are not kept by scope and key alone; an operator's clear is rare.
+            denials.reset();
+        }
+        shared.shadow.clear(scope, key);
+        self.call(shared.store.clear(scope, key)).await
+    }
+
+    /// Without a deadline: it takes as long as the store has keys.
+    ///
+    /// # Errors
+    /// When the store did not answer. Only this process has forgotten then.
+    pub(crate) async fn reset(&self) -> Result<(), StoreError> {
+        let shared = &*self.0;
+        if let Some(denials) = &shared.denials {
+            denials.reset();
+        }
+        shared.shadow.reset();
+        shared.store.reset().await
+    }
+
+    pub(crate) fn health(&self) -> Health {
+        let shared = &*self.0;
+        let open = shared.breaker.open_for(shared.real.now());
+        shared.counters.health(match open {
+            None => StoreHealth::Up,
+            Some(since) => StoreHealth::Down { since },
+        })
+    }
+
+    fn is_open(&self) -> bool {
+        let shared = &self.0;
+        let is_open = shared.breaker.is_open();
+        if is_open
+            && shared
+                .breaker
+                .wants_prober(shared.real.now(), prober::SILENT)
+        {
+            prober::start(shared);
+        }
+        is_open
+    }
+
+    /// A call that has no fallback.
+    async fn call<T>(
+        &self,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        if self.is_open() {
+            return Err(StoreError::new("the rate limiter's store is out"));
+        }
+        self.ask(call).await
+    }
+
+    /// Asks the store, for as long as the deadline allows, and takes note of how it went.
+    async fn ask<T>(
+        &self,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let shared = &self.0;
+        let result = shared.in_time(call).await;
+        let now = shared.real.now();
+        match &result {
+            Ok(_) => {
+                count(&shared.counters.answered);
+                shared.breaker.success(now);
+            }
+            Err(error) => {
+                count(&shared.counters.failed);
+                tracing::debug!(%error, "the rate limiter's store failed a call");
+                if error.is_outage() && shared.breaker.failure(now) {
+                    shared.say_opened(error);
+                    prober::start(shared);
+                }
+            }
+        }
+        result
+    }
+}
+
+impl Shared {
+    async fn in_time<T>(
+        &self,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        // Outside of a runtime there is no timer, and a store that needs none.
+        if tokio::runtime::Handle::try_current().is_err() {
+            return call.await;
+        }
+        let deadline = self.settings.deadline;
+        match tokio::time::timeout(deadline, call).await {
+            Ok(result) => result,
+            Err(_) => Err(StoreError::new(format!("no answer within {deadline:?}"))),
+        }
+    }
+
+    fn fall_back(
+        &self,
+        fallback: Fallback,
+        charges: &[Charge<'_>],
+        action: Action,
+        error: Option<StoreError>,
+    ) -> Result<Decision, StoreError> {
+        count(&self.counters.fallbacks);
+        match fallback {
+            Fallback::Local => {
+                let decision = self.shadow.check(charges, action);
+                let receipts: SmallVec<[Receipt; 2]> = decision.receipts().into();
+                Ok(decision.with_receipts(receipts.into_iter().map(Receipt::shadow_only)))
+            }
+            Fallback::Allow => Ok(fallback::allowed(charges)),
+            Fallback::Deny => {
+                Err(error.unwrap_or_else(|| StoreError::new("the rate limiter's store is out")))
+            }
+        }
+    }
+
+    fn forget_denials(&self, charges: &[Charge<'_>]) {
+        if let Some(denials) = &self.denials {
+            denials.forget(charges);
+        }
+    }
+
+    fn say_opened(&self, error: &StoreError) {
+        count(&self.counters.outages);
+        let consequence = self.settings.on_store_error.consequence();
+        tracing::warn!(
+            %error,
+            "the rate limiter's store does not answer: until it does, requests are {consequence}",
+        );
+    }
+
+    fn say_closed(&self, open: Duration) {
+        let health = self.counters.health(StoreHealth::Up);
+        tracing::info!(
+            ?open,
+            failed = health.failed,
+            fallbacks = health.fallbacks,
+            "the rate limiter's store answers again",
+        );
+    }
+}
+
+/// The store's decision, with receipts that are good for the shadow as well.
+fn with_shadow(decision: Decision, own: &[Receipt]) -> Decision {
+    let receipts: SmallVec<[Receipt; 2]> = decision
+        .receipts()
+        .iter()
+        .zip(own)
+        .map(|(receipt, own)| receipt.with_shadow(*own))
+        .collect();
+    decision.with_receipts(receipts)
+}

@@ -1,0 +1,182 @@
+//! Every way to reach a server: a socket, TLS, a cluster, Sentinel.
+
+use limit_runtime::{
+    Decision, IntoKey, Key, Limiter, Limits, limits,
+    store::{Action, Charge, Scope},
+};
+use std::{
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
+use workspace_tests::servers::{Cluster, Server, ask, free_port, patient};
+
+async fn counts(limiter: &Limiter) {
+    let limits = limits!("3/minute; 5/hour");
+    for expected in [true, true, true, false] {
+        let decision = limiter.check(&limits, "alice").await.unwrap();
+        assert_eq!(decision.is_allowed(), expected);
+    }
+    let health = limiter.health();
+    assert_eq!((health.failed, health.fallbacks), (0, 0));
+    assert!(health.answered >= 4);
+}
+
+#[tokio::test]
+async fn over_a_socket() {
+    let socket = std::env::temp_dir().join(format!("limit-{}.sock", free_port()));
+    let path = socket.display().to_string();
+    let _server = Server::redis_with(&["--unixsocket", &path]);
+    let limiter = patient(&format!("redis+unix://{path}?db=3")).await;
+    counts(&limiter).await;
+}
+
+#[tokio::test]
+async fn over_tls() {
+    let port = free_port();
+    let dir = std::env::temp_dir().join(format!("limit-tls-{port}"));
+    std::fs::create_dir_all(&dir).unwrap();
+    certificates(&dir);
+    let file = |name: &str| dir.join(name).display().to_string();
+    let (tls_port, cert, key, ca) = (
+        port.to_string(),
+        file("cert.pem"),
+        file("key.pem"),
+        file("ca.pem"),
+    );
+    let _server = Server::redis_with(&[
+        "--tls-port",
+        &tls_port,
+        "--tls-cert-file",
+        &cert,
+        "--tls-key-file",
+        &key,
+        "--tls-ca-cert-file",
+        &ca,
+        "--tls-auth-clients",
+        "no",
+    ]);
+    let limiter = patient(&format!("rediss://127.0.0.1:{port}?tls-ca={ca}")).await;
+    counts(&limiter).await;
+    // Nobody whom we know has signed for it: not to be trusted, and the limiter starts without it.
+    let limiter = Limiter::connect(&format!("rediss://127.0.0.1:{port}"))
+        .await
+        .unwrap();
+    limiter.check(&limits!("1/minute"), "bob").await.unwrap();
+    assert_eq!(limiter.health().answered, 0);
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+/// A certificate authority and what it signed for 127.0.0.1.
+fn certificates(dir: &Path) {
+    let script = r#"
+        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 \
+            -subj /CN=tests -keyout ca.key -out ca.pem &&
+        openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes \
+            -subj /CN=localhost -keyout key.pem -out request.pem &&
+        printf 'subjectAltName=IP:127.0.0.1\n' > extensions &&
+        openssl x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 \
+            -extfile extensions -out cert.pem
+    "#;
+    let output = Command::new("sh")
+        .args(["-c", script])
+        .current_dir(dir)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+async fn both(limiter: &Limiter, shared: &Limits, own: &Limits, who: &Key) -> Decision {
+    let everyone = ().into_key();
+    let charge = |name, key, limits| Charge {
+        scope: Scope::shared(name),
+        key,
+        limits,
+        cost: 1,
+        strategy: Default::default(),
+        on_store_error: None,
+    };
+    let charges = [charge("all", &everyone, shared), charge("one", who, own)];
+    limiter.decide(&charges, Action::Consume).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_cluster_counts_and_takes_nothing_when_one_of_several_refuses() {
+    let cluster = Cluster::start(false);
+    let limiter = patient(&cluster.url()).await;
+    counts(&limiter).await;
+    // Row 14, scaled down: the shared budget and each client's live on different nodes.
+    let (shared, own) = (limits!("10/minute"), limits!("5/minute"));
+    for who in 0..16_u8 {
+        let decision = both(&limiter, &shared, &own, &who.into_key()).await;
+        assert_eq!(decision.is_allowed(), who < 10);
+    }
+    limiter.clear(Scope::shared("all"), ()).await.unwrap();
+    let alice = "alice".into_key();
+    for hit in 0..9 {
+        assert_eq!(
+            both(&limiter, &shared, &own, &alice).await.is_allowed(),
+            hit < 5
+        );
+    }
+    // Alice's four denials took nothing from the shared budget.
+    let bob = both(&limiter, &shared, &own, &"bob".into_key()).await;
+    assert_eq!(bob.outcomes()[0].remaining, 4);
+    assert_eq!(bob.receipts().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failover_of_sentinel_is_followed() {
+    let master = Server::redis();
+    let of_master = master.port().to_string();
+    let replica = Server::redis_with(&["--replicaof", "127.0.0.1", &of_master]);
+    let sentinel = Server::sentinel(master.port());
+    let knows = |what: &str| {
+        ask(sentinel.port(), "SENTINEL replicas main").is_some_and(|said| said.contains(what))
+    };
+    wait("Sentinel knows the replica", || {
+        knows(&replica.port().to_string())
+    })
+    .await;
+    wait("the replica is in step", || {
+        ask(replica.port(), "INFO replication").is_some_and(|said| said.contains("link_status:up"))
+    })
+    .await;
+    let url = format!("redis+sentinel://127.0.0.1:{}/main", sentinel.port());
+    counts(&patient(&url).await).await;
+    let limiter = Limiter::connect(&url).await.unwrap();
+    master.kill();
+    let limits = limits!("1000000/minute");
+    let answered = limiter.health().answered;
+    let start = Instant::now();
+    // No request fails meanwhile, and then the new master counts.
+    while limiter.health().answered < answered + 20 {
+        assert!(
+            start.elapsed() < Duration::from_secs(20),
+            "{:?}",
+            limiter.health()
+        );
+        assert!(limiter.check(&limits, "bob").await.unwrap().is_allowed());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // What was replicated is still counted.
+    assert!(
+        !limiter
+            .check(&limits!("3/minute; 5/hour"), "alice")
+            .await
+            .unwrap()
+            .is_allowed()
+    );
+}
+
+async fn wait(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < Duration::from_secs(15), "never: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
