@@ -11,8 +11,8 @@ pub struct Decision {
     receipts: SmallVec<[Receipt; 2]>,
 }
 
-/// Most checks have few limits; more than four spill to the heap.
-pub(crate) type Outcomes = SmallVec<[Outcome; 4]>;
+/// Most checks have one limit or two; more spill to the heap, so that a decision is cheap to move.
+type Outcomes = SmallVec<[Outcome; 2]>;
 
 /// When a store counted a charge, on the store's own clock: what it needs to give the charge back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +74,31 @@ impl Decision {
             outcomes: outcomes.into_iter().collect(),
             receipts: SmallVec::new(),
         }
+    }
+
+    /// A decision that is yet to be filled.
+    pub(crate) const fn empty() -> Self {
+        Self {
+            outcomes: SmallVec::new_const(),
+            receipts: SmallVec::new_const(),
+        }
+    }
+
+    /// Adds the outcome of one more limit.
+    #[inline]
+    pub(crate) fn push(&mut self, outcome: Outcome) {
+        self.outcomes.push(outcome);
+    }
+
+    /// Adds the receipt of one more charge.
+    #[inline]
+    pub(crate) fn push_receipt(&mut self, receipt: Receipt) {
+        self.receipts.push(receipt);
+    }
+
+    /// The outcomes, to be brought up to date once all is recorded.
+    pub(crate) fn outcomes_mut(&mut self) -> &mut [Outcome] {
+        &mut self.outcomes
     }
 
     /// The same, with a receipt for each charge that was consumed.
