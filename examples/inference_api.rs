@@ -1,10 +1,16 @@
 //! An inference API with a budget for each client: the main job of this library.
 //!
-//! `cargo run --example inference_api`, then try the lines it prints. `PORT` chooses the port (8000).
-//!
 //! * `POST /predict`: 10 a minute for each client address
 //! * `POST /batch-predict`: 2 a minute for each client address
 //! * `GET /model-info`: not limited
+//!
+//! `cargo run --example inference_api`, then try (`PORT` chooses another port):
+//!
+//! ```sh
+//! curl http://localhost:8000/model-info
+//! for i in $(seq 11); do curl -isS http://localhost:8000/predict --json '{"features": [5.1, 3.5, 1.4, 0.2]}'; echo; done
+//! curl -isS http://localhost:8000/batch-predict --json '[{"features": [6.7, 3.0, 5.2, 2.3]}]'
+//! ```
 
 use axum::{
     Json, Router,
@@ -12,8 +18,7 @@ use axum::{
 };
 use limit_runtime::{client_ip, rate_limit};
 use serde::{Deserialize, Serialize};
-use std::{env, error::Error, net::SocketAddr};
-use tokio::net::TcpListener;
+use std::error::Error;
 
 #[derive(Deserialize)]
 struct ModelInput {
@@ -43,6 +48,10 @@ async fn model_info() -> Json<model::Info> {
 }
 
 /// A multinomial logistic regression over Fisher's irises, small enough to read.
+#[expect(
+    clippy::float_arithmetic,
+    reason = "a model computes with floats; the limiter never does"
+)]
 mod model {
     use super::Prediction;
     use serde::Serialize;
@@ -103,47 +112,5 @@ fn app() -> Router {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    tracing_subscriber::fmt().init();
-    let port = match env::var("PORT") {
-        Ok(text) => text
-            .parse()
-            .map_err(|error| format!("PORT is `{text}`, not a port from 0 to 65535: {error}"))?,
-        Err(_) => 8000,
-    };
-    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
-    let address = listener.local_addr()?;
-    println!("Listening on http://{address}. Try:");
-    println!("  curl http://{address}/model-info");
-    println!(
-        "  for i in $(seq 11); do curl -isS http://{address}/predict --json '{{\"features\": [5.1, 3.5, 1.4, 0.2]}}'; echo; done"
-    );
-    println!(
-        "  curl -isS http://{address}/batch-predict --json '[{{\"features\": [6.7, 3.0, 5.2, 2.3]}}]'"
-    );
-    axum::serve(
-        listener,
-        app().into_make_service_with_connect_info::<SocketAddr>(),
-    )
-    .with_graceful_shutdown(stop())
-    .await?;
-    println!("Stopped: every request that had begun was answered.");
-    Ok(())
-}
-
-/// Ends on Ctrl-C, or when the process is told to terminate.
-async fn stop() {
-    let interrupt = tokio::signal::ctrl_c();
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = interrupt => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
-    }
-    // Without a handler for it, an interrupt ends the process by itself.
-    let _ = interrupt.await;
+    examples::serve(app(), include_str!("inference_api.rs")).await
 }

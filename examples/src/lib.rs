@@ -1,1 +1,6 @@
-//! Nothing but what this package's targets need in common.
+//! What the examples have in common, so that each shows its own matter only.
+
+pub mod language;
+mod server;
+
+pub use server::serve;

@@ -7,9 +7,12 @@ use std::time::Duration;
 /// The answer to a check: whether the request may go on, and how each limit stands after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
-    outcomes: SmallVec<[Outcome; 4]>,
+    outcomes: Outcomes,
     receipts: SmallVec<[Receipt; 2]>,
 }
+
+/// Most checks have few limits; more than four spill to the heap.
+pub(crate) type Outcomes = SmallVec<[Outcome; 4]>;
 
 /// When a store counted a charge, on the store's own clock: what it needs to give the charge back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,14 @@
 //! One all-or-nothing check for all the limits on a handler.
 
-use super::{guard::Guard, handle::RateLimit, spec::Demands};
-use crate::limiter::Limiter;
-use axum::{extract::MatchedPath, response::Response};
+use super::{client_ip::client_ip, guard::Guard, handle::RateLimit, spec::Demands};
+use crate::{
+    key::{IntoKey, Key},
+    limiter::Limiter,
+};
+use axum::{
+    extract::MatchedPath,
+    response::{IntoResponse, Response},
+};
 use http::request::Parts;
 use std::sync::Arc;
 
@@ -43,6 +49,17 @@ impl Limiter {
         match parts.extensions.get::<Self>() {
             Some(limiter) => limiter,
             None => Self::global(),
+        }
+    }
+
+    /// The key of a request where neither attribute nor layer names one.
+    pub(super) async fn default_key(parts: &mut Parts) -> Result<Option<Key>, Response> {
+        match Self::of(parts).own_key().cloned() {
+            Some(key) => key(parts).await,
+            None => match client_ip(parts) {
+                Ok(address) => Ok(Some(address.into_key())),
+                Err(rejection) => Err(rejection.into_response()),
+            },
         }
     }
 }

@@ -4,7 +4,8 @@ use super::{
     exceeded::Exceeded,
     handle::RateLimit,
     headers::Told,
-    refusal::{too_many, unavailable},
+    refusal::too_many,
+    setup::{self, WrongSetup},
     spec::{Demand, Demands, line_of},
     standing::Standing,
     wait,
@@ -19,11 +20,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use smallvec::SmallVec;
-use std::{
-    future::Future,
-    sync::{Arc, Once},
-    time::Duration,
-};
+use std::{future::Future, sync::Arc, time::Duration};
 
 /// A request that was let through: it charges what is still to be charged, and adds the headers.
 #[derive(Debug)]
@@ -122,17 +119,11 @@ impl Guard {
 
     /// Says once if a layer around has already charged a budget that is charged here again.
     pub(super) fn warn_of_double_charge(&self) {
-        static SAID: Once = Once::new();
         let (Some(standing), Some(outer)) = (self.held.standing(), &self.outer) else {
             return;
         };
         if outer.shares_a_budget_with(standing) {
-            SAID.call_once(|| {
-                tracing::warn!(
-                    "a request is charged twice to one budget: a layer and a handler (or two layers) have the same \
-                     scope and key; give one of them another name or scope"
-                );
-            });
+            setup::say_once(WrongSetup::ChargedTwice);
         }
     }
 
@@ -158,10 +149,7 @@ impl Guard {
                 self.tell_outer(standing, told, &mut response);
                 Err(response)
             }
-            Err(error) => {
-                tracing::warn!(%error, "the rate limiter's store could not answer");
-                Err(unavailable())
-            }
+            Err(error) => Err(error.into_response()),
         }
     }
 

@@ -16,7 +16,8 @@ pub enum HeaderStyle {
     /// as GitHub and slowapi send them.
     XRateLimit,
     /// `x-ratelimit-limit-requests`, `x-ratelimit-remaining-requests` and `x-ratelimit-reset-requests`
-    /// (`6m0s`), as OpenAI sends them.
+    /// (`6m0s`), as OpenAI sends them. A policy of the name `tokens` is told beside the others, as
+    /// `x-ratelimit-limit-tokens` and so on.
     OpenAi,
     /// [`Ietf`](Self::Ietf) and [`XRateLimit`](Self::XRateLimit).
     Both,
@@ -59,10 +60,15 @@ impl HeaderStyle {
         HeaderName::from_static("x-ratelimit-remaining"),
         HeaderName::from_static("x-ratelimit-reset"),
     ];
-    pub(super) const OPEN_AI: [HeaderName; 3] = [
+    pub(super) const OPEN_AI_REQUESTS: [HeaderName; 3] = [
         HeaderName::from_static("x-ratelimit-limit-requests"),
         HeaderName::from_static("x-ratelimit-remaining-requests"),
         HeaderName::from_static("x-ratelimit-reset-requests"),
+    ];
+    pub(super) const OPEN_AI_TOKENS: [HeaderName; 3] = [
+        HeaderName::from_static("x-ratelimit-limit-tokens"),
+        HeaderName::from_static("x-ratelimit-remaining-tokens"),
+        HeaderName::from_static("x-ratelimit-reset-tokens"),
     ];
 
     /// The names of all headers that responses may carry in this style: scripts of other origins may read
@@ -80,7 +86,7 @@ impl HeaderStyle {
         let mut names = match self {
             Self::Ietf => ietf.to_vec(),
             Self::XRateLimit => Self::X_RATE_LIMIT.to_vec(),
-            Self::OpenAi => Self::OPEN_AI.to_vec(),
+            Self::OpenAi => [Self::OPEN_AI_REQUESTS, Self::OPEN_AI_TOKENS].concat(),
             Self::Both => ietf.into_iter().chain(Self::X_RATE_LIMIT).collect(),
             Self::Named(names) => vec![
                 names.limit.clone(),

@@ -28,16 +28,14 @@ impl<'a> Told<'a> {
     }
 
     pub(super) fn write(&self, headers: &mut HeaderMap, style: &HeaderStyle) {
-        let outcomes = self.policies.iter().map(|(_, outcome)| outcome);
-        let Some((label, outcome)) = strictest(outcomes).and_then(|index| self.policies.get(index))
-        else {
+        let Some((label, outcome)) = self.strictest(|_| true) else {
             return;
         };
         match style {
             HeaderStyle::Off => {}
             HeaderStyle::Ietf => self.ietf(headers, label, outcome),
             HeaderStyle::XRateLimit => x_rate_limit(headers, outcome),
-            HeaderStyle::OpenAi => open_ai(headers, outcome),
+            HeaderStyle::OpenAi => self.open_ai(headers),
             HeaderStyle::Both => {
                 self.ietf(headers, label, outcome);
                 x_rate_limit(headers, outcome);
@@ -72,6 +70,25 @@ impl<'a> Told<'a> {
         );
         insert(headers, &HeaderStyle::RATE_LIMIT, state);
     }
+
+    /// What is named `tokens` is told as tokens, and all else as requests; of each, the strictest.
+    fn open_ai(&self, headers: &mut HeaderMap) {
+        let is_tokens = |label: &Label<'_>| label.name == "tokens";
+        if let Some((_, outcome)) = self.strictest(|label| !is_tokens(label)) {
+            open_ai(headers, &HeaderStyle::OPEN_AI_REQUESTS, outcome);
+        }
+        if let Some((_, outcome)) = self.strictest(is_tokens) {
+            open_ai(headers, &HeaderStyle::OPEN_AI_TOKENS, outcome);
+        }
+    }
+
+    /// The policy a client should look at first, of those that `chosen` says.
+    fn strictest(&self, chosen: impl Fn(&Label<'_>) -> bool) -> Option<&(Label<'a>, Outcome)> {
+        let policies = self.policies.iter();
+        let mut policies = policies.filter(|(label, _)| chosen(label));
+        let index = strictest(policies.clone().map(|(_, outcome)| outcome))?;
+        policies.nth(index)
+    }
 }
 
 fn x_rate_limit(headers: &mut HeaderMap, outcome: &Outcome) {
@@ -90,11 +107,14 @@ fn named(headers: &mut HeaderMap, [limit, remaining, reset]: [&HeaderName; 3], o
 }
 
 /// The reset as OpenAI writes durations: `6m0s`, `1s`, `250ms`.
-fn open_ai(headers: &mut HeaderMap, outcome: &Outcome) {
-    let [limit, remaining, reset] = HeaderStyle::OPEN_AI;
+fn open_ai(
+    headers: &mut HeaderMap,
+    [limit, remaining, reset]: &[HeaderName; 3],
+    outcome: &Outcome,
+) {
     headers.insert(limit, outcome.limit.count().get().into());
     headers.insert(remaining, outcome.remaining.into());
-    insert(headers, &reset, go_duration(outcome.reset_after));
+    insert(headers, reset, go_duration(outcome.reset_after));
 }
 
 fn go_duration(duration: Duration) -> String {

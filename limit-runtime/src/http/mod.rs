@@ -15,6 +15,7 @@ pub(crate) mod limited;
 pub(crate) mod policy;
 mod refusal;
 pub mod setup;
+pub(crate) mod source;
 mod spec;
 mod standing;
 mod wait;

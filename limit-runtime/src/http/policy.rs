@@ -2,12 +2,12 @@
 
 use super::admit::{Admit, admit};
 use super::answer::{CostAnswer, KeyAnswer, LimitsAnswer};
-use super::client_ip::client_ip;
 use super::extract_fn::ExtractFn;
 use super::guard::Guard;
 use super::handle::RateLimit;
 use super::spec::{Demand, Demands, Spec};
 use crate::key::{IntoKey, Key};
+use crate::limiter::Limiter;
 use crate::window::Strategy;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
@@ -271,7 +271,7 @@ called!(key, KeySource::key, KeyFn: KeyAnswer => Option<Key>, "key function");
 called!(limits, LimitsSource::limits, LimitsFn: LimitsAnswer => Option<Limits>, "limits function");
 called!(cost, CostSource::cost, CostFn: CostAnswer => u32, "cost function");
 
-/// The key when the attribute names none: the client's address.
+/// The key when the attribute names none: the limiter's.
 #[derive(Debug)]
 pub struct DefaultKey;
 
@@ -282,10 +282,7 @@ impl<S: Sync> KeySource<S> for DefaultKey {
         parts: &mut Parts,
         _: &S,
     ) -> impl Future<Output = Result<Option<Key>, Response>> + Send {
-        ready(match client_ip(parts) {
-            Ok(address) => Ok(Some(address.into_key())),
-            Err(rejection) => Err(rejection.into_response()),
-        })
+        Limiter::default_key(parts)
     }
 }
 

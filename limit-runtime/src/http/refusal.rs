@@ -4,7 +4,7 @@ use super::{
     exceeded::{Exceeded, retry_after_seconds},
     headers,
 };
-use crate::limiter::Limiter;
+use crate::{limiter::Limiter, store::StoreError};
 use axum::{
     body::Body,
     response::{IntoResponse, Response},
@@ -81,16 +81,19 @@ fn standard(exceeded: &Exceeded<'_>) -> Response {
     json(StatusCode::TOO_MANY_REQUESTS, body)
 }
 
-/// What a client is told when the store could not answer.
-pub(super) fn unavailable() -> Response {
-    let mut response = problem(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "The rate limiter cannot answer at the moment",
-    );
-    response
-        .headers_mut()
-        .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-    response
+impl IntoResponse for StoreError {
+    /// 503; why is in the log, and nothing that clients have to know.
+    fn into_response(self) -> Response {
+        tracing::warn!(error = %self, "the rate limiter's store could not answer");
+        let mut response = problem(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The rate limiter cannot answer at the moment",
+        );
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        response
+    }
 }
 
 /// Problem details with nothing but a status and a sentence.

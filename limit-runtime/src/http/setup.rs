@@ -10,7 +10,7 @@
 //! | `LIMIT001` | warn | A forwarding header from a peer that is not a trusted proxy | The header is ignored. If the peer is a proxy, all clients behind it share one budget | Name the proxy with [`trusted_proxies`](crate::LimiterBuilder::trusted_proxies). Nothing is wrong where clients connect directly: anybody can send the header |
 //! | `LIMIT002` | warn | The first 1,000 requests are all counted for one private address | Something in between hides the clients and says nothing of them: a load balancer that works on connections, Docker's or Kubernetes' address translation, a proxy that sends no header | Let the proxy send the header, or keep source addresses (`externalTrafficPolicy: Local`, host networking). Nothing is wrong where there is but one client |
 //! | `LIMIT003` | error | A limit by client address, and requests that do not carry the peer's address | Each such request is refused with 500 | `app.into_make_service_with_connect_info::<SocketAddr>()` |
-//! | `LIMIT004` | warn | One policy is charged twice in a request | Clients get half of what the limit says | Limit in one place: the handler, or one layer above it |
+//! | `LIMIT004` | warn | A request is charged twice to one budget | A layer and a handler, or two layers, have the same scope and key: clients get half of what the limit says | Limit in one place, or give one of them another name or scope |
 //! | `LIMIT005` | warn | A trusted proxy sends a forwarding header, and not the one that was configured | All clients behind the proxy share one budget | Configure the header that the proxy writes with [`TrustedProxies::header`](crate::TrustedProxies::header) |
 //!
 //! `LIMIT001`, `LIMIT002` and `LIMIT005` are looked for in the first 10,000 requests that are
@@ -32,7 +32,7 @@ pub enum WrongSetup {
     OneAddress,
     /// `LIMIT003`: requests do not carry the peer's address.
     NoPeerAddress,
-    /// `LIMIT004`: one policy is charged twice in a request.
+    /// `LIMIT004`: a request is charged twice to one budget.
     ChargedTwice,
     /// `LIMIT005`: a trusted proxy sends another header than the one configured.
     OtherHeader,
@@ -88,8 +88,9 @@ impl fmt::Display for WrongSetup {
                  `.layer(MockConnectInfo(SocketAddr::from(([127, 0, 0, 1], 0))))`"
             }
             Self::ChargedTwice => {
-                ": one policy is charged twice in a request, so that clients get half of what it \
-                 allows; limit in one place, on the handler or in one layer above it"
+                ": a request is charged twice to one budget, so that clients get half of what its \
+                 limit allows: a layer and a handler, or two layers, have the same scope and key; \
+                 limit in one place, or give one of them another name or scope"
             }
             Self::OtherHeader => {
                 ": a trusted proxy sends a forwarding header, and not the one that is configured, \

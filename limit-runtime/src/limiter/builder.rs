@@ -3,11 +3,17 @@
 use super::{Answers, Backend, Inner, Limiter, connect::Remote};
 use crate::{
     clock::Clock,
-    http::{Exceeded, HeaderStyle, RetryAfterStyle, TrustedProxies, WaitingRoom},
+    http::{
+        Exceeded, HeaderStyle, RetryAfterStyle, TrustedProxies, WaitingRoom,
+        answer::KeyAnswer,
+        extract_fn::ExtractFn,
+        source::{self, Source},
+    },
+    key::Key,
     store::{
         Fallback, Store,
         guard::{self, Guard},
-        memory::MemoryStore,
+        memory::{Bounds, MemoryStore},
     },
 };
 use axum::response::{IntoResponse, Response};
@@ -28,7 +34,9 @@ pub struct LimiterBuilder {
     store: Option<Box<dyn Store>>,
     pub(super) remote: Remote,
     pub(super) guard: guard::Settings,
+    bounds: Bounds,
     skip_when: Option<Box<super::SkipWhen>>,
+    default_key: Option<Source<Option<Key>>>,
     answers: Answers,
     trusted_proxies: Option<TrustedProxies>,
     longest_line: usize,
@@ -42,7 +50,9 @@ impl LimiterBuilder {
             store: None,
             remote: Remote::default(),
             guard: guard::Settings::default(),
+            bounds: Bounds::default(),
             skip_when: None,
+            default_key: None,
             answers: Answers {
                 header_style: HeaderStyle::default(),
                 retry_after_style: RetryAfterStyle::default(),
@@ -83,6 +93,47 @@ impl LimiterBuilder {
     /// How long a request waits for the store at most: 50 ms by default.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.guard.deadline = deadline;
+        self
+    }
+
+    /// How many keys are held in memory at most; a million if not called, and at least one.
+    ///
+    /// A key takes about 50 bytes, and more while it has more than two hits that count. Nobody who is
+    /// limited is dropped to make room: past this number, new keys share budgets of their handler, which is
+    /// stricter than one each. [`Limiter::usage`] tells how often that happened. Under a strategy
+    /// other than the moving window, a key with several limits counts once for each.
+    pub fn max_keys(mut self, keys: usize) -> Self {
+        self.bounds.max_keys = keys.max(1);
+        self
+    }
+
+    /// Up to how many hits within a window the log in memory is exact; 1,024 if not called.
+    ///
+    /// Past B hits, those that came within T/B of each other count as one that came at the latest of their
+    /// times. So a log never admits more than it should, takes at most about 8 B bytes, and a client that
+    /// always comes as often as it may still gets B/(B+1) of its count. From 1 to 16,384; what lies
+    /// outside counts as the nearest of these.
+    pub fn log_entries(mut self, entries: u32) -> Self {
+        self.bounds.log_entries = entries;
+        self
+    }
+
+    /// Counts by this key where neither attribute nor layer names one: a function of extractors, or a constant.
+    /// By default the client's address, [`client_ip`](crate::client_ip()).
+    ///
+    /// ```
+    /// use limit_runtime::{Limiter, header};
+    ///
+    /// let limiter = Limiter::builder().default_key(header("x-api-key")).build();
+    /// ```
+    pub fn default_key<F, M, W>(mut self, key: F) -> Self
+    where
+        F: ExtractFn<(), M> + Clone + Send + Sync + 'static,
+        for<'a> F::Output<'a>: KeyAnswer<W>,
+        M: 'static,
+        W: 'static,
+    {
+        self.default_key = Some(source::key(key));
         self
     }
 
@@ -164,10 +215,13 @@ impl LimiterBuilder {
         Limiter(Arc::new(Inner {
             enabled: self.enabled,
             store: match self.store {
-                Some(store) => Backend::Guarded(Guard::new(store, clock, self.guard)),
-                None => Backend::Memory(MemoryStore::new(clock)),
+                Some(store) => {
+                    Backend::Guarded(Guard::new(store, clock, self.bounds, self.guard))
+                }
+                None => Backend::Memory(MemoryStore::new(clock, self.bounds)),
             },
             skip_when: self.skip_when,
+            default_key: self.default_key,
             answers: self.answers,
             trusted_proxies: self.trusted_proxies,
             waiting_room: WaitingRoom::default(),

@@ -8,10 +8,12 @@ pub use self::{builder::LimiterBuilder, check::Check};
 
 use crate::{
     decision::{Decision, Receipt},
-    http::{Exceeded, HeaderStyle, RetryAfterStyle, TrustedProxies, WaitingRoom},
+    http::{Exceeded, HeaderStyle, RetryAfterStyle, TrustedProxies, WaitingRoom, source::Source},
     key::{IntoKey, Key},
     store::{
-        Action, Charge, ConnectError, Health, Scope, StoreError, guard::Guard, memory::MemoryStore,
+        Action, Charge, ConnectError, Health, Scope, StoreError,
+        guard::Guard,
+        memory::{MemoryStore, Usage},
     },
 };
 use axum::response::Response;
@@ -50,6 +52,7 @@ struct Inner {
     enabled: bool,
     store: Backend,
     skip_when: Option<Box<SkipWhen>>,
+    default_key: Option<Source<Option<Key>>>,
     answers: Answers,
     trusted_proxies: Option<TrustedProxies>,
     waiting_room: WaitingRoom,
@@ -70,6 +73,7 @@ struct Answers {
 type OnLimited = dyn Fn(&Exceeded<'_>) -> Response + Send + Sync;
 
 /// Memory answers at once and without an allocation; any other store answers in a future.
+#[expect(clippy::large_enum_variant, reason = "there is one of it in a limiter")]
 enum Backend {
     Memory(MemoryStore),
     /// Behind a deadline, a breaker and a fallback.
@@ -199,9 +203,35 @@ impl Limiter {
         }
     }
 
+    /// What this limiter holds in memory; `None` if it counts elsewhere.
+    ///
+    /// ```
+    /// use limit_runtime::{Limiter, limits};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), limit_runtime::store::StoreError> {
+    /// let limiter = Limiter::builder().max_keys(100_000).build();
+    /// limiter.check(&limits!("2/minute"), "alice").await?;
+    /// assert_eq!(limiter.usage().map(|usage| usage.keys), Some(1));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn usage(&self) -> Option<Usage> {
+        match &self.0.store {
+            Backend::Memory(store) => Some(store.usage()),
+            Backend::Guarded(_) => None,
+        }
+    }
+
     /// Whether no limit applies to this request, whatever handler it goes to.
     pub(crate) fn skips(&self, parts: &Parts) -> bool {
         !self.0.enabled || self.0.skip_when.as_ref().is_some_and(|skip| skip(parts))
+    }
+
+    /// The key function that was set; the client's address if none was.
+    pub(crate) fn own_key(&self) -> Option<&Source<Option<Key>>> {
+        self.0.default_key.as_ref()
     }
 
     pub(crate) fn header_style(&self) -> &HeaderStyle {

@@ -7,6 +7,8 @@ pub(crate) mod memory;
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
 pub mod redis;
 
+pub use self::memory::Usage;
+
 use crate::{
     decision::{Decision, Receipt},
     key::Key,

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
+mod chain;
 mod common;
+mod proof;
+mod random;
 mod router;
 mod rules;

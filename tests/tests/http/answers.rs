@@ -1,10 +1,11 @@
 //! What clients are told, as the application wishes.
 
 use crate::app::App;
-use axum::{Json, Router, routing::get};
-use http::{HeaderName, StatusCode};
+use axum::{Json, Router, body::Body, routing::get};
+use http::{HeaderName, Request, StatusCode};
 use limit_runtime::{
-    Exceeded, HeaderNames, HeaderStyle, Limiter, LimiterBuilder, RetryAfterStyle, rate_limit,
+    Exceeded, HeaderNames, HeaderStyle, Limiter, LimiterBuilder, RetryAfterStyle, header,
+    rate_limit,
 };
 use std::time::Duration;
 
@@ -152,7 +153,7 @@ async fn jitter_is_positive_bounded_and_the_same_for_one_client() {
         let address = format!("198.51.100.{host}");
         app.get_from(&address, "/").await;
         app.get_from(&address, "/").await;
-        let mut wait = || async {
+        let wait = || async {
             let refused = app.get_from(&address, "/").await;
             let millis = refused.header("retry-after-ms").unwrap();
             millis.parse::<u64>().unwrap()
@@ -183,4 +184,32 @@ async fn a_limiter_that_is_switched_off_lets_everybody_through() {
     for _ in 0..5 {
         assert_eq!(app.get("/").await.status, StatusCode::OK);
     }
+}
+
+#[tokio::test]
+async fn a_limiter_has_a_key_for_those_that_name_none() {
+    let app = app(Limiter::builder().default_key(header("x-api-key")));
+    let send = |key: &str| {
+        let request = Request::get("/").header("x-api-key", key);
+        app.call(request.body(Body::empty()).unwrap())
+    };
+    assert_eq!(
+        send("a").await.header("ratelimit"),
+        Some(r#""limited-1s";r=1;t=1"#)
+    );
+    assert_eq!(
+        send("a").await.header("ratelimit"),
+        Some(r#""limited-1s";r=0;t=1"#)
+    );
+    assert_eq!(
+        send("b").await.header("ratelimit"),
+        Some(r#""limited-1s";r=1;t=1"#)
+    );
+    let without = app.get("/").await;
+    assert_eq!(without.status, StatusCode::BAD_REQUEST);
+    assert!(
+        without.body.contains("Header `x-api-key` is required"),
+        "{}",
+        without.body
+    );
 }

@@ -1,4 +1,5 @@
 //! Handlers through a real `Router`, on a test clock.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
 mod answers;
 mod app;

@@ -6,6 +6,7 @@ mod forwarded;
 mod header;
 mod networks;
 mod trusted;
+mod watch;
 
 pub use self::{error::TrustedProxiesError, header::ForwardedHeader, trusted::TrustedProxies};
 
@@ -63,6 +64,7 @@ pub fn client_ip(parts: &Parts) -> Result<ClientIp, ClientIpRejection> {
     };
     let proxies = Limiter::of(parts).trusted_proxies();
     let client = proxies.map_or(peer, |proxies| proxies.client(peer, &parts.headers));
+    watch::observe(peer, client, &parts.headers, proxies);
     Ok(ClientIp(client))
 }
 

@@ -89,6 +89,10 @@ impl TrustedProxies {
         self
     }
 
+    pub(super) fn configured_header(&self) -> &ForwardedHeader {
+        &self.header
+    }
+
     pub(super) fn trusts_peer(&self, peer: IpAddr) -> bool {
         self.trusts(0, peer)
     }
@@ -96,9 +100,6 @@ impl TrustedProxies {
     /// The client of a request that came from `peer`, which is canonical: the first hop, from the nearest on,
     /// that is not trusted, or after which nothing can be read.
     pub(super) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
-        if !self.trusts_peer(peer) {
-            return peer;
-        }
         let lines = headers.get_all(self.header.name()).into_iter().rev();
         match self.header {
             ForwardedHeader::XForwardedFor => {

@@ -1,23 +1,22 @@
 //! The layer that limits everything below it: a router, a part of one, or any service.
 
-use super::sources::{self, Source};
 use crate::{
     http::{
         admit::{Admit, admit},
         answer::{CostAnswer, KeyAnswer, LimitsAnswer},
-        client_ip::client_ip,
         extract_fn::ExtractFn,
         guard::Guard,
+        source::{self, Source},
         spec::{Demand, Demands, ScopeSpec, Spec, SpecRef},
     },
-    key::{IntoKey, Key},
+    key::Key,
     limiter::Limiter,
     window::Strategy,
 };
 use axum::{
     body::{Body, Bytes, HttpBody},
     extract::MatchedPath,
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use http::{Method, Request, request::Parts};
 use limit_core::Limits;
@@ -81,7 +80,7 @@ impl LimitLayer {
         Self {
             limiter,
             spec: Spec::new("layer", ScopeSpec::Shared("layer")),
-            limits: sources::limits(limits),
+            limits: source::limits(limits),
             key: None,
             cost: None,
             only: Vec::new(),
@@ -100,7 +99,7 @@ impl LimitLayer {
         M: 'static,
         W: 'static,
     {
-        self.key = Some(sources::key(key));
+        self.key = Some(source::key(key));
         self.spec = self.spec.key_label("key");
         self
     }
@@ -114,7 +113,7 @@ impl LimitLayer {
         M: 'static,
         W: 'static,
     {
-        self.cost = Some(sources::cost(cost));
+        self.cost = Some(source::cost(cost));
         self
     }
 
@@ -226,10 +225,7 @@ impl Checks {
         }
         let key = match &layer.key {
             Some(key) => key(parts).await?,
-            None => {
-                let address = client_ip(parts).map_err(IntoResponse::into_response)?;
-                Some(address.into_key())
-            }
+            None => Limiter::default_key(parts).await?,
         };
         let (Some(key), Some(limits)) = (key, (layer.limits)(parts).await?) else {
             return Ok(Guard::unlimited());

@@ -2,7 +2,6 @@
 
 mod limiter;
 mod limits;
-mod sources;
 
 pub use self::{
     limiter::{LimiterLayer, LimiterService},

@@ -24,7 +24,7 @@ use self::{
     health::{Counters, count},
     shadow::{Reservation, Shadow},
 };
-use super::{Action, Charge, Scope, Store, StoreError};
+use super::{Action, Charge, Scope, Store, StoreError, memory::Bounds};
 use crate::{
     clock::Clock,
     decision::{Decision, Receipt},
@@ -72,10 +72,15 @@ impl Default for Settings {
 }
 
 impl Guard {
-    pub(crate) fn new(store: Box<dyn Store>, clock: Clock, settings: Settings) -> Self {
+    pub(crate) fn new(
+        store: Box<dyn Store>,
+        clock: Clock,
+        bounds: Bounds,
+        settings: Settings,
+    ) -> Self {
         Self(Arc::new(Shared {
             denials: store.denials_last().then(Denials::new),
-            shadow: Shadow::new(clock.clone(), store.epoch()),
+            shadow: Shadow::new(clock.clone(), bounds, store.epoch()),
             store,
             settings,
             clock,

@@ -12,7 +12,7 @@ use crate::{
     clock::{Clock, Ticks},
     decision::{Decision, Outcome, Receipt},
     key::Key,
-    store::{Action, Charge, Scope, memory::MemoryStore},
+    store::{Action, Charge, Scope, memory::{Bounds, MemoryStore}},
 };
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -27,9 +27,9 @@ pub(super) struct Shadow {
 }
 
 impl Shadow {
-    pub(super) fn new(clock: Clock, epoch: u64) -> Self {
+    pub(super) fn new(clock: Clock, bounds: Bounds, epoch: u64) -> Self {
         Self {
-            memory: MemoryStore::new(clock.clone()),
+            memory: MemoryStore::new(clock.clone(), bounds),
             clock,
             longest: AtomicU64::new(0),
             probation_ends: AtomicU64::new(0),

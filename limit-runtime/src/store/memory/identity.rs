@@ -1,5 +1,6 @@
 //! Who owns a budget, and which of the owner's budgets it is.
 
+use super::overflow::SHARED;
 use crate::{key::Key, store::Scope, window::Strategy};
 use siphasher::sip128::{Hasher128, SipHasher13};
 use std::{
@@ -32,12 +33,28 @@ impl Owners {
     }
 
     pub(super) fn owner(&self, scope: Scope<'_>, key: &Key) -> Owner {
-        let mut hasher = self.0;
-        for part in [
+        self.hash([
             scope.name.as_bytes(),
             scope.route.as_bytes(),
             key.as_bytes(),
-        ] {
+        ])
+    }
+
+    /// One of the few owners whose budgets are shared by those of `scope` for whom there is no room.
+    pub(super) fn shared(&self, scope: Option<Scope<'_>>, owner: Owner) -> Owner {
+        let scope = scope.unwrap_or(Scope {
+            name: "",
+            route: "",
+        });
+        let number = owner.low % SHARED;
+        // Four parts where a key's owner has three: this is nobody's own budget.
+        let number = [u8::try_from(number).unwrap_or(0)];
+        self.hash([scope.name.as_bytes(), scope.route.as_bytes(), &[], &number])
+    }
+
+    fn hash<const N: usize>(&self, parts: [&[u8]; N]) -> Owner {
+        let mut hasher = self.0;
+        for part in parts {
             hasher.write(&(part.len() as u64).to_le_bytes());
             hasher.write(part);
         }

@@ -1,152 +1,162 @@
-//! The in-memory store: sharded maps from owner to what was consumed, each shard behind its own lock.
+//! The in-memory store: shards of 32-byte cells, each shard behind its own lock.
+//!
+//! A check of one key locks one shard, finds one cell and writes it back: one cache line, no allocation.
+//! Shards are so many that none grows beyond some thousand cells: a table that has to grow does so in
+//! microseconds. Nothing runs in the background: new keys and, now and then, any check look at a few
+//! cells and drop those that equal a fresh one.
 
-mod budget;
+mod cell;
+mod check;
 mod identity;
+mod log;
+mod overflow;
+mod shard;
+mod slab;
+mod slot;
+mod sweep;
+mod table;
+#[cfg(test)]
+mod tests;
 
 use self::{
-    budget::Budget,
     identity::{Owner, Owners, Variant, Windows},
+    overflow::Overflow,
+    shard::Shard,
+    slot::Slot,
+    sweep::Sweep,
 };
 use crate::{
     clock::{Clock, Ticks},
-    decision::{Decision, Outcome, Receipt},
+    decision::Receipt,
     key::Key,
-    store::{Action, Charge, Scope},
+    store::{Charge, Scope},
     window::Strategy,
 };
-use hashbrown::HashTable;
 use limit_core::Limit;
 use parking_lot::{Mutex, MutexGuard};
 use smallvec::SmallVec;
-use std::fmt;
+use std::{
+    fmt,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
-const SHARDS: usize = 64;
+/// How much a store may hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Budgets.
+    pub(crate) max_keys: usize,
+    /// Entries of a log, for each limit, before they merge.
+    pub(crate) log_entries: u32,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            max_keys: 1_000_000,
+            log_entries: 1_024,
+        }
+    }
+}
+
+/// What a limiter holds in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Usage {
+    /// Keys that are held, with those that count no more and have not been dropped yet.
+    pub keys: usize,
+    /// Checks of new keys that found no room, and shared a budget.
+    pub overflowed: u64,
+}
+
+/// Keys for each shard: few enough that growing one is quick.
+const SHARD_KEYS: usize = 4_096;
+const LEAST_SHARDS: usize = 64;
+const MOST_SHARDS: usize = 1 << 14;
 
 /// Most checks have one charge or two; more spill to the heap.
-type PerCharge<T> = SmallVec<[T; 2]>;
+type PerSlot<T> = SmallVec<[T; 2]>;
 
 /// Counts in this process.
 pub(crate) struct MemoryStore {
     clock: Clock,
+    bounds: Bounds,
     owners: Owners,
     windows: Windows,
-    shards: Box<[Shard]>,
+    shards: Box<[Apart<Mutex<Shard>>]>,
+    /// How many cells are taken.
+    keys: Apart<AtomicUsize>,
+    overflow: Apart<Overflow>,
+    sweep: Apart<Sweep>,
 }
 
-/// Aligned so that two shards never share a cache line.
+/// Aligned so that no two of these ever share a cache line, nor a pair that is fetched together.
 #[derive(Default)]
 #[repr(align(128))]
-struct Shard(Mutex<Inner>);
-
-#[derive(Default)]
-struct Inner {
-    table: HashTable<Entry>,
-    /// The latest reading of the clock, and how far it ever stepped back: their sum never falls.
-    latest: u64,
-    stepped_back: u64,
-    /// That sum.
-    now: Ticks,
-}
-
-struct Entry {
-    owner: Owner,
-    variant: Variant,
-    budget: Budget,
-}
-
-/// One limit of one charge, or all the limits of a charge that one log answers for.
-#[derive(Clone, Copy)]
-struct Slot<'a> {
-    owner: Owner,
-    variant: Variant,
-    limits: &'a [Limit],
-    cost: u32,
-    strategy: Strategy,
-    charge: usize,
-}
+struct Apart<T>(T);
 
 impl MemoryStore {
-    pub(crate) fn new(clock: Clock) -> Self {
+    pub(crate) fn new(clock: Clock, bounds: Bounds) -> Self {
+        let shards = (bounds.max_keys / SHARD_KEYS).clamp(LEAST_SHARDS, MOST_SHARDS);
         Self {
             clock,
+            bounds,
             owners: Owners::new(),
             windows: Windows::new(),
-            shards: (0..SHARDS).map(|_| Shard::default()).collect(),
+            shards: (0..shards.next_power_of_two())
+                .map(|_| Apart::default())
+                .collect(),
+            keys: Apart::default(),
+            overflow: Apart::default(),
+            sweep: Apart::default(),
         }
-    }
-
-    /// As [`Store::check`](super::Store::check); memory always answers, and at once.
-    pub(crate) fn check(&self, charges: &[Charge<'_>], action: Action) -> Decision {
-        let slots = self.slots(charges);
-        let mut locked = self.lock(&slots);
-        let mut outcomes: SmallVec<[Outcome; 4]> = SmallVec::new();
-        for (index, slot) in slots.iter().enumerate() {
-            // Charges of one budget: later ones see what earlier ones will take.
-            let cost = slots[..index]
-                .iter()
-                .filter(|earlier| earlier.is_same_budget(slot))
-                .fold(slot.cost, |cost, earlier| cost.saturating_add(earlier.cost));
-            outcomes.extend(assess(&mut locked, slot, cost));
-        }
-        let decision = Decision::new(outcomes.iter().copied());
-        match action {
-            Action::Peek => return decision,
-            Action::Consume if !decision.is_allowed() => return decision,
-            Action::Consume | Action::Force => {}
-        }
-        let mut receipts: PerCharge<Receipt> = SmallVec::from_elem(Receipt::new(0), charges.len());
-        for slot in &slots {
-            let shard = shard_of(&mut locked, slot.owner);
-            let now = shard.now;
-            shard
-                .find_or_insert(slot)
-                .record(now, slot.limits, slot.cost);
-            receipts[slot.charge] = Receipt::new(now.as_micros());
-        }
-        let mut stands = outcomes.iter_mut();
-        for slot in &slots {
-            for (outcome, after) in stands.by_ref().zip(assess(&mut locked, slot, 0)) {
-                outcome.remaining = after.remaining;
-                outcome.reset_after = after.reset_after;
-            }
-        }
-        Decision::new(outcomes).with_receipts(receipts)
     }
 
     pub(crate) fn refund(&self, charges: &[Charge<'_>], receipts: &[Receipt]) {
-        let slots = self.slots(charges);
-        let mut locked = self.lock(&slots);
-        for slot in &slots {
+        for slot in self.slots(charges) {
             let Some(receipt) = receipts.get(slot.charge) else {
                 continue;
             };
-            let shard = shard_of(&mut locked, slot.owner);
-            let now = shard.now;
-            if let Some(budget) = shard.find(slot) {
-                budget.refund(
-                    now,
-                    Ticks::from_micros(receipt.at()),
-                    slot.limits,
-                    slot.cost,
-                );
+            let at = Ticks::from_micros(receipt.at());
+            for owner in [slot.owner, self.spare(&slot, charges)] {
+                let slot = Slot { owner, ..slot };
+                let mut shard = self.shard(owner).lock();
+                let now = shard.now(self.clock.now());
+                if shard.find(owner, slot.variant, now).is_some() {
+                    shard.refund(&slot, at, now);
+                    break;
+                }
             }
         }
     }
 
     pub(crate) fn clear(&self, scope: Scope<'_>, key: &Key) {
         let owner = self.owners.owner(scope, key);
-        let mut shard = self.shards[shard_index(owner)].0.lock();
-        shard.table.retain(|entry| entry.owner != owner);
+        let dropped = self.shard(owner).lock().clear(owner);
+        self.keys.0.fetch_sub(dropped, Ordering::Relaxed);
     }
 
     pub(crate) fn reset(&self) {
         for shard in &self.shards {
-            shard.0.lock().table.clear();
+            let dropped = shard.0.lock().reset();
+            self.keys.0.fetch_sub(dropped, Ordering::Relaxed);
+        }
+        self.overflow.0.end();
+    }
+
+    /// What is held, and how often there was no room.
+    pub(crate) fn usage(&self) -> Usage {
+        Usage {
+            keys: self.keys(),
+            overflowed: self.overflow.0.count(),
         }
     }
 
-    fn slots<'a>(&self, charges: &'a [Charge<'_>]) -> PerCharge<Slot<'a>> {
-        let mut slots = PerCharge::new();
+    fn keys(&self) -> usize {
+        self.keys.0.load(Ordering::Relaxed)
+    }
+
+    fn slots<'a>(&self, charges: &'a [Charge<'_>]) -> PerSlot<Slot<'a>> {
+        let mut slots = PerSlot::new();
         for (index, charge) in charges.iter().enumerate() {
             let owner = self.owners.owner(charge.scope, charge.key);
             let limits = charge.limits.as_slice();
@@ -155,10 +165,9 @@ impl MemoryStore {
                 _ => 1,
             };
             for limits in limits.chunks(together) {
-                let window = limits.first().map_or(1, |limit| limit.window_millis());
                 slots.push(Slot {
                     owner,
-                    variant: self.windows.variant(charge.strategy, window),
+                    variant: self.variant(charge.strategy, limits),
                     limits,
                     cost: charge.cost,
                     strategy: charge.strategy,
@@ -169,100 +178,61 @@ impl MemoryStore {
         slots
     }
 
-    /// Locks the shards of all slots, each once and in ascending order, so that two checks never wait for each other.
-    fn lock(&self, slots: &[Slot<'_>]) -> Locked<'_> {
-        let mut indices: PerCharge<usize> =
-            slots.iter().map(|slot| shard_index(slot.owner)).collect();
-        indices.sort_unstable();
-        indices.dedup();
-        indices
-            .into_iter()
-            .map(|index| {
-                let mut shard = self.shards[index].0.lock();
-                // Read under the lock, so that the times in a budget never fall.
-                shard.tell(self.clock.now());
-                (index, shard)
-            })
-            .collect()
+    fn variant(&self, strategy: Strategy, limits: &[Limit]) -> Variant {
+        let window = limits.first().map_or(1, |limit| limit.window_millis());
+        self.windows.variant(strategy, window)
+    }
+
+    /// Whose budget a slot shares when there is no room for its own.
+    fn spare(&self, slot: &Slot<'_>, charges: &[Charge<'_>]) -> Owner {
+        let scope = charges.get(slot.charge).map(|charge| charge.scope);
+        self.owners.shared(scope, slot.owner)
+    }
+
+    fn shard(&self, owner: Owner) -> &Mutex<Shard> {
+        &self.shards[self.index(owner)].0
+    }
+
+    /// The shard of an owner.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a few of the 64 bits are wanted"
+    )]
+    fn index(&self, owner: Owner) -> usize {
+        owner.high as usize & (self.shards.len() - 1)
+    }
+
+    /// Takes a place for one more budget, if there is one or if one can be made in this shard.
+    fn reserve(&self, shard: &mut MutexGuard<'_, Shard>, now: Ticks) -> bool {
+        let keys = &self.keys.0;
+        let mut dropped = shard.evict(now, LOOK);
+        let taken = keys.fetch_add(1, Ordering::Relaxed);
+        if taken >= self.bounds.max_keys {
+            dropped += shard.evict(now, LOOK_HARD);
+        }
+        let room = taken < self.bounds.max_keys + dropped;
+        keys.fetch_sub(dropped + usize::from(!room), Ordering::Relaxed);
+        room
+    }
+
+    fn take(&self, places: usize) {
+        self.keys.0.fetch_add(places, Ordering::Relaxed);
+    }
+
+    fn release(&self, places: usize) {
+        self.keys.0.fetch_sub(places, Ordering::Relaxed);
     }
 }
 
-impl Slot<'_> {
-    fn is_same_budget(&self, other: &Self) -> bool {
-        self.owner == other.owner && self.variant == other.variant
-    }
-}
-
-impl Inner {
-    /// Takes notice of the clock. If it stepped back, time goes on here from where it was: ages stay what they are.
-    fn tell(&mut self, reading: Ticks) {
-        let reading = reading.as_micros();
-        self.stepped_back += self.latest.saturating_sub(reading);
-        self.latest = reading;
-        self.now = Ticks::from_micros(reading.saturating_add(self.stepped_back));
-    }
-
-    fn find(&mut self, slot: &Slot<'_>) -> Option<&mut Budget> {
-        let found = self
-            .table
-            .find_mut(slot.owner.low, |entry| entry.is_of(slot));
-        found.map(|entry| &mut entry.budget)
-    }
-
-    fn find_or_insert(&mut self, slot: &Slot<'_>) -> &mut Budget {
-        let place = self.table.entry(
-            slot.owner.low,
-            |entry| entry.is_of(slot),
-            |entry| entry.owner.low,
-        );
-        let entry = place.or_insert_with(|| Entry {
-            owner: slot.owner,
-            variant: slot.variant,
-            budget: Budget::new(slot.strategy),
-        });
-        &mut entry.into_mut().budget
-    }
-}
-
-impl Entry {
-    fn is_of(&self, slot: &Slot<'_>) -> bool {
-        self.owner == slot.owner && self.variant == slot.variant
-    }
-}
+/// How many cells a new key looks at, to drop those that equal a fresh one: more when there is no room.
+const LOOK: usize = 6;
+const LOOK_HARD: usize = 128;
 
 impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryStore").finish_non_exhaustive()
+        f.debug_struct("MemoryStore")
+            .field("bounds", &self.bounds)
+            .field("keys", &self.keys())
+            .finish_non_exhaustive()
     }
-}
-
-/// The outcomes of one slot for a request of `cost`.
-fn assess(locked: &mut Locked<'_>, slot: &Slot<'_>, cost: u32) -> SmallVec<[Outcome; 4]> {
-    let shard = shard_of(locked, slot.owner);
-    let now = shard.now;
-    let mut unused = Budget::new(slot.strategy);
-    let budget = shard.find(slot).unwrap_or(&mut unused);
-    slot.limits
-        .iter()
-        .map(|&limit| budget.assess(now, limit, slot.strategy, cost))
-        .collect()
-}
-
-type Locked<'a> = PerCharge<(usize, MutexGuard<'a, Inner>)>;
-
-fn shard_of<'a>(locked: &'a mut Locked<'_>, owner: Owner) -> &'a mut Inner {
-    let index = shard_index(owner);
-    let place = locked
-        .iter()
-        .position(|(locked, _)| *locked == index)
-        .unwrap_or(0);
-    &mut locked[place].1
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "a few of the 64 bits are wanted"
-)]
-fn shard_index(owner: Owner) -> usize {
-    owner.high as usize % SHARDS
 }

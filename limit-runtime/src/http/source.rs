@@ -1,4 +1,4 @@
-//! Functions of extractors, kept by a layer: boxed, so that a layer's type does not name them.
+//! Functions of extractors that a layer or a limiter keeps: boxed, so that their types do not name them.
 
 use crate::{
     http::{

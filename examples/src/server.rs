@@ -1,0 +1,55 @@
+//! From a router to a program.
+
+use axum::Router;
+use std::{env, error::Error, net::SocketAddr};
+use tokio::net::TcpListener;
+
+/// Serves `app` on `PORT` (8000) of this machine until the program is told to stop, and then answers every
+/// request that had begun.
+///
+/// `source` is the example's own: what its first lines say is printed, with the address it listens on.
+///
+/// # Errors
+/// `PORT` is no port, or something else listens there.
+pub async fn serve(app: Router, source: &str) -> Result<(), Box<dyn Error>> {
+    tracing_subscriber::fmt().init();
+    let port = match env::var("PORT") {
+        Ok(text) => text
+            .parse()
+            .map_err(|error| format!("PORT is `{text}`, not a port from 0 to 65535: {error}"))?,
+        Err(_) => 8000,
+    };
+    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+    let address = listener.local_addr()?;
+    println!("Listening on http://{address}\n");
+    let head = source.lines().map_while(|line| line.strip_prefix("//!"));
+    for line in head {
+        println!("{}", line.replace("localhost:8000", &address.to_string()));
+    }
+    axum::serve(
+        listener,
+        app.into_make_service_with_connect_info::<SocketAddr>(),
+    )
+    .with_graceful_shutdown(stop())
+    .await?;
+    println!("Stopped: every request that had begun was answered.");
+    Ok(())
+}
+
+/// Ends on Ctrl-C, or when the process is told to terminate.
+async fn stop() {
+    let interrupt = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = interrupt => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    // Without a handler for it, an interrupt ends the process by itself.
+    let _ = interrupt.await;
+}

@@ -1,0 +1,101 @@
+//! A language model's API: requests per minute and tokens per minute, where the tokens are known only afterwards.
+//!
+//! * `POST /complete` with `x-api-key`: 20 requests and 200 tokens a minute for each key. A request reserves the tokens
+//!   of its prompt and `max_tokens` (without it, 16), and is settled when the model is done: what was not used is given
+//!   back, what was used beyond is charged. A request that is refused takes from neither
+//!
+//! The model repeats the prompt, and a word is a token.
+//!
+//! `cargo run --example tokens`, then try (`PORT` chooses another port):
+//!
+//! ```sh
+//! curl -isS http://localhost:8000/complete -H 'x-api-key: k' --json '{"prompt": "to be or not to be", "max_tokens": 100}'
+//! curl -isS http://localhost:8000/complete -H 'x-api-key: k' --json '{"prompt": "to be or not to be", "max_tokens": 190}'
+//! curl -isS http://localhost:8000/complete -H 'x-api-key: k' --json '{"prompt": "to be or not to be", "max_tokens": 195}'
+//! ```
+
+use axum::{Json, Router, routing::post};
+use limit_runtime::{HeaderStyle, Limiter, RateLimit, header, rate_limit, store::StoreError};
+use serde::{Deserialize, Serialize};
+use std::error::Error;
+
+#[derive(Deserialize)]
+struct Request {
+    prompt: String,
+    max_tokens: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct Completion {
+    text: String,
+    usage: Usage,
+}
+
+#[derive(Serialize)]
+struct Usage {
+    prompt_tokens: u32,
+    completion_tokens: u32,
+    /// What the client has left, now that this request is settled.
+    remaining_tokens: Option<u32>,
+}
+
+impl Request {
+    /// What is reserved: all that the request may use, or a guess.
+    fn estimate(&self) -> u32 {
+        let completion = self.max_tokens.unwrap_or(16);
+        model::count_tokens(&self.prompt).saturating_add(completion)
+    }
+}
+
+// A service lets only known keys come this far: see the example `tiers`.
+#[rate_limit("20/minute", name = "requests", key = header("x-api-key"))]
+#[rate_limit("200/minute", name = "tokens", key = header("x-api-key"), cost = request.estimate())]
+async fn complete(
+    limit: RateLimit,
+    Json(request): Json<Request>,
+) -> Result<Json<Completion>, StoreError> {
+    let text = model::complete(&request.prompt, request.max_tokens);
+    let prompt_tokens = model::count_tokens(&request.prompt);
+    let completion_tokens = model::count_tokens(&text);
+
+    let tokens = limit.only("tokens");
+    let (reserved, used) = (request.estimate(), prompt_tokens + completion_tokens);
+    if used > reserved {
+        tokens.charge(used - reserved).await?;
+    } else {
+        tokens.refund(reserved - used).await?;
+    }
+    Ok(Json(Completion {
+        text,
+        usage: Usage {
+            prompt_tokens,
+            completion_tokens,
+            remaining_tokens: tokens.remaining(),
+        },
+    }))
+}
+
+/// An echo.
+mod model {
+    pub(super) fn complete(prompt: &str, max_tokens: Option<u32>) -> String {
+        let most = max_tokens.map_or(usize::MAX, |most| most as usize);
+        let words: Vec<_> = prompt.split_whitespace().take(most).collect();
+        words.join(" ")
+    }
+
+    pub(super) fn count_tokens(text: &str) -> u32 {
+        u32::try_from(text.split_whitespace().count()).unwrap_or(u32::MAX)
+    }
+}
+
+fn app() -> Router {
+    let limiter = Limiter::builder().header_style(HeaderStyle::OpenAi).build();
+    Router::new()
+        .route("/complete", post(complete))
+        .layer(limiter.layer())
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    examples::serve(app(), include_str!("tokens.rs")).await
+}

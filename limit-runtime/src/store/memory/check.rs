@@ -1,0 +1,268 @@
+//! One check: all charges are consumed, or none.
+
+use super::{
+    MemoryStore, PerSlot,
+    identity::Owner,
+    shard::{Shard, millis},
+    slot::Slot,
+};
+use crate::{
+    clock::Ticks,
+    decision::{Decision, Outcome, Outcomes, Receipt, Verdict},
+    store::{Action, Charge},
+    window::Strategy,
+};
+use parking_lot::MutexGuard;
+use smallvec::SmallVec;
+
+impl MemoryStore {
+    /// As [`Store::check`](crate::store::Store::check); memory always answers, and at once.
+    pub(crate) fn check(&self, charges: &[Charge<'_>], action: Action) -> Decision {
+        let reading;
+        let decision = match charges {
+            [charge] if charge.strategy == Strategy::MovingWindow || charge.limits.len() == 1 => {
+                let slot = Slot {
+                    owner: self.owners.owner(charge.scope, charge.key),
+                    variant: self.variant(charge.strategy, charge.limits.as_slice()),
+                    limits: charge.limits.as_slice(),
+                    cost: charge.cost,
+                    strategy: charge.strategy,
+                    charge: 0,
+                };
+                self.check_one(&slot, action)
+            }
+            _ => None,
+        };
+        let decision = match decision {
+            Some((now, decision)) => {
+                reading = now;
+                decision
+            }
+            None => {
+                reading = self.clock.now();
+                self.check_all(charges, action)
+            }
+        };
+        self.sweep_if_due(reading);
+        decision
+    }
+
+    /// The quick way: one budget, one lock. `None` if the budget is new and has no room or a history elsewhere.
+    #[inline]
+    fn check_one(&self, slot: &Slot<'_>, action: Action) -> Option<(Ticks, Decision)> {
+        let mut shard = self.shard(slot.owner).lock();
+        // Read under the lock, so that the times in a budget never fall.
+        let reading = self.clock.now();
+        let now = shard.now(reading);
+        let cell = shard.find(slot.owner, slot.variant, now);
+        if cell.is_none() && self.overflow.0.is_remembered(millis(reading)) {
+            return None;
+        }
+        let assess = |shard: &Shard, cell, cost| -> Outcomes {
+            let limits = slot.limits.iter();
+            limits
+                .map(|&limit| shard.assess(cell, now, limit, slot.strategy, cost))
+                .collect()
+        };
+        let mut outcomes = assess(&shard, cell, slot.cost);
+        if !consumes(action, &outcomes) {
+            return Some((reading, Decision::new(outcomes)));
+        }
+        if cell.is_none()
+            && slot.cost > 0
+            && !shard.holds(slot.owner, slot.variant)
+            && !self.reserve(&mut shard, now)
+        {
+            return None;
+        }
+        shard.record(slot, now, self.bounds.log_entries, None);
+        let cell = shard.find(slot.owner, slot.variant, now);
+        for (outcome, &limit) in outcomes.iter_mut().zip(slot.limits) {
+            settle(outcome, shard.assess(cell, now, limit, slot.strategy, 0));
+        }
+        let receipt = Receipt::new(now.as_micros());
+        Some((reading, Decision::new(outcomes).with_receipts([receipt])))
+    }
+
+    /// The way for several budgets, and for new ones that have to share.
+    #[inline(never)]
+    fn check_all(&self, charges: &[Charge<'_>], action: Action) -> Decision {
+        let slots = self.slots(charges);
+        let sharing = self.keys() >= self.bounds.max_keys
+            || self.overflow.0.is_remembered(millis(self.clock.now()));
+        match self.try_all(&slots, charges, action, sharing) {
+            Some(decision) => decision,
+            // There was no room for a new budget: this time, the shared ones are locked as well.
+            None => self
+                .try_all(&slots, charges, action, true)
+                .unwrap_or_else(|| Decision::new([])),
+        }
+    }
+
+    fn try_all(
+        &self,
+        slots: &[Slot<'_>],
+        charges: &[Charge<'_>],
+        action: Action,
+        sharing: bool,
+    ) -> Option<Decision> {
+        let spares: PerSlot<Owner> = if sharing {
+            slots.iter().map(|slot| self.spare(slot, charges)).collect()
+        } else {
+            SmallVec::new()
+        };
+        let mut locked = self.lock(
+            slots
+                .iter()
+                .map(|slot| slot.owner)
+                .chain(spares.iter().copied()),
+        );
+        // What each slot draws on: its own budget, or the one that it shares while it has none.
+        let mut drawn: PerSlot<Slot<'_>> = slots.into();
+        for (slot, &spare) in drawn.iter_mut().zip(&spares) {
+            let (shard, now) = locked.of(self, slot.owner);
+            if shard.find(slot.owner, slot.variant, now).is_none() {
+                slot.owner = spare;
+            }
+        }
+        let mut outcomes = Outcomes::new();
+        for (index, slot) in drawn.iter().enumerate() {
+            // Charges of one budget: later ones see what earlier ones will take.
+            let cost = drawn[..index]
+                .iter()
+                .filter(|earlier| earlier.is_same_budget(slot))
+                .fold(slot.cost, |cost, earlier| cost.saturating_add(earlier.cost));
+            locked.assess(self, slot, cost, |outcome| outcomes.push(outcome));
+        }
+        if !consumes(action, &outcomes) {
+            return Some(Decision::new(outcomes));
+        }
+        if !self.find_places(&mut locked, slots, &mut drawn, sharing) {
+            return None;
+        }
+        let mut receipts: SmallVec<[Receipt; 2]> = SmallVec::from_elem(Receipt::new(0), charges.len());
+        for (index, slot) in drawn.iter().enumerate() {
+            let inherited = spares.get(index).and_then(|&owner| {
+                let (shard, now) = locked.of(self, owner);
+                let cell = shard.find(owner, slot.variant, now)?;
+                shard.bequeath(&cell, slot, now)
+            });
+            let (shard, now) = locked.of(self, slot.owner);
+            let inserted = shard.record(slot, now, self.bounds.log_entries, inherited);
+            receipts[slot.charge] = Receipt::new(now.as_micros());
+            if spares.get(index) == Some(&slot.owner)
+                && let Some(cell) = shard.find(slot.owner, slot.variant, now)
+            {
+                let until = shard.reading(cell.fresh_at());
+                self.overflow.0.happened(until, self.bounds.max_keys);
+                self.take(usize::from(inserted));
+            }
+        }
+        let mut stands = outcomes.iter_mut();
+        for slot in &drawn {
+            locked.assess(self, slot, 0, |after| {
+                if let Some(outcome) = stands.next() {
+                    settle(outcome, after);
+                }
+            });
+        }
+        Some(Decision::new(outcomes).with_receipts(receipts))
+    }
+
+    /// Takes a place for each new budget, and lets slots share where there is none. `false` if they would have to
+    /// share and may not; no place is taken then.
+    fn find_places(
+        &self,
+        locked: &mut Locked<'_>,
+        slots: &[Slot<'_>],
+        drawn: &mut [Slot<'_>],
+        sharing: bool,
+    ) -> bool {
+        let mut taken = 0;
+        for (index, slot) in slots.iter().enumerate() {
+            let mut earlier = slots[..index].iter();
+            let draws = |earlier: &Slot<'_>| earlier.cost > 0 && earlier.is_same_budget(slot);
+            if let Some(earlier) = earlier.position(draws) {
+                drawn[index].owner = drawn[earlier].owner;
+                continue;
+            }
+            let (shard, now) = locked.guard(self, slot.owner);
+            if slot.cost == 0 {
+                continue;
+            }
+            if shard.holds(slot.owner, slot.variant) {
+                drawn[index].owner = slot.owner;
+            } else if self.reserve(shard, now) {
+                drawn[index].owner = slot.owner;
+                taken += 1;
+            } else if !sharing {
+                self.release(taken);
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Locks the shards of these owners, each once and in ascending order, so that two checks never wait for each other.
+    fn lock(&self, owners: impl Iterator<Item = Owner>) -> Locked<'_> {
+        let mut indices: PerSlot<usize> = owners.map(|owner| self.index(owner)).collect();
+        indices.sort_unstable();
+        indices.dedup();
+        let mut shards: PerSlot<(usize, MutexGuard<'_, Shard>, Ticks)> = indices
+            .into_iter()
+            .map(|index| (index, self.shards[index].0.lock(), Ticks::default()))
+            .collect();
+        let reading = self.clock.now();
+        for (_, shard, now) in &mut shards {
+            *now = shard.now(reading);
+        }
+        Locked(shards)
+    }
+}
+
+/// The shards of a check, with the present moment of each.
+struct Locked<'a>(PerSlot<(usize, MutexGuard<'a, Shard>, Ticks)>);
+
+impl<'a> Locked<'a> {
+    fn guard(&mut self, store: &MemoryStore, owner: Owner) -> (&mut MutexGuard<'a, Shard>, Ticks) {
+        let index = store.index(owner);
+        let place = self.0.iter().position(|(locked, ..)| *locked == index);
+        let (_, shard, now) = &mut self.0[place.unwrap_or(0)];
+        (shard, *now)
+    }
+
+    fn of(&mut self, store: &MemoryStore, owner: Owner) -> (&mut Shard, Ticks) {
+        let (shard, now) = self.guard(store, owner);
+        (&mut **shard, now)
+    }
+
+    fn assess(
+        &mut self,
+        store: &MemoryStore,
+        slot: &Slot<'_>,
+        cost: u32,
+        mut each: impl FnMut(Outcome),
+    ) {
+        let (shard, now) = self.of(store, slot.owner);
+        let cell = shard.find(slot.owner, slot.variant, now);
+        for &limit in slot.limits {
+            each(shard.assess(cell, now, limit, slot.strategy, cost));
+        }
+    }
+}
+
+fn consumes(action: Action, outcomes: &[Outcome]) -> bool {
+    match action {
+        Action::Peek => false,
+        Action::Consume => outcomes
+            .iter()
+            .all(|outcome| outcome.verdict == Verdict::Allowed),
+        Action::Force => true,
+    }
+}
+
+/// What a limit has left once all is recorded.
+fn settle(outcome: &mut Outcome, after: Outcome) {
+    outcome.remaining = after.remaining;
+    outcome.reset_after = after.reset_after;
+}

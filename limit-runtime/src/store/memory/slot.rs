@@ -1,0 +1,23 @@
+//! What a check asks of the store: a slot for each budget that it reads or writes.
+
+use super::identity::{Owner, Variant};
+use crate::window::Strategy;
+use limit_core::Limit;
+
+/// One limit of one charge, or all the limits of a charge that one log answers for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Slot<'a> {
+    pub(super) owner: Owner,
+    pub(super) variant: Variant,
+    pub(super) limits: &'a [Limit],
+    pub(super) cost: u32,
+    pub(super) strategy: Strategy,
+    /// The place of its charge in the check.
+    pub(super) charge: usize,
+}
+
+impl Slot<'_> {
+    pub(super) fn is_same_budget(&self, other: &Self) -> bool {
+        self.owner == other.owner && self.variant == other.variant
+    }
+}

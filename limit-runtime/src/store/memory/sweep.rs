@@ -1,0 +1,47 @@
+//! Giving memory back although no new keys come: a slice of work, at most each millisecond.
+
+use super::MemoryStore;
+use crate::clock::Ticks;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// Cells that one slice looks at: about a microsecond's work.
+const SLICE: usize = 512;
+
+#[derive(Default)]
+pub(super) struct Sweep {
+    /// The clock's millisecond in which the last slice was done.
+    last: AtomicU64,
+    /// The shard where the next one is.
+    shard: AtomicUsize,
+}
+
+impl MemoryStore {
+    /// Whoever first comes in a new millisecond looks at a slice of a shard that is free at the moment, and drops
+    /// the cells that equal a fresh one.
+    #[inline]
+    pub(super) fn sweep_if_due(&self, reading: Ticks) {
+        let millis = reading.as_micros() / 1_000;
+        if self.sweep.0.last.load(Ordering::Relaxed) != millis {
+            self.sweep(millis);
+        }
+    }
+
+    #[cold]
+    fn sweep(&self, millis: u64) {
+        let sweep = &self.sweep.0;
+        if sweep.last.swap(millis, Ordering::Relaxed) == millis {
+            return;
+        }
+        let index = sweep.shard.load(Ordering::Relaxed) % self.shards.len();
+        let Some(mut shard) = self.shards[index].0.try_lock() else {
+            sweep.shard.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
+        let now = shard.now(self.clock.now());
+        let dropped = shard.evict(now, SLICE);
+        self.release(dropped);
+        if shard.is_swept() {
+            sweep.shard.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}

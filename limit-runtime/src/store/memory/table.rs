@@ -1,0 +1,144 @@
+//! The map of a shard: cells in one array, ordered by owner.
+//!
+//! A cell lies as near as it can behind the place that its owner is multiplied onto, in order, with empty
+//! places between. So a search ends at the first cell that is not smaller, growing is one pass from
+//! front to back, and taking a cell out leaves nothing behind. Owners are hashes under a secret seed:
+//! nobody can choose keys that crowd one place.
+
+use super::{cell::Cell, identity::Variant};
+
+/// Cells in order. At most four in five places are taken.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    cells: Box<[Cell]>,
+    /// How many places owners are spread over; those behind take what is pushed past the end.
+    homes: usize,
+    len: usize,
+}
+
+const LEAST: usize = 8;
+const MOST_TAIL: usize = 128;
+
+impl Table {
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn get(&self, place: usize) -> Option<&Cell> {
+        self.cells.get(place)
+    }
+
+    pub(super) fn set(&mut self, place: usize, cell: Cell) {
+        self.cells[place] = cell;
+    }
+
+    /// Where this budget is, or where it would have to be.
+    #[inline]
+    pub(super) fn find(&self, owner: u64, variant: Variant) -> Result<usize, usize> {
+        let mut place = self.home(owner);
+        while let Some(cell) = self.cells.get(place) {
+            if cell.is_empty() {
+                return Err(place);
+            }
+            if cell.owner >= owner {
+                let order = cell.order().cmp(&(owner, variant.0));
+                if order.is_eq() {
+                    return Ok(place);
+                }
+                if order.is_gt() {
+                    return Err(place);
+                }
+            }
+            place += 1;
+        }
+        Err(place)
+    }
+
+    /// Whether one more cell needs a larger table.
+    pub(super) fn is_full(&self) -> bool {
+        self.len >= self.homes - self.homes / 5
+            || self.cells.last().is_none_or(|cell| !cell.is_empty())
+    }
+
+    /// Whether a much smaller table would do.
+    pub(super) fn is_sparse(&self) -> bool {
+        self.homes > LEAST && self.len < self.homes / 4
+    }
+
+    /// Puts a cell where [`find`](Self::find) said; the table must not be full.
+    pub(super) fn insert(&mut self, place: usize, cell: Cell) {
+        let Some(empty) = self.cells[place..].iter().position(Cell::is_empty) else {
+            return;
+        };
+        self.cells.copy_within(place..place + empty, place + 1);
+        self.cells[place] = cell;
+        self.len += 1;
+    }
+
+    /// Takes a cell out; those behind it move up as far as they may.
+    pub(super) fn remove(&mut self, place: usize) {
+        let behind = self.cells[place + 1..]
+            .iter()
+            .zip(place + 1..)
+            .position(|(cell, at)| cell.is_empty() || self.home(cell.owner) == at);
+        let end = place + 1 + behind.unwrap_or(self.cells.len() - place - 1);
+        self.cells.copy_within(place + 1..end, place);
+        self.cells[end - 1] = Cell::EMPTY;
+        self.len -= 1;
+    }
+
+    /// Makes the table larger by half.
+    #[cold]
+    pub(super) fn grow(&mut self) {
+        self.rebuild(self.homes + self.homes / 2);
+    }
+
+    /// Makes the table as small as its cells allow, with room to grow.
+    #[cold]
+    pub(super) fn shrink(&mut self) {
+        if self.len == 0 {
+            *self = Self::default();
+        } else {
+            self.rebuild(self.len * 2);
+        }
+    }
+
+    pub(super) fn cells(&self) -> impl Iterator<Item = &Cell> {
+        self.cells.iter().filter(|cell| !cell.is_empty())
+    }
+
+    fn home(&self, owner: u64) -> usize {
+        home(owner, self.homes)
+    }
+
+    fn rebuild(&mut self, homes: usize) {
+        let mut homes = homes.max(LEAST);
+        loop {
+            let tail = homes.min(MOST_TAIL);
+            let mut cells = vec![Cell::EMPTY; homes + tail].into_boxed_slice();
+            let mut next = 0;
+            let fits = self.cells().all(|cell| {
+                let place = home(cell.owner, homes).max(next);
+                next = place + 1;
+                cells.get_mut(place).map(|to| *to = *cell).is_some()
+            });
+            // The last place is kept empty, or the table would be full at once.
+            if fits && next < cells.len() {
+                self.cells = cells;
+                self.homes = homes;
+                return;
+            }
+            homes += homes / 2;
+        }
+    }
+}
+
+/// Owners spread over places, in order.
+#[inline]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the product's upper half is below `homes`"
+)]
+fn home(owner: u64, homes: usize) -> usize {
+    ((u128::from(owner) * homes as u128) >> 64) as usize
+}

@@ -1,0 +1,170 @@
+//! The moving window beside the model, on a million random sequences.
+
+use super::{Random, charge, model::Model, store};
+use crate::{
+    clock::{TestClock, Ticks},
+    decision::{Outcome, Receipt, Verdict},
+    key::IntoKey,
+    store::Action,
+};
+use limit_core::{Limit, Limits};
+use std::{num::NonZeroU32, time::Duration};
+
+const SECOND: u64 = 1_000;
+const DAY: u64 = 86_400 * SECOND;
+const SHORT: [u64; 4] = [1, 7, 500, 999];
+const LONG: [u64; 7] = [
+    SECOND,
+    2 * SECOND,
+    3 * SECOND,
+    10 * SECOND,
+    60 * SECOND,
+    DAY,
+    365 * DAY,
+];
+
+/// Microseconds: three centuries, of the five that a store can tell apart.
+const CENTURIES: u64 = 300 * 365 * DAY * 1_000;
+
+fn random_limits(random: &mut Random, windows: &[u64]) -> Limits {
+    loop {
+        let count = 1 + random.below(3);
+        let limits: Vec<Limit> = (0..count)
+            .map(|_| {
+                let count = match random.below(40) {
+                    0 => u32::MAX,
+                    1..8 => 1,
+                    _ => 1 + random.below(12) as u32,
+                };
+                let window = Duration::from_millis(random.pick(windows));
+                Limit::new(NonZeroU32::new(count).unwrap(), window).unwrap()
+            })
+            .collect();
+        if let Ok(limits) = Limits::new(&limits) {
+            return limits;
+        }
+    }
+}
+
+fn random_pause(random: &mut Random, limits: &Limits) -> u64 {
+    let window =
+        limits.as_slice()[random.below(limits.len() as u64) as usize].window_millis() * 1_000;
+    match random.below(8) {
+        0..2 => 0,
+        2 => random.below(2_000),
+        3 => window,
+        4 => window - 1,
+        5 => window / 4 / 1_000 * 1_000,
+        _ => random.below(window / 2 + 1),
+    }
+}
+
+fn check(found: &[Outcome], model: &Model, now: u64, limits: &Limits, asked: u32, sees: u32) {
+    for (outcome, &limit) in found.iter().zip(limits) {
+        let verdict = model.assess(now, limit, asked);
+        let stands = model.assess(now, limit, sees);
+        let _ = verdict;
+        assert_eq!(outcome.remaining, stands.remaining, "remaining of {limit}");
+        assert_eq!(
+            outcome.reset_after, stands.reset_after,
+            "reset_after of {limit}"
+        );
+    }
+}
+
+fn verdicts(found: &[Outcome], model: &Model, now: u64, limits: &Limits, cost: u32) -> bool {
+    let mut all = true;
+    for (outcome, &limit) in found.iter().zip(limits) {
+        let expected = model.assess(now, limit, cost);
+        all &= expected.allowed;
+        let retry_after = match outcome.verdict {
+            Verdict::Allowed => {
+                assert!(expected.allowed, "{limit} must deny");
+                None
+            }
+            Verdict::RetryAfter(wait) => Some(wait),
+            Verdict::NeverFits => None,
+        };
+        assert_eq!(
+            outcome.verdict == Verdict::Allowed,
+            expected.allowed,
+            "{limit}"
+        );
+        assert_eq!(retry_after, expected.retry_after, "retry_after of {limit}");
+    }
+    all
+}
+
+/// Random sequences, each for a key of its own: hits, peeks, forced hits, refunds, changes of the limits.
+fn run(seed: u64, sequences: u64, entries: u32, windows: &[u64], may_change: bool) {
+    let mut random = Random(seed);
+    let begin = || {
+        let clock = TestClock::new();
+        (store(&clock, 100_000, entries), clock)
+    };
+    let (mut store, mut clock) = begin();
+    for sequence in 0..sequences {
+        if clock.now().as_micros() > CENTURIES {
+            (store, clock) = begin();
+        }
+        let key = sequence.into_key();
+        let mut model = Model::new(entries);
+        let mut limits = random_limits(&mut random, windows);
+        let mut receipts: Vec<(Receipt, u32)> = Vec::new();
+        let steps = if entries < 100 { 24 } else { 9 };
+        for _ in 0..steps {
+            clock.advance(Duration::from_micros(random_pause(&mut random, &limits)));
+            let now = clock.now().as_micros();
+            if may_change && random.one_in(8) {
+                limits = random_limits(&mut random, windows);
+            }
+            if random.one_in(8)
+                && let Some((receipt, cost)) = receipts.pop()
+            {
+                store.refund(&[charge(&key, &limits, cost)], &[receipt]);
+                model.refund(receipt.at(), cost);
+            }
+            let cost = match random.below(200) {
+                0 => u32::MAX,
+                1..150 => 1,
+                150..160 => 0,
+                _ => random.below(8) as u32,
+            };
+            let action = match random.below(20) {
+                0 => Action::Force,
+                1 | 2 => Action::Peek,
+                _ => Action::Consume,
+            };
+            let decision = store.check(&[charge(&key, &limits, cost)], action);
+            let found = decision.outcomes();
+            assert_eq!(found.len(), limits.len());
+            let allowed = verdicts(found, &model, now, &limits, cost);
+            let consumes = action == Action::Force || (action == Action::Consume && allowed);
+            if consumes {
+                model.record(now, limits.as_slice(), cost);
+                receipts.push((decision.receipts()[0], cost));
+                assert_eq!(Ticks::from_micros(decision.receipts()[0].at()), clock.now());
+            }
+            check(found, &model, now, &limits, cost, 0);
+        }
+    }
+}
+
+#[test]
+fn exact_logs_agree_with_the_model() {
+    run(0x5eed_0001, 600_000, 1_024, &LONG, true);
+}
+
+#[test]
+fn logs_of_short_windows_agree_with_the_model() {
+    let all: Vec<u64> = SHORT.into_iter().chain(LONG).collect();
+    run(0x5eed_0002, 300_000, 1_024, &all, true);
+}
+
+#[test]
+fn logs_that_merge_agree_with_the_model() {
+    for (entries, seed) in (1..=6).zip(0x5eed_0100..) {
+        run(seed, 25_000, entries, &LONG, false);
+        run(seed + 100, 5_000, entries, &SHORT, false);
+    }
+}

@@ -1,0 +1,173 @@
+//! A log as anybody would write it: all hits in a list, every question answered by looking at all of them.
+
+use limit_core::Limit;
+use std::time::Duration;
+
+/// Microseconds.
+type Micros = u64;
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Model {
+    hits: Vec<(Micros, u64)>,
+    /// The longest window that was ever asked, in microseconds.
+    horizon: Micros,
+    /// Whether times are no longer rounded up to milliseconds.
+    fine: bool,
+    entries: usize,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub(super) allowed: bool,
+    pub(super) remaining: u32,
+    pub(super) reset_after: Duration,
+    /// `None` where no wait is of use.
+    pub(super) retry_after: Option<Duration>,
+}
+
+const MILLI: Micros = 1_000;
+
+impl Model {
+    pub(super) fn new(entries: u32) -> Self {
+        Self {
+            entries: entries as usize,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn assess(&self, now: Micros, limit: Limit, cost: u32) -> Answer {
+        let count = u64::from(limit.count().get());
+        let window = limit.window_millis() * MILLI;
+        let used_at = |then: Micros| -> u64 {
+            let counts = |&&(at, _): &&(Micros, u64)| at + window > then && !self.is_fresh(now);
+            self.hits
+                .iter()
+                .filter(counts)
+                .map(|(_, units)| units)
+                .sum()
+        };
+        let leaving = self.hits.iter().map(|(at, _)| at + window);
+        let falls_to = |target| {
+            let then = leaving.clone().find(|&then| used_at(then) <= target);
+            Duration::from_micros(then.unwrap() - now)
+        };
+        let (used, wanted) = (used_at(now), u64::from(cost.max(1)));
+        let allowed = used + wanted <= count;
+        Answer {
+            allowed,
+            remaining: count.saturating_sub(used) as u32,
+            reset_after: if used > 0 {
+                falls_to(0)
+            } else {
+                Duration::ZERO
+            },
+            retry_after: (!allowed && wanted <= count).then(|| falls_to(count - wanted)),
+        }
+    }
+
+    /// What is older than the longest window that was ever asked is forgotten, even if a longer one comes.
+    fn is_fresh(&self, now: Micros) -> bool {
+        let newest = self.hits.last().map_or(0, |hit| hit.0);
+        newest.next_multiple_of(MILLI) + self.horizon <= now
+    }
+
+    pub(super) fn record(&mut self, now: Micros, limits: &[Limit], cost: u32) {
+        if cost == 0 {
+            return;
+        }
+        if self.is_fresh(now) {
+            *self = Self::new(self.entries as u32);
+        }
+        let windows: Vec<_> = limits
+            .iter()
+            .map(|limit| limit.window_millis() * MILLI)
+            .collect();
+        self.horizon = self.horizon.max(*windows.iter().max().unwrap());
+        self.fine |= windows.iter().any(|&window| window < 1_000 * MILLI)
+            || self.horizon >= (1 << 31) * MILLI;
+        let tick = if self.fine { 1 } else { MILLI };
+        let stamp = now.next_multiple_of(tick);
+        let stamp = stamp.max(self.hits.last().map_or(0, |newest| newest.0));
+        self.hits.retain(|(at, _)| at + self.horizon > now);
+        match self.hits.last_mut() {
+            Some(newest) if newest.0 == stamp => newest.1 += u64::from(cost),
+            _ => {
+                self.merge(stamp, tick, windows);
+                self.hits.push((stamp, cost.into()));
+            }
+        }
+        let mut excess = self
+            .hits
+            .iter()
+            .map(|hit| hit.1)
+            .sum::<u64>()
+            .saturating_sub(u32::MAX.into());
+        for (_, units) in &mut self.hits {
+            let given_up = excess.min(*units);
+            *units -= given_up;
+            excess -= given_up;
+        }
+    }
+
+    /// A list of windows that never changes is assumed; where it does, the number of entries must be out of reach.
+    fn merge(&mut self, stamp: Micros, tick: Micros, mut windows: Vec<Micros>) {
+        windows.push(self.horizon);
+        windows.sort_unstable();
+        windows.dedup();
+        let capacity = match windows.len() {
+            1 => self.entries + 2,
+            several => several * 2 * (self.entries + 1),
+        };
+        if self.hits.len() < capacity {
+            return;
+        }
+        let mut cells: Vec<Micros> = Vec::new();
+        for window in windows.iter().map(|window| window / tick) {
+            let entries = self.entries as u64;
+            cells.push(match cells.last() {
+                None => window.div_ceil(entries),
+                Some(last) => last * (window / last / entries).max(1),
+            });
+        }
+        let place = |at: Micros| {
+            let older = windows.iter().filter(|&&window| stamp - at >= window);
+            let segment = older.count().min(windows.len() - 1);
+            (segment, at / tick / cells[segment])
+        };
+        let crowd = |segment| {
+            self.hits
+                .iter()
+                .filter(|hit| place(hit.0).0 == segment)
+                .count()
+        };
+        let crowded: Vec<_> = (0..windows.len())
+            .map(|segment| crowd(segment) > self.entries)
+            .collect();
+        let merges =
+            |a: (Micros, u64), b: (Micros, u64)| place(a.0) == place(b.0) && crowded[place(a.0).0];
+        let last = self.hits.len() - 1;
+        let only_newest =
+            place(self.hits[last - 1].0).0 == 0 && merges(self.hits[last - 1], self.hits[last]);
+        let mut kept: Vec<(Micros, u64)> = Vec::new();
+        for (index, &hit) in self.hits.iter().enumerate() {
+            match kept.last_mut() {
+                Some(before) if (!only_newest || index == last) && merges(*before, hit) => {
+                    *before = (hit.0, before.1 + hit.1);
+                }
+                _ => kept.push(hit),
+            }
+        }
+        self.hits = kept;
+    }
+
+    pub(super) fn refund(&mut self, at: Micros, cost: u32) {
+        let tick = if self.fine { 1 } else { MILLI };
+        let at = at.next_multiple_of(tick);
+        let place = self.hits.iter().position(|hit| hit.0 >= at);
+        if let Some(place) = place
+            && (place > 0 || self.hits[0].0 == at)
+        {
+            self.hits[place].1 -= u64::from(cost).min(self.hits[place].1);
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Writing a log: a ring of hits in a buffer that somebody else holds.
+
+use super::{Hit, Resolution, Stamp, partition};
+
+/// Which part of a buffer is a log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Shape {
+    /// Where the oldest hit lies.
+    pub(crate) head: u32,
+    /// How many hits there are.
+    pub(crate) len: u32,
+    /// The running total before the oldest hit.
+    pub(crate) base: u32,
+}
+
+impl Shape {
+    /// Where the hit of this index lies in a buffer of this size.
+    #[inline]
+    pub(crate) fn place(self, index: u32, size: usize) -> usize {
+        let place = self.head as usize + index as usize;
+        if place < size { place } else { place - size }
+    }
+}
+
+/// There is no place for one more hit.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Full;
+
+/// A log to be written.
+#[derive(Debug)]
+pub(crate) struct Log<'a, T> {
+    /// A ring.
+    pub(crate) hits: &'a mut [Hit<T>],
+    /// Which part of it is used.
+    pub(crate) shape: Shape,
+}
+
+impl<T: Stamp> Log<'_, T> {
+    /// Forgets what came `horizon` ticks or longer before `stamp`.
+    pub(crate) fn forget(&mut self, stamp: T, horizon: u64) {
+        while self.shape.len > 0 {
+            let oldest = self.hit(0);
+            if oldest.at.until(stamp) < horizon {
+                break;
+            }
+            self.shape = Shape {
+                head: u32::try_from(self.shape.place(1, self.hits.len())).unwrap_or(0),
+                len: self.shape.len - 1,
+                base: oldest.total,
+            };
+        }
+        if self.shape.len == 0 {
+            self.shape.head = 0;
+        }
+    }
+
+    /// Records `cost` at `stamp`, or with the newest hit if its stamp, rounded up, lies ahead of that.
+    ///
+    /// # Errors
+    /// If the buffer has no place for it; nothing was recorded then.
+    #[inline]
+    pub(crate) fn push(&mut self, stamp: T, cost: u32) -> Result<(), Full> {
+        let newest = self.shape.len.checked_sub(1).map(|last| self.hit(last));
+        let index = match newest {
+            Some(newest) if newest.at.until(stamp) == 0 => self.shape.len - 1,
+            _ if self.shape.len as usize == self.hits.len() => return Err(Full),
+            _ => {
+                self.shape.len += 1;
+                self.shape.len - 1
+            }
+        };
+        let before = newest.map_or(self.shape.base, |newest| newest.total);
+        if before
+            .wrapping_sub(self.shape.base)
+            .checked_add(cost)
+            .is_none()
+        {
+            let held = before.wrapping_sub(self.shape.base);
+            self.give_up(cost - (u32::MAX - held), index);
+        }
+        let hit = self.hit_mut(index);
+        hit.total = before.wrapping_add(cost);
+        if newest.is_none_or(|newest| newest.at.until(stamp) > 0) {
+            hit.at = stamp;
+        }
+        Ok(())
+    }
+
+    /// Makes room for one more hit by merging hits that are as close to each other as `resolution` allows.
+    /// They merge to the later time: a log may count longer than it should, and never shorter.
+    ///
+    /// `now` is `stamp` in full.
+    pub(crate) fn merge(&mut self, stamp: T, now: u64, resolution: &Resolution) {
+        let len = self.shape.len;
+        let age = |log: &Self, index| log.hit(index).at.until(stamp);
+        if let (Some(last), Some(before)) = (len.checked_sub(1), len.checked_sub(2))
+            && let Some(crowded) = last.checked_sub(resolution.entries())
+            && age(self, crowded) < resolution.shortest()
+            && resolution.merges_young(now, age(self, before), age(self, last))
+        {
+            *self.hit_mut(before) = self.hit(last);
+            self.shape.len = last;
+            return;
+        }
+        let mut kept = 0;
+        let mut start = 0;
+        for segment in resolution.oldest_first() {
+            let end = start
+                + partition(len - start, |index| {
+                    age(self, start + index) >= segment.youngest
+                });
+            let crowded = end - start > resolution.entries();
+            for index in start..end {
+                let later = index + 1;
+                let merges = crowded
+                    && later < end
+                    && segment.merges(now, age(self, index), age(self, later));
+                if !merges {
+                    *self.hit_mut(kept) = self.hit(index);
+                    kept += 1;
+                }
+            }
+            start = end;
+        }
+        self.shape.len = kept;
+        if kept == len {
+            self.halve();
+        }
+    }
+
+    /// Gives back up to `cost` units of the hit that came `age` ticks before the newest, or of the one it merged into.
+    pub(crate) fn refund(&mut self, age: u64, cost: u32) {
+        let Some(last) = self.shape.len.checked_sub(1) else {
+            return;
+        };
+        let newest = self.hit(last).at;
+        let index = partition(last, |index| self.hit(index).at.until(newest) > age);
+        let before = match index.checked_sub(1) {
+            Some(before) => self.hit(before).total,
+            // Before the first hit, nothing says whether it merged or was forgotten: what is forgotten stays so.
+            None if self.hit(0).at.until(newest) != age => return,
+            None => self.shape.base,
+        };
+        let units = cost.min(self.hit(index).total.wrapping_sub(before));
+        for index in index..=last {
+            let hit = self.hit_mut(index);
+            hit.total = hit.total.wrapping_sub(units);
+        }
+    }
+
+    /// Copies the hits to the beginning of `to`, which is large enough; the log lies there from now on.
+    pub(crate) fn copy_to(&self, to: &mut [Hit<T>]) -> Shape {
+        for (index, place) in (0..self.shape.len).zip(to) {
+            *place = self.hit(index);
+        }
+        Shape {
+            head: 0,
+            ..self.shape
+        }
+    }
+
+    /// Every second hit merges into the next.
+    #[cold]
+    fn halve(&mut self) {
+        let len = self.shape.len;
+        let mut kept = 0;
+        for index in (0..len).filter(|index| index % 2 == (len + 1) % 2) {
+            *self.hit_mut(kept) = self.hit(index);
+            kept += 1;
+        }
+        self.shape.len = kept;
+    }
+
+    /// The oldest hits give up `units`: no limit counts further than the total can say.
+    #[cold]
+    fn give_up(&mut self, units: u32, len: u32) {
+        let base = self.shape.base;
+        let raised = base.wrapping_add(units);
+        for index in 0..len {
+            let hit = self.hit_mut(index);
+            if hit.total.wrapping_sub(base) < units {
+                hit.total = raised;
+            }
+        }
+        self.shape.base = raised;
+    }
+
+    fn hit(&self, index: u32) -> Hit<T> {
+        let place = self.shape.place(index, self.hits.len());
+        self.hits.get(place).copied().unwrap_or_default()
+    }
+
+    fn hit_mut(&mut self, index: u32) -> &mut Hit<T> {
+        let place = self.shape.place(index, self.hits.len());
+        &mut self.hits[place]
+    }
+}

@@ -1,0 +1,196 @@
+//! The moving window: no interval of the window's length, wherever it starts, holds more than the count.
+//!
+//! The log holds one entry per request whatever its cost: when it was, and the running total up to and
+//! including it. What a window holds is the difference of two totals, so any limit can be read
+//! from the same log, and a limit that changes keeps its history. After Cloudflare's and Figma's
+//! "sliding window log", with totals in place of one entry per unit.
+//!
+//! A hit is stamped with the *end* of the tick it came in, and has left once a whole window has passed since:
+//! rounding may count it longer, by less than a tick, and never shorter.
+//!
+//! Times and totals are kept in 32 bits and compared by their differences, which survive wrap-around.
+
+mod log;
+mod merge;
+
+pub(crate) use self::{
+    log::{Full, Log, Shape},
+    merge::Resolution,
+};
+
+use super::{Standing, window_micros};
+use crate::{clock::Ticks, decision::Outcome};
+use limit_core::Limit;
+use std::{fmt::Debug, time::Duration};
+
+/// A time as it stands in a log.
+pub(crate) trait Stamp: Copy + Debug + Default + Eq {
+    /// The length of a tick.
+    const MICROS: u64;
+
+    /// The end of the tick that `now` lies in.
+    fn end_of(now: Ticks) -> Self;
+
+    /// Ticks from here to `later`.
+    fn until(self, later: Self) -> u64;
+}
+
+/// Milliseconds, of which the lower 32 bits are kept: for windows of a second to 49 days.
+impl Stamp for u32 {
+    const MICROS: u64 = 1_000;
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "differences survive wrap-around"
+    )]
+    fn end_of(now: Ticks) -> Self {
+        now.as_micros().div_ceil(Self::MICROS) as Self
+    }
+
+    fn until(self, later: Self) -> u64 {
+        later.wrapping_sub(self).into()
+    }
+}
+
+/// Microseconds: for windows shorter than a second, and for those that are longer than 49 days.
+impl Stamp for u64 {
+    const MICROS: u64 = 1;
+
+    fn end_of(now: Ticks) -> Self {
+        now.as_micros()
+    }
+
+    fn until(self, later: Self) -> u64 {
+        later.saturating_sub(self)
+    }
+}
+
+/// An entry of a log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Hit<T> {
+    /// When it was.
+    pub(crate) at: T,
+    /// The running total up to and including it.
+    pub(crate) total: u32,
+}
+
+/// A log to be read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View<'a, T> {
+    /// A ring.
+    pub(crate) hits: &'a [Hit<T>],
+    /// Which part of it is used.
+    pub(crate) shape: Shape,
+    /// The stamp of the newest hit, in full.
+    pub(crate) newest: Ticks,
+}
+
+impl<T: Stamp> View<'_, T> {
+    /// A log in which nothing was ever recorded.
+    pub(crate) const EMPTY: Self = Self {
+        hits: &[],
+        shape: Shape {
+            head: 0,
+            len: 0,
+            base: 0,
+        },
+        newest: Ticks::from_micros(0),
+    };
+
+    /// The same hits with times in microseconds, and totals that begin at zero.
+    pub(crate) fn to_micros(self) -> impl Iterator<Item = Hit<u64>> {
+        (0..self.shape.len).map(move |index| {
+            let back = self.age(index).saturating_mul(T::MICROS);
+            Hit {
+                at: self.newest.as_micros().saturating_sub(back),
+                total: self.total(index + 1),
+            }
+        })
+    }
+
+    /// How `limit` stands for a request of `cost` now, before anything is recorded.
+    #[inline]
+    pub(crate) fn assess(&self, now: Ticks, limit: Limit, cost: u32) -> Outcome {
+        let window = window_micros(limit);
+        let all = self.total(self.shape.len);
+        // So long ago, or longer, before the newest hit: that has left.
+        let leaves = self.newest.as_micros().saturating_add(window);
+        let cut = leaves.saturating_sub(now.as_micros());
+        let gone = self.total(self.left_by(cut.div_ceil(T::MICROS)));
+        let used = all - gone;
+        let wait = |total| self.leaves_at(total, window).since(now);
+        let standing = Standing {
+            used: used.into(),
+            capacity: limit.count().get().into(),
+            reset_after: if used == 0 { Duration::ZERO } else { wait(all) },
+        };
+        standing.outcome(limit, cost, |target| {
+            wait(all - u32::try_from(target).unwrap_or(all))
+        })
+    }
+
+    /// What was consumed within `window` before now, and when the newest of it was.
+    pub(crate) fn sum(&self, now: Ticks, window: Duration) -> u32 {
+        let micros = u64::try_from(window.as_micros()).unwrap_or(u64::MAX);
+        let leaves = self.newest.as_micros().saturating_add(micros);
+        let cut = leaves.saturating_sub(now.as_micros());
+        self.total(self.shape.len) - self.total(self.left_by(cut.div_ceil(T::MICROS)))
+    }
+
+    /// What the first `count` hits come to.
+    fn total(&self, count: u32) -> u32 {
+        match count.checked_sub(1) {
+            Some(last) => self.hit(last).total.wrapping_sub(self.shape.base),
+            None => 0,
+        }
+    }
+
+    /// How many hits came `cut` ticks or longer before the newest.
+    fn left_by(&self, cut: u64) -> u32 {
+        // Most of the time, all have left or none has.
+        if cut == 0 {
+            return self.shape.len;
+        }
+        if self.shape.len == 0 || self.age(0) < cut {
+            return 0;
+        }
+        partition(self.shape.len, |index| self.age(index) >= cut)
+    }
+
+    /// When so many units in all have left a window.
+    fn leaves_at(&self, total: u32, window: u64) -> Ticks {
+        let before = self.shape.len.saturating_sub(1);
+        let index = if self.total(before) < total {
+            before
+        } else {
+            partition(before, |index| self.total(index + 1) < total)
+        };
+        let back = self.age(index).saturating_mul(T::MICROS);
+        let at = self.newest.as_micros().saturating_sub(back);
+        Ticks::from_micros(at.saturating_add(window))
+    }
+
+    /// Ticks from a hit to the newest.
+    fn age(&self, index: u32) -> u64 {
+        self.hit(index).at.until(self.hit(self.shape.len - 1).at)
+    }
+
+    fn hit(&self, index: u32) -> Hit<T> {
+        let place = self.shape.place(index, self.hits.len());
+        self.hits.get(place).copied().unwrap_or_default()
+    }
+}
+
+/// The first index below `len` for which `before` is false.
+fn partition(len: u32, before: impl Fn(u32) -> bool) -> u32 {
+    let (mut low, mut high) = (0, len);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if before(middle) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    low
+}
