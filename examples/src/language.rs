@@ -88,6 +88,10 @@ impl Model {
 }
 
 impl Language {
+    #[expect(
+        clippy::float_arithmetic,
+        reason = "a model computes with floats; the limiter never does"
+    )]
     /// The logarithm of the likelihood that these pieces are of this language. Each is counted once more than it
     /// was seen, so that one which was never seen does not rule the language out.
     fn likelihood(&self, pieces: &[String]) -> f64 {

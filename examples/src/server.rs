@@ -23,7 +23,8 @@ pub async fn serve(app: Router, source: &str) -> Result<(), Box<dyn Error>> {
     let address = listener.local_addr()?;
     println!("Listening on http://{address}\n");
     let head = source.lines().map_while(|line| line.strip_prefix("//!"));
-    for line in head {
+    for line in head.filter(|line| !line.contains("```")) {
+        let line = line.strip_prefix(' ').unwrap_or(line);
         println!("{}", line.replace("localhost:8000", &address.to_string()));
     }
     axum::serve(

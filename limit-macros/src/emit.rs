@@ -7,7 +7,7 @@ use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{FnArg, ReturnType, Type};
+use syn::{Attribute, FnArg, Meta, ReturnType, Type};
 
 use crate::arguments::mentions;
 use crate::attributes::{Role, is_lint, role};
@@ -58,27 +58,30 @@ pub(crate) struct Context<'a> {
 impl Context<'_> {
     /// The policy type, and what it knows.
     fn policy(&self) -> TokenStream {
-        let Self {
-            policy,
-            private,
-            site,
-            ..
-        } = self;
+        let Self { policy, site, .. } = self;
         let vis = &self.handler.vis;
         let generics = &self.handler.sig.generics;
         let (_, type_generics, where_clause) = generics.split_for_impl();
         let fields = generics::phantom(generics, *site);
+        // All of it at one place, the function that may be wrong: rustc repeats a mistake for the call,
+        // for the whole body and for its type, and leaves out what repeats at the same place. It is the
+        // user's own place, so that the message does not speak of macros.
+        let place = generics::place(self.model).unwrap_or(*site);
+        let private = respanned(&self.private, place);
         let how = self
             .model
             .charges_later()
-            .then(|| quote_spanned!(*site=> const HOW: #private::Admit = #private::Admit::Peek;));
-        let state = generics::state(self.model, *site);
+            .then(|| quote_spanned!(place=> const HOW: #private::Admit = #private::Admit::Peek;));
+        let state = generics::state(self.model, place);
         let under_state = generics::under_state(self, &state);
         let (impl_generics, _, bounds) = under_state.split_for_impl();
-        let rules = rules::rules(self, &state);
-        quote_spanned! {*site=>
+        let rules = rules::rules(self, &state, place);
+        let item = quote_spanned! {*site=>
             #[doc(hidden)]
             #vis struct #policy #generics #fields #where_clause;
+        };
+        quote_spanned! {place=>
+            #item
             impl #impl_generics #private::Policy<#state> for #policy #type_generics #bounds {
                 #how
                 fn rules() -> impl #private::Rules<#state> {
@@ -112,9 +115,10 @@ impl Context<'_> {
             );
             body.set_span(span);
         }
-        let lints = self.handler.attrs.iter().filter(|attr| is_lint(attr));
+        let beside = |attr: &&Attribute| is_lint(attr) || attr.path().is_ident("doc");
+        let others = self.handler.attrs.iter().filter(beside).map(allowed);
         (
-            quote!(#(#lints)* #(#attrs)* #vis #sig #body),
+            quote!(#(#others)* #(#attrs)* #vis #sig #body),
             TokenStream::new(),
         )
     }
@@ -135,7 +139,11 @@ impl Context<'_> {
         } = self.handler;
         let attrs = attrs
             .iter()
-            .filter(|attr| matches!(role(attr), Role::Outer | Role::First));
+            .filter(|attr| matches!(role(attr), Role::Outer | Role::First))
+            .map(|attr| match self.model.direct {
+                Some(_) => allowed(attr),
+                None => attr.clone(),
+            });
         let asyncness = match &sig.asyncness {
             Some(asyncness) => asyncness.to_token_stream(),
             None => quote_spanned!(site.located_at(sig.fn_token.span)=> async),
@@ -193,15 +201,16 @@ impl Context<'_> {
         let sig = &self.handler.sig;
         let private = &self.private;
         let names = self.argument_names();
-        let name = self.model.direct.as_ref().unwrap_or(&sig.ident);
+        let mut name = self.model.direct.as_ref().unwrap_or(&sig.ident).clone();
         let turbofish = generics::turbofish(&sig.generics, self.site);
         // At the return type, where a wrong one is to be mended; at the name when there is none.
         let span = match &sig.output {
             ReturnType::Type(_, ty) => ty.span(),
             ReturnType::Default => sig.ident.span(),
         };
-        let span = self.site.located_at(span);
-        quote_spanned!(span=> #private::assert_send(#name #turbofish (#(#names),*)).await)
+        name.set_span(span);
+        let private = respanned(private, span);
+        quote_spanned!(span=> #private::respond(#name #turbofish (#(#names),*)).await)
     }
 
     /// Names for the arguments on their way through.
@@ -221,4 +230,27 @@ impl Context<'_> {
             })
             .collect()
     }
+}
+
+/// The attribute, where an expected lint is an allowed one: with a direct function beside the handler, it
+/// is met on only one of the two.
+fn allowed(attr: &Attribute) -> Attribute {
+    let mut attr = attr.clone();
+    if attr.path().is_ident("expect")
+        && let Meta::List(list) = &mut attr.meta
+    {
+        list.path = Ident::new("allow", list.path.span()).into();
+    }
+    attr
+}
+
+/// The same tokens at another place.
+pub(crate) fn respanned(tokens: &TokenStream, span: Span) -> TokenStream {
+    let tokens = tokens.clone().into_iter();
+    tokens
+        .map(|mut token| {
+            token.set_span(span);
+            token
+        })
+        .collect()
 }

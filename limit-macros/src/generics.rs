@@ -87,6 +87,26 @@ fn functions(model: &Model) -> Vec<&Expr> {
     found
 }
 
+/// Where to report what is wrong with the policy.
+pub(crate) fn place(model: &Model) -> Option<Span> {
+    functions(model).first().map(|function| token(function))
+}
+
+/// The token of an expression that best stands for it: the last word of a path, else the first.
+pub(crate) fn token(expr: &Expr) -> Span {
+    match expr {
+        Expr::Path(path) => match path.path.segments.last() {
+            Some(segment) => segment.ident.span(),
+            None => expr.span(),
+        },
+        Expr::Call(call) => token(&call.func),
+        _ => match expr.to_token_stream().into_iter().next() {
+            Some(first) => first.span(),
+            None => expr.span(),
+        },
+    }
+}
+
 /// The types that a closure says it takes by value.
 fn closure_types(expr: &Expr) -> Vec<&Type> {
     let Expr::Closure(closure) = expr else {

@@ -3,30 +3,35 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use syn::ext::IdentExt;
-use syn::spanned::Spanned;
 use syn::{Expr, LitStr};
 
-use crate::emit::Context;
+use crate::emit::{Context, respanned};
+use crate::generics;
 use crate::model::{Cost, Key, LimitsValue, Rule, Strategy};
 
 /// The rules of all attributes, nested as pairs.
-pub(crate) fn rules(context: &Context<'_>, state: &TokenStream) -> TokenStream {
-    let site = context.site;
+pub(crate) fn rules(context: &Context<'_>, state: &TokenStream, place: Span) -> TokenStream {
     let rules = context.model.rules.iter().enumerate();
     rules
-        .map(|(number, each)| rule(context, number, each, state))
+        .map(|(number, each)| rule(context, number, each, state, place))
         .rev()
-        .reduce(|others, first| quote_spanned!(site=> (#first, #others)))
+        .reduce(|others, first| quote_spanned!(place=> (#first, #others)))
         .unwrap_or_default()
 }
 
-fn rule(context: &Context<'_>, number: usize, rule: &Rule, state: &TokenStream) -> TokenStream {
-    let (private, site) = (&context.private, context.site);
+fn rule(
+    context: &Context<'_>,
+    number: usize,
+    rule: &Rule,
+    state: &TokenStream,
+    place: Span,
+) -> TokenStream {
+    let private = respanned(&context.private, place);
     let spec = spec(context, number, rule);
     let key = key(context, &rule.key, state);
     let limits = limits(context, &rule.limits, state);
     let cost = cost(context, &rule.cost, state);
-    quote_spanned!(site=> #private::rule(#spec, #key, #limits, #cost))
+    quote_spanned!(place=> #private::rule(#spec, #key, #limits, #cost))
 }
 
 fn spec(context: &Context<'_>, number: usize, rule: &Rule) -> TokenStream {
@@ -119,22 +124,12 @@ fn cost(context: &Context<'_>, cost: &Cost, state: &TokenStream) -> TokenStream 
     }
 }
 
-/// Hands a function to the runtime. All of it stands at the function, so that whatever is wrong
-/// with it is said once, and there.
+/// Hands a function to the runtime. All of it stands at one token of the function, so that whatever is
+/// wrong with it is said once, and there.
 fn called(context: &Context<'_>, role: &str, function: &Expr, state: &TokenStream) -> TokenStream {
-    let span = context.site.located_at(function.span());
+    let span = generics::token(function);
     let private = respanned(&context.private, span);
+    let state = respanned(state, span);
     let role = Ident::new(role, span);
-    quote_spanned!(span=> #private::#role::<#state, _, _>(#function))
-}
-
-fn respanned(tokens: &TokenStream, span: Span) -> TokenStream {
-    tokens
-        .clone()
-        .into_iter()
-        .map(|mut token| {
-            token.set_span(span);
-            token
-        })
-        .collect()
+    quote_spanned!(span=> { let it = #function; #private::#role::<#state, _, _>(it) })
 }

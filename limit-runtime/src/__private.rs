@@ -4,7 +4,7 @@ pub use crate::Strategy;
 pub use crate::http::{
     Admit, Limited, ScopeSpec, Spec,
     answer::IntoCost,
-    limited::assert_send,
+    limited::respond,
     policy::{All, DefaultKey, Policy, Rules, cost, gcra, key, limits, parsed, rule},
 };
 pub use axum::extract::FromRequestParts;

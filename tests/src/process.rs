@@ -4,9 +4,13 @@ use std::{
     env,
     ffi::OsStr,
     io::{BufRead, BufReader},
+    iter,
     path::PathBuf,
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
-    sync::mpsc::{Receiver, channel},
+    sync::{
+        Once,
+        mpsc::{Receiver, RecvTimeoutError, channel},
+    },
     thread,
     time::Duration,
 };
@@ -82,6 +86,22 @@ impl Program {
         }
     }
 
+    /// Waits for the program to end by itself: how it ended, and what it printed.
+    #[must_use]
+    pub fn run(self) -> (ExitStatus, Vec<String>) {
+        let lines = iter::from_fn(|| {
+            let line = self.lines.recv_timeout(Duration::from_secs(30));
+            assert_ne!(
+                line,
+                Err(RecvTimeoutError::Timeout),
+                "the program said nothing for 30 s, and did not end"
+            );
+            line.ok()
+        });
+        let lines = lines.collect();
+        (self.wait(), lines)
+    }
+
     /// Sends a signal, such as `TERM`.
     pub fn signal(&self, name: &str) {
         let sent = Command::new("kill")
@@ -105,6 +125,9 @@ impl Drop for Program {
     }
 }
 
+/// For programs that take none.
+pub const NO_ARGUMENTS: [&str; 0] = [];
+
 /// A running example of the `examples` folder that serves HTTP.
 #[derive(Debug)]
 pub struct Example {
@@ -115,7 +138,7 @@ pub struct Example {
 }
 
 impl Example {
-    /// Builds the example if need be, starts it on a free port, and waits until it listens.
+    /// Builds the examples if need be, starts this one on a free port, and waits until it listens.
     #[must_use]
     pub fn start(name: &str) -> Self {
         Self::start_with(name, &[])
@@ -126,7 +149,7 @@ impl Example {
     pub fn start_with(name: &str, environment: &[(&str, &str)]) -> Self {
         let mut variables = vec![("PORT", "0")];
         variables.extend(environment);
-        let program = Program::start(build(name), [""; 0], &variables);
+        let program = Program::start(build(name), NO_ARGUMENTS, &variables);
         let url = program.wait_for_line(|line| {
             let (_, rest) = line.split_once("http://")?;
             let end = rest
@@ -138,24 +161,18 @@ impl Example {
     }
 }
 
-/// The program of an example, in the same profile as this test.
-fn build(name: &str) -> PathBuf {
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args([
-        "build",
-        "--quiet",
-        "--package",
-        "examples",
-        "--example",
-        name,
-    ]);
-    if !cfg!(debug_assertions) {
-        cargo.arg("--release");
-    }
-    assert!(
-        cargo.status().unwrap().success(),
-        "example {name} does not build"
-    );
+/// The program of an example, in the same profile as this test. The first call builds all examples.
+pub fn build(name: &str) -> PathBuf {
+    static BUILT: Once = Once::new();
+    BUILT.call_once(|| {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--quiet", "--package", "examples", "--examples"]);
+        if !cfg!(debug_assertions) {
+            cargo.arg("--release");
+        }
+        let built = cargo.status().unwrap().success();
+        assert!(built, "the examples do not build");
+    });
     // This test is in target/<profile>/deps.
     let mut path = env::current_exe().unwrap();
     path.pop();

@@ -1,4 +1,5 @@
 //! The in-memory store gives what every store must give.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
 use limit_runtime::{Limiter, clock::TestClock};
 use std::{sync::Arc, time::Duration};

@@ -1,4 +1,5 @@
 //! The Redis store against real servers.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
 mod redis {
     mod guard;

@@ -66,7 +66,7 @@ impl<'a> Told<'a> {
             state,
             "\"{label}\";r={};t={}",
             outcome.remaining,
-            whole_seconds(outcome.reset_after),
+            whole_seconds(to_millis(outcome.reset_after)),
         );
         insert(headers, &HeaderStyle::RATE_LIMIT, state);
     }
@@ -100,7 +100,7 @@ fn named(headers: &mut HeaderMap, [limit, remaining, reset]: [&HeaderName; 3], o
     let since_1970 = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
-    let reset_at = whole_seconds(since_1970.saturating_add(outcome.reset_after));
+    let reset_at = whole_seconds(since_1970.saturating_add(to_millis(outcome.reset_after)));
     headers.insert(limit, outcome.limit.count().get().into());
     headers.insert(remaining, outcome.remaining.into());
     headers.insert(reset, reset_at.into());
@@ -178,6 +178,14 @@ impl fmt::Display for Label<'_> {
             Some(millis) => write!(f, "-{millis}ms"),
         }
     }
+}
+
+/// Without the part of a millisecond: stores may count hits by the end of one, and a window of 60 seconds
+/// should not be told as 61. Only for what informs; what a client waits for is never cut.
+fn to_millis(duration: Duration) -> Duration {
+    duration.saturating_sub(Duration::from_nanos(
+        u64::from(duration.subsec_nanos()) % 1_000_000,
+    ))
 }
 
 /// Whole seconds, rounded up: a client that waits them has waited long enough.

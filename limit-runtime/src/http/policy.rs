@@ -221,20 +221,91 @@ struct Called<F, M> {
     shape: PhantomData<fn() -> M>,
 }
 
-macro_rules! called {
-    ($name:ident, $Source:ident::$method:ident, $Fn:ident: $Answer:ident => $Value:ty, $what:literal) => {
-        #[doc = concat!("A ", $what, " of extractors, or a constant in its place.")]
-        ///
-        /// A trait of its own, so that `M` stands for two shapes and one bound says what is missing.
-        pub trait $Fn<S, M>: Send {
-            /// Extracts, calls, and awaits the answer.
-            fn ask(
-                self,
-                parts: &mut Parts,
-                state: &S,
-            ) -> impl Future<Output = Result<$Value, Response>> + Send;
-        }
+impl<F, M> Called<F, M> {
+    #[inline]
+    fn new(function: F) -> Self {
+        let shape = PhantomData;
+        Self { function, shape }
+    }
+}
 
+/// A key function of extractors, or a constant in its place.
+///
+/// A trait of its own, so that `M` stands for two shapes and one bound says what is missing.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is neither a key function of extractors nor a key",
+    label = "cannot be called with what a request holds",
+    note = "write a sync or async function of 0 to 8 arguments; each is an extractor (`FromRequestParts`), and one of them may be `&Parts` or `&HeaderMap`",
+    note = "an extractor of application state (`State<T>`) must also be an argument of the handler, unless the attribute says `state = AppState`",
+    note = "a closure says the types of its arguments: `|headers: HeaderMap| …`"
+)]
+pub trait KeyFn<S, M>: Send {
+    /// Extracts, calls, and awaits the answer.
+    fn ask(
+        self,
+        parts: &mut Parts,
+        state: &S,
+    ) -> impl Future<Output = Result<Option<Key>, Response>> + Send;
+}
+
+/// A rule's key function. The result is opaque, so that what is wrong with the function is said here.
+#[inline]
+pub fn key<S: Sync, F: KeyFn<S, M>, M>(function: F) -> impl KeySource<S> {
+    Called::new(function)
+}
+
+/// A limits function of extractors, or a constant in its place.
+///
+/// A trait of its own, so that `M` stands for two shapes and one bound says what is missing.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is neither a limits function of extractors nor limits",
+    label = "cannot be called with what a request holds",
+    note = "write a sync or async function of 0 to 8 arguments; each is an extractor (`FromRequestParts`), and one of them may be `&Parts` or `&HeaderMap`",
+    note = "an extractor of application state (`State<T>`) must also be an argument of the handler, unless the attribute says `state = AppState`",
+    note = "a closure says the types of its arguments: `|headers: HeaderMap| …`"
+)]
+pub trait LimitsFn<S, M>: Send {
+    /// Extracts, calls, and awaits the answer.
+    fn ask(
+        self,
+        parts: &mut Parts,
+        state: &S,
+    ) -> impl Future<Output = Result<Option<Limits>, Response>> + Send;
+}
+
+/// A rule's limits function. The result is opaque, so that what is wrong with the function is said here.
+#[inline]
+pub fn limits<S: Sync, F: LimitsFn<S, M>, M>(function: F) -> impl LimitsSource<S> {
+    Called::new(function)
+}
+
+/// A cost function of extractors, or a constant in its place.
+///
+/// A trait of its own, so that `M` stands for two shapes and one bound says what is missing.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is neither a cost function of extractors nor a cost",
+    label = "cannot be called with what a request holds",
+    note = "write a sync or async function of 0 to 8 arguments; each is an extractor (`FromRequestParts`), and one of them may be `&Parts` or `&HeaderMap`",
+    note = "an extractor of application state (`State<T>`) must also be an argument of the handler, unless the attribute says `state = AppState`",
+    note = "a closure says the types of its arguments: `|headers: HeaderMap| …`"
+)]
+pub trait CostFn<S, M>: Send {
+    /// Extracts, calls, and awaits the answer.
+    fn ask(
+        self,
+        parts: &mut Parts,
+        state: &S,
+    ) -> impl Future<Output = Result<u32, Response>> + Send;
+}
+
+/// A rule's cost function. The result is opaque, so that what is wrong with the function is said here.
+#[inline]
+pub fn cost<S: Sync, F: CostFn<S, M>, M>(function: F) -> impl CostSource<S> {
+    Called::new(function)
+}
+
+macro_rules! called {
+    ($Source:ident::$method:ident, $Fn:ident: $Answer:ident => $Value:ty) => {
         impl<S, F, M, W> $Fn<S, (M, W)> for F
         where
             S: Sync,
@@ -249,15 +320,6 @@ macro_rules! called {
             }
         }
 
-        #[doc = concat!("A rule's ", $what, ". That the result is opaque keeps a mistake from being reported again.")]
-        #[inline]
-        pub fn $name<S: Sync, F: $Fn<S, M>, M>(function: F) -> impl $Source<S> {
-            Called {
-                function,
-                shape: PhantomData::<fn() -> M>,
-            }
-        }
-
         impl<S: Sync, F: $Fn<S, M>, M> $Source<S> for Called<F, M> {
             #[inline]
             async fn $method(self, parts: &mut Parts, state: &S) -> Result<$Value, Response> {
@@ -267,9 +329,9 @@ macro_rules! called {
     };
 }
 
-called!(key, KeySource::key, KeyFn: KeyAnswer => Option<Key>, "key function");
-called!(limits, LimitsSource::limits, LimitsFn: LimitsAnswer => Option<Limits>, "limits function");
-called!(cost, CostSource::cost, CostFn: CostAnswer => u32, "cost function");
+called!(KeySource::key, KeyFn: KeyAnswer => Option<Key>);
+called!(LimitsSource::limits, LimitsFn: LimitsAnswer => Option<Limits>);
+called!(CostSource::cost, CostFn: CostAnswer => u32);
 
 /// The key when the attribute names none: the limiter's.
 #[derive(Debug)]

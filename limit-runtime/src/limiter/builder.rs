@@ -32,9 +32,9 @@ pub struct LimiterBuilder {
     enabled: bool,
     pub(super) clock: Option<Clock>,
     store: Option<Box<dyn Store>>,
+    bounds: Bounds,
     pub(super) remote: Remote,
     pub(super) guard: guard::Settings,
-    bounds: Bounds,
     skip_when: Option<Box<super::SkipWhen>>,
     default_key: Option<Source<Option<Key>>>,
     answers: Answers,
@@ -48,9 +48,9 @@ impl LimiterBuilder {
             enabled: true,
             clock: None,
             store: None,
+            bounds: Bounds::default(),
             remote: Remote::default(),
             guard: guard::Settings::default(),
-            bounds: Bounds::default(),
             skip_when: None,
             default_key: None,
             answers: Answers {
@@ -81,18 +81,6 @@ impl LimiterBuilder {
     /// [`on_store_error`](Self::on_store_error).
     pub fn store(mut self, store: impl Store) -> Self {
         self.store = Some(Box::new(store));
-        self
-    }
-
-    /// What to do with requests that the store does not answer; [`Fallback::Local`] by default.
-    pub fn on_store_error(mut self, fallback: Fallback) -> Self {
-        self.guard.on_store_error = fallback;
-        self
-    }
-
-    /// How long a request waits for the store at most: 50 ms by default.
-    pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.guard.deadline = deadline;
         self
     }
 
@@ -134,6 +122,18 @@ impl LimiterBuilder {
         W: 'static,
     {
         self.default_key = Some(source::key(key));
+        self
+    }
+
+    /// What to do with requests that the store does not answer; [`Fallback::Local`] by default.
+    pub fn on_store_error(mut self, fallback: Fallback) -> Self {
+        self.guard.on_store_error = fallback;
+        self
+    }
+
+    /// How long a request waits for the store at most: 50 ms by default.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.guard.deadline = deadline;
         self
     }
 
@@ -215,9 +215,7 @@ impl LimiterBuilder {
         Limiter(Arc::new(Inner {
             enabled: self.enabled,
             store: match self.store {
-                Some(store) => {
-                    Backend::Guarded(Guard::new(store, clock, self.bounds, self.guard))
-                }
+                Some(store) => Backend::Guarded(Guard::new(store, clock, self.guard, self.bounds)),
                 None => Backend::Memory(MemoryStore::new(clock, self.bounds)),
             },
             skip_when: self.skip_when,

@@ -1,5 +1,7 @@
 //! From no argument to sixteen.
 
+#![expect(clippy::too_many_arguments, reason = "that is what is tested")]
+
 use crate::common::{get, third_is_429};
 use http::{HeaderMap, Method, Uri, Version};
 use limit_runtime::rate_limit;

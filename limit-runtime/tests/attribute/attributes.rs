@@ -144,3 +144,25 @@ async fn inert() {
     third_is_429(old, get).await;
     direct().await;
 }
+
+/// Unused handlers are as unused as they would be without the limit, and used ones as used.
+mod unused {
+    use super::rate_limit;
+
+    #[expect(dead_code)]
+    #[rate_limit("2/minute")]
+    async fn above() {}
+
+    #[rate_limit("2/minute", key = "all", cost = 2)]
+    #[expect(dead_code, reason = "below the attribute")]
+    async fn below<const N: usize>() {}
+
+    #[expect(dead_code)]
+    #[rate_limit("2/minute", direct = direct)]
+    async fn but_for_direct() {}
+
+    #[tokio::test]
+    async fn direct_is_used() {
+        direct().await;
+    }
+}

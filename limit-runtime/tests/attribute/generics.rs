@@ -86,6 +86,7 @@ async fn generic_extractors_and_state() {
 #[tokio::test]
 async fn a_lifetime() {
     #[rate_limit("2/minute")]
+    #[expect(clippy::needless_lifetimes, reason = "a lifetime that has a name")]
     async fn handler<'a>(State(name): State<&'a str>) -> String {
         name.to_owned()
     }

@@ -97,6 +97,7 @@ async fn between(_: Method, headers: &HeaderMap, _: Uri) -> Option<&str> {
     tokio::task::yield_now().await;
     borrowed(headers)
 }
+#[expect(clippy::too_many_arguments, reason = "as many as there may be")]
 fn eight(
     _: Method,
     _: Method,
@@ -109,6 +110,7 @@ fn eight(
 ) -> String {
     client.0
 }
+#[expect(clippy::too_many_arguments, reason = "as many as there may be")]
 fn eight_borrowed<'a>(
     _: Method,
     _: Method,

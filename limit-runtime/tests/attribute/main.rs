@@ -1,5 +1,7 @@
 //! `#[rate_limit]` on handlers of every shape that Axum takes, in a `Router`.
 
+#![allow(clippy::unwrap_used)]
+
 mod arguments;
 mod arity;
 mod attributes;

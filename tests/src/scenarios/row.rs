@@ -59,7 +59,7 @@ pub struct Ask {
 /// # Panics
 /// If `limits` do not parse.
 #[must_use]
-pub fn at(millis: u64, limits: &str) -> Step {
+pub(super) fn at(millis: u64, limits: &str) -> Step {
     Step {
         at: millis,
         step_back: None,

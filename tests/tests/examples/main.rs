@@ -1,4 +1,12 @@
 //! The examples, run as programs and called over real sockets.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
+mod api;
 mod inference_api;
+mod jobs;
+mod models;
+mod shared;
+mod tiers;
+mod tokens;
+mod warm_up;
+mod websocket;

@@ -25,6 +25,7 @@ impl Networks {
             return Err(TrustedProxiesError::Empty);
         }
         let mut networks = IpNet::aggregate(&networks);
+        // `contains` relies on the order, which `aggregate` does not promise.
         networks.sort_unstable();
         Ok(Self(networks.into()))
     }

@@ -272,6 +272,18 @@ mod tests {
     }
 
     #[test]
+    fn a_header_that_was_seen_explains_the_one_address() {
+        let watch = Watch::new();
+        let header = with("x-forwarded-for");
+        assert_eq!(
+            seen(&watch, 1, "10.0.0.1", &header, None),
+            [WrongSetup::UntrustedForwarding]
+        );
+        let none = HeaderMap::new();
+        assert_eq!(seen(&watch, WATCHED, "10.0.0.1", &none, None), []);
+    }
+
+    #[test]
     fn loopback_without_a_header_is_development() {
         for peer in ["127.0.0.1", "::1"] {
             assert_eq!(
@@ -288,7 +300,7 @@ mod tests {
                 let watch = Watch::new();
                 for peer in [order[0], order[1], "10.0.0.1"] {
                     assert_eq!(
-                        seen(&watch, ONE_ADDRESS / 2, peer, &HeaderMap::new(), None),
+                        seen(&watch, ONE_ADDRESS * 2 / 5, peer, &HeaderMap::new(), None),
                         []
                     );
                 }

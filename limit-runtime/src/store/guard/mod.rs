@@ -75,8 +75,8 @@ impl Guard {
     pub(crate) fn new(
         store: Box<dyn Store>,
         clock: Clock,
-        bounds: Bounds,
         settings: Settings,
+        bounds: Bounds,
     ) -> Self {
         Self(Arc::new(Shared {
             denials: store.denials_last().then(Denials::new),

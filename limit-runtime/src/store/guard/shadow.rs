@@ -12,7 +12,10 @@ use crate::{
     clock::{Clock, Ticks},
     decision::{Decision, Outcome, Receipt},
     key::Key,
-    store::{Action, Charge, Scope, memory::{Bounds, MemoryStore}},
+    store::{
+        Action, Charge, Scope,
+        memory::{Bounds, MemoryStore},
+    },
 };
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -60,6 +60,7 @@ fn charge<'a>(key: &'a Key, limits: &'a Limits, cost: u32) -> Charge<'a> {
         key,
         limits,
         cost,
+        on_store_error: None,
         strategy: Strategy::MovingWindow,
         on_store_error: None,
     }

@@ -1,0 +1,20 @@
+//! At the return type.
+
+use axum::{Router, routing::get};
+use limit_runtime::rate_limit;
+
+struct NotAResponse;
+
+#[rate_limit("10/minute")]
+async fn handler() -> NotAResponse {
+    NotAResponse
+}
+
+#[rate_limit("10/minute")]
+fn not_async() -> &'static str {
+    "ok"
+}
+
+fn main() {
+    let _: Router = Router::new().route("/1", get(handler)).route("/2", get(not_async));
+}
