@@ -62,7 +62,6 @@ fn charge<'a>(key: &'a Key, limits: &'a Limits, cost: u32) -> Charge<'a> {
         cost,
         on_store_error: None,
         strategy: Strategy::MovingWindow,
-        on_store_error: None,
     }
 }
 
