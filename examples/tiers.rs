@@ -44,8 +44,8 @@ enum Size {
 }
 
 /// The limits function: any extractors in; limits out, or the answer to a request that is not to be served.
-fn by_tier(client: Client, Path(size): Path<Size>) -> Result<Limits, Refusal> {
-    match (client.tier, size) {
+fn by_tier(Client { tier, .. }: Client, Path(size): Path<Size>) -> Result<Limits, Refusal> {
+    match (tier, size) {
         (Tier::Free, Size::Small) => Ok(limits!("20/minute")),
         (Tier::Free, Size::Large) => Err((StatusCode::FORBIDDEN, "The large model is premium")),
         (Tier::Premium, _) => Ok(limits!("100/minute")),
@@ -53,8 +53,8 @@ fn by_tier(client: Client, Path(size): Path<Size>) -> Result<Limits, Refusal> {
 }
 
 /// The key function: a client is counted by name, so that all its keys and tiers are one history.
-fn by_name(client: Client) -> String {
-    client.name
+fn by_name(Client { name, .. }: Client) -> String {
+    name
 }
 
 #[rate_limit(by_tier, key = by_name, state = Clients)]

@@ -3,14 +3,15 @@
 use limit_core::Limits;
 use proc_macro2::{Ident, Span};
 use std::fmt::Display;
-use syn::{Expr, ExprLit, ExprUnary, Lit, LitStr, Path, UnOp};
+use syn::{Expr, ExprLit, ExprUnary, Lit, Path, UnOp};
 
 use crate::arguments::Bound;
 use crate::errors::Errors;
-use crate::model::{Cost, Key, LimitsValue, Model, Rule, Strategy};
+use crate::model::{Cost, Key, LimitsValue, Model, Rule, Scope, Strategy};
 use crate::options::{Opt, means_limits};
 use crate::strategy;
 use crate::syntax::{Arguments, Entry, Value};
+use crate::values;
 
 /// The most key functions in a tuple.
 const MAX_KEYS: usize = 8;
@@ -86,9 +87,14 @@ fn rule(
         limits: LimitsValue::Parsed(Limits::parse("1/s").ok()?, span),
         key: Key::Default,
         cost: Cost::Fixed(1),
-        scope: None,
+        scope: Scope::Handler,
         name: None,
         strategy: Strategy::MovingWindow,
+        methods: Vec::new(),
+        wait: None,
+        count_when: None,
+        on_limited: None,
+        on_store_error: None,
     };
     let mut cost_span = span;
     for entry in arguments.entries {
@@ -119,10 +125,18 @@ fn rule(
                         cost_span = entry.name;
                         rule.cost = cost(*expr, bound, errors);
                     }
-                    (Opt::Scope, Value::Expr(expr)) => rule.scope = text(Opt::Scope, &expr, errors),
-                    (Opt::Name, Value::Expr(expr)) => {
-                        rule.name =
-                            text(Opt::Name, &expr, errors).filter(|name| printable(name, errors));
+                    (Opt::Scope, Value::Expr(expr)) => {
+                        rule.scope = scope(*expr, bound, errors);
+                    }
+                    (Opt::Name, Value::Expr(expr)) => rule.name = values::name(&expr, errors),
+                    (Opt::Methods, Value::Expr(expr)) => {
+                        rule.methods = values::methods(&expr, errors);
+                    }
+                    (Opt::Wait, Value::Expr(expr)) => rule.wait = values::wait(&expr, errors),
+                    (Opt::CountWhen, Value::Expr(expr)) => rule.count_when = Some(*expr),
+                    (Opt::OnLimited, Value::Expr(expr)) => rule.on_limited = Some(*expr),
+                    (Opt::OnStoreError, Value::Expr(expr)) => {
+                        rule.on_store_error = values::on_store_error(&expr, errors);
                     }
                     (Opt::Strategy, Value::Expr(expr)) => {
                         rule.strategy = strategy::check(&expr, errors);
@@ -185,6 +199,12 @@ fn key(expr: Expr, bound: &Bound, errors: &mut Errors) -> Key {
             Key::Expr(expr)
         }
     }
+}
+
+fn scope(expr: Expr, bound: &Bound, errors: &mut Errors) -> Scope {
+    let expr = unwrapped(expr);
+    not_over_arguments("scope", "scope = |…| …", &expr, bound, errors);
+    values::scope(expr, errors)
 }
 
 fn cost(expr: Expr, bound: &Bound, errors: &mut Errors) -> Cost {
@@ -251,37 +271,6 @@ fn fits(rule: &Rule, span: Span, errors: &mut Errors) {
     {
         never("burst", &burst);
     }
-}
-
-fn text(option: Opt, expr: &Expr, errors: &mut Errors) -> Option<LitStr> {
-    if let Expr::Lit(ExprLit {
-        lit: Lit::Str(text),
-        ..
-    }) = expr
-    {
-        if !text.value().trim().is_empty() {
-            return Some(text.clone());
-        }
-        errors.over(
-            text,
-            format!("`{option}` is empty: write {}", option.example()),
-        );
-        return None;
-    }
-    errors.over(expr, format!("`{option}` is {}", option.example()));
-    None
-}
-
-/// Names stand in response headers.
-fn printable(name: &LitStr, errors: &mut Errors) -> bool {
-    let odd = name.value().chars().find(|c| !matches!(c, ' '..='~'));
-    if let Some(odd) = odd {
-        errors.over(
-            name,
-            format!("`name` stands in response headers, so it is printable ASCII: {odd:?} is not"),
-        );
-    }
-    odd.is_none()
 }
 
 fn direct(ident: Ident, bound: &Bound, errors: &mut Errors) -> Option<Ident> {

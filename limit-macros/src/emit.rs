@@ -154,7 +154,7 @@ impl Context<'_> {
         let types = self.argument_types();
         let split = self.split();
         let call = self.call();
-        let content = quote_spanned!(*site=> #inner #split __admission.finish(#call).await);
+        let content = quote_spanned!(*site=> #inner #split #call);
         let mut block = Group::new(Delimiter::Brace, content);
         block.set_span(body.span());
         quote_spanned! {*site=>
@@ -210,7 +210,8 @@ impl Context<'_> {
         };
         name.set_span(span);
         let private = respanned(private, span);
-        quote_spanned!(span=> #private::respond(#name #turbofish (#(#names),*)).await)
+        let admission = Ident::new("__admission", self.site);
+        quote_spanned!(span=> #private::respond(#admission, #name #turbofish (#(#names),*)).await)
     }
 
     /// Names for the arguments on their way through.

@@ -22,10 +22,14 @@ mod rules;
 mod signature;
 mod strategy;
 mod syntax;
+#[cfg(test)]
+mod tests;
+mod values;
 
 use proc_macro::TokenStream;
 
-/// Limits how often a handler runs.
+// Documented where it is re-exported: the examples need the runtime.
+#[allow(missing_docs)]
 #[proc_macro_attribute]
 pub fn rate_limit(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand::rate_limit(&arguments.into(), &item.into()).into()

@@ -19,9 +19,25 @@ pub(crate) struct Rule {
     pub(crate) limits: LimitsValue,
     pub(crate) key: Key,
     pub(crate) cost: Cost,
-    pub(crate) scope: Option<LitStr>,
+    pub(crate) scope: Scope,
     pub(crate) name: Option<LitStr>,
     pub(crate) strategy: Strategy,
+    /// Empty for all.
+    pub(crate) methods: Vec<String>,
+    /// Milliseconds.
+    pub(crate) wait: Option<u64>,
+    pub(crate) count_when: Option<Expr>,
+    pub(crate) on_limited: Option<Expr>,
+    pub(crate) on_store_error: Option<String>,
+}
+
+pub(crate) enum Scope {
+    /// The handler's own.
+    Handler,
+    /// Shared by name.
+    Shared(LitStr),
+    /// Shared by what a function of extractors returns.
+    Expr(Expr),
 }
 
 pub(crate) enum LimitsValue {

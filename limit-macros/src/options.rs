@@ -13,6 +13,11 @@ pub(crate) enum Opt {
     Cost,
     Scope,
     Strategy,
+    Methods,
+    Wait,
+    CountWhen,
+    OnLimited,
+    OnStoreError,
     Name,
     State,
     Direct,
@@ -21,11 +26,16 @@ pub(crate) enum Opt {
 
 impl Opt {
     /// In the order in which the documentation has them.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Key,
         Self::Cost,
         Self::Scope,
         Self::Strategy,
+        Self::Methods,
+        Self::Wait,
+        Self::CountWhen,
+        Self::OnLimited,
+        Self::OnStoreError,
         Self::Name,
         Self::State,
         Self::Direct,
@@ -38,6 +48,11 @@ impl Opt {
             Self::Cost => "cost",
             Self::Scope => "scope",
             Self::Strategy => "strategy",
+            Self::Methods => "methods",
+            Self::Wait => "wait",
+            Self::CountWhen => "count_when",
+            Self::OnLimited => "on_limited",
+            Self::OnStoreError => "on_store_error",
             Self::Name => "name",
             Self::State => "state",
             Self::Direct => "direct",
@@ -50,8 +65,15 @@ impl Opt {
         match self {
             Self::Key => "a function of extractors, as in `key = client_ip`",
             Self::Cost => "a number or a function of extractors, as in `cost = 5`",
-            Self::Scope => "a string, as in `scope = \"models\"`",
+            Self::Scope => "a string or a function of extractors, as in `scope = \"models\"`",
             Self::Strategy => "a word, as in `strategy = sliding_window`",
+            Self::Methods => "a list of methods, as in `methods = [POST, PUT]`",
+            Self::Wait => "a length of time, as in `wait = \"2s\"`",
+            Self::CountWhen => {
+                "a function of the response, as in `count_when = |response: &Response| response.status().is_client_error()`"
+            }
+            Self::OnLimited => "a function of `&Exceeded`, as in `on_limited = too_many`",
+            Self::OnStoreError => "`local`, `allow` or `deny`, as in `on_store_error = deny`",
             Self::Name => "a string, as in `name = \"predict\"`",
             Self::State => "the type of the router's state, as in `state = AppState`",
             Self::Direct => "the name for the bare function, as in `direct = predict_now`",
@@ -116,6 +138,13 @@ fn elsewhere(word: &str) -> Option<&'static str> {
         "key_func" | "key_fn" | "key_function" | "by" | "extractor" => "write `key = …`.",
         "weight" | "tokens" | "hits" | "units" => "write `cost = …`.",
         "burst" | "algorithm" => "write `strategy = …`.",
+        "method" | "per_method" => {
+            "write `methods = [POST]`, or make the method a part of the key."
+        }
+        "blocking" | "timeout" | "max_wait" => "write `wait = \"2s\"`.",
+        "deduct_when" | "count_if" | "only_failures" => "write `count_when = …`.",
+        "error_message" | "on_breach" | "handler" | "callback" => "write `on_limited = …`.",
+        "fallback" | "swallow_errors" | "in_memory_fallback" => "write `on_store_error = …`.",
         "group" | "shared" | "namespace" => "write `scope = \"…\"`.",
         "override_defaults" | "exempt_when" => {
             "a key or limits function that returns `None` exempts the request."

@@ -7,7 +7,7 @@ use syn::{Expr, LitStr};
 
 use crate::emit::{Context, respanned};
 use crate::generics;
-use crate::model::{Cost, Key, LimitsValue, Rule, Strategy};
+use crate::model::{Cost, Key, LimitsValue, Rule, Scope, Strategy};
 
 /// The rules of all attributes, nested as pairs.
 pub(crate) fn rules(context: &Context<'_>, state: &TokenStream, place: Span) -> TokenStream {
@@ -28,7 +28,7 @@ fn rule(
 ) -> TokenStream {
     let private = respanned(&context.private, place);
     let spec = spec(context, number, rule);
-    let key = key(context, &rule.key, state);
+    let key = scoped_key(context, rule, state);
     let limits = limits(context, &rule.limits, state);
     let cost = cost(context, &rule.cost, state);
     quote_spanned!(place=> #private::rule(#spec, #key, #limits, #cost))
@@ -37,13 +37,16 @@ fn rule(
 fn spec(context: &Context<'_>, number: usize, rule: &Rule) -> TokenStream {
     let (private, site) = (&context.private, context.site);
     let handler = context.handler.sig.ident.unraw().to_string();
-    let name = match &rule.name {
-        Some(name) => name.clone(),
-        None => LitStr::new(&handler, site),
+    // Handlers that share a budget show one name, too.
+    let name = match (&rule.name, &rule.scope) {
+        (Some(name), _) | (None, Scope::Shared(name)) => name.clone(),
+        (None, Scope::Handler | Scope::Expr(_)) => LitStr::new(&handler, site),
     };
     let scope = match &rule.scope {
-        Some(scope) => quote_spanned!(site=> #private::ScopeSpec::Shared(#scope)),
-        None => {
+        Scope::Shared(scope) => quote_spanned!(site=> #private::ScopeSpec::Shared(#scope)),
+        // What the function returns is a part of the key.
+        Scope::Expr(_) => quote_spanned!(site=> #private::ScopeSpec::Shared("scope()")),
+        Scope::Handler => {
             // Several attributes without a scope are several budgets.
             let place = match number {
                 0 => format!("::{handler}"),
@@ -68,7 +71,42 @@ fn spec(context: &Context<'_>, number: usize, rule: &Rule) -> TokenStream {
     };
     let strategy = strategy.map(|it| quote_spanned!(site=> .strategy(#private::#it)));
     let label = label(&rule.key).map(|it| quote_spanned!(site=> .key_label(#it)));
-    quote_spanned!(site=> const { &#private::Spec::new(#name, #scope) #strategy #label })
+    let more = more(context, rule);
+    quote_spanned!(site=> const { &#private::Spec::new(#name, #scope) #strategy #label #more })
+}
+
+/// The settings that few attributes have.
+fn more(context: &Context<'_>, rule: &Rule) -> TokenStream {
+    let (private, site) = (&context.private, context.site);
+    let mut settings = TokenStream::new();
+    if !rule.methods.is_empty() {
+        let methods = &rule.methods;
+        settings.extend(quote_spanned!(site=> .methods(&[#(#methods),*])));
+    }
+    if let Some(millis) = rule.wait {
+        settings.extend(quote_spanned! {site=>
+            .wait(::core::time::Duration::from_millis(#millis))
+        });
+    }
+    if let Some(fallback) = &rule.on_store_error {
+        let mut letters = fallback.chars();
+        let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+        let fallback: String = first.into_iter().chain(letters).collect();
+        let fallback = Ident::new(&fallback, site);
+        settings.extend(quote_spanned!(site=> .on_store_error(#private::Fallback::#fallback)));
+    }
+    if let Some(counts) = &rule.count_when {
+        let span = generics::token(counts);
+        settings.extend(quote_spanned!(span=> .count_when(#counts)));
+    }
+    if let Some(answer) = &rule.on_limited {
+        let span = generics::token(answer);
+        let private = respanned(private, span);
+        settings.extend(quote_spanned! {span=>
+            .on_limited(|exceeded| #private::answer(#answer, exceeded))
+        });
+    }
+    settings
 }
 
 /// What is counted by, in the words of the source; nothing for the limiter's own key.
@@ -78,11 +116,33 @@ fn label(key: &Key) -> Option<String> {
         Key::Expr(Expr::Closure(_)) => Some("a closure".to_owned()),
         Key::Expr(expr) => {
             let words = expr.to_token_stream().to_string();
-            Some(words.replace(" :: ", "::").replace(" (", "("))
+            let spaced = [
+                (" :: ", "::"),
+                (" (", "("),
+                (" < ", "<"),
+                ("< ", "<"),
+                (" >", ">"),
+                (" !", "!"),
+            ];
+            let tidy = |words: String, (from, to)| words.replace(from, to);
+            Some(spaced.into_iter().fold(words, tidy))
         }
         Key::All(keys) => {
             let labels: Vec<_> = keys.iter().filter_map(label).collect();
             Some(format!("({})", labels.join(", ")))
+        }
+    }
+}
+
+/// The key, together with what a scope function returns.
+fn scoped_key(context: &Context<'_>, rule: &Rule, state: &TokenStream) -> TokenStream {
+    let (private, site) = (&context.private, context.site);
+    let key = key(context, &rule.key, state);
+    match &rule.scope {
+        Scope::Handler | Scope::Shared(_) => key,
+        Scope::Expr(scope) => {
+            let scope = called(context, "key", scope, state);
+            quote_spanned!(site=> #private::All((#scope, #key)))
         }
     }
 }

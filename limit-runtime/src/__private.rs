@@ -4,9 +4,11 @@ pub use crate::Strategy;
 pub use crate::http::{
     Admit, Limited, ScopeSpec, Spec,
     answer::IntoCost,
+    exceeded::answer,
     limited::respond,
     policy::{All, DefaultKey, Policy, Rules, cost, gcra, key, limits, parsed, rule},
 };
+pub use crate::store::Fallback;
 pub use axum::extract::FromRequestParts;
 pub use axum::response::Response;
 pub use limit_macros::rate_limit;

@@ -114,6 +114,22 @@ impl Decision {
         self.outcomes.iter().filter_map(Outcome::retry_after).max()
     }
 
+    /// [`retry_after`](Self::retry_after) in whole seconds, rounded up and never 0: a client that waits
+    /// them has waited long enough.
+    #[must_use]
+    pub fn retry_after_secs(&self) -> Option<u64> {
+        let wait = self.retry_after()?;
+        let begun = u64::from(wait.subsec_nanos() > 0);
+        Some(wait.as_secs().saturating_add(begun).max(1))
+    }
+
+    /// [`retry_after`](Self::retry_after) in whole milliseconds, rounded up and never 0.
+    #[must_use]
+    pub fn retry_after_millis(&self) -> Option<u64> {
+        let millis = self.retry_after()?.as_nanos().div_ceil(1_000_000).max(1);
+        Some(u64::try_from(millis).unwrap_or(u64::MAX))
+    }
+
     /// Whether the cost of the rejected request is above a limit's whole count, so that no wait helps.
     #[must_use]
     pub fn can_never_fit(&self) -> bool {

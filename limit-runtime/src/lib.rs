@@ -18,11 +18,12 @@ pub use self::{
         client_ip, everyone, header, setup,
     },
     key::{IntoKey, Key},
-    limiter::{Check, Limiter, LimiterBuilder},
+    limiter::{Check, EnvError, Limiter, LimiterBuilder},
     window::Strategy,
 };
 #[doc(inline)]
 pub use limit_core::{Limit, Limits, ParseError, limits};
+#[doc = include_str!("docs/rate_limit.md")]
 pub use limit_macros::rate_limit;
 
 /// What the attribute's expansion calls. Not for use by hand: it changes without notice.

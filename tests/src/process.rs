@@ -16,11 +16,11 @@ use std::{
 };
 
 /// The shell outlives neither side: when its standard input ends, because the test let go of it or was
-/// killed, it kills the program; when the program ends, it answers with its status. The program's number
-/// comes before anything that the program prints.
+/// killed, it kills the program; when the program ends, it answers with its status. The first line is the
+/// program's id, which is printed before there is a program that could print anything.
 const KEEPER: &str = r#"
 exec 3<&0
-sh -c 'echo $$; exec "$@"' sh "$@" 3<&- </dev/null & program=$!
+sh -c 'echo $$; exec "$@"' program "$@" 3<&- </dev/null & program=$!
 { cat <&3 >/dev/null; kill -9 $program 2>/dev/null; } &
 { wait $program; } 2>/dev/null; status=$?
 kill $! 2>/dev/null

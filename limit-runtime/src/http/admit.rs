@@ -6,11 +6,11 @@ use crate::{
     limiter::Limiter,
 };
 use axum::{
-    extract::MatchedPath,
+    extract::{FromRequestParts, MatchedPath},
     response::{IntoResponse, Response},
 };
 use http::request::Parts;
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 /// Whether the check consumes, or the charge comes once the cost is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,5 +61,14 @@ impl Limiter {
                 Err(rejection) => Err(rejection.into_response()),
             },
         }
+    }
+}
+
+/// The limiter that the request is checked by: to clear a client, to check what no attribute covers.
+impl<S: Sync> FromRequestParts<S> for Limiter {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(parts).clone())
     }
 }

@@ -8,6 +8,7 @@ use crate::{
     decision::{Decision, Verdict},
     store::Charge,
 };
+use axum::response::{IntoResponse, Response};
 use std::{fmt, time::Duration};
 
 /// A request that was over its limits: what [`on_limited`](crate::LimiterBuilder::on_limited) is given.
@@ -105,6 +106,14 @@ impl fmt::Display for Exceeded<'_> {
         }
         Ok(())
     }
+}
+
+/// What the function of an attribute's `on_limited` answers.
+pub fn answer<R: IntoResponse>(
+    function: impl FnOnce(&Exceeded<'_>) -> R,
+    exceeded: &Exceeded<'_>,
+) -> Response {
+    function(exceeded).into_response()
 }
 
 /// The whole seconds of `Retry-After`: rounded up, and never 0.

@@ -122,7 +122,7 @@ fn go_duration(duration: Duration) -> String {
     if 0 < millis && millis < 1_000 {
         return format!("{millis}ms");
     }
-    let seconds = whole_seconds(duration);
+    let seconds = whole_seconds(to_millis(duration));
     match (seconds / 3_600, seconds / 60 % 60, seconds % 60) {
         (0, 0, s) => format!("{s}s"),
         (0, m, s) => format!("{m}m{s}s"),
@@ -212,6 +212,8 @@ mod tests {
         ] {
             assert_eq!(go_duration(Duration::from_millis(millis)), text);
         }
+        assert_eq!(go_duration(Duration::from_micros(60_000_999)), "1m0s");
+        assert_eq!(go_duration(Duration::from_micros(1)), "1ms");
     }
 
     #[test]

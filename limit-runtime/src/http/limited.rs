@@ -144,12 +144,13 @@ macro_rules! limited_arities {
 
 limited_arities!([] T1 T2 T3 T4 T5 T6 T7 T8 T9 T10 T11 T12 T13 T14 T15 T16);
 
-/// Awaits a handler's answer. The bounds stand here, so that a future that is not `Send`, and an answer
-/// that is no response, are errors at the handler.
+/// Awaits a handler's answer, and adds the headers. The bounds stand here, so that a future that is not
+/// `Send`, and an answer that is no response, are errors at the handler.
 #[inline]
-pub async fn respond<F>(handler: F) -> Response
+pub async fn respond<F>(admission: Admission, handler: F) -> Response
 where
     F: Future<Output: IntoResponse> + Send,
 {
-    handler.await.into_response()
+    let response = handler.await.into_response();
+    admission.finish(response).await
 }

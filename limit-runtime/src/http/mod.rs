@@ -3,7 +3,7 @@
 mod admit;
 pub(crate) mod answer;
 mod client_ip;
-mod exceeded;
+pub(crate) mod exceeded;
 pub(crate) mod extract_fn;
 mod guard;
 mod handle;

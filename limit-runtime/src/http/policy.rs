@@ -153,6 +153,10 @@ where
         state: &S,
         wanted: &mut Wanted,
     ) -> Result<(), Response> {
+        if !self.spec.applies_to(&parts.method) {
+            wanted.exempt();
+            return Ok(());
+        }
         let Some(key) = self.key.key(parts, state).await? else {
             wanted.exempt();
             return Ok(());

@@ -7,6 +7,7 @@ use crate::{
     window::Strategy,
 };
 use axum::{extract::MatchedPath, response::Response};
+use http::Method;
 use limit_core::Limits;
 use smallvec::SmallVec;
 use std::{ops::Deref, sync::Arc, time::Duration};
@@ -18,6 +19,7 @@ pub struct Spec {
     pub(super) scope: ScopeSpec,
     pub(super) strategy: Strategy,
     pub(super) key_label: &'static str,
+    pub(super) methods: &'static [&'static str],
     pub(super) wait: Duration,
     pub(super) on_limited: Option<fn(&Exceeded<'_>) -> Response>,
     pub(super) count_when: Option<fn(&Response) -> bool>,
@@ -33,6 +35,7 @@ impl Spec {
             scope,
             strategy: Strategy::MovingWindow,
             key_label: "client_ip",
+            methods: &[],
             wait: Duration::ZERO,
             on_limited: None,
             count_when: None,
@@ -51,6 +54,13 @@ impl Spec {
     #[must_use]
     pub const fn key_label(mut self, label: &'static str) -> Self {
         self.key_label = label;
+        self
+    }
+
+    /// Which methods it applies to; all by default.
+    #[must_use]
+    pub const fn methods(mut self, methods: &'static [&'static str]) -> Self {
+        self.methods = methods;
         self
     }
 
@@ -81,6 +91,22 @@ impl Spec {
         self.on_store_error = Some(fallback);
         self
     }
+}
+
+impl Spec {
+    /// Whether it applies to requests of this method.
+    pub(super) fn applies_to(&self, method: &Method) -> bool {
+        self.methods.is_empty()
+            || self
+                .methods
+                .iter()
+                .any(|listed| is_served_as(method, listed))
+    }
+}
+
+/// Whether a handler for `listed` answers requests of `method`: Axum answers `HEAD` where there is `GET`.
+pub(super) fn is_served_as(method: &Method, listed: &str) -> bool {
+    method == listed || (method == Method::HEAD && listed == Method::GET)
 }
 
 /// Whose budget a policy draws on.

@@ -3,8 +3,9 @@
 mod builder;
 mod check;
 mod connect;
+mod env;
 
-pub use self::{builder::LimiterBuilder, check::Check};
+pub use self::{builder::LimiterBuilder, check::Check, env::EnvError};
 
 use crate::{
     decision::{Decision, Receipt},
@@ -38,10 +39,13 @@ use std::{
 /// # async fn main() -> Result<(), limit_runtime::store::StoreError> {
 /// let limiter = Limiter::new();
 /// let limits = limits!("2/minute");
-/// assert!(limiter.check(&limits, "alice").await?.is_allowed());
-/// assert!(limiter.check(&limits, "alice").await?.is_allowed());
-/// assert!(!limiter.check(&limits, "alice").await?.is_allowed());
-/// assert!(limiter.check(&limits, "bob").await?.is_allowed());
+/// for _ in 0..2 {
+///     assert!(limiter.check(&limits, "alice").scope("messages").await?.is_allowed());
+/// }
+/// let refused = limiter.check(&limits, "alice").scope("messages").await?;
+/// assert!(!refused.is_allowed());
+/// assert_eq!(refused.retry_after_secs(), Some(60));
+/// assert!(limiter.check(&limits, "bob").scope("messages").await?.is_allowed());
 /// # Ok(())
 /// # }
 /// ```

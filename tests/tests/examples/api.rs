@@ -72,9 +72,10 @@ impl Answer {
         rest.split(';').next().unwrap().parse().unwrap()
     }
 
-    /// Asserts that this is 429 from these policies, with a wait of at most so many seconds.
+    /// Asserts that this is 429 from these policies, with a wait of at most the window's seconds: one more where
+    /// the store rounds the time of a hit up.
     #[track_caller]
-    pub(crate) fn refused_by(self, policies: &[&str], most: u64) -> Self {
+    pub(crate) fn refused_by(self, policies: &[&str], window: u64) -> Self {
         let answer = self.expect(429);
         assert_eq!(answer.header("content-type"), "application/problem+json");
         assert_eq!(
@@ -82,7 +83,7 @@ impl Answer {
             serde_json::json!(policies)
         );
         let seconds: u64 = answer.header("retry-after").parse().unwrap();
-        assert!((1..=most).contains(&seconds), "{answer:?}");
+        assert!((1..=window + 1).contains(&seconds), "{answer:?}");
         answer
     }
 }

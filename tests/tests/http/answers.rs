@@ -5,7 +5,7 @@ use axum::{Json, Router, body::Body, routing::get};
 use http::{HeaderName, Request, StatusCode};
 use limit_runtime::{
     Exceeded, HeaderNames, HeaderStyle, Limiter, LimiterBuilder, RetryAfterStyle, header,
-    rate_limit,
+    rate_limit, store::StoreError,
 };
 use std::time::Duration;
 
@@ -55,6 +55,41 @@ async fn open_ai_headers_write_durations() {
     assert_eq!(answer.header("x-ratelimit-limit-requests"), Some("2"));
     assert_eq!(answer.header("x-ratelimit-remaining-requests"), Some("1"));
     assert_eq!(answer.header("x-ratelimit-reset-requests"), Some("1s"));
+}
+
+#[tokio::test]
+async fn open_ai_headers_tell_of_tokens_beside_requests() {
+    #[rate_limit("20/minute", name = "requests")]
+    #[rate_limit("200/minute", name = "tokens", cost = 150)]
+    async fn complete() {}
+    let style = Limiter::builder().header_style(HeaderStyle::OpenAi);
+    let app = App::with(Router::new().route("/", get(complete)), style);
+    for status in [StatusCode::OK, StatusCode::TOO_MANY_REQUESTS] {
+        let answer = app.get("/").await;
+        assert_eq!(answer.status, status);
+        for (header, value) in [
+            ("x-ratelimit-limit-requests", "20"),
+            ("x-ratelimit-remaining-requests", "19"),
+            ("x-ratelimit-reset-requests", "1m0s"),
+            ("x-ratelimit-limit-tokens", "200"),
+            ("x-ratelimit-remaining-tokens", "50"),
+            ("x-ratelimit-reset-tokens", "1m0s"),
+        ] {
+            assert_eq!(answer.header(header), Some(value), "{header}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_handler_may_answer_with_a_stores_error() {
+    async fn settle() -> Result<(), StoreError> {
+        Err(StoreError::new("no route to 10.0.0.7"))
+    }
+    let app = App::new(Router::new().route("/", get(settle)));
+    let answer = app.get("/").await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    assert!(!answer.body.contains("10.0.0.7"), "{}", answer.body);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod answers;
 mod app;
 mod handles;
 mod layers;
+mod options;
 mod peer;
 mod scenarios;
 mod waiting;

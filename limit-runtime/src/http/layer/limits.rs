@@ -7,7 +7,7 @@ use crate::{
         extract_fn::ExtractFn,
         guard::Guard,
         source::{self, Source},
-        spec::{Demand, Demands, ScopeSpec, Spec, SpecRef},
+        spec::{Demand, Demands, ScopeSpec, Spec, SpecRef, is_served_as},
     },
     key::Key,
     limiter::Limiter,
@@ -155,7 +155,7 @@ impl LimitLayer {
         self
     }
 
-    /// Limits requests of these methods only. `HEAD` is not `GET` here.
+    /// Limits requests of these methods only; with `GET` those of `HEAD`, too.
     #[must_use]
     pub fn methods(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
         self.only.extend(methods);
@@ -249,7 +249,11 @@ impl Checks {
             Some(route) => route.as_str(),
             None => parts.uri.path(),
         };
-        (!layer.only.is_empty() && !layer.only.contains(&parts.method))
+        (!layer.only.is_empty()
+            && !layer
+                .only
+                .iter()
+                .any(|listed| is_served_as(&parts.method, listed.as_str())))
             || layer.except.iter().any(|except| except == route)
             || layer.skip_when.as_ref().is_some_and(|skip| skip(parts))
     }

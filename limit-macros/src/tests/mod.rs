@@ -1,0 +1,4 @@
+//! What the attribute expands to, and that nothing makes it panic.
+
+mod half_typed;
+mod snapshots;

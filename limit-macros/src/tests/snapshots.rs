@@ -1,0 +1,368 @@
+//! The expansion of representative handlers. `UPDATE_EXPECT=1 cargo test` writes them anew.
+
+use expect_test::{Expect, expect};
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use crate::expand;
+
+fn check(arguments: TokenStream, item: TokenStream, expected: &Expect) {
+    let expansion = expand::rate_limit(&arguments, &item);
+    let file = syn::parse2(expansion).expect("the expansion is items");
+    expected.assert_eq(&prettyplease::unparse(&file));
+}
+
+#[test]
+fn the_least_there_is() {
+    check(
+        quote!("10/minute"),
+        quote!(
+            async fn health() {}
+        ),
+        &expect![[r##"
+            #[doc(hidden)]
+            struct __rate_limit_health;
+            impl<__S> ::limit_runtime::__private::Policy<__S> for __rate_limit_health
+            where
+                __S: ::core::marker::Send + ::core::marker::Sync,
+            {
+                fn rules() -> impl ::limit_runtime::__private::Rules<__S> {
+                    ::limit_runtime::__private::rule(
+                        const {
+                            &::limit_runtime::__private::Spec::new(
+                                "health",
+                                ::limit_runtime::__private::ScopeSpec::Handler(
+                                    ::core::concat!(::core::module_path!(), "::health"),
+                                ),
+                            )
+                        },
+                        ::limit_runtime::__private::DefaultKey,
+                        const { &::limit_runtime::__private::parsed([(10u32, 60000u64)]) },
+                        1u32,
+                    )
+                }
+            }
+            async fn health(
+                __limited: ::limit_runtime::__private::Limited<__rate_limit_health, ()>,
+            ) -> ::limit_runtime::__private::Response {
+                async fn health() {}
+                let (__admission, ()) = __limited.split();
+                ::limit_runtime::__private::respond(__admission, health()).await
+            }
+        "##]],
+    );
+}
+
+#[test]
+fn a_key_function_state_and_a_body() {
+    check(
+        quote!("10/second; 100/minute", key = api_key),
+        quote! {
+            /// Predicts.
+            #[must_use]
+            pub(crate) async fn predict(State(db): State<Db>, Json(mut input): Json<In>) -> Result<Json<Out>, Error> {
+                input.run(db).await
+            }
+        },
+        &expect![[r##"
+            #[doc(hidden)]
+            pub(crate) struct __rate_limit_predict;
+            impl<__S> ::limit_runtime::__private::Policy<__S> for __rate_limit_predict
+            where
+                __S: ::core::marker::Send + ::core::marker::Sync,
+                State<Db>: ::limit_runtime::__private::FromRequestParts<__S>,
+            {
+                fn rules() -> impl ::limit_runtime::__private::Rules<__S> {
+                    ::limit_runtime::__private::rule(
+                        const {
+                            &::limit_runtime::__private::Spec::new(
+                                    "predict",
+                                    ::limit_runtime::__private::ScopeSpec::Handler(
+                                        ::core::concat!(::core::module_path!(), "::predict"),
+                                    ),
+                                )
+                                .key_label("api_key")
+                        },
+                        {
+                            let it = api_key;
+                            ::limit_runtime::__private::key::<__S, _, _>(it)
+                        },
+                        const {
+                            &::limit_runtime::__private::parsed([
+                                (10u32, 1000u64),
+                                (100u32, 60000u64),
+                            ])
+                        },
+                        1u32,
+                    )
+                }
+            }
+            /// Predicts.
+            #[must_use]
+            pub(crate) async fn predict(
+                __limited: ::limit_runtime::__private::Limited<
+                    __rate_limit_predict,
+                    (State<Db>, Json<In>),
+                >,
+            ) -> ::limit_runtime::__private::Response {
+                async fn predict(
+                    State(db): State<Db>,
+                    Json(mut input): Json<In>,
+                ) -> Result<Json<Out>, Error> {
+                    input.run(db).await
+                }
+                let (__admission, (__a0, __a1)) = __limited.split();
+                ::limit_runtime::__private::respond(__admission, predict(__a0, __a1)).await
+            }
+        "##]],
+    );
+}
+
+#[test]
+fn a_cost_over_the_arguments_and_a_direct_function() {
+    check(
+        quote!("1_000/hour", cost = inputs.len(), direct = predict_now),
+        quote! {
+            async fn predict(headers: HeaderMap, Json(Batch { mut inputs, model }): Json<Batch>) -> String {
+                inputs.sort();
+                predict(headers, Json(Batch { inputs, model })).await
+            }
+        },
+        &expect![[r##"
+            #[doc(hidden)]
+            struct __rate_limit_predict;
+            impl<__S> ::limit_runtime::__private::Policy<__S> for __rate_limit_predict
+            where
+                __S: ::core::marker::Send + ::core::marker::Sync,
+            {
+                const HOW: ::limit_runtime::__private::Admit = ::limit_runtime::__private::Admit::Peek;
+                fn rules() -> impl ::limit_runtime::__private::Rules<__S> {
+                    ::limit_runtime::__private::rule(
+                        const {
+                            &::limit_runtime::__private::Spec::new(
+                                "predict",
+                                ::limit_runtime::__private::ScopeSpec::Handler(
+                                    ::core::concat!(::core::module_path!(), "::predict"),
+                                ),
+                            )
+                        },
+                        ::limit_runtime::__private::DefaultKey,
+                        const { &::limit_runtime::__private::parsed([(1000u32, 3600000u64)]) },
+                        1u32,
+                    )
+                }
+            }
+            async fn predict_now(
+                headers: HeaderMap,
+                Json(Batch { mut inputs, model }): Json<Batch>,
+            ) -> String {
+                use predict_now as predict;
+                inputs.sort();
+                predict(headers, Json(Batch { inputs, model })).await
+            }
+            async fn predict(
+                __limited: ::limit_runtime::__private::Limited<
+                    __rate_limit_predict,
+                    (HeaderMap, Json<Batch>),
+                >,
+            ) -> ::limit_runtime::__private::Response {
+                let (mut __admission, __arguments) = __limited.split();
+                let __costs = [
+                    {
+                        let (_, Json(Batch { inputs, model: _ })) = &__arguments;
+                        ::core::option::Option::Some(
+                            ::limit_runtime::__private::IntoCost::into_cost(inputs.len()),
+                        )
+                    },
+                ];
+                if let ::core::result::Result::Err(__response) = __admission.charge(__costs).await {
+                    return __response;
+                }
+                let (__a0, __a1) = __arguments;
+                ::limit_runtime::__private::respond(__admission, predict_now(__a0, __a1)).await
+            }
+        "##]],
+    );
+}
+
+#[test]
+fn several_attributes_with_everything() {
+    check(
+        quote!(
+            tier,
+            key = (client_ip, |State(t): State<Tenant>| t),
+            strategy = gcra(burst = 5),
+            name = "tier"
+        ),
+        quote! {
+            #[rate_limit("100/minute", key = everyone, scope = "all", cost = weight)]
+            #[debug_handler]
+            async fn models(request: Request) -> impl IntoResponse {
+                request
+            }
+        },
+        &expect![[r##"
+            #[doc(hidden)]
+            struct __rate_limit_models;
+            impl<__S> ::limit_runtime::__private::Policy<__S> for __rate_limit_models
+            where
+                __S: ::core::marker::Send + ::core::marker::Sync,
+                State<Tenant>: ::limit_runtime::__private::FromRequestParts<__S>,
+            {
+                fn rules() -> impl ::limit_runtime::__private::Rules<__S> {
+                    (
+                        ::limit_runtime::__private::rule(
+                            const {
+                                &::limit_runtime::__private::Spec::new(
+                                        "tier",
+                                        ::limit_runtime::__private::ScopeSpec::Handler(
+                                            ::core::concat!(::core::module_path!(), "::models"),
+                                        ),
+                                    )
+                                    .strategy(::limit_runtime::__private::gcra(5u32))
+                                    .key_label("(client_ip, a closure)")
+                            },
+                            ::limit_runtime::__private::All((
+                                {
+                                    let it = client_ip;
+                                    ::limit_runtime::__private::key::<__S, _, _>(it)
+                                },
+                                {
+                                    let it = |State(t): State<Tenant>| t;
+                                    ::limit_runtime::__private::key::<__S, _, _>(it)
+                                },
+                            )),
+                            {
+                                let it = tier;
+                                ::limit_runtime::__private::limits::<__S, _, _>(it)
+                            },
+                            1u32,
+                        ),
+                        ::limit_runtime::__private::rule(
+                            const {
+                                &::limit_runtime::__private::Spec::new(
+                                        "models",
+                                        ::limit_runtime::__private::ScopeSpec::Shared("all"),
+                                    )
+                                    .key_label("everyone")
+                            },
+                            {
+                                let it = everyone;
+                                ::limit_runtime::__private::key::<__S, _, _>(it)
+                            },
+                            const { &::limit_runtime::__private::parsed([(100u32, 60000u64)]) },
+                            {
+                                let it = weight;
+                                ::limit_runtime::__private::cost::<__S, _, _>(it)
+                            },
+                        ),
+                    )
+                }
+            }
+            async fn models(
+                __limited: ::limit_runtime::__private::Limited<__rate_limit_models, (Request,)>,
+            ) -> ::limit_runtime::__private::Response {
+                #[debug_handler]
+                async fn models(request: Request) -> impl IntoResponse {
+                    request
+                }
+                let (__admission, (__a0,)) = __limited.split();
+                ::limit_runtime::__private::respond(__admission, models(__a0)).await
+            }
+        "##]],
+    );
+}
+
+#[test]
+fn a_generic_handler_with_a_future_of_its_own() {
+    check(
+        quote!(
+            "10/minute",
+            key = key::<T>,
+            state = AppState,
+            crate = ::facade::limiting
+        ),
+        quote! {
+            fn generic<'a, T: Model + 'a, const N: usize>(_: State<T>) -> impl Future<Output = [u8; N]> + Send
+            where
+                T: Default,
+            {
+                async { [0; N] }
+            }
+        },
+        &expect![[r##"
+            #[doc(hidden)]
+            struct __rate_limit_generic<'a, T: Model + 'a, const N: usize>(
+                ::core::marker::PhantomData<&'a ()>,
+                ::core::marker::PhantomData<T>,
+            )
+            where
+                T: Default;
+            impl<'a, T: Model + 'a, const N: usize> ::facade::limiting::__private::Policy<AppState>
+            for __rate_limit_generic<'a, T, N>
+            where
+                T: Default,
+            {
+                fn rules() -> impl ::facade::limiting::__private::Rules<AppState> {
+                    ::facade::limiting::__private::rule(
+                        const {
+                            &::facade::limiting::__private::Spec::new(
+                                    "generic",
+                                    ::facade::limiting::__private::ScopeSpec::Handler(
+                                        ::core::concat!(::core::module_path!(), "::generic"),
+                                    ),
+                                )
+                                .key_label("key::<T>")
+                        },
+                        {
+                            let it = key::<T>;
+                            ::facade::limiting::__private::key::<AppState, _, _>(it)
+                        },
+                        const { &::facade::limiting::__private::parsed([(10u32, 60000u64)]) },
+                        1u32,
+                    )
+                }
+            }
+            async fn generic<'a, T: Model + 'a, const N: usize>(
+                __limited: ::facade::limiting::__private::Limited<
+                    __rate_limit_generic<'a, T, N>,
+                    (State<T>,),
+                >,
+            ) -> ::facade::limiting::__private::Response
+            where
+                T: Default,
+            {
+                fn generic<'a, T: Model + 'a, const N: usize>(
+                    _: State<T>,
+                ) -> impl Future<Output = [u8; N]> + Send
+                where
+                    T: Default,
+                {
+                    async { [0; N] }
+                }
+                let (__admission, (__a0,)) = __limited.split();
+                ::facade::limiting::__private::respond(__admission, generic::<T, N>(__a0)).await
+            }
+        "##]],
+    );
+}
+
+#[test]
+fn others_attributes_come_first() {
+    check(
+        quote!("10/minute", key = client_ip),
+        quote! {
+            #[instrument(skip_all)]
+            #[cfg(feature = "models")]
+            #[debug_handler]
+            async fn handler() {}
+        },
+        &expect![[r##"
+            #[instrument(skip_all)]
+            #[cfg(feature = "models")]
+            #[::limit_runtime::__private::rate_limit(__last, "10/minute", key = client_ip)]
+            #[debug_handler]
+            async fn handler() {}
+        "##]],
+    );
+}

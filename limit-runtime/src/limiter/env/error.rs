@@ -1,0 +1,61 @@
+//! What a limiter refuses to start with.
+
+use super::{ALL, PREFIX};
+use crate::store::ConnectError;
+use std::fmt;
+
+/// What [`Limiter::from_env`] refuses to start with.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum EnvError {
+    /// A variable that looks like one of ours and is not: a setting that would silently not be made.
+    Unknown {
+        /// Its name.
+        variable: String,
+    },
+    /// A value that is not allowed.
+    Value {
+        /// The variable.
+        variable: &'static str,
+        /// Its value.
+        found: String,
+        /// What may stand there.
+        allowed: String,
+    },
+    /// The store could not be connected to.
+    Store {
+        /// The variable that names the store.
+        variable: &'static str,
+        /// Why.
+        source: ConnectError,
+    },
+}
+
+impl fmt::Display for EnvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown { variable } => {
+                write!(
+                    f,
+                    "the environment variable `{variable}` sets nothing: those that begin with `{PREFIX}` are {}",
+                    ALL.join(", ")
+                )
+            }
+            Self::Value {
+                variable,
+                found,
+                allowed,
+            } => write!(f, "`{variable}` is `{found}`: allowed is {allowed}"),
+            Self::Store { variable, source } => write!(f, "`{variable}`: {source}"),
+        }
+    }
+}
+
+impl std::error::Error for EnvError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Store { source, .. } => Some(source),
+            Self::Unknown { .. } | Self::Value { .. } => None,
+        }
+    }
+}
