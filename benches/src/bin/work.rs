@@ -31,6 +31,7 @@ fn main() {
             limits: &limits,
             cost: 1,
             strategy: Strategy::MovingWindow,
+            on_store_error: None,
         };
         black_box(ready(limiter.decide(&[charge], Action::Consume)).unwrap());
     }

@@ -139,7 +139,8 @@ impl MemoryStore {
         if !self.find_places(&mut locked, slots, &mut drawn, sharing) {
             return None;
         }
-        let mut receipts: SmallVec<[Receipt; 2]> = SmallVec::from_elem(Receipt::new(0), charges.len());
+        let mut receipts: SmallVec<[Receipt; 2]> =
+            SmallVec::from_elem(Receipt::new(0), charges.len());
         for (index, slot) in drawn.iter().enumerate() {
             let inherited = spares.get(index).and_then(|&owner| {
                 let (shard, now) = locked.of(self, owner);
