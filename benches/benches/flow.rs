@@ -10,13 +10,8 @@
 )]
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use limit_benches::{keys::address, ready};
-use limit_runtime::{
-    IntoKey, Limiter, Limits, Strategy,
-    clock::TestClock,
-    limits,
-    store::{Action, Charge, Scope},
-};
+use limit_benches::{check, keys::address};
+use limit_runtime::{Limiter, Limits, Strategy, clock::TestClock, limits};
 use std::{
     collections::HashMap,
     hint::black_box,
@@ -26,21 +21,7 @@ use std::{
 };
 use throttlecrab::{AdaptiveStore, RateLimiter as Throttlecrab};
 
-fn check(limiter: &Limiter, limits: &Limits, key: u32) -> bool {
-    let charge = Charge {
-        scope: Scope {
-            name: "inference_api::predict",
-            route: "/v1/predict",
-        },
-        key: &address(key).into_key(),
-        limits,
-        cost: 1,
-        strategy: Strategy::MovingWindow,
-    };
-    ready(limiter.decide(&[charge], Action::Consume))
-        .unwrap()
-        .is_allowed()
-}
+const MOVING: Strategy = Strategy::MovingWindow;
 
 /// Resident bytes, from the kernel.
 fn resident() -> usize {
@@ -56,7 +37,7 @@ fn bytes_per_key() {
     let limiter = Limiter::builder().max_keys(1_000_000).build();
     let limits = limits!("100/minute");
     for key in 0..keys {
-        check(&limiter, &limits, key);
+        check(&limiter, &limits, MOVING, address(key));
     }
     let taken = (resident() - before) as f64;
     println!(
@@ -99,7 +80,7 @@ fn full_logs(case: &str, limits: Limits, keys: u32, hits: u32, pause: u64, reach
     let limiter = Limiter::builder().clock(clock.clone()).build();
     for _ in 0..hits {
         for key in 0..keys {
-            check(&limiter, &limits, key);
+            check(&limiter, &limits, MOVING, address(key));
         }
         clock.advance(Duration::from_millis(pause));
     }
@@ -152,12 +133,12 @@ fn main() {
         let limiter = Limiter::new();
         let limits = limits!("10/second");
         flow("moving window", |key| {
-            check(&limiter, &limits, key);
+            check(&limiter, &limits, MOVING, address(key));
         });
         println!("  {:?}", limiter.usage());
         let roomy = Limiter::builder().max_keys(10_000_000).build();
         flow("  none dropped", |key| {
-            check(&roomy, &limits!("10/day"), key);
+            check(&roomy, &limits!("10/day"), MOVING, address(key));
         });
         let quota = Quota::per_second(NonZeroU32::new(10).unwrap());
         let peer: DefaultKeyedRateLimiter<IpAddr> = RateLimiter::keyed(quota);

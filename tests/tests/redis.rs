@@ -4,6 +4,8 @@
 mod redis {
     mod guard;
     mod oracle;
+    mod proof;
     mod scenarios;
+    mod soak;
     mod topologies;
 }

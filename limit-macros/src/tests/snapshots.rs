@@ -6,6 +6,7 @@ use quote::quote;
 
 use crate::expand;
 
+#[expect(clippy::needless_pass_by_value, reason = "calls read better")]
 fn check(arguments: TokenStream, item: TokenStream, expected: &Expect) {
     let expansion = expand::rate_limit(&arguments, &item);
     let file = syn::parse2(expansion).expect("the expansion is items");

@@ -1,7 +1,11 @@
 //! The answers that clients get in place of the handler's: problem details (RFC 9457) as JSON.
 
 use super::exceeded::Exceeded;
-use crate::{limiter::Limiter, store::StoreError};
+use crate::{
+    decision::{whole_millis, whole_seconds},
+    limiter::Limiter,
+    store::StoreError,
+};
 use axum::{
     body::Body,
     response::{IntoResponse, Response},

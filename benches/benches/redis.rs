@@ -1,0 +1,244 @@
+//! Checks per second through Redis, beside what the server can do at all in the same run.
+//!
+//! `cargo bench -p limit-benches --bench redis [seconds per row]`. Needs `redis-server` and `redis-benchmark`.
+
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::float_arithmetic,
+    clippy::cast_precision_loss
+)]
+
+use limit_runtime::{
+    IntoKey, Limits, Strategy, limits,
+    store::{Action, Charge, Scope, Store, redis::RedisStore},
+};
+use std::{
+    num::NonZeroU32,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use workspace_tests::servers::{Server, patient};
+
+const TASKS: [usize; 4] = [1, 8, 64, 512];
+const MANY: Limits = limits!("1000000/minute");
+const FEW: Limits = limits!("10/minute");
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() {
+    let seconds = std::env::args()
+        .find_map(|arg| arg.parse().ok())
+        .unwrap_or(3);
+    let row = Duration::from_secs(seconds);
+    let server = Server::redis();
+
+    title("store alone, moving window, 1000 keys, all allowed");
+    for tasks in TASKS {
+        let store = Arc::new(RedisStore::new(&server.url()).unwrap());
+        report(
+            tasks,
+            run(tasks, row, move |task, hit| {
+                let store = store.clone();
+                async move {
+                    raw(
+                        &store,
+                        (task * 131 + hit) % 1000,
+                        &MANY,
+                        Strategy::MovingWindow,
+                    )
+                    .await
+                }
+            })
+            .await,
+        );
+    }
+    for (name, strategy) in [
+        ("fixed window", Strategy::FixedWindow),
+        ("sliding window", Strategy::SlidingWindow),
+        (
+            "GCRA",
+            Strategy::Gcra {
+                burst: NonZeroU32::new(1_000_000).unwrap(),
+            },
+        ),
+    ] {
+        title(&format!("store alone, {name}, 64 tasks"));
+        let store = Arc::new(RedisStore::new(&server.url()).unwrap());
+        report(
+            64,
+            run(64, row, move |task, hit| {
+                let store = store.clone();
+                async move { raw(&store, (task * 131 + hit) % 1000, &MANY, strategy).await }
+            })
+            .await,
+        );
+    }
+
+    title("limiter (deadline, breaker, shadow, denials), 1000 keys, all allowed");
+    for tasks in TASKS {
+        let limiter = patient(&server.url()).await;
+        report(
+            tasks,
+            run(tasks, row, move |task, hit| {
+                let limiter = limiter.clone();
+                async move {
+                    let key = u64::try_from((task * 131 + hit) % 1000).unwrap();
+                    limiter.check(&MANY, key).scope("limiter").await.unwrap();
+                }
+            })
+            .await,
+        );
+    }
+
+    title("limiter under attack: one key sends 95 % and is denied");
+    let limiter = patient(&server.url()).await;
+    let before = calls(server.port());
+    let result = run(64, row, move |task, hit| {
+        let limiter = limiter.clone();
+        async move {
+            if hit % 20 == 0 {
+                let key = u64::try_from((task * 131 + hit) % 1000).unwrap();
+                limiter.check(&MANY, key).scope("calm").await.unwrap();
+            } else {
+                limiter
+                    .check(&FEW, "attacker")
+                    .scope("attacked")
+                    .await
+                    .unwrap();
+            }
+        }
+    })
+    .await;
+    let hits = result.hits;
+    report(64, result);
+    let reached = calls(server.port()) - before;
+    println!(
+        "    script calls per check: {:.1} %",
+        100.0 * reached as f64 / hits as f64
+    );
+
+    ceiling(&server);
+}
+
+/// What the server does with the same script when nothing else is in the way.
+fn ceiling(server: &Server) {
+    title("redis-benchmark, EVALSHA of a script that only answers 1");
+    let port = server.port().to_string();
+    let load = Command::new("redis-cli")
+        .args(["-p", &port, "SCRIPT", "LOAD", "return 1"])
+        .output()
+        .unwrap();
+    let sha = String::from_utf8(load.stdout).unwrap();
+    for clients in TASKS {
+        let output = Command::new("redis-benchmark")
+            .args([
+                "-p",
+                &port,
+                "-c",
+                &clients.to_string(),
+                "-n",
+                "100000",
+                "--csv",
+            ])
+            .args(["EVALSHA", sha.trim(), "1", "k"])
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        println!(
+            "{clients:>4} clients  {}",
+            text.lines().last().unwrap_or_default()
+        );
+    }
+}
+
+async fn raw(store: &RedisStore, key: usize, limits: &Limits, strategy: Strategy) {
+    let key = u64::try_from(key).unwrap().into_key();
+    let charge = Charge {
+        scope: Scope::shared("bench"),
+        key: &key,
+        limits,
+        cost: 1,
+        strategy,
+        on_store_error: None,
+    };
+    // A time-out on a busy machine is none of the store's business.
+    let _ = store.check(&[charge], Action::Consume).await;
+}
+
+fn title(text: &str) {
+    println!("\n{text}");
+}
+
+struct Measured {
+    hits: usize,
+    took: Duration,
+    /// Sorted.
+    waits: Vec<Duration>,
+}
+
+async fn run<F: Future<Output = ()> + Send + 'static>(
+    tasks: usize,
+    row: Duration,
+    hit: impl Fn(usize, usize) -> F + Clone + Send + Sync + 'static,
+) -> Measured {
+    // The first call connects and sends the script.
+    hit(0, 0).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let start = Instant::now();
+    let running: Vec<_> = (0..tasks)
+        .map(|task| {
+            let (stop, hit) = (stop.clone(), hit.clone());
+            tokio::spawn(async move {
+                let mut waits = Vec::new();
+                let mut number = 0;
+                while !stop.load(Ordering::Relaxed) {
+                    let asked = Instant::now();
+                    hit(task, number).await;
+                    waits.push(asked.elapsed());
+                    number += 1;
+                    if number % 64 == 0 {
+                        tokio::task::yield_now().await;
+                    }
+                }
+                waits
+            })
+        })
+        .collect();
+    tokio::time::sleep(row).await;
+    stop.store(true, Ordering::Relaxed);
+    let mut waits = Vec::new();
+    for task in running {
+        waits.extend(task.await.unwrap());
+    }
+    let took = start.elapsed();
+    waits.sort_unstable();
+    Measured {
+        hits: waits.len(),
+        took,
+        waits,
+    }
+}
+
+fn report(tasks: usize, measured: Measured) {
+    let rate = measured.hits as f64 / measured.took.as_secs_f64();
+    let at = |part: usize| measured.waits[(measured.waits.len() - 1) * part / 1000];
+    println!(
+        "{tasks:>4} tasks  {rate:>9.0} checks/s   p50 {:>8.1?}  p99 {:>8.1?}",
+        at(500),
+        at(990)
+    );
+}
+
+/// How many scripts the server has run.
+fn calls(port: u16) -> u64 {
+    let info = workspace_tests::servers::ask(port, "INFO commandstats").unwrap();
+    let line = info
+        .lines()
+        .find(|line| line.starts_with("cmdstat_evalsha:"));
+    line.and_then(|line| line.split("calls=").nth(1)?.split(',').next()?.parse().ok())
+        .unwrap_or(0)
+}

@@ -1,0 +1,191 @@
+//! What must be true of the server when all is done.
+
+use limit_runtime::{Limiter, limits};
+use std::{
+    env,
+    io::{self, Read, Write},
+    net::TcpStream,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tracing_subscriber::{fmt::MakeWriter, util::SubscriberInitExt};
+use workspace_tests::{
+    process::Program,
+    servers::{Server, ask, patient},
+};
+
+const PROCESSES: usize = 4;
+const TASKS: usize = 64;
+const CHECKS: usize = 8;
+
+/// Not a test by itself: what each process of the next one runs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "run by four_processes_share_one_limit_exactly"]
+async fn worker() {
+    let Ok(url) = env::var("REDIS_WORKER_URL") else {
+        return;
+    };
+    let limiter = patient(&url).await;
+    let tasks: Vec<_> = (0..TASKS)
+        .map(|_| {
+            let limiter = limiter.clone();
+            tokio::spawn(async move {
+                let mut allowed = 0_usize;
+                for _ in 0..CHECKS {
+                    let decision = limiter
+                        .check(&limits!("1000/hour"), "one key")
+                        .await
+                        .unwrap();
+                    allowed += usize::from(decision.is_allowed());
+                }
+                allowed
+            })
+        })
+        .collect();
+    let mut allowed = 0;
+    for task in tasks {
+        allowed += task.await.unwrap();
+    }
+    assert_eq!(limiter.health().failed, 0);
+    println!("allowed={allowed};");
+}
+
+#[test]
+fn four_processes_share_one_limit_exactly() {
+    let server = Server::redis();
+    let program = env::current_exe().unwrap();
+    let arguments = [
+        "--exact",
+        "redis::proof::worker",
+        "--ignored",
+        "--nocapture",
+    ];
+    let url = server.url();
+    let processes: Vec<_> = (0..PROCESSES)
+        .map(|_| Program::start(&program, arguments, &[("REDIS_WORKER_URL", &url)]))
+        .collect();
+    let allowed: usize = processes
+        .iter()
+        .map(|process| {
+            process.wait_for_line(|line| {
+                let (_, rest) = line.split_once("allowed=")?;
+                rest.split(';').next()?.parse::<usize>().ok()
+            })
+        })
+        .sum();
+    assert_eq!(allowed, 1000, "of {}", PROCESSES * TASKS * CHECKS);
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+#[tokio::test]
+async fn a_secret_key_appears_nowhere() {
+    const CANARY: &str = "sk-canary-0123456789";
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+        .with_writer(log.clone())
+        .finish();
+    let _default = subscriber.set_default();
+    let server = Server::redis();
+    let mut monitor = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
+    monitor.write_all(b"MONITOR\r\n").unwrap();
+    let limiter = Limiter::connect(&server.url()).await.unwrap();
+    for _ in 0..5 {
+        let check = limiter.check(&limits!("3/minute"), CANARY).scope(CANARY);
+        check.await.unwrap();
+    }
+    limiter.clear(CANARY, CANARY).await.unwrap();
+    let keys = ask(server.port(), "KEYS *").unwrap();
+    server.kill();
+    for _ in 0..8 {
+        limiter
+            .check(&limits!("3/minute"), CANARY)
+            .scope(CANARY)
+            .await
+            .unwrap();
+    }
+    let mut seen = Vec::new();
+    monitor
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .unwrap();
+    let _ = monitor.read_to_end(&mut seen);
+    let seen = String::from_utf8_lossy(&seen).into_owned();
+    let log = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
+    assert!(seen.contains("EVALSHA") && log.contains("store"), "{log}");
+    let debug = format!("{limiter:?} {:?}", limiter.health());
+    for (place, text) in [
+        ("MONITOR", &seen),
+        ("KEYS", &keys),
+        ("the log", &log),
+        ("Debug", &debug),
+    ] {
+        assert!(!text.contains("canary"), "{place}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn every_key_has_an_end_and_one_without_gets_it() {
+    let server = Server::redis();
+    let limiter = patient(&server.url()).await;
+    for _ in 0..3 {
+        limiter
+            .check(&limits!("2/minute; 9/hour"), "alice")
+            .await
+            .unwrap();
+    }
+    let counts = || {
+        let info = ask(server.port(), "INFO keyspace").unwrap();
+        let number = |name: &str| {
+            let (_, rest) = info.split_once(name)?;
+            rest.split(',').next()?.parse::<u32>().ok()
+        };
+        (number("keys=").unwrap(), number("expires=").unwrap())
+    };
+    assert_eq!(counts(), (2, 2));
+    let keys = ask(server.port(), "KEYS *").unwrap();
+    for key in keys.lines().filter(|line| line.starts_with("limit:")) {
+        assert!(
+            ask(server.port(), &format!("PERSIST {key}"))
+                .unwrap()
+                .starts_with(":1")
+        );
+    }
+    assert_eq!(counts(), (2, 0));
+    // A limiter that remembers no denial: one that is refused, and one that is let in.
+    let limiter = patient(&server.url()).await;
+    assert!(
+        !limiter
+            .check(&limits!("2/minute; 9/hour"), "alice")
+            .await
+            .unwrap()
+            .is_allowed()
+    );
+    assert!(
+        limiter
+            .check(&limits!("9/hour"), "alice")
+            .await
+            .unwrap()
+            .is_allowed()
+    );
+    assert_eq!(counts(), (2, 2));
+}
