@@ -15,7 +15,7 @@ use smallvec::SmallVec;
 /// Milliseconds: differences of two such times are read right from their lower 32 bits.
 const NARROW: u64 = 1 << 31;
 /// Milliseconds: windows this long or longer do not mind that hits are stamped in milliseconds.
-const COARSE: u64 = 1_000;
+pub(super) const COARSE: u64 = 1_000;
 
 /// The first place of a log elsewhere: two hits did not fit.
 const FIRST_RING: usize = 4;
@@ -23,7 +23,7 @@ const FIRST_RING: usize = 4;
 /// A log in milliseconds.
 #[inline]
 pub(super) fn narrow_view<'a>(cell: &Cell, hits: &'a [Hit<u32>], shape: Shape) -> View<'a, u32> {
-    let newest = newest(hits, shape).map_or(0, |hit| newest_millis(cell, hit));
+    let newest = newest(hits, shape).map_or(0, |hit| newest_and_horizon(cell, hit).0);
     View {
         hits,
         shape,
@@ -181,16 +181,19 @@ fn horizon(shard: &Shard, cell: &Cell) -> u64 {
     newest.map_or(0, |hit| narrow_horizon(cell, hit))
 }
 
+/// When the newest hit of a log was, in full, and for how long it counts.
+#[inline]
+pub(super) fn newest_and_horizon(cell: &Cell, newest: Hit<u32>) -> (u64, u64) {
+    let horizon = narrow_horizon(cell, newest);
+    (cell.fresh_at() - horizon, horizon)
+}
+
 #[expect(
     clippy::cast_possible_truncation,
     reason = "their difference has 32 bits"
 )]
 fn narrow_horizon(cell: &Cell, newest: Hit<u32>) -> u64 {
     newest.at.until(cell.fresh_at() as u32)
-}
-
-fn newest_millis(cell: &Cell, newest: Hit<u32>) -> u64 {
-    cell.fresh_at() - narrow_horizon(cell, newest)
 }
 
 fn newest<T: Stamp>(hits: &[Hit<T>], shape: Shape) -> Option<Hit<T>> {
