@@ -1,5 +1,10 @@
 //! The examples, run as programs and called over real sockets.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "these are tests"
+)]
 
 mod api;
 mod inference_api;

@@ -243,7 +243,7 @@ async fn sequence(server: &Server, strategy: Strategy, window: &str, seed: u64) 
         .clock(clock.clone());
     let time = Clock::from(clock.clone());
     let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-    let count = 1 + random.below(if seed % 3 == 0 { 400 } else { 12 });
+    let count = 1 + random.below(if seed.is_multiple_of(3) { 400 } else { 12 });
     let limits: Limits = format!("{count}/{window}").parse().unwrap();
     let rule = Rule {
         strategy,
