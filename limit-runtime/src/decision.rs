@@ -11,8 +11,8 @@ pub struct Decision {
     receipts: SmallVec<[Receipt; 2]>,
 }
 
-/// Most checks have few limits; more than four spill to the heap.
-pub(crate) type Outcomes = SmallVec<[Outcome; 4]>;
+/// Most checks have one limit or two; more spill to the heap, so that a decision is cheap to move.
+type Outcomes = SmallVec<[Outcome; 2]>;
 
 /// When a store counted a charge, on the store's own clock: what it needs to give the charge back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +76,31 @@ impl Decision {
         }
     }
 
+    /// A decision that is yet to be filled.
+    pub(crate) const fn empty() -> Self {
+        Self {
+            outcomes: SmallVec::new_const(),
+            receipts: SmallVec::new_const(),
+        }
+    }
+
+    /// Adds the outcome of one more limit.
+    #[inline]
+    pub(crate) fn push(&mut self, outcome: Outcome) {
+        self.outcomes.push(outcome);
+    }
+
+    /// Adds the receipt of one more charge.
+    #[inline]
+    pub(crate) fn push_receipt(&mut self, receipt: Receipt) {
+        self.receipts.push(receipt);
+    }
+
+    /// The outcomes, to be brought up to date once all is recorded.
+    pub(crate) fn outcomes_mut(&mut self) -> &mut [Outcome] {
+        &mut self.outcomes
+    }
+
     /// The same, with a receipt for each charge that was consumed.
     #[must_use]
     pub fn with_receipts(mut self, receipts: impl IntoIterator<Item = Receipt>) -> Self {
@@ -118,16 +143,13 @@ impl Decision {
     /// them has waited long enough.
     #[must_use]
     pub fn retry_after_secs(&self) -> Option<u64> {
-        let wait = self.retry_after()?;
-        let begun = u64::from(wait.subsec_nanos() > 0);
-        Some(wait.as_secs().saturating_add(begun).max(1))
+        self.retry_after().map(|wait| whole_seconds(wait).max(1))
     }
 
     /// [`retry_after`](Self::retry_after) in whole milliseconds, rounded up and never 0.
     #[must_use]
     pub fn retry_after_millis(&self) -> Option<u64> {
-        let millis = self.retry_after()?.as_nanos().div_ceil(1_000_000).max(1);
-        Some(u64::try_from(millis).unwrap_or(u64::MAX))
+        self.retry_after().map(|wait| whole_millis(wait).max(1))
     }
 
     /// Whether the cost of the rejected request is above a limit's whole count, so that no wait helps.
@@ -194,4 +216,16 @@ pub enum Verdict {
     RetryAfter(Duration),
     /// The cost is above the limit's whole count.
     NeverFits,
+}
+
+/// Whole seconds, rounded up: a client that waits them has waited long enough.
+pub(crate) fn whole_seconds(duration: Duration) -> u64 {
+    duration
+        .as_secs()
+        .saturating_add(u64::from(duration.subsec_nanos() > 0))
+}
+
+/// Whole milliseconds, rounded up.
+pub(crate) fn whole_millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }

@@ -1,9 +1,6 @@
 //! What an application may know of a request that was refused, to answer it in its own words.
 
-use super::{
-    headers::{labelled, whole_seconds},
-    spec::Demands,
-};
+use super::{headers::labelled, spec::Demands};
 use crate::{
     decision::{Decision, Verdict},
     store::Charge,
@@ -114,9 +111,4 @@ pub fn answer<R: IntoResponse>(
     exceeded: &Exceeded<'_>,
 ) -> Response {
     function(exceeded).into_response()
-}
-
-/// The whole seconds of `Retry-After`: rounded up, and never 0.
-pub(super) fn retry_after_seconds(wait: Duration) -> u64 {
-    whole_seconds(wait).max(1)
 }

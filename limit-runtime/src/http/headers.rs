@@ -1,7 +1,7 @@
 //! What responses say about the limits on them.
 
 use super::{header_style::HeaderStyle, spec::Demands};
-use crate::decision::{Decision, Outcome, strictest};
+use crate::decision::{Decision, Outcome, strictest, whole_millis, whole_seconds};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use limit_core::Limit;
 use smallvec::SmallVec;
@@ -118,7 +118,7 @@ fn open_ai(
 }
 
 fn go_duration(duration: Duration) -> String {
-    let millis = duration.as_micros().div_ceil(1_000);
+    let millis = whole_millis(duration);
     if 0 < millis && millis < 1_000 {
         return format!("{millis}ms");
     }
@@ -186,13 +186,6 @@ fn to_millis(duration: Duration) -> Duration {
     duration.saturating_sub(Duration::from_nanos(
         u64::from(duration.subsec_nanos()) % 1_000_000,
     ))
-}
-
-/// Whole seconds, rounded up: a client that waits them has waited long enough.
-pub(super) fn whole_seconds(duration: Duration) -> u64 {
-    duration
-        .as_secs()
-        .saturating_add(u64::from(duration.subsec_nanos() > 0))
 }
 
 #[cfg(test)]

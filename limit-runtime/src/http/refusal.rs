@@ -1,10 +1,11 @@
 //! The answers that clients get in place of the handler's: problem details (RFC 9457) as JSON.
 
-use super::{
-    exceeded::{Exceeded, retry_after_seconds},
-    headers,
+use super::exceeded::Exceeded;
+use crate::{
+    decision::{whole_millis, whole_seconds},
+    limiter::Limiter,
+    store::StoreError,
 };
-use crate::{limiter::Limiter, store::StoreError};
 use axum::{
     body::Body,
     response::{IntoResponse, Response},
@@ -117,7 +118,7 @@ fn json(status: StatusCode, body: String) -> Response {
 }
 
 fn retry_after(map: &mut HeaderMap, wait: Duration, style: RetryAfterStyle) {
-    let seconds = retry_after_seconds(wait);
+    let seconds = whole_seconds(wait).max(1);
     let value = match style {
         RetryAfterStyle::Seconds => Some(HeaderValue::from(seconds)),
         RetryAfterStyle::HttpDate => HeaderValue::try_from(http_date(SystemTime::now(), wait)).ok(),
@@ -126,11 +127,7 @@ fn retry_after(map: &mut HeaderMap, wait: Duration, style: RetryAfterStyle) {
         header::RETRY_AFTER,
         value.unwrap_or_else(|| HeaderValue::from(seconds)),
     );
-    let millis = wait.as_micros().div_ceil(1_000).max(1);
-    map.insert(
-        RETRY_AFTER_MS,
-        HeaderValue::from(u64::try_from(millis).unwrap_or(u64::MAX)),
-    );
+    map.insert(RETRY_AFTER_MS, whole_millis(wait).max(1).into());
 }
 
 /// The first whole second that is not before `now + wait`.
@@ -141,7 +138,7 @@ fn http_date(now: SystemTime, wait: Duration) -> String {
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default()
         .saturating_add(wait);
-    let seconds = Duration::from_secs(headers::whole_seconds(at)).min(LAST);
+    let seconds = Duration::from_secs(whole_seconds(at)).min(LAST);
     httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + seconds)
 }
 

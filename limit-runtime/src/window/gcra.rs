@@ -25,20 +25,17 @@ pub(crate) struct Gcra {
 impl Gcra {
     /// How `limit` stands for a request of `cost` now, before anything is recorded.
     pub(crate) fn assess(&self, now: Ticks, limit: Limit, burst: NonZeroU32, cost: u32) -> Outcome {
-        let count = u128::from(limit.count().get());
-        let window = u128::from(window_micros(limit));
+        let count = u64::from(limit.count().get());
+        let window = window_micros(limit);
         let level = self.level(now);
         let standing = Standing {
-            used: to_u64(level.div_ceil(window)),
+            used: div_up(level, window),
             capacity: burst.get().into(),
-            reset_after: micros(level.div_ceil(count)),
+            reset_after: Duration::from_micros(div_up(level, count)),
         };
         standing.outcome(limit, cost, |target| {
-            micros(
-                level
-                    .saturating_sub(u128::from(target) * window)
-                    .div_ceil(count),
-            )
+            let above = level.saturating_sub(u128::from(target) * u128::from(window));
+            Duration::from_micros(div_up(above, count))
         })
     }
 
@@ -77,10 +74,17 @@ impl Gcra {
 
     fn fill(&mut self, now: Ticks, limit: Limit, level: u128) {
         let count = limit.count().get();
-        let wide = u128::from(count);
+        let wide = u64::from(count);
+        let (ahead, fraction) = match u64::try_from(level) {
+            Ok(level) => (level / wide, level % wide),
+            Err(_) => (
+                to_u64(level / u128::from(wide)),
+                to_u64(level % u128::from(wide)),
+            ),
+        };
         *self = Self {
-            empty_at: after(now, to_u64(level / wide)),
-            fraction: to_u32(to_u64(level % wide)),
+            empty_at: after(now, ahead),
+            fraction: to_u32(fraction),
             count,
         };
     }
@@ -90,6 +94,10 @@ fn to_u64(value: u128) -> u64 {
     u64::try_from(value).unwrap_or(u64::MAX)
 }
 
-fn micros(value: u128) -> Duration {
-    Duration::from_micros(to_u64(value))
+/// Rounded up; nearly always, 64 bits suffice, and divide several times faster.
+fn div_up(level: u128, by: u64) -> u64 {
+    match u64::try_from(level) {
+        Ok(level) => level.div_ceil(by),
+        Err(_) => to_u64(level.div_ceil(u128::from(by))),
+    }
 }

@@ -8,6 +8,10 @@ pub(crate) mod gcra;
 pub(crate) mod moving;
 pub(crate) mod sliding;
 
+#[cfg(test)]
+#[allow(clippy::cast_possible_truncation, reason = "small random numbers")]
+mod laws;
+
 use crate::{
     clock::Ticks,
     decision::{Outcome, Verdict},

@@ -4,7 +4,7 @@ use super::{ALL, PREFIX};
 use crate::store::ConnectError;
 use std::fmt;
 
-/// What [`Limiter::from_env`] refuses to start with.
+/// What [`Limiter::from_env`](crate::Limiter::from_env) refuses to start with.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum EnvError {

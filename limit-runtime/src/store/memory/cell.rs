@@ -129,7 +129,7 @@ impl Cell {
     }
 
     /// `None` if it is empty.
-    #[inline]
+    #[inline(always)]
     pub(super) fn state(&self) -> Option<State> {
         let (a, b) = (unpack(self.a), unpack(self.b));
         let slot = a.0;

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     clock::Ticks,
-    decision::{Decision, Outcome, Outcomes, Receipt, Verdict},
+    decision::{Decision, Outcome, Receipt, Verdict},
     store::{Action, Charge},
     window::Strategy,
 };
@@ -17,71 +17,63 @@ use smallvec::SmallVec;
 
 impl MemoryStore {
     /// As [`Store::check`](crate::store::Store::check); memory always answers, and at once.
+    #[inline]
     pub(crate) fn check(&self, charges: &[Charge<'_>], action: Action) -> Decision {
-        let reading;
-        let decision = match charges {
-            [charge] if charge.strategy == Strategy::MovingWindow || charge.limits.len() == 1 => {
-                let slot = Slot {
-                    owner: self.owners.owner(charge.scope, charge.key),
-                    variant: self.variant(charge.strategy, charge.limits.as_slice()),
-                    limits: charge.limits.as_slice(),
-                    cost: charge.cost,
-                    strategy: charge.strategy,
-                    charge: 0,
-                };
-                self.check_one(&slot, action)
+        if let [charge] = charges
+            && (charge.strategy == Strategy::MovingWindow || charge.limits.len() == 1)
+        {
+            let slot = Slot {
+                owner: self.owners.owner(charge.scope, charge.key),
+                variant: self.variant(charge.strategy, charge.limits.as_slice()),
+                limits: charge.limits.as_slice(),
+                cost: charge.cost,
+                strategy: charge.strategy,
+                charge: 0,
+            };
+            let mut decision = Decision::empty();
+            if self.check_one(&slot, action, &mut decision) {
+                return decision;
             }
-            _ => None,
-        };
-        let decision = match decision {
-            Some((now, decision)) => {
-                reading = now;
-                decision
-            }
-            None => {
-                reading = self.clock.now();
-                self.check_all(charges, action)
-            }
-        };
-        self.sweep_if_due(reading);
-        decision
+        }
+        self.check_all(charges, action)
     }
 
-    /// The quick way: one budget, one lock. `None` if the budget is new and has no room or a history elsewhere.
-    #[inline]
-    fn check_one(&self, slot: &Slot<'_>, action: Action) -> Option<(Ticks, Decision)> {
-        let mut shard = self.shard(slot.owner).lock();
+    /// The quick way: one budget, one lock. `false` if the budget is new and has no room or a history elsewhere;
+    /// nothing was recorded then.
+    fn check_one(&self, slot: &Slot<'_>, action: Action, decision: &mut Decision) -> bool {
+        let mut guard = self.shard(slot.owner).lock();
+        let shard = &mut *guard;
         // Read under the lock, so that the times in a budget never fall.
         let reading = self.clock.now();
         let now = shard.now(reading);
-        let cell = shard.find(slot.owner, slot.variant, now);
-        if cell.is_none() && self.overflow.0.is_remembered(millis(reading)) {
-            return None;
+        let mut place = shard.table.find(slot.owner.low, slot.variant);
+        let cell = shard.live(place, now);
+        if place.is_err() && self.overflow.0.is_remembered(millis(reading)) {
+            return false;
         }
-        let assess = |shard: &Shard, cell, cost| -> Outcomes {
-            let limits = slot.limits.iter();
-            limits
-                .map(|&limit| shard.assess(cell, now, limit, slot.strategy, cost))
-                .collect()
-        };
-        let mut outcomes = assess(&shard, cell, slot.cost);
-        if !consumes(action, &outcomes) {
-            return Some((reading, Decision::new(outcomes)));
+        let mut allowed = true;
+        for &limit in slot.limits {
+            let outcome = shard.assess(cell.as_ref(), now, limit, slot.strategy, slot.cost);
+            allowed &= outcome.verdict == Verdict::Allowed;
+            decision.push(outcome);
         }
-        if cell.is_none()
-            && slot.cost > 0
-            && !shard.holds(slot.owner, slot.variant)
-            && !self.reserve(&mut shard, now)
-        {
-            return None;
+        if consumes(action, allowed) {
+            if slot.cost > 0 {
+                if place.is_err() {
+                    if !self.reserve(shard, now) {
+                        *decision = Decision::empty();
+                        return false;
+                    }
+                    place = shard.table.find(slot.owner.low, slot.variant);
+                }
+                let cell = shard.record(place, slot, now, self.bounds.log_entries, None);
+                shard.settle(&cell, slot, now, decision.outcomes_mut());
+            }
+            decision.push_receipt(Receipt::new(now.as_micros()));
         }
-        shard.record(slot, now, self.bounds.log_entries, None);
-        let cell = shard.find(slot.owner, slot.variant, now);
-        for (outcome, &limit) in outcomes.iter_mut().zip(slot.limits) {
-            settle(outcome, shard.assess(cell, now, limit, slot.strategy, 0));
-        }
-        let receipt = Receipt::new(now.as_micros());
-        Some((reading, Decision::new(outcomes).with_receipts([receipt])))
+        drop(guard);
+        self.sweep_if_due(reading);
+        true
     }
 
     /// The way for several budgets, and for new ones that have to share.
@@ -95,7 +87,7 @@ impl MemoryStore {
             // There was no room for a new budget: this time, the shared ones are locked as well.
             None => self
                 .try_all(&slots, charges, action, true)
-                .unwrap_or_else(|| Decision::new([])),
+                .unwrap_or_else(Decision::empty),
         }
     }
 
@@ -120,28 +112,34 @@ impl MemoryStore {
         // What each slot draws on: its own budget, or the one that it shares while it has none.
         let mut drawn: PerSlot<Slot<'_>> = slots.into();
         for (slot, &spare) in drawn.iter_mut().zip(&spares) {
-            let (shard, now) = locked.of(self, slot.owner);
-            if shard.find(slot.owner, slot.variant, now).is_none() {
+            let (shard, _) = locked.of(self, slot.owner);
+            if !shard.holds(slot.owner, slot.variant) {
                 slot.owner = spare;
             }
         }
-        let mut outcomes = Outcomes::new();
+        let mut decision = Decision::empty();
         for (index, slot) in drawn.iter().enumerate() {
             // Charges of one budget: later ones see what earlier ones will take.
             let cost = drawn[..index]
                 .iter()
                 .filter(|earlier| earlier.is_same_budget(slot))
                 .fold(slot.cost, |cost, earlier| cost.saturating_add(earlier.cost));
-            locked.assess(self, slot, cost, |outcome| outcomes.push(outcome));
+            locked.assess(self, slot, cost, |outcome| decision.push(outcome));
         }
-        if !consumes(action, &outcomes) {
-            return Some(Decision::new(outcomes));
+        if !consumes(action, decision.is_allowed()) {
+            let shares = drawn
+                .iter()
+                .zip(&spares)
+                .any(|(slot, &spare)| slot.owner == spare);
+            if shares && self.keys() >= self.bounds.max_keys {
+                self.overflow.0.happened(self.bounds.max_keys);
+            }
+            return Some(decision);
         }
         if !self.find_places(&mut locked, slots, &mut drawn, sharing) {
             return None;
         }
-        let mut receipts: SmallVec<[Receipt; 2]> =
-            SmallVec::from_elem(Receipt::new(0), charges.len());
+        let mut receipts: SmallVec<[Receipt; 2]> = SmallVec::from_elem(Receipt::new(0), charges.len());
         for (index, slot) in drawn.iter().enumerate() {
             let inherited = spares.get(index).and_then(|&owner| {
                 let (shard, now) = locked.of(self, owner);
@@ -149,25 +147,29 @@ impl MemoryStore {
                 shard.bequeath(&cell, slot, now)
             });
             let (shard, now) = locked.of(self, slot.owner);
-            let inserted = shard.record(slot, now, self.bounds.log_entries, inherited);
             receipts[slot.charge] = Receipt::new(now.as_micros());
-            if spares.get(index) == Some(&slot.owner)
-                && let Some(cell) = shard.find(slot.owner, slot.variant, now)
-            {
+            if slot.cost == 0 {
+                continue;
+            }
+            let place = shard.table.find(slot.owner.low, slot.variant);
+            let cell = shard.record(place, slot, now, self.bounds.log_entries, inherited);
+            if spares.get(index) == Some(&slot.owner) {
                 let until = shard.reading(cell.fresh_at());
-                self.overflow.0.happened(until, self.bounds.max_keys);
-                self.take(usize::from(inserted));
+                self.overflow.0.remember(until);
+                self.overflow.0.happened(self.bounds.max_keys);
+                self.take(usize::from(place.is_err()));
             }
         }
-        let mut stands = outcomes.iter_mut();
+        let mut stands = decision.outcomes_mut().iter_mut();
         for slot in &drawn {
             locked.assess(self, slot, 0, |after| {
                 if let Some(outcome) = stands.next() {
-                    settle(outcome, after);
+                    outcome.remaining = after.remaining;
+                    outcome.reset_after = after.reset_after;
                 }
             });
         }
-        Some(Decision::new(outcomes).with_receipts(receipts))
+        Some(decision.with_receipts(receipts))
     }
 
     /// Takes a place for each new budget, and lets slots share where there is none. `false` if they would have to
@@ -247,23 +249,15 @@ impl<'a> Locked<'a> {
         let (shard, now) = self.of(store, slot.owner);
         let cell = shard.find(slot.owner, slot.variant, now);
         for &limit in slot.limits {
-            each(shard.assess(cell, now, limit, slot.strategy, cost));
+            each(shard.assess(cell.as_ref(), now, limit, slot.strategy, cost));
         }
     }
 }
 
-fn consumes(action: Action, outcomes: &[Outcome]) -> bool {
+fn consumes(action: Action, allowed: bool) -> bool {
     match action {
         Action::Peek => false,
-        Action::Consume => outcomes
-            .iter()
-            .all(|outcome| outcome.verdict == Verdict::Allowed),
+        Action::Consume => allowed,
         Action::Force => true,
     }
-}
-
-/// What a limit has left once all is recorded.
-fn settle(outcome: &mut Outcome, after: Outcome) {
-    outcome.remaining = after.remaining;
-    outcome.reset_after = after.reset_after;
 }

@@ -2,17 +2,22 @@
 
 use super::overflow::SHARED;
 use crate::{key::Key, store::Scope, window::Strategy};
-use siphasher::sip128::{Hasher128, SipHasher13};
+use siphasher::sip128::{Hash128, SipHasher13};
 use std::{
-    hash::{BuildHasher, Hasher, RandomState},
+    hash::{BuildHasher, RandomState},
     sync::atomic::{AtomicU64, Ordering},
 };
 
 /// Turns scopes and keys into owners, by a hash that nobody outside this process can predict.
 ///
 /// Keys are what attackers choose. SipHash-1-3 with a seed of each process's own is made for this:
-/// whoever does not know the seed finds no collisions.
-pub(super) struct Owners(SipHasher13);
+/// whoever does not know the seed finds no collisions. Scopes are what the program's author chose, so a
+/// quicker hash turns each into a seed of its own.
+#[derive(Debug)]
+pub(super) struct Owners {
+    scopes: u64,
+    keys: [u64; 2],
+}
 
 /// A scope and a key, as 128 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,40 +31,59 @@ pub(super) struct Owner {
 impl Owners {
     pub(super) fn new() -> Self {
         let seed = RandomState::new();
-        Self(SipHasher13::new_with_keys(
-            seed.hash_one(0),
-            seed.hash_one(1),
-        ))
+        Self {
+            scopes: seed.hash_one(0),
+            keys: [seed.hash_one(1), seed.hash_one(2)],
+        }
     }
 
+    #[inline]
     pub(super) fn owner(&self, scope: Scope<'_>, key: &Key) -> Owner {
-        self.hash([
-            scope.name.as_bytes(),
-            scope.route.as_bytes(),
-            key.as_bytes(),
-        ])
+        self.seeded(scope, 0).hash(key.as_bytes()).into()
     }
 
     /// One of the few owners whose budgets are shared by those of `scope` for whom there is no room.
-    pub(super) fn shared(&self, scope: Option<Scope<'_>>, owner: Owner) -> Owner {
-        let scope = scope.unwrap_or(Scope {
-            name: "",
-            route: "",
-        });
+    pub(super) fn shared(&self, scope: Scope<'_>, owner: Owner) -> Owner {
         let number = owner.low % SHARED;
-        // Four parts where a key's owner has three: this is nobody's own budget.
-        let number = [u8::try_from(number).unwrap_or(0)];
-        self.hash([scope.name.as_bytes(), scope.route.as_bytes(), &[], &number])
+        // Another seed than for keys: this is nobody's own budget.
+        self.seeded(scope, 1).hash(&number.to_le_bytes()).into()
     }
 
-    fn hash<const N: usize>(&self, parts: [&[u8]; N]) -> Owner {
-        let mut hasher = self.0;
-        for part in parts {
-            hasher.write(&(part.len() as u64).to_le_bytes());
-            hasher.write(part);
-        }
-        let hash = hasher.finish128();
-        Owner {
+    #[inline]
+    fn seeded(&self, scope: Scope<'_>, purpose: u64) -> SipHasher13 {
+        let seed = fold_in(self.scopes ^ purpose, scope.name.as_bytes());
+        let seed = fold_in(seed, scope.route.as_bytes());
+        let [first, second] = self.keys;
+        SipHasher13::new_with_keys(first ^ seed, second)
+    }
+}
+
+/// Folds `bytes` and their length into `seed`, eight at a time, after wyhash.
+#[inline]
+fn fold_in(seed: u64, bytes: &[u8]) -> u64 {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let mut last = [0; 8];
+    for (to, &byte) in last.iter_mut().zip(rest) {
+        *to = byte;
+    }
+    let folded = words
+        .iter()
+        .fold(seed, |seed, &word| fold(seed ^ u64::from_le_bytes(word)));
+    fold(fold(folded ^ u64::from_le_bytes(last)) ^ bytes.len() as u64)
+}
+
+/// The two halves of a product, on top of each other: every bit of the input reaches every bit of the output.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "these are the halves")]
+fn fold(word: u64) -> u64 {
+    // The golden ratio, as in many hashes: odd, and without a pattern.
+    let product = u128::from(word ^ 0xF39C_C060_5CED_C834) * 0x9E37_79B9_7F4A_7C15;
+    product as u64 ^ (product >> 64) as u64
+}
+
+impl From<Hash128> for Owner {
+    fn from(hash: Hash128) -> Self {
+        Self {
             high: hash.h1,
             low: hash.h2,
         }

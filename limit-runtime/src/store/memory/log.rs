@@ -20,20 +20,9 @@ const COARSE: u64 = 1_000;
 /// The first place of a log elsewhere: two hits did not fit.
 const FIRST_RING: usize = 4;
 
-/// A log with one or two hits.
+/// A log in milliseconds.
 #[inline]
-pub(super) fn pair_view<'a>(cell: &Cell, hits: &'a [Hit<u32>; 2], len: u32) -> View<'a, u32> {
-    ring_view(cell, hits, pair_shape(len))
-}
-
-/// A log with one hit, in microseconds.
-pub(super) fn single_view(hit: &[Hit<u64>; 1]) -> View<'_, u64> {
-    wide_view(hit, pair_shape(1))
-}
-
-/// A log elsewhere.
-#[inline]
-pub(super) fn ring_view<'a>(cell: &Cell, hits: &'a [Hit<u32>], shape: Shape) -> View<'a, u32> {
+pub(super) fn narrow_view<'a>(cell: &Cell, hits: &'a [Hit<u32>], shape: Shape) -> View<'a, u32> {
     let newest = newest(hits, shape).map_or(0, |hit| newest_millis(cell, hit));
     View {
         hits,
@@ -42,7 +31,7 @@ pub(super) fn ring_view<'a>(cell: &Cell, hits: &'a [Hit<u32>], shape: Shape) -> 
     }
 }
 
-/// A log elsewhere, in microseconds.
+/// A log in microseconds.
 pub(super) fn wide_view(hits: &[Hit<u64>], shape: Shape) -> View<'_, u64> {
     let newest = newest(hits, shape).map_or(0, |hit| hit.at);
     View {
@@ -109,7 +98,7 @@ pub(super) fn record(
 pub(super) fn refund(shard: &mut Shard, cell: &Cell, at: Ticks, cost: u32) -> Option<State> {
     match cell.state()? {
         State::Pair { mut hits, len } => {
-            let newest = pair_view(cell, &hits, len).newest;
+            let newest = narrow_view(cell, &hits, pair_shape(len)).newest;
             let shape = pair_shape(len);
             refund_hit(&mut hits, shape, newest, at, cost);
             Some(State::Pair { hits, len })
@@ -127,7 +116,7 @@ pub(super) fn refund(shard: &mut Shard, cell: &Cell, at: Ticks, cost: u32) -> Op
             Some(State::Single(hit))
         }
         State::Ring { slot, shape } => {
-            let newest = ring_view(cell, shard.rings.get(slot), shape).newest;
+            let newest = narrow_view(cell, shard.rings.get(slot), shape).newest;
             refund_hit(shard.rings.get_mut(slot), shape, newest, at, cost);
             None
         }
@@ -144,17 +133,11 @@ pub(super) fn refund(shard: &mut Shard, cell: &Cell, at: Ticks, cost: u32) -> Op
 pub(super) fn bequeath(shard: &Shard, cell: &Cell, slot: &Slot<'_>, now: Ticks) -> Option<Cell> {
     let horizon = horizon(shard, cell);
     let window = std::time::Duration::from_millis(horizon);
-    let total = match cell.state()? {
-        State::Pair { hits, len } => pair_view(cell, &hits, len).sum(now, window),
-        State::Single(hit) => single_view(&[hit]).sum(now, window),
-        State::Ring { slot, shape } => {
-            ring_view(cell, shard.rings.get(slot), shape).sum(now, window)
-        }
-        State::WideRing { slot, shape } => {
-            wide_view(shard.wide_rings.get(slot), shape).sum(now, window)
-        }
-        State::Fixed(_) | State::Sliding(_) | State::Gcra(_) => return None,
-    };
+    let total = shard.read(
+        Some(cell),
+        |log| log.sum(now, window),
+        |log| log.sum(now, window),
+    );
     if total == 0 {
         return None;
     }
@@ -215,7 +198,7 @@ fn newest<T: Stamp>(hits: &[Hit<T>], shape: Shape) -> Option<Hit<T>> {
     hits.get(shape.place(last, hits.len())).copied()
 }
 
-fn pair_shape(len: u32) -> Shape {
+pub(super) fn pair_shape(len: u32) -> Shape {
     Shape {
         head: 0,
         len,
@@ -290,8 +273,8 @@ impl Write<'_> {
             };
         } else {
             let stamp = T::end_of(self.now);
-            let now = self.now.as_micros().div_ceil(T::MICROS);
-            log.merge(stamp, now, &resolution);
+            let now = self.now.as_micros() / T::MICROS;
+            log.merge(stamp, now, self.ahead::<T>(), &resolution);
         }
         // There is room now.
         let _ = self.push(&mut log);
@@ -301,10 +284,14 @@ impl Write<'_> {
     #[inline]
     fn push<T: Stamp>(&self, log: &mut Log<'_, T>) -> Result<(), Full> {
         let stamp = T::end_of(self.now);
-        // A stamp may lie ahead of now, and what is still counted now must not be forgotten.
-        let ahead = u64::from(!self.now.as_micros().is_multiple_of(T::MICROS));
-        log.forget(stamp, ticks::<T>(self.horizon) + ahead);
+        // What is still counted now must not be forgotten.
+        log.forget(stamp, ticks::<T>(self.horizon) + self.ahead::<T>());
         log.push(stamp, self.slot.cost)
+    }
+
+    /// Ticks by which a stamp, which is rounded up, lies ahead of now.
+    fn ahead<T: Stamp>(&self) -> u64 {
+        u64::from(!self.now.as_micros().is_multiple_of(T::MICROS))
     }
 
     #[cold]
@@ -337,9 +324,11 @@ impl Write<'_> {
 #[cold]
 fn widen(shard: &mut Shard, cell: &Cell, state: State) -> (u32, Shape) {
     let hits: SmallVec<[Hit<u64>; 2]> = match state {
-        State::Pair { hits, len } => pair_view(cell, &hits, len).to_micros().collect(),
+        State::Pair { hits, len } => narrow_view(cell, &hits, pair_shape(len))
+            .to_micros()
+            .collect(),
         State::Ring { slot, shape } => {
-            let view = ring_view(cell, shard.rings.get(slot), shape);
+            let view = narrow_view(cell, shard.rings.get(slot), shape);
             let hits = view.to_micros().collect();
             shard.rings.remove(slot);
             hits

@@ -16,6 +16,7 @@ mod slot;
 mod sweep;
 mod table;
 #[cfg(test)]
+#[allow(clippy::cast_possible_truncation, reason = "small random numbers")]
 mod tests;
 
 use self::{
@@ -33,7 +34,7 @@ use crate::{
     window::Strategy,
 };
 use limit_core::Limit;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use smallvec::SmallVec;
 use std::{
     fmt,
@@ -151,6 +152,12 @@ impl MemoryStore {
         }
     }
 
+    /// What tables and logs take at present.
+    #[cfg(test)]
+    fn bytes(&self) -> usize {
+        self.shards.iter().map(|shard| shard.0.lock().bytes()).sum()
+    }
+
     fn keys(&self) -> usize {
         self.keys.0.load(Ordering::Relaxed)
     }
@@ -185,7 +192,13 @@ impl MemoryStore {
 
     /// Whose budget a slot shares when there is no room for its own.
     fn spare(&self, slot: &Slot<'_>, charges: &[Charge<'_>]) -> Owner {
-        let scope = charges.get(slot.charge).map(|charge| charge.scope);
+        let nowhere = Scope {
+            name: "",
+            route: "",
+        };
+        let scope = charges
+            .get(slot.charge)
+            .map_or(nowhere, |charge| charge.scope);
         self.owners.shared(scope, slot.owner)
     }
 
@@ -203,7 +216,8 @@ impl MemoryStore {
     }
 
     /// Takes a place for one more budget, if there is one or if one can be made in this shard.
-    fn reserve(&self, shard: &mut MutexGuard<'_, Shard>, now: Ticks) -> bool {
+    #[cold]
+    fn reserve(&self, shard: &mut Shard, now: Ticks) -> bool {
         let keys = &self.keys.0;
         let mut dropped = shard.evict(now, LOOK);
         let taken = keys.fetch_add(1, Ordering::Relaxed);

@@ -23,10 +23,13 @@ impl Overflow {
         reading < self.until.load(Ordering::Relaxed)
     }
 
-    /// One check had to share a budget that counts until this millisecond of the clock.
-    #[cold]
-    pub(super) fn happened(&self, until: u64, max_keys: usize) {
+    /// A shared budget counts until this millisecond of the clock.
+    pub(super) fn remember(&self, until: u64) {
         self.until.fetch_max(until, Ordering::Relaxed);
+    }
+
+    /// A check had to share a budget.
+    pub(super) fn happened(&self, max_keys: usize) {
         self.count.fetch_add(1, Ordering::Relaxed);
         if !self.warned.swap(true, Ordering::Relaxed) {
             tracing::warn!(

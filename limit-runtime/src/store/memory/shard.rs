@@ -14,7 +14,6 @@ use crate::{
     window::{Strategy, fixed::Fixed, gcra::Gcra, moving::View, sliding::Sliding},
 };
 use limit_core::Limit;
-use std::num::NonZeroU32;
 
 #[derive(Debug, Default)]
 pub(super) struct Shard {
@@ -52,8 +51,13 @@ impl Shard {
     /// The cell of a budget, unless it equals a fresh one.
     #[inline]
     pub(super) fn find(&self, owner: Owner, variant: Variant, now: Ticks) -> Option<Cell> {
-        let place = self.table.find(owner.low, variant).ok()?;
-        let cell = self.table.get(place)?;
+        self.live(self.table.find(owner.low, variant), now)
+    }
+
+    /// The cell in a place that the table found, unless it equals a fresh one.
+    #[inline]
+    pub(super) fn live(&self, place: Result<usize, usize>, now: Ticks) -> Option<Cell> {
+        let cell = self.table.get(place.ok()?)?;
         (cell.fresh_at() > millis(now)).then_some(*cell)
     }
 
@@ -66,58 +70,78 @@ impl Shard {
     #[inline]
     pub(super) fn assess(
         &self,
-        cell: Option<Cell>,
+        cell: Option<&Cell>,
         now: Ticks,
         limit: Limit,
         strategy: Strategy,
         cost: u32,
     ) -> Outcome {
-        let Some((cell, state)) = cell.and_then(|cell| Some((cell, cell.state()?))) else {
-            return View::<u32>::EMPTY.assess(now, limit, cost);
-        };
-        match state {
-            State::Pair { hits, len } => log::pair_view(&cell, &hits, len).assess(now, limit, cost),
-            State::Single(hit) => log::single_view(&[hit]).assess(now, limit, cost),
-            State::Ring { slot, shape } => {
-                log::ring_view(&cell, self.rings.get(slot), shape).assess(now, limit, cost)
-            }
-            State::WideRing { slot, shape } => {
-                log::wide_view(self.wide_rings.get(slot), shape).assess(now, limit, cost)
-            }
-            State::Fixed(fixed) => fixed.assess(now, limit, cost),
-            State::Sliding(sliding) => sliding.assess(now, limit, cost),
-            State::Gcra(gcra) => gcra.assess(now, limit, burst(strategy, limit), cost),
+        let state = || cell.and_then(Cell::state);
+        match strategy {
+            Strategy::MovingWindow => self.read(
+                cell,
+                |log| log.assess(now, limit, cost),
+                |log| log.assess(now, limit, cost),
+            ),
+            Strategy::FixedWindow => fixed(state()).assess(now, limit, cost),
+            Strategy::SlidingWindow => sliding(state()).assess(now, limit, cost),
+            Strategy::Gcra { burst } => gcra(state()).assess(now, limit, burst, cost),
         }
     }
 
-    /// Records a request in its budget's cell. A budget that has none begins with `inherited`, or with nothing.
-    /// Says whether a cell was added.
+    /// Reads a log, wherever it lies.
+    #[inline]
+    pub(super) fn read<T>(
+        &self,
+        cell: Option<&Cell>,
+        narrow: impl FnOnce(View<'_, u32>) -> T,
+        wide: impl FnOnce(View<'_, u64>) -> T,
+    ) -> T {
+        let Some((cell, state)) = cell.and_then(|cell| Some((cell, cell.state()?))) else {
+            return narrow(View::EMPTY);
+        };
+        let pair;
+        let (hits, shape) = match state {
+            State::Pair { hits, len } => {
+                pair = hits;
+                (&pair[..], log::pair_shape(len))
+            }
+            State::Ring { slot, shape } => (self.rings.get(slot), shape),
+            State::Single(hit) => return wide(log::wide_view(&[hit], log::pair_shape(1))),
+            State::WideRing { slot, shape } => {
+                return wide(log::wide_view(self.wide_rings.get(slot), shape));
+            }
+            State::Fixed(_) | State::Sliding(_) | State::Gcra(_) => return narrow(View::EMPTY),
+        };
+        narrow(log::narrow_view(cell, hits, shape))
+    }
+
+    /// Records a request in its budget's cell, which is returned with its place in the table. A budget that has none
+    /// begins with `inherited`, or with nothing.
+    #[inline]
     pub(super) fn record(
         &mut self,
+        place: Result<usize, usize>,
         slot: &Slot<'_>,
         now: Ticks,
         entries: u32,
         inherited: Option<Cell>,
-    ) -> bool {
-        if slot.cost == 0 {
-            return false;
-        }
-        let place = self.table.find(slot.owner.low, slot.variant).ok();
-        let found = place.and_then(|place| self.table.get(place).copied());
+    ) -> Cell {
+        let found = place.ok().and_then(|place| self.table.get(place).copied());
         let before = match found {
             Some(cell) if cell.fresh_at() <= millis(now) => {
                 self.free(&cell);
-                inherited
+                None
             }
             Some(cell) => Some(cell),
             None => inherited,
         };
         let after = self.recorded(before, slot, now, entries);
         match place {
-            Some(place) => self.table.set(place, after),
-            None => self.insert(after),
+            Ok(place) => self.table.set(place, after),
+            Err(_) => self.insert(after),
         }
-        place.is_none()
+        after
     }
 
     /// What `before` becomes.
@@ -132,26 +156,17 @@ impl Shard {
         let state = before.and_then(|cell| cell.state());
         let (state, fresh_at) = match (slot.strategy, slot.limits) {
             (Strategy::FixedWindow, &[limit]) => {
-                let mut fixed = match state {
-                    Some(State::Fixed(fixed)) => fixed,
-                    _ => Fixed::default(),
-                };
+                let mut fixed = fixed(state);
                 fixed.record(now, limit, slot.cost);
                 (State::Fixed(fixed), fixed.fresh_at(limit))
             }
             (Strategy::SlidingWindow, &[limit]) => {
-                let mut sliding = match state {
-                    Some(State::Sliding(sliding)) => sliding,
-                    _ => Sliding::default(),
-                };
+                let mut sliding = sliding(state);
                 sliding.record(now, limit, slot.cost);
                 (State::Sliding(sliding), sliding.fresh_at(limit))
             }
             (Strategy::Gcra { .. }, &[limit]) => {
-                let mut gcra = match state {
-                    Some(State::Gcra(gcra)) => gcra,
-                    _ => Gcra::default(),
-                };
+                let mut gcra = gcra(state);
                 gcra.record(now, limit, slot.cost);
                 (State::Gcra(gcra), gcra.fresh_at())
             }
@@ -159,6 +174,30 @@ impl Shard {
         };
         let fresh_at = fresh_at.as_micros().div_ceil(1_000);
         Cell::new(slot.owner.low, slot.variant, state, fresh_at)
+    }
+
+    /// Brings outcomes that were assessed before `slot` was recorded up to date.
+    #[inline]
+    pub(super) fn settle(
+        &self,
+        cell: &Cell,
+        slot: &Slot<'_>,
+        now: Ticks,
+        outcomes: &mut [Outcome],
+    ) {
+        if slot.strategy == Strategy::MovingWindow {
+            let newest = self.read(Some(cell), |log| log.newest, |log| log.newest);
+            for outcome in outcomes {
+                outcome.remaining = outcome.remaining.saturating_sub(slot.cost);
+                outcome.reset_after = newest.since(now).saturating_add(outcome.limit.window());
+            }
+            return;
+        }
+        for (outcome, &limit) in outcomes.iter_mut().zip(slot.limits) {
+            let after = self.assess(Some(cell), now, limit, slot.strategy, 0);
+            outcome.remaining = after.remaining;
+            outcome.reset_after = after.reset_after;
+        }
     }
 
     fn insert(&mut self, cell: Cell) {
@@ -272,6 +311,12 @@ impl Shard {
         }
     }
 
+    /// What the table and the logs take at present.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        self.table.bytes() + self.rings.bytes() + self.wide_rings.bytes()
+    }
+
     fn drop_cell(&mut self, place: usize, cell: &Cell) {
         self.free(cell);
         self.table.remove(place);
@@ -283,9 +328,23 @@ pub(super) fn millis(now: Ticks) -> u64 {
     now.as_micros() / 1_000
 }
 
-fn burst(strategy: Strategy, limit: Limit) -> NonZeroU32 {
-    match strategy {
-        Strategy::Gcra { burst } => burst,
-        _ => limit.count(),
+fn fixed(state: Option<State>) -> Fixed {
+    match state {
+        Some(State::Fixed(fixed)) => fixed,
+        _ => Fixed::default(),
+    }
+}
+
+fn sliding(state: Option<State>) -> Sliding {
+    match state {
+        Some(State::Sliding(sliding)) => sliding,
+        _ => Sliding::default(),
+    }
+}
+
+fn gcra(state: Option<State>) -> Gcra {
+    match state {
+        Some(State::Gcra(gcra)) => gcra,
+        _ => Gcra::default(),
     }
 }

@@ -49,6 +49,14 @@ impl<T: Copy + Default> Slab<T> {
         }
     }
 
+    /// What all of it takes at present.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        let places = self.buffers.capacity() * size_of::<Box<[Hit<T>]>>();
+        let hits: usize = self.buffers.iter().map(|buffer| buffer.len()).sum();
+        places + hits * size_of::<Hit<T>>() + self.free.capacity() * size_of::<u32>()
+    }
+
     pub(super) fn remove(&mut self, slot: u32) {
         self.replace(slot, Box::default());
         self.free.push(slot);

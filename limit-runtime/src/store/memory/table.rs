@@ -103,6 +103,19 @@ impl Table {
         }
     }
 
+    /// What the cells take at present.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        self.cells.len() * size_of::<Cell>()
+    }
+
+    /// How many cells a search for this owner looks at, beyond the first.
+    #[cfg(test)]
+    pub(super) fn distance(&self, owner: u64) -> usize {
+        let (Ok(place) | Err(place)) = self.find(owner, Variant::LOG);
+        place - self.home(owner)
+    }
+
     pub(super) fn cells(&self) -> impl Iterator<Item = &Cell> {
         self.cells.iter().filter(|cell| !cell.is_empty())
     }

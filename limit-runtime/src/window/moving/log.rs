@@ -89,10 +89,10 @@ impl<T: Stamp> Log<'_, T> {
     /// Makes room for one more hit by merging hits that are as close to each other as `resolution` allows.
     /// They merge to the later time: a log may count longer than it should, and never shorter.
     ///
-    /// `now` is `stamp` in full.
-    pub(crate) fn merge(&mut self, stamp: T, now: u64, resolution: &Resolution) {
+    /// Now is the tick `now`, and `stamp` is `ahead` of it.
+    pub(crate) fn merge(&mut self, stamp: T, now: u64, ahead: u64, resolution: &Resolution) {
         let len = self.shape.len;
-        let age = |log: &Self, index| log.hit(index).at.until(stamp);
+        let age = |log: &Self, index| log.hit(index).at.until(stamp).saturating_sub(ahead);
         if let (Some(last), Some(before)) = (len.checked_sub(1), len.checked_sub(2))
             && let Some(crowded) = last.checked_sub(resolution.entries())
             && age(self, crowded) < resolution.shortest()

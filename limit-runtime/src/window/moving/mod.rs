@@ -138,6 +138,7 @@ impl<T: Stamp> View<'_, T> {
     }
 
     /// What the first `count` hits come to.
+    #[inline]
     fn total(&self, count: u32) -> u32 {
         match count.checked_sub(1) {
             Some(last) => self.hit(last).total.wrapping_sub(self.shape.base),
@@ -146,6 +147,7 @@ impl<T: Stamp> View<'_, T> {
     }
 
     /// How many hits came `cut` ticks or longer before the newest.
+    #[inline]
     fn left_by(&self, cut: u64) -> u32 {
         // Most of the time, all have left or none has.
         if cut == 0 {
@@ -158,6 +160,7 @@ impl<T: Stamp> View<'_, T> {
     }
 
     /// When so many units in all have left a window.
+    #[inline]
     fn leaves_at(&self, total: u32, window: u64) -> Ticks {
         let before = self.shape.len.saturating_sub(1);
         let index = if self.total(before) < total {
@@ -171,10 +174,12 @@ impl<T: Stamp> View<'_, T> {
     }
 
     /// Ticks from a hit to the newest.
+    #[inline]
     fn age(&self, index: u32) -> u64 {
         self.hit(index).at.until(self.hit(self.shape.len - 1).at)
     }
 
+    #[inline]
     fn hit(&self, index: u32) -> Hit<T> {
         let place = self.shape.place(index, self.hits.len());
         self.hits.get(place).copied().unwrap_or_default()

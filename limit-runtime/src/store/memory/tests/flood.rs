@@ -1,1 +1,114 @@
-//! flood
+//! A store that is full: nobody floods himself free, and nobody goes unlimited.
+
+use super::{SCOPE, charge, hit, limits, store};
+use crate::{clock::TestClock, key::IntoKey, store::Action};
+use std::time::Duration;
+
+#[test]
+fn a_blocked_key_stays_blocked_through_ten_times_max_keys() {
+    let clock = TestClock::new();
+    let store = store(&clock, 2_000, 16);
+    let limits = limits("3/minute");
+    for _ in 0..3 {
+        assert!(hit(&store, "blocked", &limits, 1).is_allowed());
+    }
+    for stranger in 0..20_000_u32 {
+        clock.advance(Duration::from_millis(1));
+        hit(&store, stranger, &limits, 1);
+        assert!(store.usage().keys <= 2_000 + 64);
+    }
+    assert!(!hit(&store, "blocked", &limits, 1).is_allowed());
+    assert!(store.usage().overflowed > 17_000);
+    clock.advance(Duration::from_secs(40));
+    assert!(hit(&store, "blocked", &limits, 1).is_allowed());
+}
+
+#[test]
+fn new_keys_share_budgets_while_the_store_is_full() {
+    let clock = TestClock::new();
+    let store = store(&clock, 100, 16);
+    let limits = limits("10/minute");
+    for key in 0..100_u32 {
+        assert!(hit(&store, key, &limits, 1).is_allowed());
+    }
+    let admitted: usize = (1_000..6_000_u32)
+        .filter(|&key| hit(&store, key, &limits, 1).is_allowed())
+        .count();
+    assert_eq!(admitted, 64 * 10, "64 budgets of ten");
+    assert_eq!(store.usage().keys, 164);
+    // Those that have a budget of their own do not notice.
+    assert_eq!(hit(&store, 7_u32, &limits, 1).outcomes()[0].remaining, 8);
+}
+
+#[test]
+fn a_key_that_shared_does_not_begin_afresh_when_there_is_room() {
+    let clock = TestClock::new();
+    let store = store(&clock, 10, 16);
+    let limits = limits("5/minute");
+    for key in 0..10_u32 {
+        hit(&store, key, &limits, 1);
+    }
+    clock.advance(Duration::from_secs(30));
+    for _ in 0..5 {
+        assert!(hit(&store, "late", &limits, 1).is_allowed());
+    }
+    assert!(!hit(&store, "late", &limits, 1).is_allowed());
+    // The first ten count no more, so that there is room; the five of the newcomer do.
+    clock.advance(Duration::from_secs(31));
+    assert!(!hit(&store, "late", &limits, 1).is_allowed());
+    clock.advance(Duration::from_secs(30));
+    for _ in 0..5 {
+        assert!(hit(&store, "late", &limits, 1).is_allowed());
+    }
+    assert_eq!(
+        store
+            .check(&[charge(&"late".into_key(), &limits, 1)], Action::Peek)
+            .outcomes()[0]
+            .remaining,
+        0
+    );
+}
+
+#[test]
+fn a_shared_budget_takes_refunds() {
+    let clock = TestClock::new();
+    let store = store(&clock, 1, 16);
+    let limits = limits("5/minute");
+    hit(&store, "first", &limits, 1);
+    let key = "late".into_key();
+    let decision = store.check(&[charge(&key, &limits, 5)], Action::Consume);
+    assert!(decision.is_allowed());
+    store.refund(&[charge(&key, &limits, 5)], decision.receipts());
+    assert!(hit(&store, "late", &limits, 5).is_allowed());
+}
+
+#[test]
+fn a_store_with_one_place_is_exact_for_the_key_that_holds_it() {
+    let clock = TestClock::new();
+    let store = store(&clock, 1, 1);
+    let limits = limits("2/minute");
+    assert!(hit(&store, "one", &limits, 1).is_allowed());
+    for stranger in 0..1_000_u32 {
+        hit(&store, stranger, &limits, 1);
+    }
+    assert!(hit(&store, "one", &limits, 1).is_allowed());
+    assert!(!hit(&store, "one", &limits, 1).is_allowed());
+}
+
+#[test]
+fn clear_and_reset_make_room() {
+    let clock = TestClock::new();
+    let store = store(&clock, 10, 16);
+    let limits = limits("3/minute");
+    for key in 0..10_u32 {
+        for _ in 0..3 {
+            hit(&store, key, &limits, 1);
+        }
+    }
+    store.clear(SCOPE, &4_u32.into_key());
+    assert_eq!(store.usage().keys, 9);
+    assert_eq!(hit(&store, 4_u32, &limits, 1).outcomes()[0].remaining, 2);
+    store.reset();
+    assert_eq!(store.usage().keys, 0);
+    assert_eq!(hit(&store, 5_u32, &limits, 1).outcomes()[0].remaining, 2);
+}

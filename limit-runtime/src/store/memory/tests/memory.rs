@@ -1,1 +1,146 @@
-//! memory
+//! How much is held, for how long, and how far a search can be from home.
+
+use super::{Random, hit, limits, store};
+use crate::{
+    clock::TestClock,
+    store::memory::{
+        cell::{Cell, State},
+        identity::Variant,
+        table::Table,
+    },
+    window::moving::Hit,
+};
+use std::time::Duration;
+
+#[test]
+fn a_cell_is_32_bytes() {
+    assert_eq!(size_of::<Cell>(), 32);
+}
+
+#[test]
+fn keys_that_count_no_more_are_dropped_while_others_come() {
+    let clock = TestClock::new();
+    let store = store(&clock, 1_000_000, 16);
+    let limits = limits("5/second");
+    for key in 0..200_000_u32 {
+        hit(&store, key, &limits, 1);
+        if key % 100 == 0 {
+            clock.advance(Duration::from_millis(10));
+        }
+    }
+    // 10,000 of them came within the last second.
+    assert!(store.usage().keys < 25_000, "{:?}", store.usage());
+}
+
+#[test]
+fn memory_is_given_back_after_a_flood_although_one_client_is_left() {
+    let clock = TestClock::new();
+    let store = store(&clock, 1_000_000, 16);
+    let limits = limits("5/second");
+    for key in 0..100_000_u32 {
+        hit(&store, key, &limits, 4);
+        hit(&store, key, &limits, 1);
+    }
+    assert_eq!(store.usage().keys, 100_000);
+    let full = store.bytes();
+    for _ in 0..2_000 {
+        clock.advance(Duration::from_millis(5));
+        hit(&store, "left", &limits, 1);
+    }
+    assert_eq!(store.usage().keys, 1);
+    assert!(store.bytes() < full / 100, "{} of {full}", store.bytes());
+}
+
+#[test]
+fn a_steady_flood_gets_nearly_all_of_its_count() {
+    for (entries, share) in [(1, 50), (4, 80), (16, 94), (64, 98)] {
+        let clock = TestClock::new();
+        let store = store(&clock, 10, entries);
+        let limits = limits("6000/minute");
+        let mut admitted = 0_u32;
+        for tick in 0..40 * 60 * 20_u32 {
+            clock.advance(Duration::from_millis(50));
+            for _ in 0..10 {
+                let allowed = hit(&store, (), &limits, 1).is_allowed();
+                admitted += u32::from(allowed && tick >= 60 * 20);
+            }
+        }
+        let share = 39 * 6_000 * share / 100;
+        // The first and the last window are cut off anywhere.
+        assert!(
+            admitted + 6_000 >= share,
+            "{entries}: {admitted} of {share}"
+        );
+        assert!(admitted <= 39 * 6_000 + 6_000);
+    }
+}
+
+#[test]
+fn a_log_is_no_larger_than_its_limits_and_its_bound_allow() {
+    let clock = TestClock::new();
+    let store = store(&clock, 10, 64);
+    let limits = limits("100000/hour");
+    let empty = store.bytes();
+    for _ in 0..50_000 {
+        clock.advance(Duration::from_millis(20));
+        hit(&store, (), &limits, 1);
+    }
+    assert!(
+        store.bytes() - empty <= 66 * 8 + 600,
+        "{}",
+        store.bytes() - empty
+    );
+}
+
+/// Owners are hashes under a secret seed: to an attacker, as to this test, they are random numbers.
+#[test]
+fn no_search_is_far_from_home() {
+    let mut random = Random(3);
+    let mut table = Table::default();
+    let state = State::Single(Hit { at: 1, total: 1 });
+    let mut farthest = 0;
+    for _ in 0..200_000 {
+        let owner = random.next();
+        if table.is_full() {
+            table.grow();
+        }
+        let (Ok(place) | Err(place)) = table.find(owner, Variant::LOG);
+        table.insert(place, Cell::new(owner, Variant::LOG, state, 1));
+        farthest = farthest.max(table.distance(owner));
+    }
+    assert!(farthest <= 128, "{farthest}");
+}
+
+#[test]
+fn a_table_finds_what_it_holds_and_nothing_else() {
+    let mut random = Random(5);
+    let mut table = Table::default();
+    let mut held = std::collections::BTreeSet::new();
+    let state = State::Single(Hit { at: 1, total: 1 });
+    for step in 0..300_000 {
+        // Few owners, so that many are found, dropped and met again, and some share all but the variant.
+        let owner = random.below(400) << 55;
+        let variant = Variant(random.below(3) as u16);
+        match table.find(owner, variant) {
+            Ok(place) => {
+                assert!(held.remove(&(owner, variant.0)));
+                table.remove(place);
+            }
+            Err(_) => {
+                assert!(held.insert((owner, variant.0)));
+                if table.is_full() {
+                    table.grow();
+                }
+                let (Ok(place) | Err(place)) = table.find(owner, variant);
+                table.insert(place, Cell::new(owner, variant, state, 1));
+            }
+        }
+        if step % 1_000 == 0 {
+            if table.is_sparse() {
+                table.shrink();
+            }
+            assert_eq!(table.len(), held.len());
+            assert!(table.cells().map(Cell::order).eq(held.iter().copied()));
+        }
+    }
+}

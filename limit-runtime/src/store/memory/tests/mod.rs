@@ -1,6 +1,5 @@
 //! The store beside models that are too simple to be wrong, and under attack.
 
-mod counters;
 mod flood;
 mod logs;
 mod memory;

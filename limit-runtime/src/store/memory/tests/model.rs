@@ -92,7 +92,7 @@ impl Model {
         match self.hits.last_mut() {
             Some(newest) if newest.0 == stamp => newest.1 += u64::from(cost),
             _ => {
-                self.merge(stamp, tick, windows);
+                self.merge(now, tick, windows);
                 self.hits.push((stamp, cost.into()));
             }
         }
@@ -110,7 +110,7 @@ impl Model {
     }
 
     /// A list of windows that never changes is assumed; where it does, the number of entries must be out of reach.
-    fn merge(&mut self, stamp: Micros, tick: Micros, mut windows: Vec<Micros>) {
+    fn merge(&mut self, now: Micros, tick: Micros, mut windows: Vec<Micros>) {
         windows.push(self.horizon);
         windows.sort_unstable();
         windows.dedup();
@@ -130,7 +130,7 @@ impl Model {
             });
         }
         let place = |at: Micros| {
-            let older = windows.iter().filter(|&&window| stamp - at >= window);
+            let older = windows.iter().filter(|&&window| at + window <= now);
             let segment = older.count().min(windows.len() - 1);
             (segment, at / tick / cells[segment])
         };

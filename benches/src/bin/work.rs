@@ -1,0 +1,37 @@
+//! So many checks of one kind and nothing else, to be counted by callgrind: `work hot 1000`.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "this is a measurement")]
+
+use limit_benches::{keys::address, ready};
+use limit_runtime::{
+    IntoKey, Limiter, Limits, Strategy, limits,
+    store::{Action, Charge, Scope},
+};
+use std::hint::black_box;
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let case = arguments.next().unwrap();
+    let times: u32 = arguments.next().unwrap().parse().unwrap();
+    let (limits, keys): (Limits, u32) = match case.as_str() {
+        "hot" => (limits!("4_000_000_000/minute"), 1),
+        "many" => (limits!("4_000_000_000/minute"), 1_000),
+        "denied" => (limits!("1/day"), 1),
+        "new" => (limits!("10/minute"), u32::MAX),
+        "idle" => return,
+        other => panic!("{other}: hot, many, denied, new or idle"),
+    };
+    let limiter = Limiter::new();
+    for number in 0..times {
+        let charge = Charge {
+            scope: Scope {
+                name: "inference_api::predict",
+                route: "/v1/predict",
+            },
+            key: &address(number % keys).into_key(),
+            limits: &limits,
+            cost: 1,
+            strategy: Strategy::MovingWindow,
+        };
+        black_box(ready(limiter.decide(&[charge], Action::Consume)).unwrap());
+    }
+}

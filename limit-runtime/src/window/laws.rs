@@ -1,0 +1,248 @@
+//! What the counters promise, on random sequences: their worst case, their waits, and that refunds never give too much.
+
+use super::{fixed::Fixed, gcra::Gcra, sliding::Sliding};
+use crate::{
+    clock::Ticks,
+    decision::{Outcome, Verdict},
+};
+use limit_core::Limit;
+use std::{num::NonZeroU32, time::Duration};
+
+#[derive(Clone, Copy, Debug)]
+enum Counter {
+    Fixed(Fixed),
+    Sliding(Sliding),
+    Gcra(Gcra, NonZeroU32),
+}
+
+impl Counter {
+    fn assess(&self, now: Ticks, limit: Limit, cost: u32) -> Outcome {
+        match self {
+            Self::Fixed(fixed) => fixed.assess(now, limit, cost),
+            Self::Sliding(sliding) => sliding.assess(now, limit, cost),
+            Self::Gcra(gcra, burst) => gcra.assess(now, limit, *burst, cost),
+        }
+    }
+
+    fn record(&mut self, now: Ticks, limit: Limit, cost: u32) {
+        match self {
+            Self::Fixed(fixed) => fixed.record(now, limit, cost),
+            Self::Sliding(sliding) => sliding.record(now, limit, cost),
+            Self::Gcra(gcra, _) => gcra.record(now, limit, cost),
+        }
+    }
+
+    fn refund(&mut self, now: Ticks, at: Ticks, limit: Limit, cost: u32) {
+        match self {
+            Self::Fixed(fixed) => fixed.refund(at, cost),
+            Self::Sliding(sliding) => sliding.refund(at, limit, cost),
+            Self::Gcra(gcra, _) => gcra.refund(now, at, limit, cost),
+        }
+    }
+
+    fn fresh_at(&self, limit: Limit) -> Ticks {
+        match self {
+            Self::Fixed(fixed) => fixed.fresh_at(limit),
+            Self::Sliding(sliding) => sliding.fresh_at(limit),
+            Self::Gcra(gcra, _) => gcra.fresh_at(),
+        }
+    }
+
+    fn capacity(&self, limit: Limit) -> u32 {
+        match self {
+            Self::Gcra(_, burst) => burst.get(),
+            _ => limit.count().get(),
+        }
+    }
+
+    /// What any interval as long as the window may admit.
+    fn worst(&self, limit: Limit) -> u32 {
+        match self {
+            Self::Gcra(_, burst) => limit.count().get() + burst.get(),
+            _ => 2 * limit.count().get(),
+        }
+    }
+}
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(1);
+        (self.0 >> 33) % bound
+    }
+}
+
+const EPOCH: u64 = 1_000_000_000_000;
+
+fn micros(at: u64) -> Ticks {
+    Ticks::from_micros(at)
+}
+
+fn later(now: Ticks, wait: Duration) -> Ticks {
+    micros(now.as_micros() + wait.as_micros() as u64)
+}
+
+fn limit(count: u32, window_millis: u64) -> Limit {
+    let count = NonZeroU32::new(count).unwrap();
+    Limit::new(count, Duration::from_millis(window_millis)).unwrap()
+}
+
+fn counters(burst: u32) -> [Counter; 3] {
+    [
+        Counter::Fixed(Fixed::default()),
+        Counter::Sliding(Sliding::default()),
+        Counter::Gcra(Gcra::default(), NonZeroU32::new(burst).unwrap()),
+    ]
+}
+
+/// The cost fits after the wait and not a microsecond sooner, and so does a reset.
+fn obeys(counter: Counter, now: Ticks, limit: Limit, cost: u32) {
+    let outcome = counter.assess(now, limit, cost);
+    if let Verdict::RetryAfter(wait) = outcome.verdict {
+        let there = later(now, wait);
+        assert_eq!(counter.assess(there, limit, cost).verdict, Verdict::Allowed);
+        let sooner = counter.assess(micros(there.as_micros() - 1), limit, cost);
+        assert_ne!(
+            sooner.verdict,
+            Verdict::Allowed,
+            "{counter:?} {limit} {cost}"
+        );
+    }
+    let full = counter.capacity(limit);
+    let there = later(now, outcome.reset_after);
+    assert_eq!(counter.assess(there, limit, 0).remaining, full);
+    assert!(counter.fresh_at(limit) <= there.max(now) || outcome.reset_after > Duration::ZERO);
+    assert_eq!(
+        counter
+            .assess(counter.fresh_at(limit).max(now), limit, 0)
+            .remaining,
+        full
+    );
+    if outcome.reset_after > Duration::ZERO {
+        let sooner = counter.assess(micros(there.as_micros() - 1), limit, 0);
+        assert!(sooner.reset_after > Duration::ZERO, "{counter:?} {limit}");
+    }
+}
+
+#[test]
+fn counters_keep_their_laws() {
+    let mut random = Random(0x5eed_0300);
+    for _ in 0..100_000 {
+        let window = [1, 7, 333, 1_000, 60_000, 86_400_000][random.below(6) as usize];
+        let limit = limit(1 + random.below(9) as u32, window);
+        for mut counter in counters(1 + random.below(9) as u32) {
+            let mut now = EPOCH;
+            let mut admitted: Vec<(u64, u32)> = Vec::new();
+            for _ in 0..14 {
+                now += [
+                    0,
+                    0,
+                    window * 90,
+                    window * 333,
+                    window * 1_000,
+                    window * 1_000 - 1,
+                    random.below(window * 1_500),
+                ][random.below(7) as usize];
+                let cost = random.below(4) as u32;
+                obeys(counter, micros(now), limit, cost);
+                let before = counter.assess(micros(now), limit, cost);
+                if before.verdict == Verdict::Allowed && cost > 0 {
+                    counter.record(micros(now), limit, cost);
+                    admitted.push((now, cost));
+                    let after = counter.assess(micros(now), limit, 0);
+                    assert_eq!(
+                        after.remaining,
+                        before.remaining - cost,
+                        "{counter:?} {limit}"
+                    );
+                }
+                let within = |hit: &&(u64, u32)| hit.0 + window * 1_000 > now;
+                let sum: u32 = admitted.iter().filter(within).map(|hit| hit.1).sum();
+                assert!(sum <= counter.worst(limit), "{counter:?} {limit}: {sum}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_worst_cases_are_reached() {
+    let limit = limit(10, 60_000);
+    let minute = 60_000_000;
+    let [mut fixed, mut sliding, mut gcra] = counters(10);
+    let admit = |counter: &mut Counter, at: u64, wanted: u32| {
+        let mut admitted = 0;
+        for _ in 0..wanted {
+            if counter.assess(micros(EPOCH + at), limit, 1).verdict == Verdict::Allowed {
+                counter.record(micros(EPOCH + at), limit, 1);
+                admitted += 1;
+            }
+        }
+        admitted
+    };
+    assert_eq!(admit(&mut fixed, 0, 1), 1);
+    let edge = admit(&mut fixed, minute - 1, 20) + admit(&mut fixed, minute, 20);
+    assert_eq!(edge, 19, "2 N, less the hit that opened the window");
+    assert_eq!(admit(&mut sliding, 0, 1), 1);
+    let late = admit(&mut sliding, minute - 1, 20);
+    let fading: u32 = (0..60)
+        .map(|second| admit(&mut sliding, minute + second * 1_000_000, 20))
+        .sum();
+    assert_eq!(
+        (late, fading),
+        (9, 9),
+        "2 N, less one on each side of the edge"
+    );
+    let burst = admit(&mut gcra, 0, 20);
+    let even: u32 = (1..60)
+        .map(|second| admit(&mut gcra, second * 1_000_000, 20))
+        .sum();
+    assert_eq!(
+        (burst, even),
+        (10, 9),
+        "N + burst, less what drains at the very end"
+    );
+}
+
+#[test]
+fn a_refund_gives_back_no_more_than_still_counts() {
+    let mut random = Random(0x5eed_0301);
+    for _ in 0..100_000 {
+        let window = [1_000, 60_000][random.below(2) as usize];
+        let limit = limit(10, window);
+        for mut counter in counters(10) {
+            let mut now = EPOCH;
+            let mut hits: Vec<(u64, u32)> = Vec::new();
+            for _ in 0..6 {
+                now += random.below(window * 700);
+                let cost = 1 + random.below(3) as u32;
+                if counter.assess(micros(now), limit, cost).verdict == Verdict::Allowed {
+                    counter.record(micros(now), limit, cost);
+                    hits.push((now, cost));
+                }
+            }
+            let Some((at, cost)) = hits.pop() else {
+                continue;
+            };
+            let mut without = counter;
+            now += random.below(window * 2_500);
+            without.refund(micros(now), micros(at), limit, cost);
+            let kept = counter.assess(micros(now), limit, 0).remaining;
+            let given = without.assess(micros(now), limit, 0).remaining - kept;
+            assert!(given <= cost, "{counter:?}");
+            if now >= counter.fresh_at(limit).as_micros() {
+                assert_eq!(given, 0, "{counter:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_raised_count_keeps_the_units_of_a_bucket() {
+    let burst = NonZeroU32::new(50).unwrap();
+    let mut gcra = Gcra::default();
+    gcra.record(micros(EPOCH), limit(10, 60_000), 10);
+    let raised = gcra.assess(micros(EPOCH), limit(50, 60_000), burst, 0);
+    assert_eq!(raised.remaining, 40);
+    assert_eq!(raised.reset_after, Duration::from_secs(12));
+}
