@@ -33,6 +33,7 @@ fn check(limiter: &Limiter, limits: &Limits, strategy: Strategy, key: impl IntoK
         limits,
         cost: 1,
         strategy,
+        on_store_error: None,
     };
     let decision = ready(limiter.decide(&[charge], Action::Consume)).unwrap();
     black_box(&decision).is_allowed()
