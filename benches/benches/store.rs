@@ -8,36 +8,16 @@
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use limit_benches::{
+    check,
     keys::{address, text, uniform, zipf},
-    ready,
     rounds::{Contender, Rounds},
 };
-use limit_runtime::{
-    IntoKey, Limiter, Limits, Strategy, limits,
-    store::{Action, Charge, Scope},
-};
+use limit_runtime::{Limiter, Limits, Strategy, limits};
 use std::{hash::Hash, hint::black_box, net::IpAddr, num::NonZeroU32};
 
-const SCOPE: Scope<'static> = Scope {
-    name: "inference_api::predict",
-    route: "/v1/predict",
-};
 const ROOMY: Limits = limits!("4_000_000_000/minute");
 const TIGHT: Limits = limits!("1/day");
 const SOME: NonZeroU32 = NonZeroU32::new(4_000_000_000).unwrap();
-
-fn check(limiter: &Limiter, limits: &Limits, strategy: Strategy, key: impl IntoKey) -> bool {
-    let charge = Charge {
-        scope: SCOPE,
-        key: &key.into_key(),
-        limits,
-        cost: 1,
-        strategy,
-        on_store_error: None,
-    };
-    let decision = ready(limiter.decide(&[charge], Action::Consume)).unwrap();
-    black_box(&decision).is_allowed()
-}
 
 fn governor<K: Clone + Eq + Hash>(quota: Quota) -> DefaultKeyedRateLimiter<K> {
     RateLimiter::keyed(quota)

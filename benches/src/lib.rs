@@ -13,11 +13,33 @@
 pub mod keys;
 pub mod rounds;
 
+use limit_runtime::{
+    IntoKey, Limiter, Limits, Strategy,
+    store::{Action, Charge, Scope},
+};
 use std::{
     future::Future,
+    hint::black_box,
     pin::pin,
     task::{Context, Poll, Waker},
 };
+
+/// One check of `key`, and whether it was allowed.
+pub fn check(limiter: &Limiter, limits: &Limits, strategy: Strategy, key: impl IntoKey) -> bool {
+    let charge = Charge {
+        scope: Scope {
+            name: "inference_api::predict",
+            route: "/v1/predict",
+        },
+        key: &key.into_key(),
+        limits,
+        cost: 1,
+        strategy,
+        on_store_error: None,
+    };
+    let decision = ready(limiter.decide(&[charge], Action::Consume)).unwrap();
+    black_box(&decision).is_allowed()
+}
 
 /// The output of a future that never waits.
 pub fn ready<T>(future: impl Future<Output = T>) -> T {

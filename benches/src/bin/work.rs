@@ -1,12 +1,8 @@
 //! So many checks of one kind and nothing else, to be counted by callgrind: `work hot 1000`.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "this is a measurement")]
 
-use limit_benches::{keys::address, ready};
-use limit_runtime::{
-    IntoKey, Limiter, Limits, Strategy, limits,
-    store::{Action, Charge, Scope},
-};
-use std::hint::black_box;
+use limit_benches::{check, keys::address};
+use limit_runtime::{Limiter, Limits, Strategy, limits};
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -22,17 +18,11 @@ fn main() {
     };
     let limiter = Limiter::new();
     for number in 0..times {
-        let charge = Charge {
-            scope: Scope {
-                name: "inference_api::predict",
-                route: "/v1/predict",
-            },
-            key: &address(number % keys).into_key(),
-            limits: &limits,
-            cost: 1,
-            strategy: Strategy::MovingWindow,
-            on_store_error: None,
-        };
-        black_box(ready(limiter.decide(&[charge], Action::Consume)).unwrap());
+        check(
+            &limiter,
+            &limits,
+            Strategy::MovingWindow,
+            address(number % keys),
+        );
     }
 }
