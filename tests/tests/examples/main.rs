@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
 mod api;
+mod distributed;
 mod inference_api;
 mod jobs;
 mod models;
