@@ -7,6 +7,7 @@
 )]
 
 mod api;
+mod distributed;
 mod inference_api;
 mod jobs;
 mod models;

@@ -11,6 +11,7 @@ use crate::{
     },
     key::Key,
     limiter::Limiter,
+    store::Fallback,
     window::Strategy,
 };
 use axum::{
@@ -152,6 +153,13 @@ impl LimitLayer {
     #[must_use]
     pub fn wait(mut self, longest: Duration) -> Self {
         self.spec.wait = longest;
+        self
+    }
+
+    /// What to do with requests that the limiter's store does not answer; as the limiter says, if not called.
+    #[must_use]
+    pub fn on_store_error(mut self, fallback: Fallback) -> Self {
+        self.spec = self.spec.on_store_error(fallback);
         self
     }
 
