@@ -69,7 +69,7 @@ impl Exceeded<'_> {
             .unwrap_or_default()
     }
 
-    fn violated(
+    pub(super) fn violated(
         &self,
     ) -> impl Iterator<Item = (super::headers::Label<'_>, limit_core::Limit, &'static str)> {
         let key_labels = self

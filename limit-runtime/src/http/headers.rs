@@ -1,6 +1,6 @@
 //! What responses say about the limits on them.
 
-use super::{header_style::HeaderStyle, spec::Demands};
+use super::{header_style::HeaderStyle, policy_header as policy, spec::Demands, text::Text};
 use crate::decision::{Decision, Outcome, strictest, whole_millis, whole_seconds};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use limit_core::Limit;
@@ -49,26 +49,23 @@ impl<'a> Told<'a> {
     }
 
     fn ietf(&self, headers: &mut HeaderMap, label: &Label<'_>, outcome: &Outcome) {
-        let mut policies = String::with_capacity(32 * self.policies.len());
-        for (index, (label, outcome)) in self.policies.iter().enumerate() {
-            let separator = if index > 0 { ", " } else { "" };
-            // Writing to a string cannot fail.
-            let _ = write!(
-                policies,
-                "{separator}\"{label}\";q={};w={}",
-                outcome.limit.count(),
-                whole_seconds(outcome.limit.window()),
-            );
-        }
-        insert(headers, &HeaderStyle::RATE_LIMIT_POLICY, policies);
-        let mut state = String::with_capacity(32);
-        let _ = write!(
-            state,
-            "\"{label}\";r={};t={}",
-            outcome.remaining,
-            whole_seconds(to_millis(outcome.reset_after)),
-        );
-        insert(headers, &HeaderStyle::RATE_LIMIT, state);
+        let policy = match self.policies.as_slice() {
+            // Nearly always the same for every request of a handler.
+            [(label, outcome)] => policy::remembered(label, outcome.limit),
+            policies => policy::of(
+                policies
+                    .iter()
+                    .map(|(label, outcome)| (label, outcome.limit)),
+            ),
+        };
+        insert(headers, &HeaderStyle::RATE_LIMIT_POLICY, policy);
+        let mut state = Text::new();
+        state.label(label);
+        state.str(";r=").number(outcome.remaining.into());
+        state
+            .str(";t=")
+            .number(whole_seconds(to_millis(outcome.reset_after)));
+        insert(headers, &HeaderStyle::RATE_LIMIT, state.value());
     }
 
     /// What is named `tokens` is told as tokens, and all else as requests; of each, the strictest.
@@ -114,7 +111,8 @@ fn open_ai(
 ) {
     headers.insert(limit, outcome.limit.count().get().into());
     headers.insert(remaining, outcome.remaining.into());
-    insert(headers, reset, go_duration(outcome.reset_after));
+    let reset_after = HeaderValue::try_from(go_duration(outcome.reset_after));
+    insert(headers, reset, reset_after.ok());
 }
 
 fn go_duration(duration: Duration) -> String {
@@ -130,9 +128,9 @@ fn go_duration(duration: Duration) -> String {
     }
 }
 
-fn insert(headers: &mut HeaderMap, name: &HeaderName, text: String) {
+fn insert(headers: &mut HeaderMap, name: &HeaderName, value: Option<HeaderValue>) {
     // The text is ASCII without control characters, which is always a header value.
-    if let Ok(value) = HeaderValue::try_from(text) {
+    if let Some(value) = value {
         headers.insert(name, value);
     }
 }
@@ -157,26 +155,33 @@ fn labels(demands: &Demands) -> impl Iterator<Item = Label<'_>> {
 
 /// The name of a policy: the attribute's, and the window where the attribute has several limits.
 pub(super) struct Label<'a> {
-    name: &'a str,
-    window: Option<Limit>,
+    pub(super) name: &'a str,
+    pub(super) window: Option<Limit>,
 }
 
-impl fmt::Display for Label<'_> {
+impl Label<'_> {
     /// As it may stand in a structured field's string (RFC 9651, section 3.3.3): printable ASCII.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.name.chars() {
-            f.write_char(match c {
-                // These two would need escapes.
-                '"' | '\\' => '_',
-                ' '..='~' => c,
-                _ => '_',
-            })?;
+    pub(super) fn write_to(&self, to: &mut impl Write) -> fmt::Result {
+        // These two would need escapes.
+        let is_plain = |c| matches!(c, ' '..='~') && c != '"' && c != '\\';
+        if self.name.chars().all(is_plain) {
+            to.write_str(self.name)?;
+        } else {
+            for c in self.name.chars() {
+                to.write_char(if is_plain(c) { c } else { '_' })?;
+            }
         }
         match self.window.map(Limit::window_millis) {
             None => Ok(()),
-            Some(millis) if millis % 1_000 == 0 => write!(f, "-{}s", millis / 1_000),
-            Some(millis) => write!(f, "-{millis}ms"),
+            Some(millis) if millis % 1_000 == 0 => write!(to, "-{}s", millis / 1_000),
+            Some(millis) => write!(to, "-{millis}ms"),
         }
+    }
+}
+
+impl fmt::Display for Label<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_to(f)
     }
 }
 

@@ -13,11 +13,13 @@ mod headers;
 mod layer;
 pub(crate) mod limited;
 pub(crate) mod policy;
+mod policy_header;
 mod refusal;
 pub mod setup;
 pub(crate) mod source;
 mod spec;
 mod standing;
+mod text;
 mod wait;
 
 pub(crate) use self::wait::WaitingRoom;

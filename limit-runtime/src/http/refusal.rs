@@ -12,7 +12,7 @@ use axum::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use std::{
-    fmt::Write,
+    fmt::{self, Display, Write},
     time::{Duration, SystemTime},
 };
 
@@ -64,21 +64,28 @@ pub(super) fn too_many(limiter: &Limiter, exceeded: &Exceeded<'_>) -> Response {
 
 /// 429 with a body that people, programs and the client libraries of language models understand.
 fn standard(exceeded: &Exceeded<'_>) -> Response {
-    let mut violated = String::new();
-    for label in exceeded.violated_policies() {
-        let separator = if violated.is_empty() { "" } else { "," };
-        // Writing to a string cannot fail.
-        let _ = write!(violated, "{separator}\"{label}\"");
-    }
     let code = if exceeded.decision.can_never_fit() {
         "cost_above_limit"
     } else {
         "rate_limit_exceeded"
     };
-    let detail = json_string(&exceeded.to_string());
-    let body = format!(
-        r#"{{"type":"{QUOTA_EXCEEDED}","title":"Quota exceeded","status":429,"detail":{detail},"violated-policies":[{violated}],"error":{{"message":{detail},"type":"rate_limit_error","code":"{code}"}}}}"#
+    let mut body = String::with_capacity(512);
+    // Writing to a string cannot fail, here and below.
+    let _ = write!(
+        body,
+        r#"{{"type":"{QUOTA_EXCEEDED}","title":"Quota exceeded","status":429,"detail":"#
     );
+    let detail = body.len();
+    write_json_string(&mut body, exceeded);
+    let detail = detail..body.len();
+    body.push_str(r#","violated-policies":["#);
+    for (index, (label, ..)) in exceeded.violated().enumerate() {
+        body.push_str(if index > 0 { "," } else { "" });
+        write_json_string(&mut body, label);
+    }
+    body.push_str(r#"],"error":{"message":"#);
+    body.extend_from_within(detail);
+    let _ = write!(body, r#","type":"rate_limit_error","code":"{code}"}}}}"#);
     json(StatusCode::TOO_MANY_REQUESTS, body)
 }
 
@@ -109,13 +116,17 @@ pub(super) fn problem(status: StatusCode, detail: &str) -> Response {
 }
 
 fn json(status: StatusCode, body: String) -> Response {
-    (
-        status,
-        [(header::CONTENT_TYPE, PROBLEM_JSON)],
-        Body::from(body),
-    )
-        .into_response()
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    // Room for those of the policies, so that the map does not have to grow.
+    let headers = response.headers_mut();
+    headers.reserve(HEADERS);
+    headers.insert(header::CONTENT_TYPE, PROBLEM_JSON);
+    response
 }
+
+/// Headers of a refusal, with those that the server adds.
+const HEADERS: usize = 10;
 
 fn retry_after(map: &mut HeaderMap, wait: Duration, style: RetryAfterStyle) {
     let seconds = whole_seconds(wait).max(1);
@@ -143,21 +154,38 @@ fn http_date(now: SystemTime, wait: Duration) -> String {
 }
 
 /// `text` as a JSON string, quotes included (RFC 8259, section 7).
-fn json_string(text: &str) -> String {
-    let mut json = String::with_capacity(text.len() + 2);
-    json.push('"');
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => json.extend(['\\', c]),
-            c if c < ' ' => {
-                // Writing to a string cannot fail.
-                let _ = write!(json, "\\u{:04x}", u32::from(c));
-            }
-            c => json.push(c),
-        }
-    }
-    json.push('"');
+fn json_string(text: impl Display) -> String {
+    let mut json = String::new();
+    write_json_string(&mut json, text);
     json
+}
+
+fn write_json_string(json: &mut String, text: impl Display) {
+    json.push('"');
+    // Writing to a string cannot fail.
+    let _ = write!(Escaped(json), "{text}");
+    json.push('"');
+}
+
+/// Escapes what is written through it.
+struct Escaped<'a>(&'a mut String);
+
+impl Write for Escaped<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let is_plain = |c| c >= ' ' && c != '"' && c != '\\';
+        if text.chars().all(is_plain) {
+            self.0.push_str(text);
+            return Ok(());
+        }
+        for c in text.chars() {
+            match c {
+                '"' | '\\' => self.0.extend(['\\', c]),
+                c if c < ' ' => write!(self.0, "\\u{:04x}", u32::from(c))?,
+                c => self.0.push(c),
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

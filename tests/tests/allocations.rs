@@ -1,0 +1,127 @@
+//! The hot path allocates nothing in a check, and little around a handler.
+//!
+//! A test binary of its own, since what counts is a global allocator.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
+
+use allocation_counter::{AllocationInfo, measure};
+use axum::{Router, body::Body, routing::get};
+use http::Request;
+use limit_runtime::{
+    IntoKey, Limiter, Limits, Strategy, everyone, limits, rate_limit,
+    store::{Action, Charge, Scope},
+};
+use std::{
+    future::Future,
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
+use tower::Service;
+
+fn ready<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("nothing here waits"),
+    }
+}
+
+/// What `once` allocates when it has been done before.
+fn allocations(mut once: impl FnMut()) -> AllocationInfo {
+    (0..8).for_each(|_| once());
+    measure(once)
+}
+
+#[test]
+fn a_check_allocates_nothing() {
+    let limiter = Limiter::new();
+    let roomy: Limits = limits!("1000000/second; 100000000/minute");
+    let tight: Limits = limits!("1/hour; 5/day");
+    let burst = std::num::NonZeroU32::new(1_000).unwrap();
+    let strategies = [
+        Strategy::MovingWindow,
+        Strategy::FixedWindow,
+        Strategy::SlidingWindow,
+        Strategy::Gcra { burst },
+    ];
+    for strategy in strategies {
+        for limits in [roomy, tight] {
+            for action in [Action::Consume, Action::Peek] {
+                let counted = allocations(|| {
+                    let charge = Charge {
+                        scope: Scope {
+                            name: "predict",
+                            route: "/predict",
+                        },
+                        key: &"sk-0123456789abcdef0123456789abcdef".into_key(),
+                        limits: &limits,
+                        cost: 1,
+                        strategy,
+                        on_store_error: None,
+                    };
+                    ready(limiter.decide(&[charge], action)).unwrap();
+                });
+                assert_eq!(counted.count_total, 0, "{strategy:?} {limits} {action:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_new_key_costs_nothing_beyond_its_place() {
+    let limiter = Limiter::new();
+    let limits = limits!("10/minute");
+    let mut number = 0_u64;
+    let mut key = || {
+        number += 1;
+        let charge = Charge {
+            scope: Scope {
+                name: "predict",
+                route: "",
+            },
+            key: &number.into_key(),
+            limits: &limits,
+            cost: 1,
+            strategy: Strategy::MovingWindow,
+            on_store_error: None,
+        };
+        ready(limiter.decide(&[charge], Action::Consume)).unwrap();
+    };
+    (0..10_000).for_each(|_| key());
+    // Tables grow by half: a shard allocates for one new key in many.
+    let counted = measure(|| (0..1_000).for_each(|_| key()));
+    assert!(counted.count_total < 200, "{counted:?}");
+}
+
+#[rate_limit("100000000/minute", key = everyone)]
+async fn limited() -> &'static str {
+    "hello"
+}
+
+async fn bare() -> &'static str {
+    "hello"
+}
+
+#[rate_limit("1/day", key = everyone)]
+async fn refused() -> &'static str {
+    "hello"
+}
+
+#[test]
+fn an_admitted_request_costs_one_allocation_more_than_the_bare_handler() {
+    let mut router = Router::new()
+        .route("/bare", get(bare))
+        .route("/limited", get(limited))
+        .route("/refused", get(refused))
+        .with_state(());
+    let mut call = |path: &'static str| {
+        allocations(|| {
+            let request = Request::get(path).body(Body::empty()).unwrap();
+            drop(ready(router.call(request)).unwrap());
+        })
+    };
+    let bare = call("/bare").count_total;
+    let limited = call("/limited").count_total;
+    let refused = call("/refused").count_total;
+    assert!(limited <= bare + 1, "bare {bare}, limited {limited}");
+    assert!(refused <= bare + 8, "bare {bare}, refused {refused}");
+}
