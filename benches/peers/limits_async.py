@@ -31,7 +31,9 @@ async def hammer(limiter, limit, task, stop, waits):
 async def main(port):
     for count, label in ((1_000_000, "all allowed"), (10, "mostly denied")):
         for tasks in (1, 8, 64, 512):
-            storage = RedisStorage(f"async+redis://127.0.0.1:{port}", implementation="redispy")
+            storage = RedisStorage(
+                f"async+redis://127.0.0.1:{port}", implementation="redispy", max_connections=1024
+            )
             await storage.reset()
             limiter = MovingWindowRateLimiter(storage)
             limit = RateLimitItemPerMinute(count)

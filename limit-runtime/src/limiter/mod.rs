@@ -201,6 +201,19 @@ impl Limiter {
         }
     }
 
+    /// What the budgets of `key` in `scope` are called in a shared store, to look at them there: in Redis, what its
+    /// keys begin with. `None` in memory.
+    pub fn describe_key<'a>(
+        &self,
+        scope: impl Into<Scope<'a>>,
+        key: impl IntoKey,
+    ) -> Option<String> {
+        match &self.0.store {
+            Backend::Memory(_) => None,
+            Backend::Guarded(store) => store.describe_key(scope.into(), &key.into_key()),
+        }
+    }
+
     /// How the store is doing.
     #[must_use]
     pub fn health(&self) -> Health {

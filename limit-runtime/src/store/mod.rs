@@ -59,6 +59,12 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// When the store could not answer.
     fn reset(&self) -> StoreFuture<'_, ()>;
 
+    /// What the budgets of `key` in `scope` are called in the store, to look at them there; `None` if it gives no names.
+    fn describe_key(&self, scope: Scope<'_>, key: &Key) -> Option<String> {
+        let _ = (scope, key);
+        None
+    }
+
     /// A number that changes when what was counted may have been lost, as after a new connection.
     /// For a while after that this process admits no more than its own counts allow.
     fn epoch(&self) -> u64 {
