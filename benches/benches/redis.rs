@@ -41,7 +41,7 @@ async fn main() {
         let store = Arc::new(RedisStore::new(&server.url()).unwrap());
         report(
             tasks,
-            run(tasks, row, move |task, hit| {
+            &run(tasks, row, move |task, hit| {
                 let store = store.clone();
                 async move {
                     raw(
@@ -50,7 +50,7 @@ async fn main() {
                         &MANY,
                         Strategy::MovingWindow,
                     )
-                    .await
+                    .await;
                 }
             })
             .await,
@@ -70,7 +70,7 @@ async fn main() {
         let store = Arc::new(RedisStore::new(&server.url()).unwrap());
         report(
             64,
-            run(64, row, move |task, hit| {
+            &run(64, row, move |task, hit| {
                 let store = store.clone();
                 async move { raw(&store, (task * 131 + hit) % 1000, &MANY, strategy).await }
             })
@@ -83,7 +83,7 @@ async fn main() {
         let limiter = patient(&server.url()).await;
         report(
             tasks,
-            run(tasks, row, move |task, hit| {
+            &run(tasks, row, move |task, hit| {
                 let limiter = limiter.clone();
                 async move {
                     let key = u64::try_from((task * 131 + hit) % 1000).unwrap();
@@ -114,7 +114,7 @@ async fn main() {
     })
     .await;
     let hits = result.hits;
-    report(64, result);
+    report(64, &result);
     let reached = calls(server.port()) - before;
     println!(
         "    script calls per check: {:.1} %",
@@ -223,7 +223,7 @@ async fn run<F: Future<Output = ()> + Send + 'static>(
     }
 }
 
-fn report(tasks: usize, measured: Measured) {
+fn report(tasks: usize, measured: &Measured) {
     let rate = measured.hits as f64 / measured.took.as_secs_f64();
     let at = |part: usize| measured.waits[(measured.waits.len() - 1) * part / 1000];
     println!(

@@ -40,6 +40,9 @@ pub(crate) fn check(
         }
         given.next_attribute();
         if let Some(rule) = rule(span, arguments, bound, &mut model, &mut given, errors) {
+            if model.rules.iter().any(|other| other.is_same_budget(&rule)) {
+                errors.at(span, SAME_BUDGET);
+            }
             model.rules.push(rule);
         }
     }
@@ -160,6 +163,9 @@ fn rule(
     Some(rule)
 }
 
+const SAME_BUDGET: &str = "another attribute has the same scope and key, so that each request would be charged twice to one \
+     budget: write its limits in one string, `\"10/second; 100/minute\"`, or give one of the two another scope";
+
 const SECOND_LIMITS: &str = "only the limits have no name, and they are given already: several stand in one string, \
      `\"10/second; 100/minute\"`; anything else is `name = value`";
 
@@ -262,14 +268,15 @@ fn fits(rule: &Rule, span: Span, errors: &mut Errors) {
         );
         errors.at(span, message);
     };
-    if let LimitsValue::Parsed(limits, _) = &rule.limits
+    // A bucket holds its burst, whatever the limit says.
+    if let Strategy::Gcra { burst } = rule.strategy {
+        if burst.get() < cost {
+            never("burst", &burst);
+        }
+    } else if let LimitsValue::Parsed(limits, _) = &rule.limits
         && let Some(limit) = limits.iter().find(|limit| limit.count().get() < cost)
     {
         never("limit", limit);
-    } else if let Strategy::Gcra { burst } = rule.strategy
-        && burst.get() < cost
-    {
-        never("burst", &burst);
     }
 }
 

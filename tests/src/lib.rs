@@ -1,5 +1,10 @@
 //! What this package's targets have in common.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "these are tests"
+)]
 
 pub mod process;
 pub mod scenarios;

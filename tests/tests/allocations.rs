@@ -2,6 +2,8 @@
 //!
 //! A test binary of its own, since what counts is a global allocator.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
+
 use allocation_counter::{AllocationInfo, measure};
 use axum::{Router, body::Body, routing::get};
 use http::Request;

@@ -1,5 +1,10 @@
 //! The in-memory store gives what every store must give.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "these are tests"
+)]
 
 use limit_runtime::{Limiter, clock::TestClock};
 use std::{sync::Arc, time::Duration};

@@ -6,9 +6,8 @@ use quote::quote;
 
 use crate::expand;
 
-#[expect(clippy::needless_pass_by_value, reason = "calls read better")]
-fn check(arguments: TokenStream, item: TokenStream, expected: &Expect) {
-    let expansion = expand::rate_limit(&arguments, &item);
+fn check(arguments: &TokenStream, item: &TokenStream, expected: &Expect) {
+    let expansion = expand::rate_limit(arguments, item);
     let file = syn::parse2(expansion).expect("the expansion is items");
     expected.assert_eq(&prettyplease::unparse(&file));
 }
@@ -16,8 +15,8 @@ fn check(arguments: TokenStream, item: TokenStream, expected: &Expect) {
 #[test]
 fn the_least_there_is() {
     check(
-        quote!("10/minute"),
-        quote!(
+        &quote!("10/minute"),
+        &quote!(
             async fn health() {}
         ),
         &expect![[r##"
@@ -57,8 +56,8 @@ fn the_least_there_is() {
 #[test]
 fn a_key_function_state_and_a_body() {
     check(
-        quote!("10/second; 100/minute", key = api_key),
-        quote! {
+        &quote!("10/second; 100/minute", key = api_key),
+        &quote! {
             /// Predicts.
             #[must_use]
             pub(crate) async fn predict(State(db): State<Db>, Json(mut input): Json<In>) -> Result<Json<Out>, Error> {
@@ -122,8 +121,8 @@ fn a_key_function_state_and_a_body() {
 #[test]
 fn a_cost_over_the_arguments_and_a_direct_function() {
     check(
-        quote!("1_000/hour", cost = inputs.len(), direct = predict_now),
-        quote! {
+        &quote!("1_000/hour", cost = inputs.len(), direct = predict_now),
+        &quote! {
             async fn predict(headers: HeaderMap, Json(Batch { mut inputs, model }): Json<Batch>) -> String {
                 inputs.sort();
                 predict(headers, Json(Batch { inputs, model })).await
@@ -189,13 +188,13 @@ fn a_cost_over_the_arguments_and_a_direct_function() {
 #[test]
 fn several_attributes_with_everything() {
     check(
-        quote!(
+        &quote!(
             tier,
             key = (client_ip, |State(t): State<Tenant>| t),
             strategy = gcra(burst = 5),
             name = "tier"
         ),
-        quote! {
+        &quote! {
             #[rate_limit("100/minute", key = everyone, scope = "all", cost = weight)]
             #[debug_handler]
             async fn models(request: Request) -> impl IntoResponse {
@@ -242,7 +241,7 @@ fn several_attributes_with_everything() {
                         ::limit_runtime::__private::rule(
                             const {
                                 &::limit_runtime::__private::Spec::new(
-                                        "models",
+                                        "all",
                                         ::limit_runtime::__private::ScopeSpec::Shared("all"),
                                     )
                                     .key_label("everyone")
@@ -277,13 +276,13 @@ fn several_attributes_with_everything() {
 #[test]
 fn a_generic_handler_with_a_future_of_its_own() {
     check(
-        quote!(
+        &quote!(
             "10/minute",
             key = key::<T>,
             state = AppState,
             crate = ::facade::limiting
         ),
-        quote! {
+        &quote! {
             fn generic<'a, T: Model + 'a, const N: usize>(_: State<T>) -> impl Future<Output = [u8; N]> + Send
             where
                 T: Default,
@@ -351,8 +350,8 @@ fn a_generic_handler_with_a_future_of_its_own() {
 #[test]
 fn others_attributes_come_first() {
     check(
-        quote!("10/minute", key = client_ip),
-        quote! {
+        &quote!("10/minute", key = client_ip),
+        &quote! {
             #[instrument(skip_all)]
             #[cfg(feature = "models")]
             #[debug_handler]

@@ -192,9 +192,25 @@ impl Limiter {
         charges: &[Charge<'_>],
         action: Action,
     ) -> Result<Decision, StoreError> {
+        if !self.0.enabled {
+            return Ok(Decision::untouched(charges));
+        }
         match &self.0.store {
             Backend::Memory(store) => Ok(store.check(charges, action)),
             Backend::Guarded(store) => store.check(charges, action).await,
+        }
+    }
+
+    /// What the budgets of `key` in `scope` are called in a shared store, to look at them there: in Redis, what its
+    /// keys begin with. `None` in memory.
+    pub fn describe_key<'a>(
+        &self,
+        scope: impl Into<Scope<'a>>,
+        key: impl IntoKey,
+    ) -> Option<String> {
+        match &self.0.store {
+            Backend::Memory(_) => None,
+            Backend::Guarded(store) => store.describe_key(scope.into(), &key.into_key()),
         }
     }
 
@@ -226,6 +242,11 @@ impl Limiter {
             Backend::Memory(store) => Some(store.usage()),
             Backend::Guarded(_) => None,
         }
+    }
+
+    /// Whether both are one limiter.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Whether no limit applies to this request, whatever handler it goes to.

@@ -59,6 +59,12 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// When the store could not answer.
     fn reset(&self) -> StoreFuture<'_, ()>;
 
+    /// What the budgets of `key` in `scope` are called in the store, to look at them there; `None` if it gives no names.
+    fn describe_key(&self, scope: Scope<'_>, key: &Key) -> Option<String> {
+        let _ = (scope, key);
+        None
+    }
+
     /// A number that changes when what was counted may have been lost, as after a new connection.
     /// For a while after that this process admits no more than its own counts allow.
     fn epoch(&self) -> u64 {
@@ -107,6 +113,16 @@ impl<'a> Scope<'a> {
     pub const fn handler(path: &'a str, route: &'a str) -> Self {
         Self { name: path, route }
     }
+
+    /// The budgets of handlers whose `scope` is a function; its result is the first part of the key:
+    /// `limiter.clear(Scope::computed(), ("tenant-7", "alice"))`.
+    #[must_use]
+    pub const fn computed() -> Self {
+        Self::shared(Self::COMPUTED)
+    }
+
+    /// What no name of a handler or scope can be: it begins with a control character.
+    pub(crate) const COMPUTED: &'static str = "\u{1}computed";
 
     /// A budget that is shared by name, as `scope = "models"` on handlers.
     #[must_use]

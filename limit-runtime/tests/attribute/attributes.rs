@@ -127,10 +127,9 @@ async fn inert() {
     #[inline]
     #[must_use]
     #[rustfmt::skip]
-    #[expect(unused_variables, clippy::let_unit_value, reason = "to see that lints reach inside")]
+    #[expect(unused_variables, reason = "to see that lints reach inside")]
     async fn handler() -> &'static str {
-        let unused = ();
-        let unit = ();
+        let unused = 1;
         "ok"
     }
     #[deprecated = "old"]

@@ -110,7 +110,11 @@ fn eight(
 ) -> String {
     client.0
 }
-#[expect(clippy::too_many_arguments, reason = "as many as there may be")]
+#[expect(
+    clippy::too_many_arguments,
+    clippy::needless_lifetimes,
+    reason = "as many as there may be, and written out"
+)]
 fn eight_borrowed<'a>(
     _: Method,
     _: Method,

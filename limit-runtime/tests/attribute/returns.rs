@@ -111,6 +111,7 @@ async fn events() {
 #[tokio::test]
 async fn a_future_of_some_type() {
     #[rate_limit("2/minute")]
+    #[expect(clippy::manual_async_fn, reason = "that is what is tested")]
     fn handler(headers: HeaderMap) -> impl Future<Output = String> + Send {
         async move { headers.len().to_string() }
     }

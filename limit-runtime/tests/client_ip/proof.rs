@@ -133,7 +133,10 @@ fn nasty(random: &mut Random) -> Vec<u8> {
     for _ in 0..random.below(10) {
         match random.below(8) {
             0 => text.push(*random.pick(b"\t !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~\x80\xff")),
-            _ => text.extend_from_slice(*random.pick(&NASTY)),
+            _ => {
+                let nasty: &[u8] = random.pick::<&[u8]>(&NASTY);
+                text.extend_from_slice(nasty);
+            }
         }
     }
     if random.one_in(4_096) {

@@ -22,8 +22,13 @@ pub(crate) struct Answer {
 
 impl Api {
     pub(crate) fn start(name: &str) -> Self {
+        Self::start_with(name, &[])
+    }
+
+    /// The same, with further variables in its environment.
+    pub(crate) fn start_with(name: &str, environment: &[(&str, &str)]) -> Self {
         Self {
-            example: Example::start(name),
+            example: Example::start_with(name, environment),
             client: Client::new(),
         }
     }

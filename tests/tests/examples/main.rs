@@ -1,7 +1,13 @@
 //! The examples, run as programs and called over real sockets.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "these are tests"
+)]
 
 mod api;
+mod distributed;
 mod inference_api;
 mod jobs;
 mod models;

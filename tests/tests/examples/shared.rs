@@ -40,10 +40,10 @@ async fn two_handlers_draw_on_one_budget() {
         if n < 5 {
             assert_eq!(answer.expect(200).remaining(), 4 - n);
         } else {
-            answer.refused_by(&["small"], 60);
+            answer.refused_by(&["models"], 60);
         }
     }
-    ask(&api, "/large", "a").await.refused_by(&["large"], 60);
+    ask(&api, "/large", "a").await.refused_by(&["models"], 60);
     assert_eq!(ask(&api, "/large", "b").await.expect(200).remaining(), 4);
     assert_eq!(ask(&api, "/small", "b").await.expect(200).remaining(), 3);
     // Neither is what the application as a whole may do.

@@ -1,5 +1,10 @@
 //! Handlers through a real `Router`, on a test clock.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "these are tests"
+)]
 
 mod answers;
 mod app;

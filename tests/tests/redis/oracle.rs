@@ -183,6 +183,16 @@ impl Model {
         start + if current { 2 } else { 1 } * rule.window - now
     }
 
+    /// Takes up to `units` out of what was recorded in the tick of `at`.
+    fn refund(&mut self, rule: &Rule, at: u64, mut units: u64) {
+        let tick = |at: u64| at.div_ceil(rule.tick());
+        for hit in self.hits.iter_mut().filter(|hit| tick(hit.at) == tick(at)) {
+            let taken = units.min(hit.units);
+            hit.units -= taken;
+            units -= taken;
+        }
+    }
+
     fn record(&mut self, rule: &Rule, now: u64, units: u64) {
         if matches!(rule.strategy, Strategy::Gcra { .. }) {
             let drained = u128::from(now - self.level.0) * u128::from(rule.count);
@@ -243,7 +253,7 @@ async fn sequence(server: &Server, strategy: Strategy, window: &str, seed: u64) 
         .clock(clock.clone());
     let time = Clock::from(clock.clone());
     let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-    let count = 1 + random.below(if seed % 3 == 0 { 400 } else { 12 });
+    let count = 1 + random.below(if seed.is_multiple_of(3) { 400 } else { 12 });
     let limits: Limits = format!("{count}/{window}").parse().unwrap();
     let rule = Rule {
         strategy,
@@ -252,6 +262,7 @@ async fn sequence(server: &Server, strategy: Strategy, window: &str, seed: u64) 
     };
     let mut models: [Model; 3] = Default::default();
     let keys: [Key; 3] = [0_u8, 1, 2].map(IntoKey::into_key);
+    let mut consumed = Vec::new();
     for step in 0..STEPS {
         let long = rule.window;
         let jump = match random.below(10) {
@@ -306,6 +317,23 @@ async fn sequence(server: &Server, strategy: Strategy, window: &str, seed: u64) 
             "step {step} of seed {seed}: {count}/{window}, {strategy:?}, cost {cost}, {action:?}, at {now}"
         );
         assert_eq!(decision.receipts().is_empty(), !consumes);
+        if let Some(&receipt) = decision.receipts().first() {
+            consumed.push((which, receipt, cost));
+        }
+        // The other strategies hold no hits apart: rows say what they give back.
+        if strategy == Strategy::MovingWindow && random.below(6) == 0 && !consumed.is_empty() {
+            let place = random.below(consumed.len().min(9) as u64);
+            let place = consumed.len() - 1 - usize::try_from(place).unwrap();
+            let (which, receipt, cost) = consumed.swap_remove(place);
+            let units = random.below(cost + 1);
+            let charge = Charge {
+                key: &keys[which],
+                cost: u32::try_from(units).unwrap(),
+                ..charge
+            };
+            store.refund(&[charge], &[receipt]).await.unwrap();
+            models[which].refund(&rule, receipt.at(), units);
+        }
     }
     STEPS
 }

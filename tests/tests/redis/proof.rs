@@ -162,6 +162,11 @@ async fn every_key_has_an_end_and_one_without_gets_it() {
         (number("keys=").unwrap(), number("expires=").unwrap())
     };
     assert_eq!(counts(), (2, 2));
+    let name = limiter.describe_key("", "alice").unwrap();
+    for rule in [":m60000", ":m3600000"] {
+        let exists = ask(server.port(), &format!("EXISTS {name}{rule}"));
+        assert!(exists.unwrap().starts_with(":1"));
+    }
     let keys = ask(server.port(), "KEYS *").unwrap();
     for key in keys.lines().filter(|line| line.starts_with("limit:")) {
         assert!(

@@ -2,7 +2,12 @@
 //!
 //! Much of the wording is rustc's, and changes with it: these run on the toolchain they were written
 //! with, and elsewhere are skipped. What the attribute itself says is tested in `limit-macros`.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "these are tests"
+)]
 
 const TOOLCHAIN: &str = "rustc 1.95.";
 

@@ -210,6 +210,10 @@ impl Guard {
         shared.store.reset().await
     }
 
+    pub(crate) fn describe_key(&self, scope: Scope<'_>, key: &Key) -> Option<String> {
+        self.0.store.describe_key(scope, key)
+    }
+
     pub(crate) fn health(&self) -> Health {
         let shared = &*self.0;
         let open = shared.breaker.open_for(shared.real.now());

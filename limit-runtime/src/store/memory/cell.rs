@@ -6,7 +6,7 @@ use crate::{
     window::{
         fixed::Fixed,
         gcra::Gcra,
-        moving::{Hit, Shape},
+        moving::{Coarse, Fine, Hit, Narrow, Shape},
         sliding::Sliding,
     },
 };
@@ -26,13 +26,17 @@ pub(super) struct Cell {
 /// What a budget holds.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum State {
-    /// One hit, or two, in milliseconds.
-    Pair { hits: [Hit<u32>; 2], len: u32 },
-    /// One hit, in microseconds.
+    /// One hit, or two.
+    FinePair { hits: [Hit<Fine>; 2], len: u32 },
+    /// One hit, or two.
+    CoarsePair { hits: [Hit<Coarse>; 2], len: u32 },
+    /// One hit.
     Single(Hit<u64>),
-    /// More, in milliseconds, elsewhere.
-    Ring { slot: u32, shape: Shape },
-    /// More, in microseconds, elsewhere.
+    /// More, elsewhere.
+    FineRing { slot: u32, shape: Shape },
+    /// More, elsewhere.
+    CoarseRing { slot: u32, shape: Shape },
+    /// More, elsewhere.
     WideRing { slot: u32, shape: Shape },
     /// The counter of a fixed window.
     Fixed(Fixed),
@@ -46,14 +50,17 @@ const KIND_BITS: u32 = 6;
 const VARIANT_BITS: u32 = 14;
 
 const EMPTY: u64 = 0;
-const ONE: u64 = 1;
-const TWO: u64 = 2;
-const SINGLE: u64 = 3;
-const RING: u64 = 4;
-const WIDE_RING: u64 = 5;
-const FIXED: u64 = 6;
-const SLIDING: u64 = 7;
-const GCRA: u64 = 8;
+const FINE_ONE: u64 = 1;
+const FINE_TWO: u64 = 2;
+const COARSE_ONE: u64 = 3;
+const COARSE_TWO: u64 = 4;
+const SINGLE: u64 = 5;
+const FINE_RING: u64 = 6;
+const COARSE_RING: u64 = 7;
+const WIDE_RING: u64 = 8;
+const FIXED: u64 = 9;
+const SLIDING: u64 = 10;
+const GCRA: u64 = 11;
 
 impl Cell {
     pub(super) const EMPTY: Self = Self {
@@ -67,22 +74,18 @@ impl Cell {
     #[inline]
     pub(super) fn new(owner: u64, variant: Variant, state: State, fresh_at: u64) -> Self {
         let (kind, a, b) = match state {
-            State::Pair {
-                hits: [one, two],
-                len,
-            } => {
-                let kind = if len > 1 { TWO } else { ONE };
-                (kind, pack(one.at, one.total), pack(two.at, two.total))
+            State::FinePair { hits, len } => {
+                let kind = if len > 1 { FINE_TWO } else { FINE_ONE };
+                pack_pair(kind, hits)
+            }
+            State::CoarsePair { hits, len } => {
+                let kind = if len > 1 { COARSE_TWO } else { COARSE_ONE };
+                pack_pair(kind, hits)
             }
             State::Single(hit) => (SINGLE, hit.at, hit.total.into()),
-            State::Ring { slot, shape } => {
-                (RING, pack(slot, shape.base), pack(shape.head, shape.len))
-            }
-            State::WideRing { slot, shape } => (
-                WIDE_RING,
-                pack(slot, shape.base),
-                pack(shape.head, shape.len),
-            ),
+            State::FineRing { slot, shape } => pack_ring(FINE_RING, slot, shape),
+            State::CoarseRing { slot, shape } => pack_ring(COARSE_RING, slot, shape),
+            State::WideRing { slot, shape } => pack_ring(WIDE_RING, slot, shape),
             State::Fixed(fixed) => (FIXED, fixed.start.as_micros(), fixed.used.into()),
             State::Sliding(sliding) => (
                 SLIDING,
@@ -140,15 +143,28 @@ impl Cell {
         };
         let start = Ticks::from_micros(self.a);
         Some(match self.meta & ((1 << KIND_BITS) - 1) {
-            kind @ (ONE | TWO) => State::Pair {
-                hits: [a, b].map(|(at, total)| Hit { at, total }),
-                len: if kind == TWO { 2 } else { 1 },
+            FINE_ONE => State::FinePair {
+                hits: [a, b].map(unpack_hit),
+                len: 1,
+            },
+            FINE_TWO => State::FinePair {
+                hits: [a, b].map(unpack_hit),
+                len: 2,
+            },
+            COARSE_ONE => State::CoarsePair {
+                hits: [a, b].map(unpack_hit),
+                len: 1,
+            },
+            COARSE_TWO => State::CoarsePair {
+                hits: [a, b].map(unpack_hit),
+                len: 2,
             },
             SINGLE => State::Single(Hit {
                 at: self.a,
                 total: b.0,
             }),
-            RING => State::Ring { slot, shape },
+            FINE_RING => State::FineRing { slot, shape },
+            COARSE_RING => State::CoarseRing { slot, shape },
             WIDE_RING => State::WideRing { slot, shape },
             FIXED => State::Fixed(Fixed { start, used: b.0 }),
             SLIDING => State::Sliding(Sliding {
@@ -164,6 +180,24 @@ impl Cell {
             _ => return None,
         })
     }
+}
+
+fn pack_pair<const MICROS: u64>(
+    kind: u64,
+    [one, two]: [Hit<Narrow<MICROS>>; 2],
+) -> (u64, u64, u64) {
+    (kind, pack(one.at.0, one.total), pack(two.at.0, two.total))
+}
+
+fn unpack_hit<const MICROS: u64>((at, total): (u32, u32)) -> Hit<Narrow<MICROS>> {
+    Hit {
+        at: Narrow(at),
+        total,
+    }
+}
+
+fn pack_ring(kind: u64, slot: u32, shape: Shape) -> (u64, u64, u64) {
+    (kind, pack(slot, shape.base), pack(shape.head, shape.len))
 }
 
 fn pack(low: u32, high: u32) -> u64 {

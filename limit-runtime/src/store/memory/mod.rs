@@ -19,6 +19,7 @@ mod table;
 #[cfg(test)]
 #[allow(clippy::cast_possible_truncation, reason = "small random numbers")]
 mod tests;
+mod write;
 
 use self::{
     identity::{Owner, Owners, Variant, Windows},

@@ -8,13 +8,15 @@ use super::{
     log,
     shard::Shard,
     slot::Slot,
+    write::SECOND,
 };
 use crate::{
     clock::Ticks,
     decision::{Outcome, Verdict},
     store::Action,
-    window::moving::Hit,
+    window::moving::{Coarse, Hit, Narrow, Shape, Stamp},
 };
+use limit_core::Limit;
 use std::time::Duration;
 
 /// What was answered, and whether it was recorded.
@@ -37,33 +39,79 @@ impl Shard {
         let &[limit] = slot.limits else {
             return None;
         };
-        let window = limit.window_millis();
-        let (mut pair, ring) = match cell.state()? {
-            State::Pair { hits, len } => ((hits, log::pair_shape(len)), None),
-            State::Ring { slot, shape } => (([Hit::default(); 2], shape), Some(slot)),
+        let question = Question {
+            cell,
+            limit,
+            cost: slot.cost,
+            now: now.as_micros(),
+            action,
+        };
+        let (answer, state) = match cell.state()? {
+            State::FinePair { mut hits, len } => {
+                let mut shape = log::pair_shape(len);
+                let answer = question.ask(&mut hits, &mut shape)?;
+                let len = shape.len;
+                (answer, State::FinePair { hits, len })
+            }
+            State::FineRing { slot, mut shape } => {
+                let answer = question.ask(self.fine_rings.get_mut(slot), &mut shape)?;
+                (answer, State::FineRing { slot, shape })
+            }
+            State::CoarsePair { mut hits, len } => {
+                let mut shape = log::pair_shape(len);
+                let answer = question.ask(&mut hits, &mut shape)?;
+                let len = shape.len;
+                (answer, State::CoarsePair { hits, len })
+            }
+            State::CoarseRing { slot, mut shape } => {
+                let answer = question.ask(self.coarse_rings.get_mut(slot), &mut shape)?;
+                (answer, State::CoarseRing { slot, shape })
+            }
             _ => return None,
         };
-        let shape = &mut pair.1;
-        let hits = match ring {
-            Some(slot) => self.rings.get_mut(slot),
-            None => &mut pair.0[..],
-        };
+        if answer.recorded {
+            let fresh_at = question.now.div_ceil(1_000) + limit.window_millis();
+            let cell = Cell::new(cell.owner, cell.variant(), state, fresh_at);
+            self.table.set(place, cell);
+        }
+        Some(answer)
+    }
+}
+
+struct Question<'a> {
+    cell: &'a Cell,
+    limit: Limit,
+    cost: u32,
+    /// Microseconds.
+    now: u64,
+    action: Action,
+}
+
+impl Question<'_> {
+    /// Answers, and records what is to be recorded.
+    #[inline]
+    fn ask<const MICROS: u64>(
+        &self,
+        hits: &mut [Hit<Narrow<MICROS>>],
+        shape: &mut Shape,
+    ) -> Option<Answer> {
+        let count = self.limit.count().get();
+        let window = self.limit.window_millis() * 1_000;
         let last = shape.place(shape.len.checked_sub(1)?, hits.len());
         let (oldest, newest) = (*hits.get(shape.head as usize)?, *hits.get(last)?);
         // The log is of this window and no other, and all of it counts.
-        let (newest_millis, horizon) = log::newest_and_horizon(cell, newest);
-        let oldest_micros = (newest_millis - u64::from(newest.at.wrapping_sub(oldest.at))) * 1_000;
-        let now = now.as_micros();
-        let leaves = oldest_micros + window * 1_000;
-        if horizon != window || slot.cost == 0 || leaves <= now || window < log::COARSE {
+        let (newest_ticks, horizon) = log::newest_and_horizon(self.cell, newest);
+        let leaves = (newest_ticks - oldest.at.until(newest.at)) * MICROS + window;
+        let is_short = MICROS == Coarse::MICROS && window < SECOND * 1_000;
+        if horizon * 1_000 != window || self.cost == 0 || leaves <= self.now || is_short {
             return None;
         }
         let used = newest.total.wrapping_sub(shape.base);
-        let left = limit.count().get().saturating_sub(used);
-        let outcome = |remaining, newest_millis: u64, verdict| Outcome {
-            limit,
+        let left = count.saturating_sub(used);
+        let outcome = |remaining, newest_ticks: u64, verdict| Outcome {
+            limit: self.limit,
             remaining,
-            reset_after: Duration::from_micros((newest_millis + window) * 1_000 - now),
+            reset_after: Duration::from_micros(newest_ticks * MICROS + window - self.now),
             verdict,
         };
         // Units that were given back leave a hit of nothing, which resets nothing.
@@ -72,32 +120,30 @@ impl Shard {
             None => shape.base,
         };
         let is_void = before == newest.total;
-        if slot.cost > left {
+        if self.cost > left {
             if is_void {
                 return None;
             }
             // One unit short, and the oldest hit brings it: so it is for whoever comes too often.
             let brings = oldest.total.wrapping_sub(shape.base);
-            let denies = action != Action::Force
-                && slot.cost - left <= brings
-                && used + left == limit.count().get();
-            return (denies && slot.cost <= limit.count().get()).then(|| Answer {
-                outcome: outcome(
-                    left,
-                    newest_millis,
-                    Verdict::RetryAfter(Duration::from_micros(leaves - now)),
-                ),
+            let denies = self.action != Action::Force
+                && self.cost - left <= brings
+                && used + left == count
+                && self.cost <= count;
+            let wait = Duration::from_micros(leaves - self.now);
+            return denies.then(|| Answer {
+                outcome: outcome(left, newest_ticks, Verdict::RetryAfter(wait)),
                 recorded: false,
             });
         }
-        if action == Action::Peek {
+        if self.action == Action::Peek {
             return (!is_void).then(|| Answer {
-                outcome: outcome(left, newest_millis, Verdict::Allowed),
+                outcome: outcome(left, newest_ticks, Verdict::Allowed),
                 recorded: false,
             });
         }
-        let stamp_millis = now.div_ceil(1_000);
-        if stamp_millis != newest_millis {
+        let stamp = self.now.div_ceil(MICROS);
+        if stamp != newest_ticks {
             if shape.len as usize == hits.len() {
                 return None;
             }
@@ -105,33 +151,12 @@ impl Shard {
         }
         let end = shape.place(shape.len - 1, hits.len());
         *hits.get_mut(end)? = Hit {
-            at: low_half(stamp_millis),
-            total: newest.total.wrapping_add(slot.cost),
+            at: Narrow::end_of(Ticks::from_micros(self.now)),
+            total: newest.total.wrapping_add(self.cost),
         };
-        let (hits, shape) = pair;
-        let state = match ring {
-            Some(slot) => State::Ring { slot, shape },
-            None => State::Pair {
-                hits,
-                len: shape.len,
-            },
-        };
-        let fresh_at = stamp_millis + window;
-        self.table.set(
-            place,
-            Cell::new(cell.owner, cell.variant(), state, fresh_at),
-        );
         Some(Answer {
-            outcome: outcome(left - slot.cost, stamp_millis, Verdict::Allowed),
+            outcome: outcome(left - self.cost, stamp, Verdict::Allowed),
             recorded: true,
         })
     }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "differences survive wrap-around"
-)]
-fn low_half(millis: u64) -> u32 {
-    millis as u32
 }

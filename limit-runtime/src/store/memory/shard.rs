@@ -11,14 +11,21 @@ use super::{
 use crate::{
     clock::Ticks,
     decision::Outcome,
-    window::{Strategy, fixed::Fixed, gcra::Gcra, moving::View, sliding::Sliding},
+    window::{
+        Strategy,
+        fixed::Fixed,
+        gcra::Gcra,
+        moving::{Coarse, Fine, View},
+        sliding::Sliding,
+    },
 };
 use limit_core::Limit;
 
 #[derive(Debug, Default)]
 pub(super) struct Shard {
     pub(super) table: Table,
-    pub(super) rings: Slab<u32>,
+    pub(super) fine_rings: Slab<Fine>,
+    pub(super) coarse_rings: Slab<Coarse>,
     pub(super) wide_rings: Slab<u64>,
     /// Where to look next for cells that equal a fresh one.
     hand: usize,
@@ -82,6 +89,7 @@ impl Shard {
                 cell,
                 |log| log.assess(now, limit, cost),
                 |log| log.assess(now, limit, cost),
+                |log| log.assess(now, limit, cost),
             ),
             Strategy::FixedWindow => fixed(state()).assess(now, limit, cost),
             Strategy::SlidingWindow => sliding(state()).assess(now, limit, cost),
@@ -94,26 +102,32 @@ impl Shard {
     pub(super) fn read<T>(
         &self,
         cell: Option<&Cell>,
-        narrow: impl FnOnce(View<'_, u32>) -> T,
+        fine: impl FnOnce(View<'_, Fine>) -> T,
+        coarse: impl FnOnce(View<'_, Coarse>) -> T,
         wide: impl FnOnce(View<'_, u64>) -> T,
     ) -> T {
         let Some((cell, state)) = cell.and_then(|cell| Some((cell, cell.state()?))) else {
-            return narrow(View::EMPTY);
+            return fine(View::EMPTY);
         };
-        let pair;
-        let (hits, shape) = match state {
-            State::Pair { hits, len } => {
-                pair = hits;
-                (&pair[..], log::pair_shape(len))
+        match state {
+            State::FinePair { hits, len } => {
+                fine(log::narrow_view(cell, &hits, log::pair_shape(len)))
             }
-            State::Ring { slot, shape } => (self.rings.get(slot), shape),
-            State::Single(hit) => return wide(log::wide_view(&[hit], log::pair_shape(1))),
+            State::FineRing { slot, shape } => {
+                fine(log::narrow_view(cell, self.fine_rings.get(slot), shape))
+            }
+            State::CoarsePair { hits, len } => {
+                coarse(log::narrow_view(cell, &hits, log::pair_shape(len)))
+            }
+            State::CoarseRing { slot, shape } => {
+                coarse(log::narrow_view(cell, self.coarse_rings.get(slot), shape))
+            }
+            State::Single(hit) => wide(log::wide_view(&[hit], log::pair_shape(1))),
             State::WideRing { slot, shape } => {
-                return wide(log::wide_view(self.wide_rings.get(slot), shape));
+                wide(log::wide_view(self.wide_rings.get(slot), shape))
             }
-            State::Fixed(_) | State::Sliding(_) | State::Gcra(_) => return narrow(View::EMPTY),
-        };
-        narrow(log::narrow_view(cell, hits, shape))
+            State::Fixed(_) | State::Sliding(_) | State::Gcra(_) => fine(View::EMPTY),
+        }
     }
 
     /// Records a request in its budget's cell, which is returned with its place in the table. A budget that has none
@@ -186,7 +200,12 @@ impl Shard {
         outcomes: &mut [Outcome],
     ) {
         if slot.strategy == Strategy::MovingWindow {
-            let newest = self.read(Some(cell), |log| log.newest, |log| log.newest);
+            let newest = self.read(
+                Some(cell),
+                |log| log.newest,
+                |log| log.newest,
+                |log| log.newest,
+            );
             for outcome in outcomes {
                 outcome.remaining = outcome.remaining.saturating_sub(slot.cost);
                 outcome.reset_after = newest.since(now).saturating_add(outcome.limit.window());
@@ -269,7 +288,8 @@ impl Shard {
     pub(super) fn reset(&mut self) -> usize {
         let dropped = self.table.len();
         self.table = Table::default();
-        self.rings = Slab::default();
+        self.fine_rings = Slab::default();
+        self.coarse_rings = Slab::default();
         self.wide_rings = Slab::default();
         dropped
     }
@@ -305,7 +325,8 @@ impl Shard {
 
     pub(super) fn free(&mut self, cell: &Cell) {
         match cell.state() {
-            Some(State::Ring { slot, .. }) => self.rings.remove(slot),
+            Some(State::FineRing { slot, .. }) => self.fine_rings.remove(slot),
+            Some(State::CoarseRing { slot, .. }) => self.coarse_rings.remove(slot),
             Some(State::WideRing { slot, .. }) => self.wide_rings.remove(slot),
             _ => {}
         }
@@ -314,7 +335,10 @@ impl Shard {
     /// What the table and the logs take at present.
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
-        self.table.bytes() + self.rings.bytes() + self.wide_rings.bytes()
+        self.table.bytes()
+            + self.fine_rings.bytes()
+            + self.coarse_rings.bytes()
+            + self.wide_rings.bytes()
     }
 
     fn drop_cell(&mut self, place: usize, cell: &Cell) {

@@ -31,7 +31,7 @@ use super::{Action, Charge, ConnectError, Scope, Store, StoreError, StoreFuture,
 use crate::{
     clock::Clock,
     decision::{Decision, Receipt},
-    key::{IntoKey, Key},
+    key::Key,
 };
 use ::redis::{Cmd, aio::ConnectionLike};
 use std::{sync::Arc, time::Duration};
@@ -128,11 +128,6 @@ impl RedisStore {
         self
     }
 
-    /// What the keys of `key` in `scope` begin with, to look at them with `SCAN`.
-    pub fn describe_key(&self, scope: Scope<'_>, key: impl IntoKey) -> String {
-        self.namer.owner(scope, &key.into_key())
-    }
-
     async fn check_once(
         &self,
         charges: &[Charge<'_>],
@@ -205,6 +200,11 @@ impl Store for RedisStore {
 
     fn reset(&self) -> StoreFuture<'_, ()> {
         Box::pin(self.sweep())
+    }
+
+    /// What its keys begin with: `limit:{5e0f…}`.
+    fn describe_key(&self, scope: Scope<'_>, key: &Key) -> Option<String> {
+        Some(self.namer.owner(scope, key))
     }
 
     fn epoch(&self) -> u64 {

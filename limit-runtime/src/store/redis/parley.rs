@@ -67,11 +67,10 @@ impl RedisStore {
 
 /// Says that the server does not answer, unless it does, and refuses us.
 fn unanswered(error: &RedisError) -> Result<(), ConnectError> {
+    // A master that Sentinel does not name may be one that it is just replacing.
     let refused = matches!(
         error.kind(),
-        ErrorKind::AuthenticationFailed
-            | ErrorKind::InvalidClientConfig
-            | ErrorKind::MasterNameNotFoundBySentinel
+        ErrorKind::AuthenticationFailed | ErrorKind::InvalidClientConfig
     ) || failure::names(error, "NOAUTH")
         || failure::names(error, "WRONGPASS");
     if refused {

@@ -65,12 +65,12 @@ impl Source {
                 .map_err(wrong),
             #[cfg(feature = "redis-sentinel")]
             super::url::Topology::Sentinel { nodes, master } => {
-                sentinel(&nodes, &master, target.ca)
+                sentinel(&nodes, &master, target.ca.as_deref())
                     .map(|client| Self::Sentinel(Box::new(tokio::sync::Mutex::new(client)), times))
                     .map_err(wrong)
             }
             #[cfg(feature = "redis-cluster")]
-            super::url::Topology::Cluster(nodes) => cluster(nodes, target.ca, times)
+            super::url::Topology::Cluster(nodes) => cluster(nodes, target.ca.as_deref(), times)
                 .map(|client| Self::Cluster(Box::new(client)))
                 .map_err(wrong),
         }
@@ -149,7 +149,7 @@ async fn server(
 fn client(info: ConnectionInfo, ca: Option<&[u8]>) -> Result<Client, RedisError> {
     #[cfg(feature = "redis-tls")]
     if let Some(ca) = ca {
-        return Client::build_with_tls(info, certificates(ca.to_vec()));
+        return Client::build_with_tls(info, certificates(ca));
     }
     let _ = ca;
     Client::open(info)
@@ -180,7 +180,7 @@ fn tcp() -> TcpSettings {
 fn sentinel(
     nodes: &[ConnectionInfo],
     master: &str,
-    ca: Option<Vec<u8>>,
+    ca: Option<&[u8]>,
 ) -> Result<redis::sentinel::SentinelClient, RedisError> {
     use redis::sentinel::{SentinelClientBuilder, SentinelServerType};
 
@@ -220,7 +220,7 @@ fn sentinel(
 #[cfg(feature = "redis-cluster")]
 fn cluster(
     nodes: Vec<ConnectionInfo>,
-    ca: Option<Vec<u8>>,
+    ca: Option<&[u8]>,
     times: Times,
 ) -> Result<redis::cluster::ClusterClient, RedisError> {
     // The defaults are 16 retries that wait up to 655 s.
@@ -241,10 +241,10 @@ fn cluster(
 }
 
 #[cfg(feature = "redis-tls")]
-fn certificates(ca: Vec<u8>) -> redis::TlsCertificates {
+fn certificates(ca: &[u8]) -> redis::TlsCertificates {
     redis::TlsCertificates {
         client_tls: None,
-        root_cert: Some(ca),
+        root_cert: Some(ca.to_vec()),
     }
 }
 

@@ -35,24 +35,35 @@ pub(crate) trait Stamp: Copy + Debug + Default + Eq {
     fn until(self, later: Self) -> u64;
 }
 
-/// Milliseconds, of which the lower 32 bits are kept: for windows of a second to 49 days.
-impl Stamp for u32 {
-    const MICROS: u64 = 1_000;
+/// Ticks of so many microseconds, of which the lower 32 bits are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Narrow<const MICROS: u64>(pub(crate) u32);
 
+/// Microseconds: for windows of up to 35 minutes.
+pub(crate) type Fine = Narrow<1>;
+
+/// Milliseconds: for windows from there to 24 days.
+pub(crate) type Coarse = Narrow<1_000>;
+
+impl<const MICROS: u64> Stamp for Narrow<MICROS> {
+    const MICROS: u64 = MICROS;
+
+    #[inline]
     #[expect(
         clippy::cast_possible_truncation,
         reason = "differences survive wrap-around"
     )]
     fn end_of(now: Ticks) -> Self {
-        now.as_micros().div_ceil(Self::MICROS) as Self
+        Self(now.as_micros().div_ceil(MICROS) as u32)
     }
 
+    #[inline]
     fn until(self, later: Self) -> u64 {
-        later.wrapping_sub(self).into()
+        later.0.wrapping_sub(self.0).into()
     }
 }
 
-/// Microseconds: for windows shorter than a second, and for those that are longer than 49 days.
+/// Microseconds in full: for windows that are longer, and for short ones beside such as need milliseconds.
 impl Stamp for u64 {
     const MICROS: u64 = 1;
 

@@ -13,12 +13,13 @@ use std::{num::NonZeroU32, time::Duration};
 const SECOND: u64 = 1_000;
 const DAY: u64 = 86_400 * SECOND;
 const SHORT: [u64; 4] = [1, 7, 500, 999];
-const LONG: [u64; 7] = [
+const LONG: [u64; 8] = [
     SECOND,
     2 * SECOND,
     3 * SECOND,
     10 * SECOND,
     60 * SECOND,
+    3_600 * SECOND,
     DAY,
     365 * DAY,
 ];

@@ -11,8 +11,8 @@ pub(super) struct Model {
     hits: Vec<(Micros, u64)>,
     /// The longest window that was ever asked, in microseconds.
     horizon: Micros,
-    /// Whether times are no longer rounded up to milliseconds.
-    fine: bool,
+    /// Whether times stay whole, however long the windows get.
+    whole: bool,
     entries: usize,
 }
 
@@ -26,6 +26,8 @@ pub(super) struct Answer {
 }
 
 const MILLI: Micros = 1_000;
+/// Logs whose windows are shorter keep times in microseconds.
+const FINE: Micros = (1 << 31) / MILLI * MILLI;
 
 impl Model {
     pub(super) fn new(entries: u32) -> Self {
@@ -71,6 +73,15 @@ impl Model {
         newest.next_multiple_of(MILLI) + self.horizon <= now
     }
 
+    /// What times are rounded up to.
+    fn tick(&self) -> Micros {
+        if self.horizon < FINE || self.whole {
+            1
+        } else {
+            MILLI
+        }
+    }
+
     pub(super) fn record(&mut self, now: Micros, limits: &[Limit], cost: u32) {
         if cost == 0 {
             return;
@@ -82,10 +93,14 @@ impl Model {
             .iter()
             .map(|limit| limit.window_millis() * MILLI)
             .collect();
+        let was_fine = (1..FINE).contains(&self.horizon);
         self.horizon = self.horizon.max(*windows.iter().max().unwrap());
-        self.fine |= windows.iter().any(|&window| window < 1_000 * MILLI)
-            || self.horizon >= (1 << 31) * MILLI;
-        let tick = if self.fine { 1 } else { MILLI };
+        let is_fine = self.horizon < FINE;
+        self.whole |= !is_fine
+            && (was_fine
+                || windows.iter().any(|&window| window < 1_000 * MILLI)
+                || self.horizon >= (1 << 31) * MILLI);
+        let tick = self.tick();
         let stamp = now.next_multiple_of(tick);
         let stamp = stamp.max(self.hits.last().map_or(0, |newest| newest.0));
         self.hits.retain(|(at, _)| at + self.horizon > now);
@@ -161,7 +176,7 @@ impl Model {
     }
 
     pub(super) fn refund(&mut self, at: Micros, cost: u32) {
-        let tick = if self.fine { 1 } else { MILLI };
+        let tick = self.tick();
         let at = at.next_multiple_of(tick);
         let place = self.hits.iter().position(|hit| hit.0 >= at);
         if let Some(place) = place

@@ -210,13 +210,22 @@ function moving.refund(key, window, cost, at)
     return
   end
   local later = call('LRANGE', key, index, -1)
-  call('LTRIM', key, 0, index - 1)
-  for from = 1, #later, 1000 do
-    local part = {}
-    for place = from, math.min(from + 999, #later) do
-      local its_tick, its_total = unpack_('>I4I4', later[place])
-      part[#part + 1] = pack('>I4I4', its_tick, (its_total - units) % TWO_32)
+  local kept = {}
+  for place = 1, #later do
+    local its_tick, its_total = unpack_('>I4I4', later[place])
+    its_total = (its_total - units) % TWO_32
+    -- An entry with no units left is none: the newest tells when all is available again.
+    if its_total ~= before then
+      kept[#kept + 1] = pack('>I4I4', its_tick, its_total)
     end
-    call('RPUSH', key, unpack(part))
+    before = its_total
+  end
+  if index == 1 and #kept == 0 then
+    call('DEL', key)
+    return
+  end
+  call('LTRIM', key, 0, index - 1)
+  for from = 1, #kept, 1000 do
+    call('RPUSH', key, unpack(kept, from, math.min(from + 999, #kept)))
   end
 end

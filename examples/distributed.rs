@@ -1,0 +1,55 @@
+//! One limit over many machines: every process that is started on the same Redis or Valkey shares it.
+//!
+//! * `GET /predict?text=…`: 10 a minute for each client address, whichever process it asks. If Redis is away, each process
+//!   goes on with what it has counted itself
+//! * `GET /invoice?text=…`: 10 a minute as well; if Redis is away it answers 503, because it must not be counted wrong
+//! * `GET /health`: how the store is doing
+//!
+//! `redis-server &`, then `cargo run --example distributed`, and in another terminal the same with `PORT=8001`
+//! (`REDIS_URL` names another server). Then try:
+//!
+//! ```sh
+//! for port in 8000 8001 8000 8001 8000 8001 8000 8001 8000 8001 8000; do curl -isS "http://localhost:$port/predict?text=in+a+spirit"; echo; done
+//! redis-cli shutdown nosave
+//! curl -isS "http://localhost:8001/predict?text=in+a+spirit"
+//! curl -isS "http://localhost:8001/invoice?text=in+a+spirit"
+//! curl -isS "http://localhost:8001/health"
+//! ```
+
+use axum::{
+    Json, Router,
+    extract::{Query, State},
+    routing::get,
+};
+use examples::language::{Input, Model, Output};
+use limit_runtime::{Limiter, client_ip, rate_limit};
+use std::{env, error::Error, sync::LazyLock};
+
+static MODEL: LazyLock<Model> = LazyLock::new(|| Model::train(3));
+
+#[rate_limit("10/minute", key = client_ip)]
+async fn predict(Query(input): Query<Input>) -> Json<Output> {
+    Json(MODEL.predict(&input.text))
+}
+
+#[rate_limit("10/minute", key = client_ip, on_store_error = deny)]
+async fn invoice(Query(input): Query<Input>) -> Json<Output> {
+    Json(MODEL.predict(&input.text))
+}
+
+async fn health(State(limiter): State<Limiter>) -> String {
+    format!("{:?}\n", limiter.health())
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let url = env::var("REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1:6379".to_owned());
+    let limiter = Limiter::connect(&url).await?;
+    let app = Router::new()
+        .route("/predict", get(predict))
+        .route("/invoice", get(invoice))
+        .layer(limiter.layer())
+        .route("/health", get(health))
+        .with_state(limiter);
+    examples::serve(app, include_str!("distributed.rs")).await
+}

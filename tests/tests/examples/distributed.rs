@@ -1,0 +1,49 @@
+//! Two processes of one API on one Redis.
+
+use crate::api::Api;
+use workspace_tests::servers::Server;
+
+const PREDICT: &str = "/predict?text=in+a+spirit";
+
+#[tokio::test]
+async fn two_processes_share_ten_a_minute() {
+    let redis = Server::redis();
+    let apis = [(); 2].map(|()| Api::start_with("distributed", &[("REDIS_URL", &redis.url())]));
+    for n in 0..11 {
+        let answer = apis[n % 2].get(PREDICT).await;
+        if n < 10 {
+            let remaining = u32::try_from(9 - n).unwrap();
+            assert_eq!(answer.expect(200).remaining(), remaining);
+        } else {
+            answer.refused_by(&["predict"], 60);
+        }
+    }
+}
+
+#[tokio::test]
+async fn nobody_notices_that_redis_was_killed() {
+    let redis = Server::redis();
+    let apis = [(); 2].map(|()| Api::start_with("distributed", &[("REDIS_URL", &redis.url())]));
+    for n in 0..4 {
+        apis[n % 2].get(PREDICT).await.expect(200);
+    }
+    redis.kill();
+    // Each goes on with the two that it has counted itself.
+    for api in &apis {
+        for n in 0..9 {
+            let answer = api.get(PREDICT).await;
+            if n < 8 {
+                answer.expect(200);
+            } else {
+                answer.refused_by(&["predict"], 60);
+            }
+        }
+    }
+    // But for what must not be counted wrong.
+    let answer = apis[0].get("/invoice?text=in+a+spirit").await.expect(503);
+    assert_eq!(answer.header("retry-after"), "1");
+    redis.restart();
+    for api in &apis {
+        api.get(PREDICT).await.expect(429);
+    }
+}
