@@ -4,7 +4,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 command -v valgrind >/dev/null || { echo "valgrind is not installed"; exit 0; }
 cargo build --quiet --profile bench -p limit-benches --bin work
-work="$(cargo metadata --format-version 1 --no-deps | grep -o '"target_directory":"[^"]*"' | cut -d'"' -f4)/release/work"
+target="$(cargo metadata --format-version 1 --no-deps | grep -o "\"target_directory\":\"[^\"]*\"" | cut -d"\"" -f4)"
+work="$target/release/work"
 count() {
     valgrind --tool=callgrind --callgrind-out-file=/dev/null "$work" "$1" "$2" 2>&1 | grep -o 'Collected : [0-9]*' | grep -o '[0-9]*$'
 }
