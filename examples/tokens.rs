@@ -15,7 +15,7 @@
 //! ```
 
 use axum::{Json, Router, routing::post};
-use limit_runtime::{HeaderStyle, Limiter, RateLimit, header, rate_limit, store::StoreError};
+use limit_runtime::{HeaderStyle, Limiter, RateLimit, header, rate_limit};
 use serde::{Deserialize, Serialize};
 use std::error::Error;
 
@@ -53,12 +53,12 @@ impl Request {
 async fn complete(
     limit: RateLimit,
     Json(request): Json<Request>,
-) -> Result<Json<Completion>, StoreError> {
+) -> axum::response::Result<Json<Completion>> {
     let text = model::complete(&request.prompt, request.max_tokens);
     let prompt_tokens = model::count_tokens(&request.prompt);
     let completion_tokens = model::count_tokens(&text);
 
-    let tokens = limit.only("tokens");
+    let tokens = limit.only("tokens")?;
     let (reserved, used) = (request.estimate(), prompt_tokens + completion_tokens);
     if used > reserved {
         tokens.charge(used - reserved).await?;

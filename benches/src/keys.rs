@@ -8,7 +8,7 @@ pub struct Random(pub u64);
 
 impl Random {
     /// The next 64 bits.
-    pub fn draw(&mut self) -> u64 {
+    pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         mix(self.0)
     }
@@ -39,7 +39,7 @@ pub fn text(number: u32) -> String {
 pub fn uniform(keys: u32, len: usize) -> Vec<u32> {
     let mut random = Random(7);
     (0..len)
-        .map(|_| ((u128::from(random.draw()) * u128::from(keys)) >> 64) as u32)
+        .map(|_| ((u128::from(random.bits()) * u128::from(keys)) >> 64) as u32)
         .collect()
 }
 
@@ -55,7 +55,7 @@ pub fn zipf(keys: u32, len: usize) -> Vec<u32> {
     }
     (0..len)
         .map(|_| {
-            let wanted = random.draw() as f64 / u64::MAX as f64 * sum;
+            let wanted = random.bits() as f64 / u64::MAX as f64 * sum;
             let rank = sums.partition_point(|&sum| sum < wanted) as u32;
             // Neighbours in rank are no neighbours in memory.
             (rank.wrapping_mul(0x9E37_79B1)) % keys

@@ -40,6 +40,9 @@ pub(crate) fn check(
         }
         given.next_attribute();
         if let Some(rule) = rule(span, arguments, bound, &mut model, &mut given, errors) {
+            if model.rules.iter().any(|other| other.is_same_budget(&rule)) {
+                errors.at(span, SAME_BUDGET);
+            }
             model.rules.push(rule);
         }
     }
@@ -119,7 +122,7 @@ fn rule(
                 given.note(entry.option, entry.name, errors);
                 match (entry.option, entry.value) {
                     (Opt::Key, Value::Expr(expr)) => {
-                        rule.key = key(*expr, bound, errors);
+                        rule.key = one_key(*expr, bound, errors);
                     }
                     (Opt::Cost, Value::Expr(expr)) => {
                         cost_span = entry.name;
@@ -160,6 +163,9 @@ fn rule(
     Some(rule)
 }
 
+const SAME_BUDGET: &str = "another attribute has the same scope and key, so that each request would be charged twice to one \
+     budget: write its limits in one string, `\"10/second; 100/minute\"`, or give one of the two another scope";
+
 const SECOND_LIMITS: &str = "only the limits have no name, and they are given already: several stand in one string, \
      `\"10/second; 100/minute\"`; anything else is `name = value`";
 
@@ -182,6 +188,43 @@ fn limits_value(expr: Expr, bound: &Bound, errors: &mut Errors) -> Option<Limits
     }
     not_over_arguments("limits", "|…| …", &expr, bound, errors);
     Some(LimitsValue::Expr(expr))
+}
+
+/// The whole key; a part of one may be a constant.
+fn one_key(expr: Expr, bound: &Bound, errors: &mut Errors) -> Key {
+    let expr = unwrapped(expr);
+    match &expr {
+        Expr::Lit(ExprLit {
+            lit: Lit::Str(text),
+            ..
+        }) if text.value().contains('-') => errors.over(
+            text,
+            format!(
+                "a text as the key is one budget for everybody: write `key = header({:?})` to count by that header, or \
+                 `key = everyone`",
+                text.value()
+            ),
+        ),
+        Expr::Call(call) if call.args.is_empty() && ends_with(&call.func, "client_ip") => {
+            errors.over(
+                &expr,
+                "a key function is named, not called: write `key = client_ip`",
+            );
+        }
+        _ => {}
+    }
+    key(expr, bound, errors)
+}
+
+fn ends_with(function: &Expr, word: &str) -> bool {
+    match function {
+        Expr::Path(path) => path
+            .path
+            .segments
+            .last()
+            .is_some_and(|last| last.ident == word),
+        _ => false,
+    }
 }
 
 fn key(expr: Expr, bound: &Bound, errors: &mut Errors) -> Key {
@@ -262,14 +305,15 @@ fn fits(rule: &Rule, span: Span, errors: &mut Errors) {
         );
         errors.at(span, message);
     };
-    if let LimitsValue::Parsed(limits, _) = &rule.limits
+    // A bucket holds its burst, whatever the limit says.
+    if let Strategy::Gcra { burst } = rule.strategy {
+        if burst.get() < cost {
+            never("burst", &burst);
+        }
+    } else if let LimitsValue::Parsed(limits, _) = &rule.limits
         && let Some(limit) = limits.iter().find(|limit| limit.count().get() < cost)
     {
         never("limit", limit);
-    } else if let Strategy::Gcra { burst } = rule.strategy
-        && burst.get() < cost
-    {
-        never("burst", &burst);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use limit_core::Limits;
 use proc_macro2::{Ident, Span};
+use quote::ToTokens;
 use std::num::NonZeroU32;
 use syn::{Expr, LitStr, Pat, Path, Type};
 
@@ -29,6 +30,32 @@ pub(crate) struct Rule {
     pub(crate) count_when: Option<Expr>,
     pub(crate) on_limited: Option<Expr>,
     pub(crate) on_store_error: Option<String>,
+}
+
+impl Rule {
+    /// Whether both draw on one budget, as far as the source tells.
+    pub(crate) fn is_same_budget(&self, other: &Self) -> bool {
+        match (&self.scope, &other.scope) {
+            (Scope::Shared(scope), Scope::Shared(other_scope)) => {
+                scope.value() == other_scope.value() && self.key.words() == other.key.words()
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Key {
+    /// In the words of the source; nothing for the limiter's own key.
+    pub(crate) fn words(&self) -> Option<String> {
+        match self {
+            Self::Default => None,
+            Self::Expr(expr) => Some(expr.to_token_stream().to_string()),
+            Self::All(keys) => {
+                let words: Vec<_> = keys.iter().filter_map(Self::words).collect();
+                Some(format!("({})", words.join(", ")))
+            }
+        }
+    }
 }
 
 pub(crate) enum Scope {

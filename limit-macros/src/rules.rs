@@ -40,12 +40,16 @@ fn spec(context: &Context<'_>, number: usize, rule: &Rule) -> TokenStream {
     // Handlers that share a budget show one name, too.
     let name = match (&rule.name, &rule.scope) {
         (Some(name), _) | (None, Scope::Shared(name)) => name.clone(),
+        // Several policies show names that clients can tell apart.
+        (None, Scope::Handler | Scope::Expr(_)) if number > 0 => {
+            LitStr::new(&format!("{handler}-{}", number + 1), site)
+        }
         (None, Scope::Handler | Scope::Expr(_)) => LitStr::new(&handler, site),
     };
     let scope = match &rule.scope {
         Scope::Shared(scope) => quote_spanned!(site=> #private::ScopeSpec::Shared(#scope)),
         // What the function returns is a part of the key.
-        Scope::Expr(_) => quote_spanned!(site=> #private::ScopeSpec::Shared("scope()")),
+        Scope::Expr(_) => quote_spanned!(site=> #private::ScopeSpec::COMPUTED),
         Scope::Handler => {
             // Several attributes without a scope are several budgets.
             let place = match number {

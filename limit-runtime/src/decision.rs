@@ -1,5 +1,6 @@
 //! What a check answers.
 
+use crate::store::Charge;
 use limit_core::Limit;
 use smallvec::SmallVec;
 use std::time::Duration;
@@ -74,6 +75,25 @@ impl Decision {
             outcomes: outcomes.into_iter().collect(),
             receipts: SmallVec::new(),
         }
+    }
+
+    /// What a limiter answers that is switched off: all is allowed, and nothing was ever consumed.
+    pub(crate) fn untouched(charges: &[Charge<'_>]) -> Self {
+        let limits = charges.iter().flat_map(|charge| charge.limits.iter());
+        Self::new(limits.map(|&limit| Outcome {
+            limit,
+            remaining: limit.count().get(),
+            reset_after: Duration::ZERO,
+            verdict: Verdict::Allowed,
+        }))
+    }
+
+    /// The same standings, for a request that may go on in spite of them.
+    pub(crate) fn into_allowed(mut self) -> Self {
+        for outcome in &mut self.outcomes {
+            outcome.verdict = Verdict::Allowed;
+        }
+        self
     }
 
     /// A decision that is yet to be filled.

@@ -219,14 +219,18 @@ impl IntoKey for http::Method {
 }
 
 impl IntoKey for &http::HeaderValue {
+    /// Text where it is text, so that a budget can be named without the request: `clear("models", "sk-1")`.
     fn into_key(self) -> Key {
-        self.as_bytes().into_key()
+        match std::str::from_utf8(self.as_bytes()) {
+            Ok(text) => text.into_key(),
+            Err(_) => self.as_bytes().into_key(),
+        }
     }
 }
 
 impl IntoKey for http::HeaderValue {
     fn into_key(self) -> Key {
-        self.as_bytes().into_key()
+        (&self).into_key()
     }
 }
 

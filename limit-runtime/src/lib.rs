@@ -60,7 +60,7 @@ pub use self::{
         ClientIp, ClientIpRejection, Exceeded, ForwardedHeader, HeaderKey, HeaderKeyRejection,
         HeaderNames, HeaderStyle, LimitLayer, LimitService, Limited, LimiterLayer, LimiterService,
         RateLimit, RateLimitRejection, RetryAfterStyle, TrustedProxies, TrustedProxiesError,
-        client_ip, everyone, header, setup,
+        UnknownPolicy, client_ip, everyone, header, setup,
     },
     key::{IntoKey, Key},
     limiter::{Check, EnvError, Limiter, LimiterBuilder},

@@ -1,8 +1,10 @@
 //! So many checks of one kind and nothing else, to be counted by callgrind: `work hot 1000`.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "this is a measurement")]
 
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use limit_benches::{check, keys::address};
 use limit_runtime::{Limiter, Limits, Strategy, limits};
+use std::{hint::black_box, net::IpAddr, num::NonZeroU32};
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -13,8 +15,15 @@ fn main() {
         "many" => (limits!("4_000_000_000/minute"), 1_000),
         "denied" => (limits!("1/day"), 1),
         "new" => (limits!("10/minute"), u32::MAX),
-        "idle" => return,
-        other => panic!("{other}: hot, many, denied, new or idle"),
+        "governor" => {
+            let quota = Quota::per_minute(NonZeroU32::MAX);
+            let peer: DefaultKeyedRateLimiter<IpAddr> = RateLimiter::keyed(quota);
+            for _ in 0..times {
+                black_box(peer.check_key(&address(1)).is_ok());
+            }
+            return;
+        }
+        other => panic!("{other}: hot, many, denied, new or governor"),
     };
     let limiter = Limiter::new();
     for number in 0..times {

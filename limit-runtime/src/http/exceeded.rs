@@ -1,8 +1,12 @@
 //! What an application may know of a request that was refused, to answer it in its own words.
 
-use super::{headers::labelled, spec::Demands};
+use super::{
+    headers::{Label, labelled},
+    spec::{Demand, Demands},
+};
 use crate::{
-    decision::{Decision, Verdict},
+    decision::{Decision, Outcome, Verdict, whole_seconds},
+    limiter::Limiter,
     store::Charge,
 };
 use axum::response::{IntoResponse, Response};
@@ -15,91 +19,122 @@ use std::{fmt, time::Duration};
 #[derive(Debug)]
 pub struct Exceeded<'a> {
     pub(super) demands: &'a Demands,
+    charges: &'a [Charge<'a>],
     pub(super) decision: &'a Decision,
+    jitter: Duration,
+}
+
+/// A limit that refused.
+struct Violation<'a> {
+    demand: &'a Demand,
+    label: Label<'a>,
+    outcome: &'a Outcome,
     cost: u32,
 }
 
 impl<'a> Exceeded<'a> {
     pub(super) fn new(
         demands: &'a Demands,
-        charges: &[Charge<'_>],
+        charges: &'a [Charge<'a>],
         decision: &'a Decision,
+        limiter: &Limiter,
     ) -> Self {
-        let costs = charges.iter().map(|charge| charge.cost);
+        let key = demands.first().map(|demand| &demand.key);
         Self {
             demands,
+            charges,
             decision,
-            cost: costs.max().unwrap_or_default(),
+            jitter: key.map_or(Duration::ZERO, |key| limiter.retry_jitter(key)),
         }
     }
-}
 
-impl Exceeded<'_> {
     /// How every limit stands.
     #[must_use]
     pub fn decision(&self) -> &Decision {
         self.decision
     }
 
-    /// How long the client has to wait; `None` if its request can never fit.
-    /// `Retry-After` has it in whole seconds, rounded up.
+    /// How long the client has to wait, [jitter](crate::LimiterBuilder::retry_jitter) included; `None` if its request
+    /// can never fit.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        self.decision.retry_after()
+        let wait = self.decision.retry_after()?;
+        Some(wait.saturating_add(self.jitter))
     }
 
-    /// What the request would have taken.
+    /// The same as in `Retry-After`: in whole seconds, rounded up and never 0.
+    #[must_use]
+    pub fn retry_after_secs(&self) -> Option<u64> {
+        self.retry_after().map(|wait| whole_seconds(wait).max(1))
+    }
+
+    /// What the request would have taken of the policy that refused it. 1 where that depends on arguments
+    /// which have not been extracted.
     #[must_use]
     pub fn cost(&self) -> u32 {
-        self.cost
+        self.violations()
+            .map(|violation| violation.cost)
+            .max()
+            .unwrap_or(1)
     }
 
     /// The names of the policies that refused, as in the header `RateLimit-Policy`.
     pub fn violated_policies(&self) -> impl Iterator<Item = String> {
-        self.violated().map(|(label, _, _)| label.to_string())
+        self.violated().map(|label| label.to_string())
     }
 
     /// What the refusing policy counts by, in the words of the attribute: `client_ip`, `header("x-api-key")`.
     /// Never the key itself.
     #[must_use]
     pub fn key_label(&self) -> &'static str {
-        self.violated()
-            .map(|(_, _, key_label)| key_label)
-            .next()
-            .unwrap_or_default()
+        let mut refusing = self.refusing();
+        refusing.next().map_or("", |demand| demand.spec.key_label)
     }
 
-    pub(super) fn violated(
-        &self,
-    ) -> impl Iterator<Item = (super::headers::Label<'_>, limit_core::Limit, &'static str)> {
-        let key_labels = self
-            .demands
-            .iter()
-            .flat_map(|demand| demand.limits.iter().map(|_| demand.spec.key_label));
+    pub(super) fn violated(&self) -> impl Iterator<Item = Label<'_>> {
+        self.violations().map(|violation| violation.label)
+    }
+
+    /// The demands that refused, once for each limit of theirs that did.
+    pub(super) fn refusing(&self) -> impl Iterator<Item = &Demand> {
+        self.violations().map(|violation| violation.demand)
+    }
+
+    fn violations(&self) -> impl Iterator<Item = Violation<'_>> {
+        let pairs = self.demands.iter().zip(self.charges);
+        let of_limits = pairs.flat_map(|(demand, charge)| {
+            demand
+                .limits
+                .iter()
+                .map(move |_| (demand, charge.cost.max(1)))
+        });
         labelled(self.demands, self.decision)
-            .zip(key_labels)
+            .zip(of_limits)
             .filter(|((_, outcome), _)| outcome.verdict != Verdict::Allowed)
-            .map(|((label, outcome), key_label)| (label, outcome.limit, key_label))
+            .map(|((label, outcome), (demand, cost))| Violation {
+                demand,
+                label,
+                outcome,
+                cost,
+            })
     }
 }
 
 impl fmt::Display for Exceeded<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.decision.can_never_fit() {
-            write!(
+        let hopeless = |violation: &Violation<'_>| violation.outcome.verdict == Verdict::NeverFits;
+        if let Some(violation) = self.violations().find(hopeless) {
+            return write!(
                 f,
-                "The cost of this request, {}, is above the rate limit of ",
-                self.cost()
-            )?;
-        } else {
-            f.write_str("Rate limit exceeded: ")?;
+                "The cost of this request, {}, is above the rate limit of {}: it can never fit, so do not retry it \
+                 as it is",
+                violation.cost, violation.outcome.limit,
+            );
         }
-        for (index, (_, limit, _)) in self.violated().enumerate() {
+        f.write_str("Rate limit exceeded: ")?;
+        for (index, violation) in self.violations().enumerate() {
             let separator = if index > 0 { "; " } else { "" };
-            write!(f, "{separator}{limit}")?;
-        }
-        if self.decision.can_never_fit() {
-            f.write_str(": it can never fit, so do not retry it as it is")?;
+            write!(f, "{separator}{}", violation.outcome.limit)?;
         }
         Ok(())
     }

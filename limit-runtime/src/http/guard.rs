@@ -6,9 +6,9 @@ use super::{
     headers::Told,
     refusal::too_many,
     setup::{self, WrongSetup},
-    spec::{Demand, Demands, line_of},
+    spec::{Demand, Demands},
     standing::Standing,
-    wait,
+    wait::{self, Line},
 };
 use crate::{
     decision::Decision,
@@ -20,7 +20,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use smallvec::SmallVec;
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc};
 
 /// A request that was let through: it charges what is still to be charged, and adds the headers.
 #[derive(Debug)]
@@ -83,6 +83,11 @@ impl Guard {
         self.held.standing().is_some()
     }
 
+    /// Whether limits of layers around apply, too.
+    pub(super) fn is_enclosed(&self) -> bool {
+        self.outer.is_some()
+    }
+
     /// The handle for a handler that asks for it; without outcomes where no limit applies.
     pub(super) fn handle(&mut self) -> RateLimit {
         let standing = match std::mem::replace(&mut self.held, Held::Nothing) {
@@ -119,12 +124,20 @@ impl Guard {
 
     /// Says once if a layer around has already charged a budget that is charged here again.
     pub(super) fn warn_of_double_charge(&self) {
-        let (Some(standing), Some(outer)) = (self.held.standing(), &self.outer) else {
+        let Some(standing) = self.held.standing() else {
             return;
         };
-        if outer.shares_a_budget_with(standing) {
+        if self
+            .outer()
+            .any(|outer| outer.shares_a_budget_with(standing))
+        {
             setup::say_once(WrongSetup::ChargedTwice);
         }
+    }
+
+    /// The handles of the layers around, from the inside out.
+    fn outer(&self) -> impl Iterator<Item = &RateLimit> {
+        std::iter::successors(self.outer.as_deref(), |handle| handle.outer.as_deref())
     }
 
     async fn decide(
@@ -142,7 +155,8 @@ impl Guard {
                 Ok(())
             }
             Ok(decision) => {
-                let exceeded = Exceeded::new(&standing.demands, &charges, &decision);
+                let exceeded =
+                    Exceeded::new(&standing.demands, &charges, &decision, &standing.limiter);
                 let mut response = too_many(&standing.limiter, &exceeded);
                 let mut told = Told::new();
                 told.add(&standing.demands, &decision);
@@ -208,13 +222,11 @@ impl Guard {
         if self.outer.is_some() {
             response.extensions_mut().insert(AllTold);
         }
-        let mut outer = self.outer.as_deref();
-        while let Some(handle) = outer {
+        for handle in self.outer() {
             let standing = handle.standing();
             if let Some(decision) = standing.decision() {
                 told.add(&standing.demands, &decision);
             }
-            outer = handle.outer.as_deref();
         }
         told.write(response.headers_mut(), standing.limiter.header_style());
     }
@@ -226,12 +238,21 @@ async fn decide(
     charges: &[Charge<'_>],
     action: Action,
 ) -> Result<Decision, StoreError> {
-    let patient = |demand: &&Demand| demand.spec.wait > Duration::ZERO;
-    match (action, standing.demands.iter().find(patient)) {
-        (Action::Consume, Some(demand)) => {
-            let line = line_of(demand, standing.route.as_ref());
-            wait::decide(&standing.limiter, charges, demand.spec.wait, line).await
+    let limiter = &standing.limiter;
+    let Some(line) = Line::of(standing) else {
+        return limiter.decide(charges, action).await;
+    };
+    match action {
+        Action::Consume => wait::decide(limiter, charges, &line).await,
+        // The charge, which comes later, waits: only who cannot hope for it is refused before.
+        Action::Peek | Action::Force => {
+            let decision = limiter.decide(charges, action).await?;
+            let hopes = !decision.is_allowed() && !line.is_hopeless(&decision);
+            Ok(if hopes {
+                decision.into_allowed()
+            } else {
+                decision
+            })
         }
-        _ => standing.limiter.decide(charges, action).await,
     }
 }

@@ -10,7 +10,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{StatusCode, request::Parts};
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Once},
+};
 
 /// The limits on the request that is being handled, as an extractor argument.
 ///
@@ -50,15 +53,24 @@ impl RateLimit {
         &self.standing
     }
 
-    /// The same handle for the policy of this name alone.
+    /// The same handle for the policy of this name alone. Where no limit applies, as to a client that is exempt,
+    /// it is as empty as this one.
     ///
-    /// A name that no policy has gives a handle without outcomes, that charges nothing.
-    #[must_use]
-    pub fn only(&self, policy: &str) -> Self {
-        Self {
+    /// # Errors
+    /// When there are policies, and none has this name.
+    pub fn only(&self, policy: &str) -> Result<Self, UnknownPolicy> {
+        let demands = &self.standing.demands;
+        if !demands.is_empty() && !demands.iter().any(|demand| demand.spec.name == policy) {
+            let known = demands.iter().map(|demand| demand.spec.name).collect();
+            return Err(UnknownPolicy {
+                found: policy.into(),
+                known,
+            });
+        }
+        Ok(Self {
             only: Some(policy.into()),
             ..self.clone()
-        }
+        })
     }
 
     /// How each limit stands, as of the last check or charge.
@@ -126,12 +138,16 @@ impl RateLimit {
 
     /// Whether a policy here draws on the same budget as one of `other`'s.
     pub(super) fn shares_a_budget_with(&self, other: &Standing) -> bool {
+        if !self.standing.limiter.is(&other.limiter) {
+            return false;
+        }
         let charges = self.standing.charges(|_, _| Some(1));
         let others = other.charges(|_, _| Some(1));
         charges.iter().any(|charge| {
-            others
-                .iter()
-                .any(|other| (charge.scope, charge.key) == (other.scope, other.key))
+            others.iter().any(|other| {
+                (charge.scope, charge.key, charge.strategy)
+                    == (other.scope, other.key, other.strategy)
+            })
         })
     }
 }
@@ -161,8 +177,9 @@ pub struct RateLimitRejection;
 impl fmt::Display for RateLimitRejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "a `RateLimit` argument needs limits on the handler: annotate it with `#[rate_limit(…)]`, \
-             or add `limiter.layer().limits(…)` to its router",
+            "a `RateLimit` argument needs limits on the handler: annotate it with `#[rate_limit(…)]`, or add \
+             `limiter.layer().limits(…)` to its router; on an annotated handler it must be an argument of its \
+             own, not a part of another extractor",
         )
     }
 }
@@ -171,10 +188,41 @@ impl std::error::Error for RateLimitRejection {}
 
 impl IntoResponse for RateLimitRejection {
     fn into_response(self) -> Response {
-        tracing::error!("{self}");
+        static SAID: Once = Once::new();
+        SAID.call_once(|| tracing::error!("{self}"));
         refusal::problem(
             StatusCode::INTERNAL_SERVER_ERROR,
             "This handler has no rate limit to look at; the server's log says why",
+        )
+    }
+}
+
+/// A name that no policy on a handler has; from [`RateLimit::only`].
+#[derive(Clone, Debug)]
+pub struct UnknownPolicy {
+    found: Box<str>,
+    known: Vec<&'static str>,
+}
+
+impl fmt::Display for UnknownPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "no policy of the handler is named `{}`; there are `{}`",
+            self.found,
+            self.known.join("`, `")
+        )
+    }
+}
+
+impl std::error::Error for UnknownPolicy {}
+
+impl IntoResponse for UnknownPolicy {
+    fn into_response(self) -> Response {
+        tracing::error!("{self}");
+        refusal::problem(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "This handler asks for a rate limit that it does not have; the server's log says which",
         )
     }
 }

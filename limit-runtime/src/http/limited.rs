@@ -115,19 +115,22 @@ macro_rules! limited {
                     let mut admission = run(P::rules(), P::HOW, &mut parts, state).await?;
                     if $(is_handle::<$T>() ||)* is_handle::<$Last>() {
                         parts.extensions.insert(admission.handle());
+                    } else if admission.is_enclosed() {
+                        // The handle of a layer is not this handler's: an extractor must not charge the wrong budget.
+                        parts.extensions.remove::<RateLimit>();
                     }
                     $(
                         let argument = $T::from_request_parts(&mut parts, state).await;
                         let $T = match argument.map_err(IntoResponse::into_response) {
                             Ok(argument) => argument,
-                            Err(rejection) => return Err(admission.finish(rejection).await),
+                            Err(rejection) => return Err(admission.reject(rejection).await),
                         };
                     )*
                     let request = Request::from_parts(parts, body);
                     let argument = $Last::from_request(request, state).await;
                     match argument.map_err(IntoResponse::into_response) {
                         Ok($Last) => Ok(Self::new(admission, ($($T,)* $Last,))),
-                        Err(rejection) => Err(admission.finish(rejection).await),
+                        Err(rejection) => Err(admission.reject(rejection).await),
                     }
                 }
         }

@@ -30,7 +30,7 @@ pub use self::{
         client_ip,
     },
     exceeded::Exceeded,
-    handle::{RateLimit, RateLimitRejection},
+    handle::{RateLimit, RateLimitRejection, UnknownPolicy},
     header_key::{HeaderKey, HeaderKeyRejection, everyone, header},
     header_style::{HeaderNames, HeaderStyle},
     layer::{LimitLayer, LimitService, LimiterLayer, LimiterService},

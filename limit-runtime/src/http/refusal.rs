@@ -39,8 +39,9 @@ pub enum RetryAfterStyle {
 /// The answer to a request that was refused: the handler's, the limiter's, or 429 as documented.
 /// The headers of the policies are not on it yet.
 pub(super) fn too_many(limiter: &Limiter, exceeded: &Exceeded<'_>) -> Response {
-    let (demands, decision) = (exceeded.demands, exceeded.decision);
-    let of_handler = demands.iter().find_map(|demand| demand.spec.on_limited);
+    let of_handler = exceeded
+        .refusing()
+        .find_map(|demand| demand.spec.on_limited);
     let mut response = match (of_handler, limiter.on_limited()) {
         (Some(answer), _) => answer(exceeded),
         (None, Some(answer)) => answer(exceeded),
@@ -48,11 +49,8 @@ pub(super) fn too_many(limiter: &Limiter, exceeded: &Exceeded<'_>) -> Response {
     };
     let map = response.headers_mut();
     map.entry(header::CACHE_CONTROL).or_insert(NO_STORE);
-    match decision.retry_after() {
+    match exceeded.retry_after() {
         Some(wait) => {
-            let key = demands.first().map(|demand| &demand.key);
-            let jitter = key.map_or(Duration::ZERO, |key| limiter.retry_jitter(key));
-            let wait = wait.saturating_add(jitter);
             retry_after(map, wait, limiter.retry_after_style());
         }
         None => {
@@ -79,7 +77,7 @@ fn standard(exceeded: &Exceeded<'_>) -> Response {
     write_json_string(&mut body, exceeded);
     let detail = detail..body.len();
     body.push_str(r#","violated-policies":["#);
-    for (index, (label, ..)) in exceeded.violated().enumerate() {
+    for (index, label) in exceeded.violated().enumerate() {
         body.push_str(if index > 0 { "," } else { "" });
         write_json_string(&mut body, label);
     }
@@ -92,7 +90,7 @@ fn standard(exceeded: &Exceeded<'_>) -> Response {
 impl IntoResponse for StoreError {
     /// 503; why is in the log, and nothing that clients have to know.
     fn into_response(self) -> Response {
-        tracing::warn!(error = %self, "the rate limiter's store could not answer");
+        tracing::debug!(error = %self, "the rate limiter's store could not answer");
         let mut response = problem(
             StatusCode::SERVICE_UNAVAILABLE,
             "The rate limiter cannot answer at the moment",

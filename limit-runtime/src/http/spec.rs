@@ -110,12 +110,24 @@ pub(super) fn is_served_as(method: &Method, listed: &str) -> bool {
 }
 
 /// Whose budget a policy draws on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum ScopeSpec {
     /// The handler's own, per route: module path and function name.
     Handler(&'static str),
     /// One that is shared by name, whatever the route.
     Shared(&'static str),
+    /// A layer's.
+    Layer {
+        /// The name it is shared by.
+        name: Arc<str>,
+        /// Whether each route has its own.
+        per_route: bool,
+    },
+}
+
+impl ScopeSpec {
+    /// Shared by what a function returns, which is a part of the key.
+    pub const COMPUTED: Self = Self::Shared(Scope::COMPUTED);
 }
 
 /// A [`Spec`]: an attribute's is static, a layer's is shared by its clones.
@@ -162,13 +174,16 @@ pub(super) type Demands = SmallVec<[Demand; 1]>;
 
 impl Demand {
     pub(super) fn charge<'a>(&'a self, route: Option<&'a MatchedPath>) -> Charge<'a> {
+        let template = route.map_or("", MatchedPath::as_str);
         Charge {
-            scope: match self.spec.scope {
-                ScopeSpec::Handler(name) => Scope {
+            scope: match &self.spec.scope {
+                ScopeSpec::Handler(name) => Scope::handler(name, template),
+                ScopeSpec::Shared(name) => Scope::shared(name),
+                ScopeSpec::Layer {
                     name,
-                    route: route.map_or("", MatchedPath::as_str),
-                },
-                ScopeSpec::Shared(name) => Scope { name, route: "" },
+                    per_route: true,
+                } => Scope::handler(name, template),
+                ScopeSpec::Layer { name, .. } => Scope::shared(name),
             },
             key: &self.key,
             limits: &self.limits,

@@ -92,6 +92,9 @@ impl Standing {
         action: Action,
     ) -> Result<Decision, StoreError> {
         let charges = self.charges(|index, _| chosen(index).then_some(cost));
+        if charges.is_empty() {
+            return Ok(Decision::empty());
+        }
         let decision = self.limiter.decide(&charges, action).await?;
         let places = (0..self.demands.len()).filter(|&index| chosen(index));
         self.books
@@ -106,7 +109,7 @@ impl Standing {
                         receipt,
                     }),
             );
-        self.refresh().await?;
+        self.refresh().await;
         Ok(decision)
     }
 
@@ -133,7 +136,8 @@ impl Standing {
         let receipts: PerDemand<Receipt> =
             withdrawn.iter().map(|consumed| consumed.receipt).collect();
         self.limiter.refund(&charges, &receipts).await?;
-        self.refresh().await
+        self.refresh().await;
+        Ok(())
     }
 
     /// Takes units off the books before they are given back, so that none is given back twice.
@@ -156,11 +160,12 @@ impl Standing {
         withdrawn
     }
 
-    /// Asks the store how all demands stand now.
-    async fn refresh(&self) -> Result<(), StoreError> {
+    /// Asks the store how all demands stand now. What has been charged is charged even if it does not answer:
+    /// then the books keep the answer that they have.
+    async fn refresh(&self) {
         let charges = self.charges(|_, _| Some(0));
-        let decision = self.limiter.decide(&charges, Action::Peek).await?;
-        self.books.lock().decision = Some(decision);
-        Ok(())
+        if let Ok(decision) = self.limiter.decide(&charges, Action::Peek).await {
+            self.books.lock().decision = Some(decision);
+        }
     }
 }

@@ -1,5 +1,9 @@
 //! Waiting for room in place of a refusal: in a line of bounded length, first come first served.
 
+use super::{
+    spec::{Demand, Demands, line_of},
+    standing::Standing,
+};
 use crate::{
     decision::{Decision, Outcome, Verdict},
     key::Key,
@@ -14,17 +18,17 @@ use std::{
 };
 use tokio::{
     sync::Mutex as Turn,
-    time::{Instant, sleep, timeout_at},
+    time::{Instant, sleep, timeout},
 };
 
 /// The lines of a limiter: one for each budget and key that somebody waits for.
 #[derive(Debug, Default)]
 pub(crate) struct WaitingRoom {
-    lines: Mutex<HashMap<Key, Line>>,
+    lines: Mutex<HashMap<Key, Queue>>,
 }
 
 #[derive(Debug, Default)]
-struct Line {
+struct Queue {
     /// Held by the one in front; tokio's lock is fair, so the others follow in the order in which they came.
     turn: Arc<Turn<()>>,
     waiting: usize,
@@ -72,51 +76,118 @@ impl Drop for Place<'_> {
     }
 }
 
-/// Consumes `charges`, if need be after waiting at most `patience` in the line `key`.
+/// Which line a request waits in, and how long.
+pub(super) struct Line<'a> {
+    key: Key,
+    demands: &'a Demands,
+}
+
+impl<'a> Line<'a> {
+    /// `None` if no policy lets requests wait.
+    pub(super) fn of(standing: &'a Standing) -> Option<Self> {
+        let patient = |demand: &&Demand| !demand.spec.wait.is_zero();
+        let demand = standing.demands.iter().find(patient)?;
+        Some(Self {
+            key: line_of(demand, standing.route.as_ref()),
+            demands: &standing.demands,
+        })
+    }
+
+    /// How long a request that was refused so may wait: as long as each policy that refused lets it.
+    fn patience(&self, decision: &Decision) -> Duration {
+        let mut outcomes = decision.outcomes().iter();
+        let patience = self.demands.iter().filter_map(|demand| {
+            let mut outcomes = outcomes.by_ref().take(demand.limits.len());
+            // All of them, so that the next demand finds its own.
+            let refused = outcomes.by_ref().fold(false, |refused, outcome| {
+                refused | (outcome.verdict != Verdict::Allowed)
+            });
+            refused.then_some(demand.spec.wait)
+        });
+        patience.min().unwrap_or_else(|| self.longest())
+    }
+
+    fn longest(&self) -> Duration {
+        let waits = self.demands.iter().map(|demand| demand.spec.wait);
+        waits.max().unwrap_or_default()
+    }
+
+    /// Whether no wait that the policies allow is of use.
+    pub(super) fn is_hopeless(&self, decision: &Decision) -> bool {
+        let patience = self.patience(decision);
+        decision.retry_after().is_none_or(|wait| wait > patience)
+    }
+
+    /// The same for one who has waited for `waited` already.
+    fn is_lost(&self, decision: &Decision, waited: Duration) -> bool {
+        let patience = self.patience(decision).saturating_sub(waited);
+        decision.retry_after().is_none_or(|wait| wait > patience)
+    }
+
+    /// How the charges stand for one who is not served. What room there is belongs to those ahead in the line,
+    /// who have all had their turn once the longest wait is over.
+    async fn refuse(
+        &self,
+        limiter: &Limiter,
+        charges: &[Charge<'_>],
+    ) -> Result<Decision, StoreError> {
+        let decision = limiter.decide(charges, Action::Peek).await?;
+        if !decision.is_allowed() {
+            return Ok(decision);
+        }
+        let patient = |demand: &Demand| !demand.spec.wait.is_zero();
+        let of_limits = self
+            .demands
+            .iter()
+            .flat_map(|demand| demand.limits.iter().map(move |_| demand));
+        let mut ahead = Some(Verdict::RetryAfter(self.longest()));
+        let refused = decision
+            .outcomes()
+            .iter()
+            .zip(of_limits)
+            .map(|(outcome, demand)| {
+                let verdict = if patient(demand) { ahead.take() } else { None };
+                Outcome {
+                    verdict: verdict.unwrap_or(outcome.verdict),
+                    ..*outcome
+                }
+            });
+        Ok(Decision::new(refused))
+    }
+}
+
+/// Consumes `charges`, if need be after waiting in the line for as long as its policies allow.
 ///
-/// A request whose turn cannot come in time is refused without waiting for it.
+/// A request that cannot be served in time is refused without waiting for it.
 pub(super) async fn decide(
     limiter: &Limiter,
     charges: &[Charge<'_>],
-    patience: Duration,
-    key: Key,
+    line: &Line<'_>,
 ) -> Result<Decision, StoreError> {
-    let deadline = Instant::now() + patience;
     let room = limiter.waiting_room();
-    let is_hopeless = |decision: &Decision| {
-        let wait = decision.retry_after();
-        wait.is_none_or(|wait| Instant::now() + wait > deadline)
+    let action = if room.has_line(&line.key) {
+        Action::Peek
+    } else {
+        Action::Consume
     };
-    if !room.has_line(&key) {
-        let decision = limiter.decide(charges, Action::Consume).await?;
-        if decision.is_allowed() || is_hopeless(&decision) {
-            return Ok(decision);
-        }
+    let decision = limiter.decide(charges, action).await?;
+    let is_served = decision.is_allowed() && action == Action::Consume;
+    if is_served || (!decision.is_allowed() && line.is_hopeless(&decision)) {
+        return Ok(decision);
     }
-    let Some(place) = room.join(key, limiter.longest_line()) else {
-        return refuse(limiter, charges).await;
+    let start = Instant::now();
+    let patience = line.patience(&decision);
+    let Some(place) = room.join(line.key.clone(), limiter.longest_line()) else {
+        return line.refuse(limiter, charges).await;
     };
-    let Ok(_turn) = timeout_at(deadline, place.turn.lock()).await else {
-        return refuse(limiter, charges).await;
+    let Ok(_turn) = timeout(patience, place.turn.lock()).await else {
+        return line.refuse(limiter, charges).await;
     };
     loop {
         let decision = limiter.decide(charges, Action::Consume).await?;
-        if decision.is_allowed() || is_hopeless(&decision) {
+        if decision.is_allowed() || line.is_lost(&decision, start.elapsed()) {
             return Ok(decision);
         }
         sleep(decision.retry_after().unwrap_or_default()).await;
     }
-}
-
-/// How the charges stand for one who is not served. What room there is belongs to those ahead in the line.
-async fn refuse(limiter: &Limiter, charges: &[Charge<'_>]) -> Result<Decision, StoreError> {
-    let decision = limiter.decide(charges, Action::Peek).await?;
-    if !decision.is_allowed() {
-        return Ok(decision);
-    }
-    let refused = decision.outcomes().iter().map(|outcome| Outcome {
-        verdict: Verdict::RetryAfter(outcome.reset_after),
-        ..*outcome
-    });
-    Ok(Decision::new(refused))
 }

@@ -22,6 +22,7 @@ pub struct Check<'a> {
     key: Key,
     limits: &'a Limits,
     cost: u32,
+    strategy: Strategy,
     action: Action,
     on_store_error: Option<Fallback>,
 }
@@ -34,6 +35,7 @@ impl<'a> Check<'a> {
             key,
             limits,
             cost: 1,
+            strategy: Strategy::default(),
             action: Action::Consume,
             on_store_error: None,
         }
@@ -46,8 +48,14 @@ impl<'a> Check<'a> {
     }
 
     /// Whose budget to draw on. Without it, all checks that name no scope share one.
-    pub fn scope(mut self, name: &'a str) -> Self {
-        self.scope.name = name;
+    pub fn scope(mut self, scope: impl Into<Scope<'a>>) -> Self {
+        self.scope = scope.into();
+        self
+    }
+
+    /// How hits are counted; by the moving window without it.
+    pub fn strategy(mut self, strategy: Strategy) -> Self {
+        self.strategy = strategy;
         self
     }
 
@@ -75,7 +83,7 @@ impl<'a> IntoFuture for Check<'a> {
                 key: &self.key,
                 limits: self.limits,
                 cost: self.cost,
-                strategy: Strategy::default(),
+                strategy: self.strategy,
                 on_store_error: self.on_store_error,
             };
             self.limiter.decide(&[charge], self.action).await

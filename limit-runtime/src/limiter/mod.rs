@@ -192,6 +192,9 @@ impl Limiter {
         charges: &[Charge<'_>],
         action: Action,
     ) -> Result<Decision, StoreError> {
+        if !self.0.enabled {
+            return Ok(Decision::untouched(charges));
+        }
         match &self.0.store {
             Backend::Memory(store) => Ok(store.check(charges, action)),
             Backend::Guarded(store) => store.check(charges, action).await,
@@ -239,6 +242,11 @@ impl Limiter {
             Backend::Memory(store) => Some(store.usage()),
             Backend::Guarded(_) => None,
         }
+    }
+
+    /// Whether both are one limiter.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Whether no limit applies to this request, whatever handler it goes to.

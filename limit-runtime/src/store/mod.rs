@@ -114,6 +114,16 @@ impl<'a> Scope<'a> {
         Self { name: path, route }
     }
 
+    /// The budgets of handlers whose `scope` is a function; its result is the first part of the key:
+    /// `limiter.clear(Scope::computed(), ("tenant-7", "alice"))`.
+    #[must_use]
+    pub const fn computed() -> Self {
+        Self::shared(Self::COMPUTED)
+    }
+
+    /// What no name of a handler or scope can be: it begins with a control character.
+    pub(crate) const COMPUTED: &'static str = "\u{1}computed";
+
     /// A budget that is shared by name, as `scope = "models"` on handlers.
     #[must_use]
     pub const fn shared(name: &'a str) -> Self {

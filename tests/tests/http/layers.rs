@@ -204,3 +204,46 @@ async fn limits_of_a_layer_may_be_a_function_that_exempts() {
     assert_eq!(send(Some("paid")).await.status, LIMITED);
     assert_eq!(send(None).await.status, OK);
 }
+
+#[tokio::test]
+async fn a_scope_stays_whatever_the_name_and_the_order() {
+    let app = app(|router, limiter| {
+        let first = limiter.layer().limits(limits!("1/minute")).scope("shared");
+        let second = limiter.layer().limits(limits!("1/minute")).name("second");
+        router.route_layer(first.name("first")).merge(
+            Router::new()
+                .route("/other", get(free))
+                .route_layer(second.scope("shared")),
+        )
+    });
+    let answer = app.get("/free").await;
+    assert_eq!(answer.header("ratelimit"), Some(r#""first";r=0;t=60"#));
+    let refused = app.get("/other").await;
+    assert_eq!(refused.status, LIMITED);
+    assert_eq!(refused.header("ratelimit"), Some(r#""second";r=0;t=60"#));
+}
+
+#[tokio::test]
+async fn layers_without_a_name_have_budgets_of_their_own() {
+    let app = app(|router, limiter| {
+        let one = limiter.layer().limits(limits!("1/minute"));
+        let other = limiter.layer().limits(limits!("1/minute"));
+        let others = Router::new().route("/other", get(free)).route_layer(other);
+        router.route_layer(one).merge(others)
+    });
+    assert_eq!(app.get("/free").await.status, OK);
+    assert_eq!(app.get("/other").await.status, OK);
+    assert_eq!(app.get("/free").await.status, LIMITED);
+}
+
+#[tokio::test]
+async fn a_handle_inside_another_extractor_is_never_that_of_a_layer() {
+    #[rate_limit("10/minute")]
+    async fn wrapped(_: (limit_runtime::RateLimit, http::HeaderMap)) {}
+    let app = app(|router, limiter| {
+        let layer = limiter.layer().limits(limits!("5/minute"));
+        router.route("/wrapped", get(wrapped)).route_layer(layer)
+    });
+    let answer = app.get("/wrapped").await;
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+}

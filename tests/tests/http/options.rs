@@ -5,10 +5,10 @@ use axum::{
     Json, Router,
     extract::Path,
     response::Response,
-    routing::{any, get},
+    routing::{any, get, post},
 };
 use http::{HeaderMap, Method, StatusCode, Uri};
-use limit_runtime::{Exceeded, Limiter, clock::Clock, everyone, rate_limit};
+use limit_runtime::{Exceeded, Limiter, clock::Clock, everyone, header, limits, rate_limit};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::Barrier;
 
@@ -218,4 +218,114 @@ async fn reset_forgets_everybody() {
     for address in ["192.0.2.1", "192.0.2.2"] {
         assert_eq!(app.get_from(address, "/").await.status, OK);
     }
+}
+
+#[tokio::test]
+async fn what_cannot_be_extracted_counts_also_where_the_cost_is_of_the_arguments() {
+    #[rate_limit("3/minute", cost = inputs.len())]
+    async fn batch(Json(inputs): Json<Vec<u8>>) -> String {
+        inputs.len().to_string()
+    }
+    for body in ["]", "[]", "[7]"] {
+        let app = App::new(Router::new().route("/", post(batch)));
+        for number in 0..6 {
+            let answer = app.send(Method::POST, "/", "192.0.2.1", body).await;
+            assert_eq!(answer.status == LIMITED, number >= 3, "{body}: {number}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_charge_that_comes_after_the_arguments_waits_too() {
+    #[rate_limit("2/second", key = everyone, cost = inputs.len(), wait = "5s")]
+    async fn batch(Json(inputs): Json<Vec<u8>>) -> String {
+        inputs.len().to_string()
+    }
+    let limiter = Limiter::builder().clock(Clock::tokio()).build();
+    let app = App {
+        router: Router::new().route("/", post(batch)).layer(limiter.layer()),
+        ..App::new(Router::new())
+    };
+    let start = tokio::time::Instant::now();
+    for seconds in [0, 1, 2] {
+        let answer = app.send(Method::POST, "/", "192.0.2.1", "[1, 2]").await;
+        assert_eq!((answer.status, start.elapsed().as_secs()), (OK, seconds));
+    }
+    let answer = app.send(Method::POST, "/", "192.0.2.1", "[1, 2, 3]").await;
+    assert_eq!(
+        (answer.status, answer.header("retry-after")),
+        (LIMITED, None)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_policy_that_lets_wait_lets_wait() {
+    #[rate_limit("1/second", key = everyone, wait = "5s")]
+    #[rate_limit("2/day", key = everyone)]
+    async fn both() {}
+    let limiter = Limiter::builder().clock(Clock::tokio()).build();
+    let app = App {
+        router: Router::new().route("/", get(both)).layer(limiter.layer()),
+        ..App::new(Router::new())
+    };
+    let start = tokio::time::Instant::now();
+    for (status, seconds) in [(OK, 0), (OK, 1), (LIMITED, 1)] {
+        let answer = app.get("/").await;
+        assert_eq!(
+            (answer.status, start.elapsed().as_secs()),
+            (status, seconds)
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_policy_that_refused_answers() {
+    #[rate_limit("100/minute", on_limited = |_: &Exceeded<'_>| StatusCode::IM_A_TEAPOT)]
+    #[rate_limit("1/minute", on_limited = |_: &Exceeded<'_>| StatusCode::FORBIDDEN)]
+    async fn both() {}
+    let app = App::new(Router::new().route("/", get(both)));
+    let first = app.get("/").await;
+    let policies = r#""both";q=100;w=60, "both-2";q=1;w=60"#;
+    assert_eq!(first.header("ratelimit-policy"), Some(policies));
+    assert_eq!(app.get("/").await.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn switched_off_asks_for_no_key_and_refuses_no_check() {
+    #[rate_limit("1/minute", key = header("x-api-key"))]
+    async fn keyed() {}
+    #[rate_limit("1/minute")]
+    async fn by_address() {}
+    let limiter = Limiter::builder().enabled(false).build();
+    let router = Router::new()
+        .route("/keyed", get(keyed))
+        .route("/", get(by_address));
+    let app = App {
+        router: router.layer(limiter.layer()),
+        ..App::new(Router::new())
+    };
+    for path in ["/keyed", "/", "/keyed", "/"] {
+        let request = http::Request::get(path).body(axum::body::Body::empty());
+        assert_eq!(app.call(request.unwrap()).await.status, OK, "{path}");
+    }
+    for _ in 0..3 {
+        let decision = limiter.check(&limits!("1/minute"), "alice").await.unwrap();
+        assert!(decision.is_allowed());
+        assert_eq!(decision.outcomes()[0].remaining, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_header_is_one_key_with_its_text() {
+    #[rate_limit("1/minute", scope = "models", key = header("x-api-key"))]
+    async fn keyed() {}
+    let app = App::new(Router::new().route("/", get(keyed)));
+    let send = || {
+        let request = http::Request::get("/").header("x-api-key", "sk-1");
+        app.call(request.body(axum::body::Body::empty()).unwrap())
+    };
+    assert_eq!(send().await.status, OK);
+    assert_eq!(send().await.status, LIMITED);
+    app.limiter.clear("models", "sk-1").await.unwrap();
+    assert_eq!(send().await.status, OK);
 }

@@ -6,7 +6,10 @@ use crate::{
     limiter::Limiter,
 };
 use http::Request;
-use std::task::{Context, Poll};
+use std::{
+    panic::Location,
+    task::{Context, Poll},
+};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -36,9 +39,10 @@ pub struct LimiterLayer {
 }
 
 impl LimiterLayer {
-    /// Limits everything below the layer, too: by constant limits, or by a function of extractors that
+    /// Limits everything below the layer, too (handlers below still use this limiter; no second layer is needed): by constant limits, or by a function of extractors that
     /// returns them (`None` for a request that is exempt).
     #[must_use]
+    #[track_caller]
     pub fn limits<F, M, W>(self, limits: F) -> LimitLayer
     where
         F: ExtractFn<(), M> + Clone + Send + Sync + 'static,
@@ -46,7 +50,7 @@ impl LimiterLayer {
         M: 'static,
         W: 'static,
     {
-        LimitLayer::new(self.limiter, limits)
+        LimitLayer::new(self.limiter, limits, Location::caller())
     }
 }
 

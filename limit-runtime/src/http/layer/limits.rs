@@ -26,6 +26,7 @@ use std::{
     fmt,
     future::Future,
     mem,
+    panic::Location,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -60,6 +61,11 @@ use tower_service::Service;
 pub struct LimitLayer {
     limiter: Limiter,
     spec: Spec,
+    name: Option<&'static str>,
+    scope: Option<&'static str>,
+    /// Where in the source its limits were given.
+    place: Arc<str>,
+    per_route: bool,
     limits: Source<Option<Limits>>,
     key: Option<Source<Option<Key>>>,
     cost: Option<Source<u32>>,
@@ -71,7 +77,7 @@ pub struct LimitLayer {
 type SkipWhen = dyn Fn(&Parts) -> bool + Send + Sync;
 
 impl LimitLayer {
-    pub(super) fn new<F, M, W>(limiter: Limiter, limits: F) -> Self
+    pub(super) fn new<F, M, W>(limiter: Limiter, limits: F, place: &Location<'_>) -> Self
     where
         F: ExtractFn<(), M> + Clone + Send + Sync + 'static,
         for<'a> F::Output<'a>: LimitsAnswer<W>,
@@ -81,6 +87,10 @@ impl LimitLayer {
         Self {
             limiter,
             spec: Spec::new("layer", ScopeSpec::Shared("layer")),
+            name: None,
+            scope: None,
+            place: format!("layer at {place}").into(),
+            per_route: false,
             limits: source::limits(limits),
             key: None,
             cost: None,
@@ -118,27 +128,28 @@ impl LimitLayer {
         self
     }
 
-    /// What clients read in the headers, and the scope unless one is given. By default `layer`: give each layer
-    /// its own name where several are around a handler, or they draw on one budget.
+    /// What clients read in the headers, and the scope unless one is given. Without it they read the scope, or
+    /// `layer`.
+    ///
+    /// Without a name and a scope, a layer has a budget of its own by the place in the source where its limits were
+    /// given. Where that moves from release to release and the store outlives them, give it a name.
     #[must_use]
     pub fn name(mut self, name: &'static str) -> Self {
-        self.spec.name = name;
-        self.spec.scope = ScopeSpec::Shared(name);
+        self.name = Some(name);
         self
     }
 
     /// Draws on the budget that handlers and layers share under this name.
     #[must_use]
     pub fn scope(mut self, scope: &'static str) -> Self {
-        self.spec.scope = ScopeSpec::Shared(scope);
+        self.scope = Some(scope);
         self
     }
 
     /// Gives each route its own budget, and not all routes below one together.
     #[must_use]
     pub fn per_route(mut self) -> Self {
-        let (ScopeSpec::Handler(name) | ScopeSpec::Shared(name)) = self.spec.scope;
-        self.spec.scope = ScopeSpec::Handler(name);
+        self.per_route = true;
         self
     }
 
@@ -187,11 +198,26 @@ impl LimitLayer {
     }
 }
 
+impl LimitLayer {
+    fn spec(&self) -> Spec {
+        let scope = self.scope.or(self.name);
+        Spec {
+            name: self.name.or(self.scope).unwrap_or(self.spec.name),
+            scope: ScopeSpec::Layer {
+                name: scope.map_or_else(|| self.place.clone(), Arc::from),
+                per_route: self.per_route,
+            },
+            ..self.spec.clone()
+        }
+    }
+}
+
 impl fmt::Debug for LimitLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LimitLayer")
             .field("limiter", &self.limiter)
-            .field("name", &self.spec.name)
+            .field("name", &self.name)
+            .field("scope", &self.scope)
             .field("except", &self.except)
             .finish_non_exhaustive()
     }
@@ -204,7 +230,7 @@ impl<S> Layer<S> for LimitLayer {
         LimitService {
             inner,
             checks: Arc::new(Checks {
-                spec: Arc::new(self.spec.clone()),
+                spec: Arc::new(self.spec()),
                 layer: self.clone(),
             }),
         }

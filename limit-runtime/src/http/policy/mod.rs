@@ -11,6 +11,7 @@ use super::admit::{Admit, admit};
 use super::guard::Guard;
 use super::handle::RateLimit;
 use super::spec::{Demand, Demands, Spec};
+use crate::limiter::Limiter;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use smallvec::SmallVec;
@@ -47,11 +48,14 @@ pub(super) async fn run<R: Rules<S>, S: Sync>(
     parts: &mut Parts,
     state: &S,
 ) -> Result<Admission, Response> {
+    if Limiter::of(parts).skips(parts) {
+        return Ok(Admission::unlimited());
+    }
     let mut wanted = Wanted::default();
     rules.resolve(parts, state, &mut wanted).await?;
     let Wanted { demands, costs } = wanted;
     let guard = admit(parts, demands, how).await?;
-    Ok(Admission { guard, costs })
+    Ok(Admission { guard, costs, how })
 }
 
 /// What the rules resolved so far come to.
@@ -80,6 +84,7 @@ impl Wanted {
 pub struct Admission {
     guard: Guard,
     costs: Costs,
+    how: Admit,
 }
 
 impl Admission {
@@ -87,7 +92,13 @@ impl Admission {
         Self {
             guard: Guard::unlimited(),
             costs: Costs::new(),
+            how: Admit::Consume,
         }
+    }
+
+    /// Whether limits of layers around apply, too, beside some of the handler's own.
+    pub(super) fn is_enclosed(&self) -> bool {
+        self.guard.is_enclosed()
     }
 
     /// The handle for a handler that asks for it.
@@ -106,9 +117,22 @@ impl Admission {
         let costs: SmallVec<[u32; 4]> = known
             .into_iter()
             .zip(&self.costs)
-            .filter_map(|(known, resolved)| resolved.map(|cost| known.unwrap_or(cost)))
+            // An empty batch is a request all the same.
+            .filter_map(|(known, resolved)| resolved.map(|cost| known.unwrap_or(cost).max(1)))
             .collect();
         self.guard.charge(&costs).await
+    }
+
+    /// The answer to a request whose arguments could not be extracted. It counts all the same: where the charge
+    /// waits for the arguments, it is made now, as if each cost that depends on them were 1.
+    pub(super) async fn reject(mut self, rejection: Response) -> Response {
+        if self.how == Admit::Peek {
+            let costs: SmallVec<[u32; 4]> = self.costs.iter().copied().flatten().collect();
+            if let Err(refusal) = self.guard.charge(&costs).await {
+                return refusal;
+            }
+        }
+        self.finish(rejection).await
     }
 
     /// The handler's answer, with the headers of the limits on it.

@@ -13,6 +13,8 @@ use std::{collections::BTreeMap, env, ffi::OsString, fmt::Display, str::FromStr}
 
 /// What all variables begin with.
 const PREFIX: &str = "RATE_LIMIT_";
+/// What those of Flask-Limiter and slowapi begin with, and nothing of ours.
+const FLASK_PREFIX: &str = "RATELIMIT_";
 
 const STORE: &str = "RATE_LIMIT_STORE";
 const STORE_PREFIX: &str = "RATE_LIMIT_PREFIX";
@@ -68,7 +70,8 @@ impl Limiter {
     /// ```
     ///
     /// # Errors
-    /// When a value is not allowed, or a variable has nearly one of these names; and as [`connect`](Self::connect).
+    /// When a value is not allowed, or another variable begins with `RATE_LIMIT_` or `RATELIMIT_` (but for those that
+    /// Kubernetes sets for services); and as [`connect`](Self::connect).
     pub async fn from_env() -> Result<Self, EnvError> {
         Self::from_variables(env::vars_os()).await
     }
@@ -109,18 +112,18 @@ impl Settings {
             let Ok(name) = name.into().into_string() else {
                 continue;
             };
-            if !name.starts_with(PREFIX) {
+            let begins_with = |prefix: &str| {
+                let start = name.get(..prefix.len());
+                start.is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+            };
+            if !begins_with(PREFIX) && !begins_with(FLASK_PREFIX) {
                 continue;
             }
             let Some(&known) = ALL.iter().find(|known| **known == name) else {
-                if ALL.iter().any(|known| is_near(known, &name)) {
-                    return Err(EnvError::Unknown { variable: name });
+                if is_of_kubernetes(&name) {
+                    continue;
                 }
-                tracing::warn!(
-                    variable = name,
-                    "a variable of the environment sets nothing"
-                );
-                continue;
+                return Err(EnvError::Unknown { variable: name });
             };
             let value = value.into().into_string().map_err(|_| EnvError::Value {
                 variable: known,
@@ -242,17 +245,19 @@ impl Settings {
     }
 }
 
-/// Whether `name` is meant to be `known`. A name with nothing in common may be somebody else's: Kubernetes sets
-/// `RATE_LIMIT_PORT` for a service called `rate-limit`.
-fn is_near(known: &str, name: &str) -> bool {
-    let plain = |text: &str| text.replace('_', "").to_ascii_uppercase();
-    let (known, name) = (plain(known), plain(name));
-    let shared = known
-        .bytes()
-        .zip(name.bytes())
-        .take_while(|(a, b)| a == b)
-        .count();
-    known.starts_with(&name) || name.starts_with(&known) || shared + 1 >= known.len()
+/// Whether Kubernetes has set it, for a service whose name begins with `rate-limit`: `RATE_LIMIT_REDIS_PORT`.
+fn is_of_kubernetes(name: &str) -> bool {
+    let is_port = |rest: &str| {
+        let (number, rest) = rest.split_once('_').unwrap_or((rest, ""));
+        let protocol = rest.split('_').next();
+        number.parse::<u16>().is_ok() && matches!(protocol, Some("TCP" | "UDP" | "SCTP"))
+    };
+    name.ends_with("_SERVICE_HOST")
+        || name.contains("_SERVICE_PORT")
+        || name.ends_with("_PORT")
+        || name
+            .split_once("_PORT_")
+            .is_some_and(|(_, rest)| is_port(rest))
 }
 
 const SWITCH: [(&str, bool); 8] = [
@@ -296,7 +301,7 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_set_is_the_default() {
-        let limiter = read(&[("PATH", "/bin"), (ENABLED, ""), ("RATELIMIT", "x")]).await;
+        let limiter = read(&[("PATH", "/bin"), (ENABLED, ""), ("RATES", "x")]).await;
         let limiter = limiter.unwrap();
         assert_eq!(limiter.header_style(), &HeaderStyle::Ietf);
         assert!(limiter.trusted_proxies().is_none());
@@ -307,6 +312,9 @@ mod tests {
         let others = [
             ("RATE_LIMIT_PORT", "tcp://10.0.0.1:80"),
             ("RATE_LIMIT_SERVICE_HOST", "10.0.0.1"),
+            ("RATE_LIMIT_STORE_SERVICE_PORT_REDIS", "6379"),
+            ("RATE_LIMIT_STORE_PORT_6379_TCP", "tcp://10.0.0.1:6379"),
+            ("RATE_LIMIT_STORE_PORT_6379_TCP_ADDR", "10.0.0.1"),
         ];
         read(&others).await.unwrap();
     }

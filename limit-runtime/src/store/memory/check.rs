@@ -51,6 +51,17 @@ impl MemoryStore {
         if place.is_err() && self.overflow.0.is_remembered(millis(reading)) {
             return false;
         }
+        if let (Some(cell), Ok(place)) = (&cell, place)
+            && let Some(answer) = shard.check_quickly(place, cell, slot, now, action)
+        {
+            decision.push(answer.outcome);
+            if answer.recorded {
+                decision.push_receipt(Receipt::new(now.as_micros()));
+            }
+            drop(guard);
+            self.sweep_if_due(reading);
+            return true;
+        }
         let mut allowed = true;
         for &limit in slot.limits {
             let outcome = shard.assess(cell.as_ref(), now, limit, slot.strategy, slot.cost);

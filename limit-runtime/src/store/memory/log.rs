@@ -19,7 +19,7 @@ pub(super) fn narrow_view<'a, const MICROS: u64>(
     hits: &'a [Hit<Narrow<MICROS>>],
     shape: Shape,
 ) -> View<'a, Narrow<MICROS>> {
-    let newest = newest(hits, shape).map_or(0, |hit| newest_ticks(cell, hit));
+    let newest = newest(hits, shape).map_or(0, |hit| newest_and_horizon(cell, hit).0);
     View {
         hits,
         shape,
@@ -199,8 +199,7 @@ fn narrow_horizon<const MICROS: u64>(
     hits: &[Hit<Narrow<MICROS>>],
     shape: Shape,
 ) -> u64 {
-    let ahead = newest(hits, shape).map_or(0, |hit| ticks_to_fresh(cell, hit));
-    ahead * MICROS / 1_000
+    newest(hits, shape).map_or(0, |hit| newest_and_horizon(cell, hit).1)
 }
 
 fn wide_horizon(cell: &Cell, newest: u64) -> u64 {
@@ -216,8 +215,14 @@ fn ticks_to_fresh<const MICROS: u64>(cell: &Cell, newest: Hit<Narrow<MICROS>>) -
     newest.at.until(Narrow(fresh_ticks(cell, MICROS) as u32))
 }
 
-fn newest_ticks<const MICROS: u64>(cell: &Cell, newest: Hit<Narrow<MICROS>>) -> u64 {
-    fresh_ticks(cell, MICROS) - ticks_to_fresh(cell, newest)
+/// When the newest hit of a log was, in ticks, and for how many milliseconds it counts.
+#[inline]
+pub(super) fn newest_and_horizon<const MICROS: u64>(
+    cell: &Cell,
+    newest: Hit<Narrow<MICROS>>,
+) -> (u64, u64) {
+    let ahead = ticks_to_fresh(cell, newest);
+    (fresh_ticks(cell, MICROS) - ahead, ahead * MICROS / 1_000)
 }
 
 fn fresh_ticks(cell: &Cell, micros: u64) -> u64 {

@@ -10,6 +10,7 @@ mod check;
 mod identity;
 mod log;
 mod overflow;
+mod quick;
 mod shard;
 mod slab;
 mod slot;

@@ -127,7 +127,7 @@ impl Table {
     fn rebuild(&mut self, homes: usize) {
         let mut homes = homes.max(LEAST);
         loop {
-            let tail = homes.min(MOST_TAIL);
+            let tail = (LEAST + homes / 8).min(MOST_TAIL);
             let mut cells = vec![Cell::EMPTY; homes + tail].into_boxed_slice();
             let mut next = 0;
             let fits = self.cells().all(|cell| {

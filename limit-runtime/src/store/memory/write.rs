@@ -16,7 +16,7 @@ const FINE: u64 = (1 << 31) / 1_000;
 /// The same for milliseconds.
 const COARSE: u64 = 1 << 31;
 /// Milliseconds: windows this long or longer do not mind that hits are stamped in milliseconds.
-const SECOND: u64 = 1_000;
+pub(super) const SECOND: u64 = 1_000;
 
 /// The first place of a log elsewhere: two hits did not fit.
 const FIRST_RING: usize = 4;

@@ -86,7 +86,7 @@ fn a_log_is_no_larger_than_its_limits_and_its_bound_allow() {
         hit(&store, (), &limits, 1);
     }
     assert!(
-        store.bytes() - empty <= 66 * 8 + 600,
+        store.bytes() - empty <= 66 * 8 + 640,
         "{}",
         store.bytes() - empty
     );

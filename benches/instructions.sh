@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Instructions of one check, by callgrind: what two runs differ by, divided by the checks they differ by.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+command -v valgrind >/dev/null || { echo "valgrind is not installed"; exit 0; }
+cargo build --quiet --profile bench -p limit-benches --bin work
+work="$(cargo metadata --format-version 1 --no-deps | grep -o '"target_directory":"[^"]*"' | cut -d'"' -f4)/release/work"
+count() {
+    valgrind --tool=callgrind --callgrind-out-file=/dev/null "$work" "$1" "$2" 2>&1 | grep -o 'Collected : [0-9]*' | grep -o '[0-9]*$'
+}
+for case in hot many denied new governor; do
+    less=$(count "$case" 2000)
+    more=$(count "$case" 22000)
+    printf '%-10s %6d instructions\n' "$case" $(((more - less) / 20000))
+done
