@@ -122,7 +122,7 @@ fn rule(
                 given.note(entry.option, entry.name, errors);
                 match (entry.option, entry.value) {
                     (Opt::Key, Value::Expr(expr)) => {
-                        rule.key = key(*expr, bound, errors);
+                        rule.key = one_key(*expr, bound, errors);
                     }
                     (Opt::Cost, Value::Expr(expr)) => {
                         cost_span = entry.name;
@@ -188,6 +188,43 @@ fn limits_value(expr: Expr, bound: &Bound, errors: &mut Errors) -> Option<Limits
     }
     not_over_arguments("limits", "|…| …", &expr, bound, errors);
     Some(LimitsValue::Expr(expr))
+}
+
+/// The whole key; a part of one may be a constant.
+fn one_key(expr: Expr, bound: &Bound, errors: &mut Errors) -> Key {
+    let expr = unwrapped(expr);
+    match &expr {
+        Expr::Lit(ExprLit {
+            lit: Lit::Str(text),
+            ..
+        }) if text.value().contains('-') => errors.over(
+            text,
+            format!(
+                "a text as the key is one budget for everybody: write `key = header({:?})` to count by that header, or \
+                 `key = everyone`",
+                text.value()
+            ),
+        ),
+        Expr::Call(call) if call.args.is_empty() && ends_with(&call.func, "client_ip") => {
+            errors.over(
+                &expr,
+                "a key function is named, not called: write `key = client_ip`",
+            );
+        }
+        _ => {}
+    }
+    key(expr, bound, errors)
+}
+
+fn ends_with(function: &Expr, word: &str) -> bool {
+    match function {
+        Expr::Path(path) => path
+            .path
+            .segments
+            .last()
+            .is_some_and(|last| last.ident == word),
+        _ => false,
+    }
 }
 
 fn key(expr: Expr, bound: &Bound, errors: &mut Errors) -> Key {

@@ -135,6 +135,7 @@ fn elsewhere(word: &str) -> Option<&'static str> {
         _ if LIMITS.contains(&word) => {
             "the limits come first and have no name: `#[rate_limit(\"10/minute\", …)]`."
         }
+        "header" => "write `key = header(\"…\")`.",
         "key_func" | "key_fn" | "key_function" | "by" | "extractor" => "write `key = …`.",
         "weight" | "tokens" | "hits" | "units" => "write `cost = …`.",
         "burst" | "algorithm" => "write `strategy = …`.",

@@ -33,6 +33,9 @@
 //! # }
 //! ```
 //!
+//! For settings of your own, such as the application's answers, build the limiter on a clock by hand:
+//! `let clock = TestClock::new(); let limiter = Limiter::builder().clock(clock.clone()).on_limited(…).build();`
+//!
 //! A handler alone, without its limits, is tested through [`Limited::unlimited`](crate::Limited::unlimited),
 //! or by its `direct` name; see [`rate_limit`](crate::rate_limit).
 

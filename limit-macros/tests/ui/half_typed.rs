@@ -11,7 +11,7 @@ async fn no_equals() {}
 #[rate_limit("10/minute", key: client_ip)]
 async fn colon() {}
 
-#[rate_limit("10/minute" key = "a")]
+#[rate_limit("10/minute" key = one)]
 async fn no_comma() {}
 
 #[rate_limit("10/minute",, cost = 2)]

@@ -2,7 +2,7 @@
 
 use limit_macros::rate_limit;
 
-#[rate_limit(key = "a", "10/minute")]
+#[rate_limit(key = one, "10/minute")]
 async fn behind() {}
 
 #[rate_limit("10/second", "100/minute")]

@@ -8,11 +8,11 @@ async fn nothing() {}
 #[rate_limit()]
 async fn parentheses() {}
 
-#[rate_limit(key = "a")]
+#[rate_limit(key = one)]
 async fn only_key() {}
 
 #[rate_limit("10/minute")]
-#[rate_limit(key = "a")]
+#[rate_limit(key = one)]
 async fn second() {}
 
 

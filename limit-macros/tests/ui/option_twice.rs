@@ -2,11 +2,11 @@
 
 use limit_macros::rate_limit;
 
-#[rate_limit("10/minute", key = "a", cost = 2, key = "b")]
+#[rate_limit("10/minute", key = one, cost = 2, key = other)]
 async fn in_one() {}
 
-#[rate_limit("10/minute", key = "a", direct = one)]
-#[rate_limit("20/minute", key = "b", direct = two)]
+#[rate_limit("10/minute", key = one, direct = one)]
+#[rate_limit("20/minute", key = other, direct = two)]
 async fn in_two() {}
 
 fn main() {

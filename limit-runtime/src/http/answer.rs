@@ -41,7 +41,7 @@ pub trait KeyAnswer<W>: Sized {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the limits of a handler",
     label = "is `{Self}`, which holds no limits",
-    note = "limits are a string literal (`\"10/minute\"`), `limits!(\"10/minute\")`, a `Limits`, a `&'static Limits`, or a function of extractors",
+    note = "limits are `limits!(\"10/minute\")`, a `Limits`, a `&'static Limits`, or a function of extractors; only as the first argument of the attribute may they be a bare text, and a text that is known only at run time is parsed: `text.parse::<Limits>()?`",
     note = "a limits function returns `Limits` or `&'static Limits`, `Option` of one (`None`: this request is exempt), `Result` of one of these with an error that is `IntoResponse`, or a future of any of these"
 )]
 pub trait LimitsAnswer<W>: Sized {

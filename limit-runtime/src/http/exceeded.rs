@@ -5,7 +5,8 @@ use super::{
     spec::{Demand, Demands},
 };
 use crate::{
-    decision::{Decision, Outcome, Verdict},
+    decision::{Decision, Outcome, Verdict, whole_seconds},
+    limiter::Limiter,
     store::Charge,
 };
 use axum::response::{IntoResponse, Response};
@@ -20,6 +21,7 @@ pub struct Exceeded<'a> {
     pub(super) demands: &'a Demands,
     charges: &'a [Charge<'a>],
     pub(super) decision: &'a Decision,
+    jitter: Duration,
 }
 
 /// A limit that refused.
@@ -35,11 +37,14 @@ impl<'a> Exceeded<'a> {
         demands: &'a Demands,
         charges: &'a [Charge<'a>],
         decision: &'a Decision,
+        limiter: &Limiter,
     ) -> Self {
+        let key = demands.first().map(|demand| &demand.key);
         Self {
             demands,
             charges,
             decision,
+            jitter: key.map_or(Duration::ZERO, |key| limiter.retry_jitter(key)),
         }
     }
 
@@ -49,11 +54,18 @@ impl<'a> Exceeded<'a> {
         self.decision
     }
 
-    /// How long the client has to wait; `None` if its request can never fit.
-    /// `Retry-After` has it in whole seconds, rounded up, with the [jitter](crate::LimiterBuilder::retry_jitter).
+    /// How long the client has to wait, [jitter](crate::LimiterBuilder::retry_jitter) included; `None` if its request
+    /// can never fit.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        self.decision.retry_after()
+        let wait = self.decision.retry_after()?;
+        Some(wait.saturating_add(self.jitter))
+    }
+
+    /// The same as in `Retry-After`: in whole seconds, rounded up and never 0.
+    #[must_use]
+    pub fn retry_after_secs(&self) -> Option<u64> {
+        self.retry_after().map(|wait| whole_seconds(wait).max(1))
     }
 
     /// What the request would have taken of the policy that refused it. 1 where that depends on arguments

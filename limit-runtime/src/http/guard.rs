@@ -155,7 +155,8 @@ impl Guard {
                 Ok(())
             }
             Ok(decision) => {
-                let exceeded = Exceeded::new(&standing.demands, &charges, &decision);
+                let exceeded =
+                    Exceeded::new(&standing.demands, &charges, &decision, &standing.limiter);
                 let mut response = too_many(&standing.limiter, &exceeded);
                 let mut told = Told::new();
                 told.add(&standing.demands, &decision);

@@ -39,7 +39,6 @@ pub enum RetryAfterStyle {
 /// The answer to a request that was refused: the handler's, the limiter's, or 429 as documented.
 /// The headers of the policies are not on it yet.
 pub(super) fn too_many(limiter: &Limiter, exceeded: &Exceeded<'_>) -> Response {
-    let (demands, decision) = (exceeded.demands, exceeded.decision);
     let of_handler = exceeded
         .refusing()
         .find_map(|demand| demand.spec.on_limited);
@@ -50,11 +49,8 @@ pub(super) fn too_many(limiter: &Limiter, exceeded: &Exceeded<'_>) -> Response {
     };
     let map = response.headers_mut();
     map.entry(header::CACHE_CONTROL).or_insert(NO_STORE);
-    match decision.retry_after() {
+    match exceeded.retry_after() {
         Some(wait) => {
-            let key = demands.first().map(|demand| &demand.key);
-            let jitter = key.map_or(Duration::ZERO, |key| limiter.retry_jitter(key));
-            let wait = wait.saturating_add(jitter);
             retry_after(map, wait, limiter.retry_after_style());
         }
         None => {

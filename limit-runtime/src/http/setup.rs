@@ -2,7 +2,8 @@
 //!
 //! A limiter can be set up so that it counts the wrong people without any error: behind a proxy
 //! that it does not know of, all clients share one budget. What can be recognised is said in the
-//! log, through [`tracing`](https://docs.rs/tracing), once in the life of the process. The codes
+//! log, through [`tracing`](https://docs.rs/tracing), once in the life of the process (a program has a log once it
+//! calls `tracing_subscriber::fmt().init()` or the like). The codes
 //! stay the same from version to version, so that an alert may look for them.
 //!
 //! | Code | Level | What was seen | What it means | The fix |

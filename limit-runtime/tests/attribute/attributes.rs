@@ -152,7 +152,7 @@ mod unused {
     #[rate_limit("2/minute")]
     async fn above() {}
 
-    #[rate_limit("2/minute", key = "all", cost = 2)]
+    #[rate_limit("2/minute", key = limit_runtime::everyone, cost = 2)]
     #[expect(dead_code, reason = "below the attribute")]
     async fn below<const N: usize>() {}
 

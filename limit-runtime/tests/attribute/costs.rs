@@ -92,14 +92,15 @@ async fn the_exhausted_are_refused_before_the_body_is_read() {
 }
 
 #[tokio::test]
-async fn a_rejected_body_costs_nothing() {
+async fn a_body_that_is_rejected_costs_one() {
     #[rate_limit("10/minute", cost = batch.inputs.len())]
     async fn handler(Json(batch): Json<Batch>) -> usize_text::Text {
         usize_text::Text(batch.inputs.len())
     }
     let router = routed(handler);
     assert_eq!(status(&router, json("{")).await, 400);
-    assert_eq!(status(&router, batch(10)).await, 200);
+    assert_eq!(status(&router, batch(10)).await, 429);
+    assert_eq!(status(&router, batch(9)).await, 200);
 }
 
 mod usize_text {

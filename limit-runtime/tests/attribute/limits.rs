@@ -4,7 +4,7 @@ use crate::common::{get, routed, send, status, third_is_429, with};
 use axum::extract::Query;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
-use limit_runtime::{Limits, limits, rate_limit};
+use limit_runtime::{Limits, everyone, limits, rate_limit};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -42,7 +42,7 @@ macro_rules! limits {
 
 limits!(a_literal, "2/minute");
 limits!(a_raw_literal, r"2 per minute");
-limits!(several, "2/second; 2000/hour", key = "all");
+limits!(several, "2/second; 2000/hour", key = everyone);
 limits!(a_constant, TWO);
 limits!(a_static, TWO_STATIC);
 limits!(a_reference, &TWO_STATIC);

@@ -39,7 +39,7 @@ pub struct LimiterLayer {
 }
 
 impl LimiterLayer {
-    /// Limits everything below the layer, too: by constant limits, or by a function of extractors that
+    /// Limits everything below the layer, too (handlers below still use this limiter; no second layer is needed): by constant limits, or by a function of extractors that
     /// returns them (`None` for a request that is exempt).
     #[must_use]
     #[track_caller]
