@@ -1,0 +1,118 @@
+//! What is read, what is refused, and what is left alone.
+
+use super::*;
+
+async fn read(variables: &[(&str, &str)]) -> Result<Limiter, String> {
+    let limiter = Limiter::from_variables(variables.iter().copied()).await;
+    limiter.map_err(|error| error.to_string())
+}
+
+#[tokio::test]
+async fn nothing_set_is_the_default() {
+    let limiter = read(&[("PATH", "/bin"), (ENABLED, ""), ("RATES", "x")]).await;
+    let limiter = limiter.unwrap();
+    assert_eq!(limiter.header_style(), &HeaderStyle::Ietf);
+    assert!(limiter.trusted_proxies().is_none());
+}
+
+#[tokio::test]
+async fn variables_of_others_are_left_alone() {
+    let others = [
+        ("RATE_LIMIT_PORT", "tcp://10.0.0.1:80"),
+        ("RATE_LIMIT_SERVICE_HOST", "10.0.0.1"),
+        ("RATE_LIMIT_STORE_SERVICE_PORT_REDIS", "6379"),
+        ("RATE_LIMIT_STORE_PORT_6379_TCP", "tcp://10.0.0.1:6379"),
+        ("RATE_LIMIT_STORE_PORT_6379_TCP_ADDR", "10.0.0.1"),
+    ];
+    read(&others).await.unwrap();
+}
+
+#[tokio::test]
+async fn every_setting_is_made() {
+    let limiter = read(&[
+        (ENABLED, "Yes"),
+        (STORE, "memory://"),
+        (STORE_PREFIX, "inference"),
+        (SECRET, "hush"),
+        (ON_STORE_ERROR, "DENY"),
+        (HEADERS, "x-ratelimit"),
+        (RETRY_AFTER, "http-date"),
+        (MAX_KEYS, "10_000"),
+        (TRUSTED_PROXIES, "10.0.0.0/8, fd00::/8"),
+        (FORWARDED_HEADER, "Forwarded"),
+    ])
+    .await
+    .unwrap();
+    assert_eq!(limiter.header_style(), &HeaderStyle::XRateLimit);
+    assert_eq!(limiter.retry_after_style(), RetryAfterStyle::HttpDate);
+    assert!(limiter.trusted_proxies().is_some());
+}
+
+#[tokio::test]
+async fn booleans_are_booleans() {
+    let request = http::Request::new(()).into_parts().0;
+    for (value, skips) in [("false", true), ("0", true), ("OFF", true), ("on", false)] {
+        let limiter = read(&[(ENABLED, value)]).await.unwrap();
+        assert_eq!(limiter.skips(&request), skips, "{value}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_names_the_variable_the_value_and_what_is_allowed() {
+    for (variable, value, message) in [
+        (
+            ENABLED,
+            "flase",
+            "`RATE_LIMIT_ENABLED` is `flase`: allowed is `true`, `false`, `1`, `0`, `yes`, `no`, `on`, `off`",
+        ),
+        (
+            HEADERS,
+            "github",
+            "`RATE_LIMIT_HEADERS` is `github`: allowed is `ietf`, `x-ratelimit`, `openai`, `both`, `off`",
+        ),
+        (
+            ON_STORE_ERROR,
+            "ignore",
+            "`RATE_LIMIT_ON_STORE_ERROR` is `ignore`: allowed is `local`, `allow`, `deny`",
+        ),
+        (
+            MAX_KEYS,
+            "0",
+            "`RATE_LIMIT_MAX_KEYS` is `0`: allowed is a whole number of keys, 1 or more, such as `1_000_000`",
+        ),
+        (
+            FORWARDED_HEADER,
+            "Forwarded",
+            "`RATE_LIMIT_FORWARDED_HEADER` is `Forwarded`: allowed is nothing unless `RATE_LIMIT_TRUSTED_PROXIES` names the proxies that write the header",
+        ),
+    ] {
+        assert_eq!(read(&[(variable, value)]).await.unwrap_err(), message);
+    }
+}
+
+#[tokio::test]
+async fn bad_networks_stores_and_names_are_refused_at_start_up() {
+    for (variable, value, parts) in [
+        (
+            TRUSTED_PROXIES,
+            "10.0.0.0/33",
+            ["RATE_LIMIT_TRUSTED_PROXIES", "10.0.0.0/33"],
+        ),
+        (
+            TRUSTED_PROXIES,
+            "0.0.0.0/0",
+            ["RATE_LIMIT_TRUSTED_PROXIES", "0.0.0.0/0"],
+        ),
+        (STORE, "mysql://h", ["RATE_LIMIT_STORE", "mysql://h"]),
+        (
+            "RATE_LIMIT_ENABLE",
+            "true",
+            ["RATE_LIMIT_ENABLE", "RATE_LIMIT_ENABLED"],
+        ),
+    ] {
+        let message = read(&[(variable, value)]).await.unwrap_err();
+        for part in parts {
+            assert!(message.contains(part), "{message}");
+        }
+    }
+}
