@@ -3,7 +3,7 @@
 use crate::store::Charge;
 use limit_core::Limit;
 use smallvec::SmallVec;
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 /// The answer to a check: whether the request may go on, and how each limit stands after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,18 +80,13 @@ impl Decision {
     /// What a limiter answers that is switched off: all is allowed, and nothing was ever consumed.
     pub(crate) fn untouched(charges: &[Charge<'_>]) -> Self {
         let limits = charges.iter().flat_map(|charge| charge.limits.iter());
-        Self::new(limits.map(|&limit| Outcome {
-            limit,
-            remaining: limit.count().get(),
-            reset_after: Duration::ZERO,
-            verdict: Verdict::Allowed,
-        }))
+        Self::new(limits.map(|&limit| Outcome::allowed(limit, limit.count().get(), 0)))
     }
 
     /// The same standings, for a request that may go on in spite of them.
     pub(crate) fn into_allowed(mut self) -> Self {
         for outcome in &mut self.outcomes {
-            outcome.verdict = Verdict::Allowed;
+            *outcome = outcome.into_allowed();
         }
         self
     }
@@ -138,9 +133,7 @@ impl Decision {
     /// (but for a [forced](crate::store::Action::Force) charge).
     #[must_use]
     pub fn is_allowed(&self) -> bool {
-        self.outcomes
-            .iter()
-            .all(|outcome| outcome.verdict == Verdict::Allowed)
+        self.outcomes.iter().all(Outcome::is_allowed)
     }
 
     /// How each limit stands, in the order in which the limits were given.
@@ -177,7 +170,7 @@ impl Decision {
     pub fn can_never_fit(&self) -> bool {
         self.outcomes
             .iter()
-            .any(|outcome| outcome.verdict == Verdict::NeverFits)
+            .any(|outcome| outcome.verdict() == Verdict::NeverFits)
     }
 
     /// The outcome a client should look at first: of those that refused, the one with the longest wait;
@@ -190,40 +183,170 @@ impl Decision {
 
 /// The place of the outcome a client should look at first; see [`Decision::strictest`].
 pub(crate) fn strictest<'a>(outcomes: impl Iterator<Item = &'a Outcome>) -> Option<usize> {
-    let rank = |outcome: &Outcome| match outcome.verdict {
-        Verdict::NeverFits => (0, 0, 0),
-        Verdict::RetryAfter(wait) => (1, u128::MAX - wait.as_micros(), 0),
-        Verdict::Allowed => (
-            2,
-            u128::from(outcome.remaining),
+    // Who never fits has the longest wait of all, and who is allowed none.
+    let rank = |outcome: &Outcome| {
+        (
+            u64::MAX - outcome.retry_after,
+            outcome.remaining,
             u64::MAX - outcome.limit.window_millis(),
-        ),
+        )
     };
     let ranked = outcomes.map(rank).enumerate();
     ranked.min_by_key(|&(_, rank)| rank).map(|(index, _)| index)
 }
 
-/// How one limit stands after a check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How one limit stands after a check. Times are whole microseconds.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Outcome {
-    /// The limit.
-    pub limit: Limit,
-    /// What is left of its count.
-    pub remaining: u32,
-    /// The time until all of its count is available again, if nothing else is consumed.
-    pub reset_after: Duration,
-    /// Whether it had room.
-    pub verdict: Verdict,
+    limit: Limit,
+    remaining: u32,
+    /// Microseconds.
+    reset_after: u64,
+    /// Microseconds; [`Self::NOW`] if the limit had room, and [`Self::NEVER`] if it never will.
+    retry_after: u64,
 }
 
 impl Outcome {
+    const NOW: u64 = 0;
+    const NEVER: u64 = u64::MAX;
+
+    /// How `limit` stands: what is left of its count, the time until all of it is available again, and whether it
+    /// had room. Parts of a microsecond are rounded up, and a wait is at least one.
+    ///
+    /// ```
+    /// use limit_runtime::{Outcome, Verdict, limits};
+    /// use std::{fmt, time::Duration};
+    ///
+    /// let limit = limits!("10/minute").first();
+    /// let outcome = Outcome::new(limit, 9, Duration::from_secs(60), Verdict::Allowed);
+    /// assert_eq!(outcome.remaining(), 9);
+    /// assert_eq!(outcome.retry_after(), None);
+    /// ```
+    #[must_use]
+    pub fn new(limit: Limit, remaining: u32, reset_after: Duration, verdict: Verdict) -> Self {
+        let retry_after = match verdict {
+            Verdict::Allowed => Self::NOW,
+            Verdict::RetryAfter(wait) => whole_micros(wait).clamp(1, Self::NEVER - 1),
+            Verdict::NeverFits => Self::NEVER,
+        };
+        Self {
+            limit,
+            remaining,
+            reset_after: whole_micros(reset_after),
+            retry_after,
+        }
+    }
+
+    /// The same after so long, if nothing else happened.
+    pub(crate) fn aged(&self, by: Duration) -> Self {
+        let verdict = match self.verdict() {
+            Verdict::RetryAfter(wait) => Verdict::RetryAfter(wait.saturating_sub(by)),
+            verdict => verdict,
+        };
+        let reset_after = self.reset_after().saturating_sub(by);
+        Self::new(self.limit, self.remaining, reset_after, verdict)
+    }
+
+    /// For a limit that had room.
+    #[inline]
+    pub(crate) fn allowed(limit: Limit, remaining: u32, reset_after_micros: u64) -> Self {
+        Self {
+            limit,
+            remaining,
+            reset_after: reset_after_micros,
+            retry_after: Self::NOW,
+        }
+    }
+
+    /// The same, for a limit that has room after so many microseconds, one at least.
+    #[inline]
+    pub(crate) fn refused(self, retry_after_micros: u64) -> Self {
+        Self {
+            retry_after: retry_after_micros.clamp(1, Self::NEVER - 1),
+            ..self
+        }
+    }
+
+    /// The same, for a limit that never has room.
+    pub(crate) fn hopeless(self) -> Self {
+        Self {
+            retry_after: Self::NEVER,
+            ..self
+        }
+    }
+
+    /// The same, with room.
+    pub(crate) fn into_allowed(self) -> Self {
+        Self {
+            retry_after: Self::NOW,
+            ..self
+        }
+    }
+
+    /// Brings it up to date once its charge is recorded.
+    #[inline]
+    pub(crate) fn settle(&mut self, remaining: u32, reset_after_micros: u64) {
+        self.remaining = remaining;
+        self.reset_after = reset_after_micros;
+    }
+
+    /// The limit.
+    #[must_use]
+    pub const fn limit(&self) -> Limit {
+        self.limit
+    }
+
+    /// What is left of its count.
+    #[must_use]
+    pub const fn remaining(&self) -> u32 {
+        self.remaining
+    }
+
+    /// The time until all of its count is available again, if nothing else is consumed.
+    #[must_use]
+    pub const fn reset_after(&self) -> Duration {
+        Duration::from_micros(self.reset_after)
+    }
+
+    /// Microseconds.
+    pub(crate) const fn reset_after_micros(&self) -> u64 {
+        self.reset_after
+    }
+
+    /// Whether it had room.
+    #[must_use]
+    pub const fn verdict(&self) -> Verdict {
+        match self.retry_after {
+            Self::NOW => Verdict::Allowed,
+            Self::NEVER => Verdict::NeverFits,
+            micros => Verdict::RetryAfter(Duration::from_micros(micros)),
+        }
+    }
+
+    /// Whether it had room.
+    #[must_use]
+    pub const fn is_allowed(&self) -> bool {
+        self.retry_after == Self::NOW
+    }
+
     /// How long to wait until this limit has room; `None` if it had, or never will.
     #[must_use]
-    pub fn retry_after(&self) -> Option<Duration> {
-        match self.verdict {
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self.verdict() {
             Verdict::RetryAfter(wait) => Some(wait),
             Verdict::Allowed | Verdict::NeverFits => None,
         }
+    }
+}
+
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outcome")
+            .field("limit", &self.limit)
+            .field("remaining", &self.remaining)
+            .field("reset_after", &self.reset_after())
+            .field("verdict", &self.verdict())
+            .finish()
     }
 }
 
@@ -243,6 +366,11 @@ pub(crate) fn whole_seconds(duration: Duration) -> u64 {
     duration
         .as_secs()
         .saturating_add(u64::from(duration.subsec_nanos() > 0))
+}
+
+/// Whole microseconds, rounded up.
+fn whole_micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos().div_ceil(1_000)).unwrap_or(u64::MAX)
 }
 
 /// Whole milliseconds, rounded up.

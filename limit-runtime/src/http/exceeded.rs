@@ -110,7 +110,7 @@ impl<'a> Exceeded<'a> {
         });
         labelled(self.demands, self.decision)
             .zip(of_limits)
-            .filter(|((_, outcome), _)| outcome.verdict != Verdict::Allowed)
+            .filter(|((_, outcome), _)| !outcome.is_allowed())
             .map(|((label, outcome), (demand, cost))| Violation {
                 demand,
                 label,
@@ -122,19 +122,21 @@ impl<'a> Exceeded<'a> {
 
 impl fmt::Display for Exceeded<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hopeless = |violation: &Violation<'_>| violation.outcome.verdict == Verdict::NeverFits;
+        let hopeless =
+            |violation: &Violation<'_>| violation.outcome.verdict() == Verdict::NeverFits;
         if let Some(violation) = self.violations().find(hopeless) {
             return write!(
                 f,
                 "The cost of this request, {}, is above the rate limit of {}: it can never fit, so do not retry it \
                  as it is",
-                violation.cost, violation.outcome.limit,
+                violation.cost,
+                violation.outcome.limit(),
             );
         }
         f.write_str("Rate limit exceeded: ")?;
         for (index, violation) in self.violations().enumerate() {
             let separator = if index > 0 { "; " } else { "" };
-            write!(f, "{separator}{}", violation.outcome.limit)?;
+            write!(f, "{separator}{}", violation.outcome.limit())?;
         }
         Ok(())
     }

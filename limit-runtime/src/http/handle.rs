@@ -94,7 +94,7 @@ impl RateLimit {
     #[must_use]
     pub fn remaining(&self) -> Option<u32> {
         let outcomes = self.outcomes();
-        outcomes.iter().map(|outcome| outcome.remaining).min()
+        outcomes.iter().map(|outcome| outcome.remaining()).min()
     }
 
     /// Charges `cost` more, whether it fits or not: the work has been done. What is above a limit's count

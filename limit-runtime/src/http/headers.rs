@@ -51,20 +51,20 @@ impl<'a> Told<'a> {
     fn ietf(&self, headers: &mut HeaderMap, label: &Label<'_>, outcome: &Outcome) {
         let policy = match self.policies.as_slice() {
             // Nearly always the same for every request of a handler.
-            [(label, outcome)] => policy::remembered(label, outcome.limit),
+            [(label, outcome)] => policy::remembered(label, outcome.limit()),
             policies => policy::of(
                 policies
                     .iter()
-                    .map(|(label, outcome)| (label, outcome.limit)),
+                    .map(|(label, outcome)| (label, outcome.limit())),
             ),
         };
         insert(headers, &HeaderStyle::RATE_LIMIT_POLICY, policy);
         let mut state = Text::new();
         state.label(label);
-        state.str(";r=").number(outcome.remaining.into());
+        state.str(";r=").number(outcome.remaining().into());
         state
             .str(";t=")
-            .number(whole_seconds(to_millis(outcome.reset_after)));
+            .number(whole_seconds(to_millis(outcome.reset_after())));
         insert(headers, &HeaderStyle::RATE_LIMIT, state.value());
     }
 
@@ -97,9 +97,9 @@ fn named(headers: &mut HeaderMap, [limit, remaining, reset]: [&HeaderName; 3], o
     let since_1970 = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
-    let reset_at = whole_seconds(since_1970.saturating_add(to_millis(outcome.reset_after)));
-    headers.insert(limit, outcome.limit.count().get().into());
-    headers.insert(remaining, outcome.remaining.into());
+    let reset_at = whole_seconds(since_1970.saturating_add(to_millis(outcome.reset_after())));
+    headers.insert(limit, outcome.limit().count().get().into());
+    headers.insert(remaining, outcome.remaining().into());
     headers.insert(reset, reset_at.into());
 }
 
@@ -109,9 +109,9 @@ fn open_ai(
     [limit, remaining, reset]: &[HeaderName; 3],
     outcome: &Outcome,
 ) {
-    headers.insert(limit, outcome.limit.count().get().into());
-    headers.insert(remaining, outcome.remaining.into());
-    let reset_after = HeaderValue::try_from(go_duration(outcome.reset_after));
+    headers.insert(limit, outcome.limit().count().get().into());
+    headers.insert(remaining, outcome.remaining().into());
+    let reset_after = HeaderValue::try_from(go_duration(outcome.reset_after()));
     insert(headers, reset, reset_after.ok());
 }
 

@@ -99,9 +99,9 @@ impl<'a> Line<'a> {
         let patience = self.demands.iter().filter_map(|demand| {
             let mut outcomes = outcomes.by_ref().take(demand.limits.len());
             // All of them, so that the next demand finds its own.
-            let refused = outcomes.by_ref().fold(false, |refused, outcome| {
-                refused | (outcome.verdict != Verdict::Allowed)
-            });
+            let refused = outcomes
+                .by_ref()
+                .fold(false, |refused, outcome| refused | !outcome.is_allowed());
             refused.then_some(demand.spec.wait)
         });
         patience.min().unwrap_or_else(|| self.longest())
@@ -140,18 +140,21 @@ impl<'a> Line<'a> {
             .demands
             .iter()
             .flat_map(|demand| demand.limits.iter().map(move |_| demand));
-        let mut ahead = Some(Verdict::RetryAfter(self.longest()));
-        let refused = decision
-            .outcomes()
-            .iter()
-            .zip(of_limits)
-            .map(|(outcome, demand)| {
-                let verdict = if patient(demand) { ahead.take() } else { None };
-                Outcome {
-                    verdict: verdict.unwrap_or(outcome.verdict),
-                    ..*outcome
-                }
-            });
+        let mut ahead = Some(self.longest());
+        let refused =
+            decision
+                .outcomes()
+                .iter()
+                .zip(of_limits)
+                .map(|(outcome, demand)| match ahead {
+                    Some(wait) if patient(demand) => {
+                        ahead = None;
+                        let verdict = Verdict::RetryAfter(wait);
+                        let (left, reset) = (outcome.remaining(), outcome.reset_after());
+                        Outcome::new(outcome.limit(), left, reset, verdict)
+                    }
+                    _ => *outcome,
+                });
         Ok(Decision::new(refused))
     }
 }

@@ -3,7 +3,7 @@
 //! At worst 2 N in an interval of length T: one hit opens a window, the other N − 1 come just before
 //! its end, and N more just after.
 
-use super::{Standing, after, to_u32, window_micros};
+use super::{Standing, after, to_u32, until, window_micros};
 use crate::{clock::Ticks, decision::Outcome};
 use limit_core::Limit;
 
@@ -21,8 +21,8 @@ impl Fixed {
     pub(crate) fn assess(&self, now: Ticks, limit: Limit, cost: u32) -> Outcome {
         let used = if self.over(now, limit) { 0 } else { self.used };
         let ends_in = match used {
-            0 => std::time::Duration::ZERO,
-            _ => self.fresh_at(limit).since(now),
+            0 => 0,
+            _ => until(now, self.fresh_at(limit)),
         };
         let standing = Standing {
             used: used.into(),

@@ -9,7 +9,7 @@
 use super::{Standing, after, to_u32, window_micros};
 use crate::{clock::Ticks, decision::Outcome};
 use limit_core::Limit;
-use std::{num::NonZeroU32, time::Duration};
+use std::num::NonZeroU32;
 
 /// How full one key's bucket is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,11 +31,11 @@ impl Gcra {
         let standing = Standing {
             used: div_up(level, window),
             capacity: burst.get().into(),
-            reset_after: Duration::from_micros(div_up(level, count)),
+            reset_after: div_up(level, count),
         };
         standing.outcome(limit, cost, |target| {
             let above = level.saturating_sub(u128::from(target) * u128::from(window));
-            Duration::from_micros(div_up(above, count))
+            div_up(above, count)
         })
     }
 

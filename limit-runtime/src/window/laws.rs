@@ -99,29 +99,32 @@ fn counters(burst: u32) -> [Counter; 3] {
 /// The cost fits after the wait and not a microsecond sooner, and so does a reset.
 fn obeys(counter: Counter, now: Ticks, limit: Limit, cost: u32) {
     let outcome = counter.assess(now, limit, cost);
-    if let Verdict::RetryAfter(wait) = outcome.verdict {
+    if let Verdict::RetryAfter(wait) = outcome.verdict() {
         let there = later(now, wait);
-        assert_eq!(counter.assess(there, limit, cost).verdict, Verdict::Allowed);
+        assert_eq!(
+            counter.assess(there, limit, cost).verdict(),
+            Verdict::Allowed
+        );
         let sooner = counter.assess(micros(there.as_micros() - 1), limit, cost);
         assert_ne!(
-            sooner.verdict,
+            sooner.verdict(),
             Verdict::Allowed,
             "{counter:?} {limit} {cost}"
         );
     }
     let full = counter.capacity(limit);
-    let there = later(now, outcome.reset_after);
-    assert_eq!(counter.assess(there, limit, 0).remaining, full);
-    assert!(counter.fresh_at(limit) <= there.max(now) || outcome.reset_after > Duration::ZERO);
+    let there = later(now, outcome.reset_after());
+    assert_eq!(counter.assess(there, limit, 0).remaining(), full);
+    assert!(counter.fresh_at(limit) <= there.max(now) || outcome.reset_after() > Duration::ZERO);
     assert_eq!(
         counter
             .assess(counter.fresh_at(limit).max(now), limit, 0)
-            .remaining,
+            .remaining(),
         full
     );
-    if outcome.reset_after > Duration::ZERO {
+    if outcome.reset_after() > Duration::ZERO {
         let sooner = counter.assess(micros(there.as_micros() - 1), limit, 0);
-        assert!(sooner.reset_after > Duration::ZERO, "{counter:?} {limit}");
+        assert!(sooner.reset_after() > Duration::ZERO, "{counter:?} {limit}");
     }
 }
 
@@ -147,13 +150,13 @@ fn counters_keep_their_laws() {
                 let cost = random.below(4) as u32;
                 obeys(counter, micros(now), limit, cost);
                 let before = counter.assess(micros(now), limit, cost);
-                if before.verdict == Verdict::Allowed && cost > 0 {
+                if before.verdict() == Verdict::Allowed && cost > 0 {
                     counter.record(micros(now), limit, cost);
                     admitted.push((now, cost));
                     let after = counter.assess(micros(now), limit, 0);
                     assert_eq!(
-                        after.remaining,
-                        before.remaining - cost,
+                        after.remaining(),
+                        before.remaining() - cost,
                         "{counter:?} {limit}"
                     );
                 }
@@ -173,7 +176,7 @@ fn the_worst_cases_are_reached() {
     let admit = |counter: &mut Counter, at: u64, wanted: u32| {
         let mut admitted = 0;
         for _ in 0..wanted {
-            if counter.assess(micros(EPOCH + at), limit, 1).verdict == Verdict::Allowed {
+            if counter.assess(micros(EPOCH + at), limit, 1).verdict() == Verdict::Allowed {
                 counter.record(micros(EPOCH + at), limit, 1);
                 admitted += 1;
             }
@@ -216,7 +219,7 @@ fn a_refund_gives_back_no_more_than_still_counts() {
             for _ in 0..6 {
                 now += random.below(window * 700);
                 let cost = 1 + random.below(3) as u32;
-                if counter.assess(micros(now), limit, cost).verdict == Verdict::Allowed {
+                if counter.assess(micros(now), limit, cost).verdict() == Verdict::Allowed {
                     counter.record(micros(now), limit, cost);
                     hits.push((now, cost));
                 }
@@ -227,8 +230,8 @@ fn a_refund_gives_back_no_more_than_still_counts() {
             let mut without = counter;
             now += random.below(window * 2_500);
             without.refund(micros(now), micros(at), limit, cost);
-            let kept = counter.assess(micros(now), limit, 0).remaining;
-            let given = without.assess(micros(now), limit, 0).remaining - kept;
+            let kept = counter.assess(micros(now), limit, 0).remaining();
+            let given = without.assess(micros(now), limit, 0).remaining() - kept;
             assert!(given <= cost, "{counter:?}");
             if now >= counter.fresh_at(limit).as_micros() {
                 assert_eq!(given, 0, "{counter:?}");
@@ -243,6 +246,6 @@ fn a_raised_count_keeps_the_units_of_a_bucket() {
     let mut gcra = Gcra::default();
     gcra.record(micros(EPOCH), limit(10, 60_000), 10);
     let raised = gcra.assess(micros(EPOCH), limit(50, 60_000), burst, 0);
-    assert_eq!(raised.remaining, 40);
-    assert_eq!(raised.reset_after, Duration::from_secs(12));
+    assert_eq!(raised.remaining(), 40);
+    assert_eq!(raised.reset_after(), Duration::from_secs(12));
 }

@@ -12,12 +12,9 @@ pub(crate) mod sliding;
 #[allow(clippy::cast_possible_truncation, reason = "small random numbers")]
 mod laws;
 
-use crate::{
-    clock::Ticks,
-    decision::{Outcome, Verdict},
-};
+use crate::{clock::Ticks, decision::Outcome};
 use limit_core::Limit;
-use std::{num::NonZeroU32, time::Duration};
+use std::num::NonZeroU32;
 
 /// How hits are counted against a limit of N per T.
 ///
@@ -50,27 +47,23 @@ struct Standing {
     used: u64,
     /// What may be counted at most.
     capacity: u64,
-    /// Until nothing is counted any more.
-    reset_after: Duration,
+    /// Microseconds until nothing is counted any more.
+    reset_after: u64,
 }
 
 impl Standing {
-    /// The outcome for a request of `cost`; `wait` says how long until `used` has fallen to its argument.
-    fn outcome(self, limit: Limit, cost: u32, wait: impl FnOnce(u64) -> Duration) -> Outcome {
+    /// The outcome for a request of `cost`; `wait` says in how many microseconds `used` has fallen to its argument.
+    fn outcome(self, limit: Limit, cost: u32, wait: impl FnOnce(u64) -> u64) -> Outcome {
         // A cost of zero asks whether anything is left.
         let wanted = u64::from(cost).max(1);
-        let verdict = if self.used + wanted <= self.capacity {
-            Verdict::Allowed
+        let remaining = to_u32(self.capacity.saturating_sub(self.used));
+        let outcome = Outcome::allowed(limit, remaining, self.reset_after);
+        if self.used + wanted <= self.capacity {
+            outcome
         } else if wanted > self.capacity {
-            Verdict::NeverFits
+            outcome.hopeless()
         } else {
-            Verdict::RetryAfter(wait(self.capacity - wanted))
-        };
-        Outcome {
-            limit,
-            remaining: to_u32(self.capacity.saturating_sub(self.used)),
-            reset_after: self.reset_after,
-            verdict,
+            outcome.refused(wait(self.capacity - wanted))
         }
     }
 }
@@ -101,6 +94,11 @@ fn mul_div_down(a: u64, b: u64, c: u64) -> u64 {
             u64::try_from(u128::from(a) * u128::from(b) / u128::from(c.max(1))).unwrap_or(u64::MAX)
         }
     }
+}
+
+/// Microseconds from `now` to `at`; zero if that is over.
+fn until(now: Ticks, at: Ticks) -> u64 {
+    at.as_micros().saturating_sub(now.as_micros())
 }
 
 /// The moment `micros` after `at`.

@@ -6,7 +6,7 @@
 //!
 //! Windows follow each other from the first hit on, so that not all keys turn over at once.
 
-use super::{Standing, after, mul_div_down, mul_div_up, to_u32, window_micros};
+use super::{Standing, after, mul_div_down, mul_div_up, to_u32, until, window_micros};
 use crate::{clock::Ticks, decision::Outcome};
 use limit_core::Limit;
 
@@ -29,10 +29,10 @@ impl Sliding {
         let standing = Standing {
             used: state.estimate(now, window),
             capacity: limit.count().get().into(),
-            reset_after: state.faded_at(window).since(now),
+            reset_after: until(now, state.faded_at(window)),
         };
         standing.outcome(limit, cost, |target| {
-            state.falls_to(target, window).since(now)
+            until(now, state.falls_to(target, window))
         })
     }
 

@@ -195,13 +195,13 @@ fn compare(step: &Step, decision: &Decision, tolerance: Duration) -> Result<(), 
         }
     }
     match step.remaining {
-        Some(expected) if strictest.remaining != expected => {
+        Some(expected) if strictest.remaining() != expected => {
             return Err(format!("remaining must be {expected}: {strictest:?}"));
         }
         _ => {}
     }
     match step.reset_after {
-        Some(expected) if !close(strictest.reset_after, expected) => {
+        Some(expected) if !close(strictest.reset_after(), expected) => {
             return Err(format!("reset_after must be {expected:?}: {strictest:?}"));
         }
         _ => {}
@@ -215,11 +215,11 @@ fn compare(step: &Step, decision: &Decision, tolerance: Duration) -> Result<(), 
         }
         (None, _) => {}
     }
-    if step.never_fits != (strictest.verdict == Verdict::NeverFits) {
+    if step.never_fits != (strictest.verdict() == Verdict::NeverFits) {
         return Err(format!("can it ever fit? {strictest:?}"));
     }
     match step.strictest {
-        Some(expected) if strictest.limit.to_string() != expected => {
+        Some(expected) if strictest.limit().to_string() != expected => {
             Err(format!("the strictest must be {expected}: {strictest:?}"))
         }
         _ => Ok(()),

@@ -311,7 +311,7 @@ async fn switched_off_asks_for_no_key_and_refuses_no_check() {
     for _ in 0..3 {
         let decision = limiter.check(&limits!("1/minute"), "alice").await.unwrap();
         assert!(decision.is_allowed());
-        assert_eq!(decision.outcomes()[0].remaining, 1);
+        assert_eq!(decision.outcomes()[0].remaining(), 1);
     }
 }
 

@@ -141,7 +141,7 @@ async fn a_flushed_script_costs_no_request() {
     let limiter = patient(&server.url()).await;
     for left in (0..5).rev() {
         let decision = limiter.check(&limits!("5/minute"), "alice").await.unwrap();
-        assert_eq!(decision.outcomes()[0].remaining, left);
+        assert_eq!(decision.outcomes()[0].remaining(), left);
         workspace_tests::servers::ask(server.port(), "SCRIPT FLUSH").unwrap();
     }
     assert_eq!(limiter.health().failed, 0);

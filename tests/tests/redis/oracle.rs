@@ -304,9 +304,9 @@ async fn sequence(server: &Server, strategy: Strategy, window: &str, seed: u64) 
         }
         let outcome = decision.outcomes()[0];
         let found = Answer {
-            remaining: outcome.remaining.into(),
-            reset: u64::try_from(outcome.reset_after.as_micros()).unwrap(),
-            wait: match outcome.verdict {
+            remaining: outcome.remaining().into(),
+            reset: u64::try_from(outcome.reset_after().as_micros()).unwrap(),
+            wait: match outcome.verdict() {
                 Verdict::Allowed => 0,
                 Verdict::RetryAfter(wait) => u64::try_from(wait.as_micros()).unwrap(),
                 Verdict::NeverFits => u64::MAX,

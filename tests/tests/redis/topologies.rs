@@ -125,7 +125,7 @@ async fn a_cluster_counts_and_takes_nothing_when_one_of_several_refuses() {
     }
     // Alice's four denials took nothing from the shared budget.
     let bob = both(&limiter, &shared, &own, &"bob".into_key()).await;
-    assert_eq!(bob.outcomes()[0].remaining, 4);
+    assert_eq!(bob.outcomes()[0].remaining(), 4);
     assert_eq!(bob.receipts().len(), 2);
 }
 

@@ -9,7 +9,7 @@
 
 use crate::{
     clock::Ticks,
-    decision::{Decision, Outcome, Verdict},
+    decision::{Decision, Outcome},
     store::Charge,
     window::Strategy,
 };
@@ -164,17 +164,7 @@ impl Denial {
     /// What the store would say now.
     fn aged(&self, now: Ticks) -> Decision {
         let age = now.since(self.told);
-        let least = Duration::from_micros(1);
-        Decision::new(self.outcomes.iter().map(|outcome| Outcome {
-            reset_after: outcome.reset_after.saturating_sub(age),
-            verdict: match outcome.verdict {
-                Verdict::RetryAfter(wait) => {
-                    Verdict::RetryAfter(wait.saturating_sub(age).max(least))
-                }
-                verdict => verdict,
-            },
-            ..*outcome
-        }))
+        Decision::new(self.outcomes.iter().map(|outcome| outcome.aged(age)))
     }
 }
 

@@ -1,10 +1,9 @@
 //! What happens to requests while the store is out.
 
 use crate::{
-    decision::{Decision, Outcome, Verdict},
+    decision::{Decision, Outcome},
     store::Charge,
 };
-use std::time::Duration;
 
 /// What to do with a request that the store cannot answer for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -48,11 +47,7 @@ impl Fallback {
 /// The answer of [`Fallback::Allow`].
 pub(super) fn allowed(charges: &[Charge<'_>]) -> Decision {
     Decision::new(charges.iter().flat_map(|charge| {
-        charge.limits.iter().map(|&limit| Outcome {
-            limit,
-            remaining: limit.count().get(),
-            reset_after: Duration::ZERO,
-            verdict: Verdict::Allowed,
-        })
+        let limits = charge.limits.iter();
+        limits.map(|&limit| Outcome::allowed(limit, limit.count().get(), 0))
     }))
 }

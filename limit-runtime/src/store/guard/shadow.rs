@@ -118,12 +118,8 @@ impl Shadow {
     }
 
     fn note_longest(&self, decision: &Decision) {
-        let resets = decision
-            .outcomes()
-            .iter()
-            .map(|outcome: &Outcome| outcome.reset_after);
-        let longest = resets.max().unwrap_or_default().as_micros();
-        let longest = u64::try_from(longest).unwrap_or(u64::MAX);
+        let resets = decision.outcomes().iter().map(Outcome::reset_after_micros);
+        let longest = resets.max().unwrap_or_default();
         if self.longest.load(Ordering::Relaxed) < longest {
             self.longest.fetch_max(longest, Ordering::Relaxed);
         }

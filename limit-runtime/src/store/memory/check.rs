@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     clock::Ticks,
-    decision::{Decision, Outcome, Receipt, Verdict},
+    decision::{Decision, Outcome, Receipt},
     store::{Action, Charge},
     window::Strategy,
 };
@@ -65,7 +65,7 @@ impl MemoryStore {
         let mut allowed = true;
         for &limit in slot.limits {
             let outcome = shard.assess(cell.as_ref(), now, limit, slot.strategy, slot.cost);
-            allowed &= outcome.verdict == Verdict::Allowed;
+            allowed &= outcome.is_allowed();
             decision.push(outcome);
         }
         if consumes(action, allowed) {
@@ -176,8 +176,7 @@ impl MemoryStore {
         for slot in &drawn {
             locked.assess(self, slot, 0, |after| {
                 if let Some(outcome) = stands.next() {
-                    outcome.remaining = after.remaining;
-                    outcome.reset_after = after.reset_after;
+                    outcome.settle(after.remaining(), after.reset_after_micros());
                 }
             });
         }

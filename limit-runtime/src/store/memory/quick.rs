@@ -12,12 +12,11 @@ use super::{
 };
 use crate::{
     clock::Ticks,
-    decision::{Outcome, Verdict},
+    decision::Outcome,
     store::Action,
     window::moving::{Coarse, Hit, Narrow, Shape, Stamp},
 };
 use limit_core::Limit;
-use std::time::Duration;
 
 /// What was answered, and whether it was recorded.
 pub(super) struct Answer {
@@ -108,11 +107,9 @@ impl Question<'_> {
         }
         let used = newest.total.wrapping_sub(shape.base);
         let left = count.saturating_sub(used);
-        let outcome = |remaining, newest_ticks: u64, verdict| Outcome {
-            limit: self.limit,
-            remaining,
-            reset_after: Duration::from_micros(newest_ticks * MICROS + window - self.now),
-            verdict,
+        let outcome = |remaining, newest_ticks: u64| {
+            let reset_after = newest_ticks * MICROS + window - self.now;
+            Outcome::allowed(self.limit, remaining, reset_after)
         };
         // Units that were given back leave a hit of nothing, which resets nothing.
         let before = match shape.len.checked_sub(2) {
@@ -130,15 +127,14 @@ impl Question<'_> {
                 && self.cost - left <= brings
                 && used + left == count
                 && self.cost <= count;
-            let wait = Duration::from_micros(leaves - self.now);
             return denies.then(|| Answer {
-                outcome: outcome(left, newest_ticks, Verdict::RetryAfter(wait)),
+                outcome: outcome(left, newest_ticks).refused(leaves - self.now),
                 recorded: false,
             });
         }
         if self.action == Action::Peek {
             return (!is_void).then(|| Answer {
-                outcome: outcome(left, newest_ticks, Verdict::Allowed),
+                outcome: outcome(left, newest_ticks),
                 recorded: false,
             });
         }
@@ -155,7 +151,7 @@ impl Question<'_> {
             total: newest.total.wrapping_add(self.cost),
         };
         Some(Answer {
-            outcome: outcome(left - self.cost, stamp, Verdict::Allowed),
+            outcome: outcome(left - self.cost, stamp),
             recorded: true,
         })
     }

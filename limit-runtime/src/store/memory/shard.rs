@@ -207,15 +207,18 @@ impl Shard {
                 |log| log.newest,
             );
             for outcome in outcomes {
-                outcome.remaining = outcome.remaining.saturating_sub(slot.cost);
-                outcome.reset_after = newest.since(now).saturating_add(outcome.limit.window());
+                let window = outcome.limit().window_millis().saturating_mul(1_000);
+                let leaves = newest.as_micros().saturating_add(window);
+                outcome.settle(
+                    outcome.remaining().saturating_sub(slot.cost),
+                    leaves.saturating_sub(now.as_micros()),
+                );
             }
             return;
         }
         for (outcome, &limit) in outcomes.iter_mut().zip(slot.limits) {
             let after = self.assess(Some(cell), now, limit, slot.strategy, 0);
-            outcome.remaining = after.remaining;
-            outcome.reset_after = after.reset_after;
+            outcome.settle(after.remaining(), after.reset_after_micros());
         }
     }
 

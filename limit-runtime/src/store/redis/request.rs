@@ -132,16 +132,14 @@ pub(super) fn decision(
         let &[remaining, reset, wait] = numbers.next().ok_or_else(garbled)? else {
             return Err(garbled());
         };
-        outcomes.push(Outcome {
-            limit,
-            remaining: u32::try_from(remaining).map_err(|_| garbled())?,
-            reset_after: micros(reset).ok_or_else(garbled)?,
-            verdict: match wait {
-                0 => Verdict::Allowed,
-                -1 => Verdict::NeverFits,
-                wait => Verdict::RetryAfter(micros(wait).ok_or_else(garbled)?),
-            },
-        });
+        let remaining = u32::try_from(remaining).map_err(|_| garbled())?;
+        let reset_after = micros(reset).ok_or_else(garbled)?;
+        let verdict = match wait {
+            0 => Verdict::Allowed,
+            -1 => Verdict::NeverFits,
+            wait => Verdict::RetryAfter(micros(wait).ok_or_else(garbled)?),
+        };
+        outcomes.push(Outcome::new(limit, remaining, reset_after, verdict));
     }
     let decision = Decision::new(outcomes);
     if consumed == 0 {

@@ -18,7 +18,7 @@ pub(crate) use self::{
     merge::Resolution,
 };
 
-use super::{Standing, window_micros};
+use super::{Standing, until, window_micros};
 use crate::{clock::Ticks, decision::Outcome};
 use limit_core::Limit;
 use std::{fmt::Debug, time::Duration};
@@ -129,11 +129,11 @@ impl<T: Stamp> View<'_, T> {
         let cut = leaves.saturating_sub(now.as_micros());
         let gone = self.total(self.left_by(cut.div_ceil(T::MICROS)));
         let used = all - gone;
-        let wait = |total| self.leaves_at(total, window).since(now);
+        let wait = |total| until(now, self.leaves_at(total, window));
         let standing = Standing {
             used: used.into(),
             capacity: limit.count().get().into(),
-            reset_after: if used == 0 { Duration::ZERO } else { wait(all) },
+            reset_after: if used == 0 { 0 } else { wait(all) },
         };
         standing.outcome(limit, cost, |target| {
             wait(all - u32::try_from(target).unwrap_or(all))

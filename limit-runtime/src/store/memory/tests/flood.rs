@@ -37,7 +37,7 @@ fn new_keys_share_budgets_while_the_store_is_full() {
     assert_eq!(admitted, 64 * 10, "64 budgets of ten");
     assert_eq!(store.usage().keys, 164);
     // Those that have a budget of their own do not notice.
-    assert_eq!(hit(&store, 7_u32, &limits, 1).outcomes()[0].remaining, 8);
+    assert_eq!(hit(&store, 7_u32, &limits, 1).outcomes()[0].remaining(), 8);
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn a_key_that_shared_does_not_begin_afresh_when_there_is_room() {
         store
             .check(&[charge(&"late".into_key(), &limits, 1)], Action::Peek)
             .outcomes()[0]
-            .remaining,
+            .remaining(),
         0
     );
 }
@@ -107,8 +107,8 @@ fn clear_and_reset_make_room() {
     }
     store.clear(SCOPE, &4_u32.into_key());
     assert_eq!(store.usage().keys, 9);
-    assert_eq!(hit(&store, 4_u32, &limits, 1).outcomes()[0].remaining, 2);
+    assert_eq!(hit(&store, 4_u32, &limits, 1).outcomes()[0].remaining(), 2);
     store.reset();
     assert_eq!(store.usage().keys, 0);
-    assert_eq!(hit(&store, 5_u32, &limits, 1).outcomes()[0].remaining, 2);
+    assert_eq!(hit(&store, 5_u32, &limits, 1).outcomes()[0].remaining(), 2);
 }

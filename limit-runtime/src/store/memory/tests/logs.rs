@@ -65,9 +65,14 @@ fn check(found: &[Outcome], model: &Model, now: u64, limits: &Limits, asked: u32
         let verdict = model.assess(now, limit, asked);
         let stands = model.assess(now, limit, sees);
         let _ = verdict;
-        assert_eq!(outcome.remaining, stands.remaining, "remaining of {limit}");
         assert_eq!(
-            outcome.reset_after, stands.reset_after,
+            outcome.remaining(),
+            stands.remaining,
+            "remaining of {limit}"
+        );
+        assert_eq!(
+            outcome.reset_after(),
+            stands.reset_after,
             "reset_after of {limit}"
         );
     }
@@ -78,7 +83,7 @@ fn verdicts(found: &[Outcome], model: &Model, now: u64, limits: &Limits, cost: u
     for (outcome, &limit) in found.iter().zip(limits) {
         let expected = model.assess(now, limit, cost);
         all &= expected.allowed;
-        let retry_after = match outcome.verdict {
+        let retry_after = match outcome.verdict() {
             Verdict::Allowed => {
                 assert!(expected.allowed, "{limit} must deny");
                 None
@@ -86,11 +91,7 @@ fn verdicts(found: &[Outcome], model: &Model, now: u64, limits: &Limits, cost: u
             Verdict::RetryAfter(wait) => Some(wait),
             Verdict::NeverFits => None,
         };
-        assert_eq!(
-            outcome.verdict == Verdict::Allowed,
-            expected.allowed,
-            "{limit}"
-        );
+        assert_eq!(outcome.is_allowed(), expected.allowed, "{limit}");
         assert_eq!(retry_after, expected.retry_after, "retry_after of {limit}");
     }
     all
