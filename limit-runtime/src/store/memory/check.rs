@@ -52,7 +52,8 @@ impl MemoryStore {
             return false;
         }
         if let (Some(cell), Ok(place)) = (&cell, place)
-            && let Some(answer) = shard.check_quickly(place, cell, slot, now, action)
+            && let Some(answer) =
+                shard.check_quickly(place, cell, slot, now, action, self.bounds.log_entries)
         {
             decision.push(answer.outcome);
             if answer.recorded {

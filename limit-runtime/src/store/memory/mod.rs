@@ -8,6 +8,7 @@
 mod cell;
 mod check;
 mod identity;
+mod kept;
 mod log;
 mod overflow;
 mod quick;

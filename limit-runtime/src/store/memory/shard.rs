@@ -1,9 +1,10 @@
 //! A part of the store behind one lock: its table, the logs that outgrew their cells, and its time.
 
 use super::{
-    cell::{Cell, State},
+    cell::{COARSE_MICROS, Cell, FINE_MICROS, State},
     identity::{Owner, Variant},
-    log,
+    kept::{Rings, shape_of},
+    log::{self, Ask, Newest},
     slab::Slab,
     slot::Slot,
     table::Table,
@@ -15,7 +16,7 @@ use crate::{
         Strategy,
         fixed::Fixed,
         gcra::Gcra,
-        moving::{Coarse, Fine, View},
+        moving::{Entry, Fine, Hit, View},
         sliding::Sliding,
     },
 };
@@ -24,9 +25,9 @@ use limit_core::Limit;
 #[derive(Debug, Default)]
 pub(super) struct Shard {
     pub(super) table: Table,
-    pub(super) fine_rings: Slab<Fine>,
-    pub(super) coarse_rings: Slab<Coarse>,
-    pub(super) wide_rings: Slab<u64>,
+    pub(super) fine: Rings<FINE_MICROS>,
+    pub(super) coarse: Rings<COARSE_MICROS>,
+    pub(super) wide_rings: Slab<Hit<u64>>,
     /// Where to look next for cells that equal a fresh one.
     hand: usize,
     time: Time,
@@ -37,6 +38,22 @@ pub(super) struct Shard {
 struct Time {
     latest: u64,
     stepped_back: u64,
+}
+
+/// How a limit stands for a request of some cost now.
+struct Assess {
+    now: Ticks,
+    limit: Limit,
+    cost: u32,
+}
+
+impl Ask for Assess {
+    type Answer = Outcome;
+
+    #[inline]
+    fn ask<E: Entry>(self, log: View<'_, E>) -> Outcome {
+        log.assess(self.now, self.limit, self.cost)
+    }
 }
 
 impl Shard {
@@ -85,48 +102,29 @@ impl Shard {
     ) -> Outcome {
         let state = || cell.and_then(Cell::state);
         match strategy {
-            Strategy::MovingWindow => self.read(
-                cell,
-                |log| log.assess(now, limit, cost),
-                |log| log.assess(now, limit, cost),
-                |log| log.assess(now, limit, cost),
-            ),
+            Strategy::MovingWindow => self.read(cell, Assess { now, limit, cost }),
             Strategy::FixedWindow => fixed(state()).assess(now, limit, cost),
             Strategy::SlidingWindow => sliding(state()).assess(now, limit, cost),
             Strategy::Gcra { burst } => gcra(state()).assess(now, limit, burst, cost),
         }
     }
 
-    /// Reads a log, wherever it lies.
+    /// Reads a log, however it is kept.
     #[inline]
-    pub(super) fn read<T>(
-        &self,
-        cell: Option<&Cell>,
-        fine: impl FnOnce(View<'_, Fine>) -> T,
-        coarse: impl FnOnce(View<'_, Coarse>) -> T,
-        wide: impl FnOnce(View<'_, u64>) -> T,
-    ) -> T {
+    pub(super) fn read<Q: Ask>(&self, cell: Option<&Cell>, question: Q) -> Q::Answer {
         let Some((cell, state)) = cell.and_then(|cell| Some((cell, cell.state()?))) else {
-            return fine(View::EMPTY);
+            return question.ask(View::<Fine>::EMPTY);
         };
         match state {
-            State::FinePair { hits, len } => {
-                fine(log::narrow_view(cell, &hits, log::pair_shape(len)))
-            }
-            State::FineRing { slot, shape } => {
-                fine(log::narrow_view(cell, self.fine_rings.get(slot), shape))
-            }
-            State::CoarsePair { hits, len } => {
-                coarse(log::narrow_view(cell, &hits, log::pair_shape(len)))
-            }
-            State::CoarseRing { slot, shape } => {
-                coarse(log::narrow_view(cell, self.coarse_rings.get(slot), shape))
-            }
-            State::Single(hit) => wide(log::wide_view(&[hit], log::pair_shape(1))),
+            State::Fine(kept) => question.of_kept(cell, &self.fine, &kept),
+            State::Coarse(kept) => question.of_kept(cell, &self.coarse, &kept),
+            State::Single(hit) => question.ask(log::wide_view(&[hit], shape_of(1))),
             State::WideRing { slot, shape } => {
-                wide(log::wide_view(self.wide_rings.get(slot), shape))
+                question.ask(log::wide_view(self.wide_rings.get(slot), shape))
             }
-            State::Fixed(_) | State::Sliding(_) | State::Gcra(_) => fine(View::EMPTY),
+            State::Fixed(_) | State::Sliding(_) | State::Gcra(_) => {
+                question.ask(View::<Fine>::EMPTY)
+            }
         }
     }
 
@@ -200,12 +198,7 @@ impl Shard {
         outcomes: &mut [Outcome],
     ) {
         if slot.strategy == Strategy::MovingWindow {
-            let newest = self.read(
-                Some(cell),
-                |log| log.newest,
-                |log| log.newest,
-                |log| log.newest,
-            );
+            let newest = self.read(Some(cell), Newest);
             for outcome in outcomes {
                 let window = outcome.limit().window_millis().saturating_mul(1_000);
                 let leaves = newest.as_micros().saturating_add(window);
@@ -291,8 +284,8 @@ impl Shard {
     pub(super) fn reset(&mut self) -> usize {
         let dropped = self.table.len();
         self.table = Table::default();
-        self.fine_rings = Slab::default();
-        self.coarse_rings = Slab::default();
+        self.fine = Rings::default();
+        self.coarse = Rings::default();
         self.wide_rings = Slab::default();
         dropped
     }
@@ -328,8 +321,8 @@ impl Shard {
 
     pub(super) fn free(&mut self, cell: &Cell) {
         match cell.state() {
-            Some(State::FineRing { slot, .. }) => self.fine_rings.remove(slot),
-            Some(State::CoarseRing { slot, .. }) => self.coarse_rings.remove(slot),
+            Some(State::Fine(kept)) => self.fine.free(&kept),
+            Some(State::Coarse(kept)) => self.coarse.free(&kept),
             Some(State::WideRing { slot, .. }) => self.wide_rings.remove(slot),
             _ => {}
         }
@@ -338,10 +331,8 @@ impl Shard {
     /// What the table and the logs take at present.
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
-        self.table.bytes()
-            + self.fine_rings.bytes()
-            + self.coarse_rings.bytes()
-            + self.wide_rings.bytes()
+        let logs = self.fine.bytes() + self.coarse.bytes() + self.wide_rings.bytes();
+        self.table.bytes() + logs
     }
 
     fn drop_cell(&mut self, place: usize, cell: &Cell) {
