@@ -19,8 +19,12 @@ pub(super) enum Kept<const MICROS: u64> {
         hits: [Hit<Narrow<MICROS>>; 2],
         len: u32,
     },
-    /// More hits of one unit each, elsewhere.
-    UnitRing { slot: u32, shape: Shape },
+    /// More hits of one unit each, elsewhere; but for the oldest, which nearly every check asks for.
+    UnitRing {
+        slot: u32,
+        shape: Shape,
+        oldest: Narrow<MICROS>,
+    },
     /// More hits of any cost, elsewhere.
     Ring { slot: u32, shape: Shape },
 }
@@ -53,7 +57,15 @@ impl<const MICROS: u64> Kept<MICROS> {
                 let (one, two) = (pack(one.at.0, one.total), pack(two.at.0, two.total));
                 (UNITS as u64 + u64::from(len), one, two)
             }
-            Self::UnitRing { slot, shape } => pack_ring(UNIT_RING, slot, shape),
+            Self::UnitRing {
+                slot,
+                shape,
+                oldest,
+            } => {
+                // Without totals there is none before the oldest.
+                let base = oldest.0;
+                pack_ring(UNIT_RING, slot, Shape { base, ..shape })
+            }
             Self::Ring { slot, shape } => pack_ring(RING, slot, shape),
         }
     }
@@ -79,7 +91,11 @@ impl<const MICROS: u64> Kept<MICROS> {
                 }),
                 len: low(form) - 4,
             },
-            UNIT_RING => Self::UnitRing { slot: a.0, shape },
+            UNIT_RING => Self::UnitRing {
+                slot: a.0,
+                shape: Shape { base: 0, ..shape },
+                oldest: Narrow(shape.base),
+            },
             RING => Self::Ring { slot: a.0, shape },
             _ => return None,
         })
@@ -114,7 +130,7 @@ impl<const MICROS: u64> Rings<MICROS> {
                 log.weigh(self.hits.get_mut(slot));
                 Kept::Ring { slot, shape }
             }
-            Kept::UnitRing { slot, shape } => {
+            Kept::UnitRing { slot, shape, .. } => {
                 let log = Log {
                     hits: self.units.get_mut(slot),
                     shape,

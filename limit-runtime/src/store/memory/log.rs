@@ -33,7 +33,7 @@ pub(super) trait Ask: Sized {
         match kept {
             Kept::Units { hits, len } => self.ask(narrow_view(cell, hits, shape_of(*len))),
             Kept::Pair { hits, len } => self.ask(narrow_view(cell, hits, shape_of(*len))),
-            Kept::UnitRing { slot, shape } => {
+            Kept::UnitRing { slot, shape, .. } => {
                 self.ask(narrow_view(cell, rings.units.get(*slot), *shape))
             }
             Kept::Ring { slot, shape } => {

@@ -90,20 +90,32 @@ impl Question<'_> {
         Some(match kept {
             Kept::Units { mut hits, len } => {
                 let mut shape = shape_of(len);
-                let answer = self.ask(&mut hits, &mut shape)?;
+                let [mut oldest, ..] = hits;
+                let answer = self.ask(&mut hits, &mut shape, &mut oldest)?;
                 if shape.head > 0 {
                     hits.rotate_left(shape.head as usize);
                 }
                 let len = shape.len;
                 (answer, Kept::Units { hits, len })
             }
-            Kept::UnitRing { slot, mut shape } => {
-                let answer = self.ask(rings.units.get_mut(slot), &mut shape)?;
-                (answer, Kept::UnitRing { slot, shape })
+            Kept::UnitRing {
+                slot,
+                mut shape,
+                mut oldest,
+            } => {
+                let hits = rings.units.get_mut(slot);
+                let answer = self.ask(hits, &mut shape, &mut oldest)?;
+                let kept = Kept::UnitRing {
+                    slot,
+                    shape,
+                    oldest,
+                };
+                (answer, kept)
             }
             Kept::Pair { mut hits, len } => {
                 let mut shape = shape_of(len);
-                let answer = self.ask(&mut hits, &mut shape)?;
+                let [mut oldest, _] = hits;
+                let answer = self.ask(&mut hits, &mut shape, &mut oldest)?;
                 if shape.head > 0 {
                     hits.swap(0, 1);
                 }
@@ -114,18 +126,21 @@ impl Question<'_> {
                 (answer, Kept::Pair { hits, len })
             }
             Kept::Ring { slot, mut shape } => {
-                let answer = self.ask(rings.hits.get_mut(slot), &mut shape)?;
+                let hits = rings.hits.get_mut(slot);
+                let mut oldest = *hits.get(shape.head as usize)?;
+                let answer = self.ask(hits, &mut shape, &mut oldest)?;
                 (answer, Kept::Ring { slot, shape })
             }
         })
     }
 
-    /// Answers, and records what is to be recorded. The shape holds only if it was.
+    /// Answers, and records what is to be recorded. The shape and the oldest hit hold only if it was.
     #[inline]
     fn ask<const MICROS: u64, E: Entry<Stamp = Narrow<MICROS>>>(
         &self,
         hits: &mut [E],
         shape: &mut Shape,
+        oldest: &mut E,
     ) -> Option<Answer> {
         let window = self.limit.window_millis() * 1_000;
         let newest = *hits.get(shape.place(shape.len.checked_sub(1)?, hits.len()))?;
@@ -136,12 +151,11 @@ impl Question<'_> {
             return None;
         }
         let leaves = |hit: E| (newest_ticks - hit.at().until(newest.at())) * MICROS + window;
-        let mut oldest = *hits.get(shape.head as usize)?;
-        while leaves(oldest) <= self.now {
+        while leaves(*oldest) <= self.now {
             shape.base = oldest.base();
             shape.head = u32::try_from(shape.place(1, hits.len())).ok()?;
             shape.len = shape.len.checked_sub(2)? + 1;
-            oldest = *hits.get(shape.head as usize)?;
+            *oldest = *hits.get(shape.head as usize)?;
         }
         let all = newest.total(shape.len - 1);
         let used = all.wrapping_sub(shape.base);
@@ -152,11 +166,12 @@ impl Question<'_> {
             Outcome::allowed(self.limit, remaining, reset_after)
         };
         // Units that were given back leave a hit of nothing, which resets nothing.
-        let before = match shape.len.checked_sub(2) {
-            Some(before) => hits.get(shape.place(before, hits.len()))?.total(before),
-            None => shape.base,
-        };
-        let is_void = before == all;
+        let is_void = !E::UNIT
+            && all
+                == match shape.len.checked_sub(2) {
+                    Some(before) => hits.get(shape.place(before, hits.len()))?.total(before),
+                    None => shape.base,
+                };
         if self.cost > left {
             if is_void || self.action == Action::Force || self.cost > count {
                 return None;
@@ -167,7 +182,7 @@ impl Question<'_> {
             let last = if E::UNIT {
                 *hits.get(shape.place(short - 1, hits.len()))?
             } else if short <= oldest.total(0).wrapping_sub(shape.base) {
-                oldest
+                *oldest
             } else {
                 return None;
             };

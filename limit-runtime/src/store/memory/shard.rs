@@ -57,7 +57,13 @@ impl Ask for Assess {
 }
 
 impl Shard {
-    /// The present moment, from a reading of the clock that was taken under the lock.
+    /// Whether another thread read a later time and was here before: times in a budget never fall.
+    #[inline]
+    pub(super) fn is_past(&self, reading: Ticks) -> bool {
+        reading.as_micros() < self.time.latest
+    }
+
+    /// The present moment, from a reading of the clock that was taken under the lock, or is not [past](Self::is_past).
     #[inline]
     pub(super) fn now(&mut self, reading: Ticks) -> Ticks {
         let time = &mut self.time;

@@ -108,7 +108,7 @@ impl Write<'_> {
     ) -> Kept<MICROS> {
         match kept {
             Kept::Units { hits, len } => self.to_units(rings, hits, len),
-            Kept::UnitRing { slot, shape } => self.to_unit_ring(rings, slot, shape),
+            Kept::UnitRing { slot, shape, .. } => self.to_unit_ring(rings, slot, shape),
             Kept::Pair { hits, len } => self.to_pair(&mut rings.hits, hits, len),
             Kept::Ring { slot, shape } => {
                 let (slot, shape) = self.to_ring(&mut rings.hits, slot, shape);
@@ -162,15 +162,21 @@ impl Write<'_> {
         };
         let pushed = self.push_unit(&mut log);
         let (shape, places) = (log.shape, log.hits.len());
+        let oldest = log.oldest();
+        let kept = Kept::UnitRing {
+            slot,
+            shape,
+            oldest,
+        };
         match pushed {
-            Ok(()) => Kept::UnitRing { slot, shape },
+            Ok(()) => kept,
             Err(Unfit::Full) if places < self.capacity::<Narrow<MICROS>>() => {
                 let size = self.grown(places, self.capacity::<Narrow<MICROS>>());
                 let (slot, shape) = rings.units.resize(slot, shape, size);
                 self.to_unit_ring(rings, slot, shape)
             }
             Err(Unfit::Full | Unfit::Heavy) => {
-                let kept = rings.weigh(Kept::UnitRing { slot, shape });
+                let kept = rings.weigh(kept);
                 self.narrow(rings, kept)
             }
         }

@@ -69,6 +69,11 @@ impl<E: Entry> Log<'_, E> {
         Ok(())
     }
 
+    /// The oldest hit; of no meaning if there is none.
+    pub(crate) fn oldest(&self) -> E {
+        self.hit(0)
+    }
+
     /// The newest hit.
     #[inline]
     pub(crate) fn newest(&self) -> Option<E> {
