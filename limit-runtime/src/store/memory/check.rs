@@ -3,6 +3,7 @@
 use super::{
     MemoryStore, PerSlot,
     identity::Owner,
+    quick,
     shard::{Shard, millis},
     slot::Slot,
 };
@@ -61,6 +62,22 @@ impl MemoryStore {
             self.sweep_if_due(reading);
             let receipt = answer.recorded.then(|| Receipt::new(now.as_micros()));
             return Some(Decision::single(answer.outcome, receipt));
+        }
+        if cell.is_none()
+            && action != Action::Peek
+            && let Some((outcome, cell)) = quick::first(slot, now, self.bounds.log_entries)
+        {
+            if place.is_err() {
+                if !self.reserve(shard, now) {
+                    return None;
+                }
+                place = shard.table.find(slot.owner.low, slot.variant);
+            }
+            shard.begin(place, cell);
+            drop(guard);
+            self.sweep_if_due(reading);
+            let receipt = Receipt::new(now.as_micros());
+            return Some(Decision::single(outcome, Some(receipt)));
         }
         let mut decision = Decision::empty();
         let mut allowed = true;

@@ -1,5 +1,5 @@
-//! The commonest check, without detours: one limit under the moving window, for a log that was never asked
-//! for another window.
+//! The commonest check, without detours: one limit under the moving window, for a log that is new, or was never
+//! asked for another window.
 //!
 //! It answers and records exactly as the general way does (the tests compare both with one model), or
 //! declines and leaves the check to that.
@@ -10,13 +10,16 @@ use super::{
     log,
     shard::Shard,
     slot::Slot,
-    write::SECOND,
+    write::{SECOND, Tier, Write},
 };
 use crate::{
     clock::Ticks,
     decision::Outcome,
     store::Action,
-    window::moving::{Coarse, Entry, Narrow, Shape, Stamp, grid},
+    window::{
+        Strategy,
+        moving::{Coarse, Entry, Narrow, Shape, Stamp, grid},
+    },
 };
 use limit_core::Limit;
 
@@ -67,6 +70,35 @@ impl Shard {
         }
         Some(answer)
     }
+}
+
+/// The answer to the first hit of a budget, and its cell; `None` if this takes more than a quick look.
+#[inline]
+pub(super) fn first(slot: &Slot<'_>, now: Ticks, entries: u32) -> Option<(Outcome, Cell)> {
+    let &[limit] = slot.limits else {
+        return None;
+    };
+    let left = limit.count().get().checked_sub(slot.cost)?;
+    if slot.cost == 0 || slot.strategy != Strategy::MovingWindow {
+        return None;
+    }
+    let window = limit.window_millis();
+    let write = Write {
+        slot,
+        now,
+        horizon: window,
+        entries,
+    };
+    let now = now.as_micros();
+    let tier = Tier::of(window, window);
+    let stamp = match tier {
+        Tier::Coarse => now.next_multiple_of(Coarse::MICROS),
+        Tier::Fine | Tier::Wide => now,
+    };
+    let outcome = Outcome::allowed(limit, left, stamp + window * 1_000 - now);
+    let fresh_at = now.div_ceil(1_000) + window;
+    let cell = Cell::new(slot.owner.low, slot.variant, write.first(tier), fresh_at);
+    Some((outcome, cell))
 }
 
 struct Question<'a> {

@@ -30,6 +30,8 @@ pub(super) struct Shard {
     pub(super) wide_rings: Slab<Hit<u64>>,
     /// Where to look next for cells that equal a fresh one.
     hand: usize,
+    /// How many budgets were new.
+    begun: u32,
     time: Time,
 }
 
@@ -157,7 +159,7 @@ impl Shard {
         let after = self.recorded(before, slot, now, entries);
         match place {
             Ok(place) => self.table.set(place, after),
-            Err(_) => self.insert(after),
+            Err(place) => self.insert(place, after),
         }
         after
     }
@@ -221,12 +223,36 @@ impl Shard {
         }
     }
 
-    fn insert(&mut self, cell: Cell) {
-        if self.table.is_full() {
-            self.table.grow();
+    /// Puts a cell where the table found that it has to be.
+    fn insert(&mut self, place: usize, cell: Cell) {
+        if !self.table.is_full() {
+            self.table.insert(place, cell);
+            return;
         }
+        self.table.grow();
         let (Ok(place) | Err(place)) = self.table.find(cell.owner, cell.variant());
         self.table.insert(place, cell);
+    }
+
+    /// Records the first hit of a budget where the table found its place, or found that it has to be.
+    #[inline]
+    pub(super) fn begin(&mut self, place: Result<usize, usize>, cell: Cell) {
+        match place {
+            Ok(place) => {
+                if let Some(old) = self.table.get(place).copied() {
+                    self.free(&old);
+                }
+                self.table.set(place, cell);
+            }
+            Err(place) => self.insert(place, cell),
+        }
+    }
+
+    /// Whether it is the turn of a new budget to look for cells that equal a fresh one: many at once cost less than
+    /// a few each time.
+    pub(super) fn is_turn_to_evict(&mut self, turns: u32) -> bool {
+        self.begun = self.begun.wrapping_add(1);
+        self.begun.is_multiple_of(turns)
     }
 
     /// Gives back what a request consumed at `at`.

@@ -23,6 +23,8 @@ const FIRST_RING: usize = 4;
 /// The same where hits have no totals: up to the second, it has as many places as are of use.
 const FIRST_UNIT_RING: usize = 8;
 const SMALL_UNIT_RING: usize = 12;
+/// Below this size, a ring grows to twice its size.
+const QUICK_RING: usize = 32;
 
 /// In what ticks a log keeps its times.
 #[derive(Clone, Copy)]
@@ -224,10 +226,10 @@ impl Write<'_> {
         if self.push(&mut log).is_ok() {
             return (slot, log.shape);
         }
-        let resolution = self.resolution::<T>();
         let (shape, places) = (log.shape, log.hits.len());
-        if places < resolution.capacity() {
-            let size = self.grown(places, resolution.capacity());
+        let most = self.capacity::<T>();
+        if places < most {
+            let size = self.grown(places, most);
             let (larger, shape) = rings.resize(slot, shape, size);
             slot = larger;
             log = Log {
@@ -237,7 +239,7 @@ impl Write<'_> {
         } else {
             let stamp = T::end_of(self.now);
             let now = self.now.as_micros() / T::MICROS;
-            log.merge(stamp, now, self.ahead::<T>(), &resolution);
+            log.merge(stamp, now, self.ahead::<T>(), &self.resolution::<T>());
         }
         // There is room now.
         let _ = self.push(&mut log);
@@ -285,6 +287,10 @@ impl Write<'_> {
     /// How many hits there may be at most.
     #[cold]
     fn capacity<T: Stamp>(&self) -> usize {
+        let mut limits = self.slot.limits.iter();
+        if limits.all(|limit| limit.window_millis() == self.horizon) {
+            return Resolution::capacity_of_one(self.entries);
+        }
         self.resolution::<T>().capacity()
     }
 
@@ -305,9 +311,14 @@ impl Write<'_> {
         counts.max().unwrap_or(1) as usize
     }
 
-    /// The next size of a ring: larger by half, but no larger than is of use.
+    /// The next size of a ring: twice as large, or larger by half if it is large; but no larger than is of use.
     fn grown(&self, places: usize, most: usize) -> usize {
-        let grown = (places + places / 2).max(FIRST_RING);
+        let more = if places < QUICK_RING {
+            places
+        } else {
+            places / 2
+        };
+        let grown = (places + more).max(FIRST_RING);
         let useful = self.useful();
         let grown = if places < useful {
             grown.min(useful)

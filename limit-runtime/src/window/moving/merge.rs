@@ -65,9 +65,14 @@ impl Resolution {
     pub(crate) fn capacity(&self) -> usize {
         let entries = self.entries as usize;
         match self.segments.len() {
-            0 | 1 => entries + 2,
+            0 | 1 => Self::capacity_of_one(self.entries),
             windows => windows * 2 * (entries + 1),
         }
+    }
+
+    /// The same where there is one window.
+    pub(crate) fn capacity_of_one(entries: u32) -> usize {
+        entries.clamp(1, MAX_ENTRIES) as usize + 2
     }
 
     pub(super) fn shortest(&self) -> u64 {
