@@ -103,10 +103,11 @@ impl Decision {
     }
 
     /// A decision that is yet to be filled.
-    pub(crate) const fn empty() -> Self {
+    #[inline]
+    pub(crate) fn empty() -> Self {
         Self {
-            outcomes: SmallVec::new_const(),
-            receipts: SmallVec::new_const(),
+            outcomes: SmallVec::new(),
+            receipts: SmallVec::new(),
         }
     }
 

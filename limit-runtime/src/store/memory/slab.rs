@@ -32,7 +32,7 @@ struct Chunk<E> {
 }
 
 /// About so many bytes lie together: few, so that they are given back soon.
-const CHUNK: usize = 2_048;
+const CHUNK: usize = 8_192;
 /// As many as there are bits.
 const MOST_RINGS: usize = 64;
 /// The upper bits of a slot say the class, the lower ones the ring.
