@@ -187,9 +187,9 @@ impl Context<'_> {
             }
         });
         quote_spanned! {*site=>
-            let (mut __admission, __arguments) = __limited.split();
+            let (__admission, __arguments) = __limited.split();
             let __costs = [#(#costs),*];
-            if let ::core::result::Result::Err(__response) = __admission.charge(__costs).await {
+            if let ::core::result::Result::Err(__response) = __admission.charge(&__costs).await {
                 return __response;
             }
             let (#(#names,)*) = __arguments;
@@ -209,9 +209,14 @@ impl Context<'_> {
             ReturnType::Default => sig.ident.span(),
         };
         name.set_span(span);
-        let private = respanned(private, span);
-        let admission = Ident::new("__admission", self.site);
-        quote_spanned!(span=> #private::respond(#admission, #name #turbofish (#(#names),*)).await)
+        let at_return = respanned(private, span);
+        let answer =
+            quote_spanned!(span=> #at_return::handled(#name #turbofish (#(#names),*)).await);
+        quote_spanned! {self.site=>
+            let mut __response = #private::IntoResponse::into_response(#answer);
+            __admission.finish(&mut __response).await;
+            __response
+        }
     }
 
     /// Names for the arguments on their way through.

@@ -47,7 +47,11 @@ fn the_least_there_is() {
             ) -> ::limit_runtime::__private::Response {
                 async fn health() {}
                 let (__admission, ()) = __limited.split();
-                ::limit_runtime::__private::respond(__admission, health()).await
+                let mut __response = ::limit_runtime::__private::IntoResponse::into_response(
+                    ::limit_runtime::__private::handled(health()).await,
+                );
+                __admission.finish(&mut __response).await;
+                __response
             }
         "##]],
     );
@@ -112,7 +116,11 @@ fn a_key_function_state_and_a_body() {
                     input.run(db).await
                 }
                 let (__admission, (__a0, __a1)) = __limited.split();
-                ::limit_runtime::__private::respond(__admission, predict(__a0, __a1)).await
+                let mut __response = ::limit_runtime::__private::IntoResponse::into_response(
+                    ::limit_runtime::__private::handled(predict(__a0, __a1)).await,
+                );
+                __admission.finish(&mut __response).await;
+                __response
             }
         "##]],
     );
@@ -166,7 +174,7 @@ fn a_cost_over_the_arguments_and_a_direct_function() {
                     (HeaderMap, Json<Batch>),
                 >,
             ) -> ::limit_runtime::__private::Response {
-                let (mut __admission, __arguments) = __limited.split();
+                let (__admission, __arguments) = __limited.split();
                 let __costs = [
                     {
                         let (_, Json(Batch { inputs, model: _ })) = &__arguments;
@@ -175,11 +183,15 @@ fn a_cost_over_the_arguments_and_a_direct_function() {
                         )
                     },
                 ];
-                if let ::core::result::Result::Err(__response) = __admission.charge(__costs).await {
+                if let ::core::result::Result::Err(__response) = __admission.charge(&__costs).await {
                     return __response;
                 }
                 let (__a0, __a1) = __arguments;
-                ::limit_runtime::__private::respond(__admission, predict_now(__a0, __a1)).await
+                let mut __response = ::limit_runtime::__private::IntoResponse::into_response(
+                    ::limit_runtime::__private::handled(predict_now(__a0, __a1)).await,
+                );
+                __admission.finish(&mut __response).await;
+                __response
             }
         "##]],
     );
@@ -267,7 +279,11 @@ fn several_attributes_with_everything() {
                     request
                 }
                 let (__admission, (__a0,)) = __limited.split();
-                ::limit_runtime::__private::respond(__admission, models(__a0)).await
+                let mut __response = ::limit_runtime::__private::IntoResponse::into_response(
+                    ::limit_runtime::__private::handled(models(__a0)).await,
+                );
+                __admission.finish(&mut __response).await;
+                __response
             }
         "##]],
     );
@@ -341,7 +357,11 @@ fn a_generic_handler_with_a_future_of_its_own() {
                     async { [0; N] }
                 }
                 let (__admission, (__a0,)) = __limited.split();
-                ::facade::limiting::__private::respond(__admission, generic::<T, N>(__a0)).await
+                let mut __response = ::facade::limiting::__private::IntoResponse::into_response(
+                    ::facade::limiting::__private::handled(generic::<T, N>(__a0)).await,
+                );
+                __admission.finish(&mut __response).await;
+                __response
             }
         "##]],
     );
