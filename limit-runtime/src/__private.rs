@@ -5,10 +5,10 @@ pub use crate::http::{
     Admit, Limited, ScopeSpec, Spec,
     answer::IntoCost,
     exceeded::answer,
-    limited::handled,
     policy::{All, DefaultKey, Policy, Rules, cost, gcra, key, limits, parsed, rule},
+    respond::{charge_and_respond, respond},
 };
 pub use crate::store::Fallback;
 pub use axum::extract::FromRequestParts;
-pub use axum::response::{IntoResponse, Response};
+pub use axum::response::Response;
 pub use limit_macros::rate_limit;

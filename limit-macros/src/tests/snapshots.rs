@@ -42,16 +42,12 @@ fn the_least_there_is() {
                     )
                 }
             }
-            async fn health(
+            fn health(
                 __limited: ::limit_runtime::__private::Limited<__rate_limit_health, ()>,
-            ) -> ::limit_runtime::__private::Response {
+            ) -> impl ::core::future::Future<Output = ::limit_runtime::__private::Response> {
                 async fn health() {}
                 let (__admission, ()) = __limited.split();
-                let mut __response = ::limit_runtime::__private::IntoResponse::into_response(
-                    ::limit_runtime::__private::handled(health()).await,
-                );
-                __admission.finish(&mut __response).await;
-                __response
+                ::limit_runtime::__private::respond(__admission, health())
             }
         "##]],
     );
@@ -103,12 +99,12 @@ fn a_key_function_state_and_a_body() {
             }
             /// Predicts.
             #[must_use]
-            pub(crate) async fn predict(
+            pub(crate) fn predict(
                 __limited: ::limit_runtime::__private::Limited<
                     __rate_limit_predict,
                     (State<Db>, Json<In>),
                 >,
-            ) -> ::limit_runtime::__private::Response {
+            ) -> impl ::core::future::Future<Output = ::limit_runtime::__private::Response> {
                 async fn predict(
                     State(db): State<Db>,
                     Json(mut input): Json<In>,
@@ -116,11 +112,7 @@ fn a_key_function_state_and_a_body() {
                     input.run(db).await
                 }
                 let (__admission, (__a0, __a1)) = __limited.split();
-                let mut __response = ::limit_runtime::__private::IntoResponse::into_response(
-                    ::limit_runtime::__private::handled(predict(__a0, __a1)).await,
-                );
-                __admission.finish(&mut __response).await;
-                __response
+                ::limit_runtime::__private::respond(__admission, predict(__a0, __a1))
             }
         "##]],
     );
@@ -168,12 +160,12 @@ fn a_cost_over_the_arguments_and_a_direct_function() {
                 inputs.sort();
                 predict(headers, Json(Batch { inputs, model })).await
             }
-            async fn predict(
+            fn predict(
                 __limited: ::limit_runtime::__private::Limited<
                     __rate_limit_predict,
                     (HeaderMap, Json<Batch>),
                 >,
-            ) -> ::limit_runtime::__private::Response {
+            ) -> impl ::core::future::Future<Output = ::limit_runtime::__private::Response> {
                 let (__admission, __arguments) = __limited.split();
                 let __costs = [
                     {
@@ -183,15 +175,12 @@ fn a_cost_over_the_arguments_and_a_direct_function() {
                         )
                     },
                 ];
-                if let ::core::result::Result::Err(__response) = __admission.charge(&__costs).await {
-                    return __response;
-                }
                 let (__a0, __a1) = __arguments;
-                let mut __response = ::limit_runtime::__private::IntoResponse::into_response(
-                    ::limit_runtime::__private::handled(predict_now(__a0, __a1)).await,
-                );
-                __admission.finish(&mut __response).await;
-                __response
+                ::limit_runtime::__private::charge_and_respond(
+                    __admission,
+                    __costs,
+                    move || predict_now(__a0, __a1),
+                )
             }
         "##]],
     );
@@ -271,19 +260,15 @@ fn several_attributes_with_everything() {
                     )
                 }
             }
-            async fn models(
+            fn models(
                 __limited: ::limit_runtime::__private::Limited<__rate_limit_models, (Request,)>,
-            ) -> ::limit_runtime::__private::Response {
+            ) -> impl ::core::future::Future<Output = ::limit_runtime::__private::Response> {
                 #[debug_handler]
                 async fn models(request: Request) -> impl IntoResponse {
                     request
                 }
                 let (__admission, (__a0,)) = __limited.split();
-                let mut __response = ::limit_runtime::__private::IntoResponse::into_response(
-                    ::limit_runtime::__private::handled(models(__a0)).await,
-                );
-                __admission.finish(&mut __response).await;
-                __response
+                ::limit_runtime::__private::respond(__admission, models(__a0))
             }
         "##]],
     );
@@ -339,12 +324,12 @@ fn a_generic_handler_with_a_future_of_its_own() {
                     )
                 }
             }
-            async fn generic<'a, T: Model + 'a, const N: usize>(
+            fn generic<'a, T: Model + 'a, const N: usize>(
                 __limited: ::facade::limiting::__private::Limited<
                     __rate_limit_generic<'a, T, N>,
                     (State<T>,),
                 >,
-            ) -> ::facade::limiting::__private::Response
+            ) -> impl ::core::future::Future<Output = ::facade::limiting::__private::Response>
             where
                 T: Default,
             {
@@ -357,11 +342,7 @@ fn a_generic_handler_with_a_future_of_its_own() {
                     async { [0; N] }
                 }
                 let (__admission, (__a0,)) = __limited.split();
-                let mut __response = ::facade::limiting::__private::IntoResponse::into_response(
-                    ::facade::limiting::__private::handled(generic::<T, N>(__a0)).await,
-                );
-                __admission.finish(&mut __response).await;
-                __response
+                ::facade::limiting::__private::respond(__admission, generic::<T, N>(__a0))
             }
         "##]],
     );

@@ -3,14 +3,14 @@
 use super::{
     admit::Admit,
     headers::{self, Told},
-    soon::Soon,
+    soon::{Later, Soon},
     spec::Spec,
     standing::Standing,
 };
 use crate::{decision::Outcome, limiter::Limiter, store::Action};
 use axum::response::Response;
 use smallvec::SmallVec;
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 /// A request that was let through: it charges what is still to be charged, and adds the headers.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ impl Admission {
     ///
     /// # Errors
     /// The response for a request whose cost does not fit.
-    pub fn charge(&self, known: &[Option<u32>]) -> Soon<'static, Result<(), Response>> {
+    pub fn charge(&self, known: &[Option<u32>]) -> Soon<Result<(), Response>> {
         let Held::Standing(standing) = &self.0 else {
             return Soon::now(Ok(()));
         };
@@ -80,40 +80,47 @@ impl Admission {
     /// The answer to a request whose arguments could not be extracted. It counts all the same: where the charge
     /// waits for the arguments, it is made now, as if each cost that depends on them were 1.
     #[cold]
-    pub(super) fn reject(self, mut rejection: Response, how: Admit) -> Soon<'static, Response> {
-        Soon::later(async move {
+    pub(super) fn reject(self, mut rejection: Response, how: Admit) -> Later<Response> {
+        Box::pin(async move {
             if how == Admit::Peek
                 && let Held::Standing(standing) = &self.0
                 && let Err(refusal) = standing.clone().admit(drop).await
             {
                 return refusal;
             }
-            self.finish(&mut rejection).await;
-            rejection
+            match self.finish(&mut rejection) {
+                None => rejection,
+                Some(later) => later.await,
+            }
         })
     }
 
-    /// Adds the headers of the limits to the handler's answer. A charge that the answer does not count for is given
-    /// back first.
-    pub fn finish<'a>(&'a self, response: &'a mut Response) -> Soon<'a, ()> {
+    /// Adds the headers of the limits to the handler's answer. Where the answer does not count, it is taken, and
+    /// comes back once its charge has been given back.
+    pub(super) fn finish(&self, response: &mut Response) -> Option<Later<Response>> {
         match &self.0 {
-            Held::Nothing => {}
-            Held::Charged(charged) => charged.tell(response),
+            Held::Nothing => None,
+            Held::Charged(charged) => {
+                charged.tell(response);
+                None
+            }
             Held::Standing(standing) => {
                 let uncounted = standing.uncounted(response);
-                if !uncounted.is_empty() {
-                    return Soon::later(async move {
-                        let is_uncounted = |index| uncounted.contains(&index);
-                        if let Err(error) = standing.give_back(is_uncounted, u32::MAX).await {
-                            tracing::warn!(%error, "a charge that does not count could not be given back");
-                        }
-                        tell(standing, response);
-                    });
+                if uncounted.is_empty() {
+                    tell(standing, response);
+                    return None;
                 }
-                tell(standing, response);
+                let (standing, mut response) = (standing.clone(), mem::take(response));
+                Some(Box::pin(async move {
+                    let is_uncounted = |index| uncounted.contains(&index);
+                    if let Err(error) = standing.give_back(is_uncounted, u32::MAX).await {
+                        tracing::warn!(%error, "a charge that does not count could not be given back");
+                    }
+                    tell(&standing, &mut response);
+                    response
+                }))
             }
         }
-        Soon::now(())
     }
 }
 

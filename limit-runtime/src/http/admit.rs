@@ -47,7 +47,7 @@ pub(super) fn admit(
     limiter: Limiter,
     demands: &mut Demands,
     terms: Terms,
-) -> Soon<'static, Result<Admission, Response>> {
+) -> Soon<Result<Admission, Response>> {
     if demands.is_empty() {
         if terms.is_handled {
             let handle = RateLimit::new(Arc::new(Standing::of_nothing()));

@@ -216,13 +216,3 @@ macro_rules! limited_arities {
 }
 
 limited_arities!([] T1 T2 T3 T4 T5 T6 T7 T8 T9 T10 T11 T12 T13 T14 T15 T16);
-
-/// The handler's future as it is. The bounds stand here, so that a future that is not `Send`, and an answer that is
-/// no response, are errors at the handler.
-#[inline]
-pub fn handled<F>(handler: F) -> F
-where
-    F: Future<Output: IntoResponse> + Send,
-{
-    handler
-}

@@ -15,6 +15,7 @@ pub(crate) mod limited;
 pub(crate) mod policy;
 mod policy_header;
 mod refusal;
+pub(crate) mod respond;
 pub mod setup;
 mod soon;
 pub(crate) mod source;

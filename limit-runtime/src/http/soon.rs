@@ -1,33 +1,36 @@
 //! An answer that is mostly there at once.
 
 use std::{
+    fmt,
     future::{Future, Ready, ready},
     pin::Pin,
     task::{Context, Poll},
 };
 
+/// A boxed future.
+pub(super) type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
 /// A future that is ready where nothing has to be waited for. What takes longer is boxed, so that the futures of
 /// handlers stay small and nobody else's state is compiled into them.
-#[derive(Debug)]
-pub struct Soon<'a, T>(State<'a, T>);
+pub struct Soon<T>(State<T>);
 
-enum State<'a, T> {
+enum State<T> {
     Now(Ready<T>),
-    Later(Pin<Box<dyn Future<Output = T> + Send + 'a>>),
+    Later(Later<T>),
 }
 
-impl<'a, T> Soon<'a, T> {
+impl<T> Soon<T> {
     #[inline]
     pub(super) fn now(answer: T) -> Self {
         Self(State::Now(ready(answer)))
     }
 
-    pub(super) fn later(answer: impl Future<Output = T> + Send + 'a) -> Self {
+    pub(super) fn later(answer: impl Future<Output = T> + Send + 'static) -> Self {
         Self(State::Later(Box::pin(answer)))
     }
 }
 
-impl<T> Future for Soon<'_, T> {
+impl<T> Future for Soon<T> {
     type Output = T;
 
     #[inline]
@@ -39,11 +42,8 @@ impl<T> Future for Soon<'_, T> {
     }
 }
 
-impl<T> std::fmt::Debug for State<'_, T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Now(_) => "Now",
-            Self::Later(_) => "Later",
-        })
+impl<T> fmt::Debug for Soon<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Soon").finish_non_exhaustive()
     }
 }

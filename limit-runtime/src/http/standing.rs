@@ -82,7 +82,7 @@ impl Standing {
     pub(super) fn admit<T: 'static>(
         self: Arc<Self>,
         then: fn(Arc<Self>) -> T,
-    ) -> Soon<'static, Result<T, Response>> {
+    ) -> Soon<Result<T, Response>> {
         let costs = self.demands.iter().map(|demand| demand.cost).collect();
         self.settle(costs, Action::Consume, then)
     }
@@ -94,7 +94,7 @@ impl Standing {
     pub(super) fn peek<T: 'static>(
         self: Arc<Self>,
         then: fn(Arc<Self>) -> T,
-    ) -> Soon<'static, Result<T, Response>> {
+    ) -> Soon<Result<T, Response>> {
         let costs = self.demands.iter().map(|_| 0).collect();
         self.settle(costs, Action::Peek, then)
     }
@@ -108,7 +108,7 @@ impl Standing {
         costs: PerDemand<u32>,
         action: Action,
         then: fn(Arc<Self>) -> T,
-    ) -> Soon<'static, Result<T, Response>> {
+    ) -> Soon<Result<T, Response>> {
         if Line::of(&self).is_none() {
             let charges = self.charges(|index, _| costs.get(index).copied());
             if let Ok(decision) = self.limiter.decide_now(&charges, action) {

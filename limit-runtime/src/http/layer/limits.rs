@@ -325,8 +325,10 @@ where
             };
             let response = inner.call(Request::from_parts(parts, body)).await?;
             let mut response = response.map(Body::new);
-            admission.finish(&mut response).await;
-            Ok(response)
+            Ok(match admission.finish(&mut response) {
+                None => response,
+                Some(later) => later.await,
+            })
         })
     }
 }
