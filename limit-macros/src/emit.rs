@@ -144,34 +144,42 @@ impl Context<'_> {
                 Some(_) => allowed(attr),
                 None => attr.clone(),
             });
-        let asyncness = match &sig.asyncness {
-            Some(asyncness) => asyncness.to_token_stream(),
-            None => quote_spanned!(site.located_at(sig.fn_token.span)=> async),
-        };
         let fn_token = &sig.fn_token;
         let ident = &sig.ident;
         let (impl_generics, type_generics, where_clause) = sig.generics.split_for_impl();
         let types = self.argument_types();
-        let split = self.split();
-        let call = self.call();
-        let content = quote_spanned!(*site=> #inner #split #call);
+        let output = {
+            // Where the answer is, so that rustc does not repeat what is wrong with it.
+            let span = self.return_span();
+            let private = respanned(private, span);
+            quote_spanned!(span=> impl ::core::future::Future<Output = #private::Response>)
+        };
+        let answer = self.answer();
+        let content = quote_spanned!(*site=> #inner #answer);
         let mut block = Group::new(Delimiter::Brace, content);
         block.set_span(body.span());
         quote_spanned! {*site=>
             #(#attrs)*
-            #vis #asyncness #fn_token #ident #impl_generics (
+            #vis #fn_token #ident #impl_generics (
                 __limited: #private::Limited<#policy #type_generics, (#(#types,)*)>
-            ) -> #private::Response #where_clause #block
+            ) -> #output #where_clause #block
         }
     }
 
-    /// The arguments, and the charge for them when a cost is over them.
-    fn split(&self) -> TokenStream {
+    /// The handler's answer, after the charge where a cost is over its arguments.
+    fn answer(&self) -> TokenStream {
         let Self { private, site, .. } = self;
         let names = self.argument_names();
+        let call = self.call(&names);
+        // At the return type, where a wrong one is to be mended; at the name when there is none.
+        let span = self.return_span();
+        let at_return = respanned(private, span);
+        let admission = Ident::new("__admission", *site);
         if !self.model.charges_later() {
+            let answer = quote_spanned!(span=> #at_return::respond(#admission, #call));
             return quote_spanned! {*site=>
-                let (__admission, (#(#names,)*)) = __limited.split();
+                let (#admission, (#(#names,)*)) = __limited.split();
+                #answer
             };
         }
         let costs = self.model.rules.iter().map(|rule| match &rule.cost {
@@ -186,32 +194,34 @@ impl Context<'_> {
                 quote_spanned!(*site=> ::core::option::Option::None)
             }
         });
+        let known = Ident::new("__costs", *site);
+        let answer = quote_spanned! {span=>
+            #at_return::charge_and_respond(#admission, #known, move || #call)
+        };
         quote_spanned! {*site=>
-            let (mut __admission, __arguments) = __limited.split();
-            let __costs = [#(#costs),*];
-            if let ::core::result::Result::Err(__response) = __admission.charge(__costs).await {
-                return __response;
-            }
+            let (#admission, __arguments) = __limited.split();
+            let #known = [#(#costs),*];
             let (#(#names,)*) = __arguments;
+            #answer
         }
     }
 
     /// The call of the function as written.
-    fn call(&self) -> TokenStream {
+    fn call(&self, arguments: &[Ident]) -> TokenStream {
         let sig = &self.handler.sig;
-        let private = &self.private;
-        let names = self.argument_names();
         let mut name = self.model.direct.as_ref().unwrap_or(&sig.ident).clone();
         let turbofish = generics::turbofish(&sig.generics, self.site);
-        // At the return type, where a wrong one is to be mended; at the name when there is none.
-        let span = match &sig.output {
+        let span = self.return_span();
+        name.set_span(span);
+        quote_spanned!(span=> #name #turbofish (#(#arguments),*))
+    }
+
+    fn return_span(&self) -> Span {
+        let sig = &self.handler.sig;
+        match &sig.output {
             ReturnType::Type(_, ty) => ty.span(),
             ReturnType::Default => sig.ident.span(),
-        };
-        name.set_span(span);
-        let private = respanned(private, span);
-        let admission = Ident::new("__admission", self.site);
-        quote_spanned!(span=> #private::respond(#admission, #name #turbofish (#(#names),*)).await)
+        }
     }
 
     /// Names for the arguments on their way through.

@@ -5,8 +5,8 @@ pub use crate::http::{
     Admit, Limited, ScopeSpec, Spec,
     answer::IntoCost,
     exceeded::answer,
-    limited::respond,
     policy::{All, DefaultKey, Policy, Rules, cost, gcra, key, limits, parsed, rule},
+    respond::{charge_and_respond, respond},
 };
 pub use crate::store::Fallback;
 pub use axum::extract::FromRequestParts;

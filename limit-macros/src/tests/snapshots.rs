@@ -42,12 +42,12 @@ fn the_least_there_is() {
                     )
                 }
             }
-            async fn health(
+            fn health(
                 __limited: ::limit_runtime::__private::Limited<__rate_limit_health, ()>,
-            ) -> ::limit_runtime::__private::Response {
+            ) -> impl ::core::future::Future<Output = ::limit_runtime::__private::Response> {
                 async fn health() {}
                 let (__admission, ()) = __limited.split();
-                ::limit_runtime::__private::respond(__admission, health()).await
+                ::limit_runtime::__private::respond(__admission, health())
             }
         "##]],
     );
@@ -99,12 +99,12 @@ fn a_key_function_state_and_a_body() {
             }
             /// Predicts.
             #[must_use]
-            pub(crate) async fn predict(
+            pub(crate) fn predict(
                 __limited: ::limit_runtime::__private::Limited<
                     __rate_limit_predict,
                     (State<Db>, Json<In>),
                 >,
-            ) -> ::limit_runtime::__private::Response {
+            ) -> impl ::core::future::Future<Output = ::limit_runtime::__private::Response> {
                 async fn predict(
                     State(db): State<Db>,
                     Json(mut input): Json<In>,
@@ -112,7 +112,7 @@ fn a_key_function_state_and_a_body() {
                     input.run(db).await
                 }
                 let (__admission, (__a0, __a1)) = __limited.split();
-                ::limit_runtime::__private::respond(__admission, predict(__a0, __a1)).await
+                ::limit_runtime::__private::respond(__admission, predict(__a0, __a1))
             }
         "##]],
     );
@@ -160,13 +160,13 @@ fn a_cost_over_the_arguments_and_a_direct_function() {
                 inputs.sort();
                 predict(headers, Json(Batch { inputs, model })).await
             }
-            async fn predict(
+            fn predict(
                 __limited: ::limit_runtime::__private::Limited<
                     __rate_limit_predict,
                     (HeaderMap, Json<Batch>),
                 >,
-            ) -> ::limit_runtime::__private::Response {
-                let (mut __admission, __arguments) = __limited.split();
+            ) -> impl ::core::future::Future<Output = ::limit_runtime::__private::Response> {
+                let (__admission, __arguments) = __limited.split();
                 let __costs = [
                     {
                         let (_, Json(Batch { inputs, model: _ })) = &__arguments;
@@ -175,11 +175,12 @@ fn a_cost_over_the_arguments_and_a_direct_function() {
                         )
                     },
                 ];
-                if let ::core::result::Result::Err(__response) = __admission.charge(__costs).await {
-                    return __response;
-                }
                 let (__a0, __a1) = __arguments;
-                ::limit_runtime::__private::respond(__admission, predict_now(__a0, __a1)).await
+                ::limit_runtime::__private::charge_and_respond(
+                    __admission,
+                    __costs,
+                    move || predict_now(__a0, __a1),
+                )
             }
         "##]],
     );
@@ -259,15 +260,15 @@ fn several_attributes_with_everything() {
                     )
                 }
             }
-            async fn models(
+            fn models(
                 __limited: ::limit_runtime::__private::Limited<__rate_limit_models, (Request,)>,
-            ) -> ::limit_runtime::__private::Response {
+            ) -> impl ::core::future::Future<Output = ::limit_runtime::__private::Response> {
                 #[debug_handler]
                 async fn models(request: Request) -> impl IntoResponse {
                     request
                 }
                 let (__admission, (__a0,)) = __limited.split();
-                ::limit_runtime::__private::respond(__admission, models(__a0)).await
+                ::limit_runtime::__private::respond(__admission, models(__a0))
             }
         "##]],
     );
@@ -323,12 +324,12 @@ fn a_generic_handler_with_a_future_of_its_own() {
                     )
                 }
             }
-            async fn generic<'a, T: Model + 'a, const N: usize>(
+            fn generic<'a, T: Model + 'a, const N: usize>(
                 __limited: ::facade::limiting::__private::Limited<
                     __rate_limit_generic<'a, T, N>,
                     (State<T>,),
                 >,
-            ) -> ::facade::limiting::__private::Response
+            ) -> impl ::core::future::Future<Output = ::facade::limiting::__private::Response>
             where
                 T: Default,
             {
@@ -341,7 +342,7 @@ fn a_generic_handler_with_a_future_of_its_own() {
                     async { [0; N] }
                 }
                 let (__admission, (__a0,)) = __limited.split();
-                ::facade::limiting::__private::respond(__admission, generic::<T, N>(__a0)).await
+                ::facade::limiting::__private::respond(__admission, generic::<T, N>(__a0))
             }
         "##]],
     );

@@ -1,9 +1,18 @@
 //! One all-or-nothing check for all the limits on a handler.
 
-use super::{client_ip::client_ip, guard::Guard, handle::RateLimit, spec::Demands};
+use super::{
+    admission::Admission,
+    client_ip::client_ip,
+    handle::RateLimit,
+    refusal::refuse,
+    soon::Soon,
+    spec::{Demands, Spec, SpecRef},
+    standing::Standing,
+};
 use crate::{
     key::{IntoKey, Key},
     limiter::Limiter,
+    store::Action,
 };
 use axum::{
     extract::{FromRequestParts, MatchedPath},
@@ -21,25 +30,77 @@ pub enum Admit {
     Peek,
 }
 
+/// What is done with a request that is let through.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    pub(super) how: Admit,
+    /// Whether somebody asks for the handle.
+    pub(super) is_handled: bool,
+}
+
 /// Checks all `demands` as one.
 ///
 /// # Errors
 /// The response for a request that is refused.
-pub(super) async fn admit(parts: &Parts, demands: Demands, how: Admit) -> Result<Guard, Response> {
-    let limiter = Limiter::of(parts);
-    if demands.is_empty() || limiter.skips(parts) {
-        return Ok(Guard::unlimited());
+pub(super) fn admit(
+    parts: &mut Parts,
+    limiter: Limiter,
+    demands: &mut Demands,
+    terms: Terms,
+) -> Soon<Result<Admission, Response>> {
+    if demands.is_empty() {
+        if terms.is_handled {
+            let handle = RateLimit::new(Arc::new(Standing::of_nothing()));
+            parts.extensions.insert(handle);
+        }
+        return Soon::now(Ok(Admission::unlimited()));
     }
-    let limiter = limiter.clone();
+    let outer = parts.extensions.get::<RateLimit>();
+    if outer.is_none()
+        && let Some(spec) = charged_only(demands, terms)
+    {
+        let route = parts.extensions.get::<MatchedPath>();
+        let charges = demands.first().map(|demand| demand.charge(route));
+        let charges = charges.as_slice();
+        if let Ok(decision) = limiter.decide_now(charges, Action::Consume) {
+            return Soon::now(if decision.is_allowed() {
+                Ok(Admission::charged(limiter, spec, decision.outcomes()))
+            } else {
+                Err(refuse(&limiter, demands, charges, &decision, None))
+            });
+        }
+    }
+    let outer = outer.map(|handle| handle.standing().clone());
     let route = parts.extensions.get::<MatchedPath>().cloned();
-    let outer = parts.extensions.get::<RateLimit>().cloned().map(Arc::new);
-    let mut guard = Guard::new(limiter, route, demands, outer);
-    guard.warn_of_double_charge();
-    match how {
-        Admit::Consume => guard.admit().await?,
-        Admit::Peek => guard.peek().await?,
+    let standing = Standing::new(limiter, route, std::mem::take(demands), outer);
+    let standing = Arc::new(standing);
+    standing.warn_of_double_charge();
+    if terms.is_handled {
+        let handle = RateLimit::new(standing.clone());
+        parts.extensions.insert(handle);
+    } else if standing.outer.is_some() {
+        // The handle of a layer is not this handler's: an extractor must not charge the wrong budget.
+        parts.extensions.remove::<RateLimit>();
     }
-    Ok(guard)
+    match terms.how {
+        Admit::Consume => standing.admit(Admission::standing),
+        Admit::Peek => standing.peek(Admission::standing),
+    }
+}
+
+/// The attribute whose charge is all there is to do for the request, if one is.
+fn charged_only(demands: &Demands, terms: Terms) -> Option<&'static Spec> {
+    let [demand] = demands.as_slice() else {
+        return None;
+    };
+    let SpecRef::Static(spec) = demand.spec else {
+        return None;
+    };
+    let is_all = terms.how == Admit::Consume
+        && !terms.is_handled
+        && spec.count_when.is_none()
+        && spec.wait.is_zero();
+    is_all.then_some(spec)
 }
 
 impl Limiter {

@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use std::future::{Future, ready};
 use std::marker::PhantomData;
 
+use super::spec::GivenLimits;
 use crate::key::{IntoKey, Key};
 use limit_core::Limits;
 
@@ -46,7 +47,7 @@ pub trait KeyAnswer<W>: Sized {
 )]
 pub trait LimitsAnswer<W>: Sized {
     /// The limits, or the response that takes the handler's place.
-    fn answer(self) -> impl Future<Output = Result<Option<Limits>, Response>> + Send;
+    fn answer(self) -> impl Future<Output = Result<Option<GivenLimits>, Response>> + Send;
 }
 
 /// What a cost function may return.
@@ -172,6 +173,6 @@ macro_rules! exempting {
 
 answers!(KeyAnswer: IntoKey => Option<Key>, |key| Some(key.into_key()));
 exempting!(KeyAnswer: IntoKey => Key, |key| key.into_key());
-answers!(LimitsAnswer: IntoLimits => Option<Limits>, |limits| Some(limits.into_limits()));
-exempting!(LimitsAnswer: IntoLimits => Limits, |limits| limits.into_limits());
+answers!(LimitsAnswer: IntoLimits => Option<GivenLimits>, |limits| Some(GivenLimits::Own(limits.into_limits())));
+exempting!(LimitsAnswer: IntoLimits => GivenLimits, |limits| GivenLimits::Own(limits.into_limits()));
 answers!(CostAnswer: IntoCost => u32, |cost| cost.into_cost());

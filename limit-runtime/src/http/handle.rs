@@ -35,16 +35,13 @@ use std::{
 #[derive(Clone)]
 pub struct RateLimit {
     standing: Arc<Standing>,
-    /// The policies of the layers around.
-    pub(super) outer: Option<Arc<RateLimit>>,
     only: Option<Box<str>>,
 }
 
 impl RateLimit {
-    pub(super) fn new(standing: Arc<Standing>, outer: Option<Arc<Self>>) -> Self {
+    pub(super) fn new(standing: Arc<Standing>) -> Self {
         Self {
             standing,
-            outer,
             only: None,
         }
     }
@@ -134,21 +131,6 @@ impl RateLimit {
             (None, Some(_)) => true,
             (_, None) => false,
         }
-    }
-
-    /// Whether a policy here draws on the same budget as one of `other`'s.
-    pub(super) fn shares_a_budget_with(&self, other: &Standing) -> bool {
-        if !self.standing.limiter.is(&other.limiter) {
-            return false;
-        }
-        let charges = self.standing.charges(|_, _| Some(1));
-        let others = other.charges(|_, _| Some(1));
-        charges.iter().any(|charge| {
-            others.iter().any(|other| {
-                (charge.scope, charge.key, charge.strategy)
-                    == (other.scope, other.key, other.strategy)
-            })
-        })
     }
 }
 

@@ -11,80 +11,104 @@ use std::{
 };
 
 /// All policies on a response, those of layers around included.
+#[derive(Default)]
 pub(super) struct Told<'a> {
-    policies: SmallVec<[(Label<'a>, Outcome); 2]>,
+    policies: SmallVec<[Policy<'a>; 2]>,
 }
 
-impl<'a> Told<'a> {
-    pub(super) fn new() -> Self {
-        Self {
-            policies: SmallVec::new(),
-        }
-    }
+/// One limit, and how it stands.
+type Policy<'a> = (Label<'a>, Outcome);
 
+impl<'a> Told<'a> {
     pub(super) fn add(&mut self, demands: &'a Demands, decision: &Decision) {
         let outcomes = decision.outcomes().iter().copied();
         self.policies.extend(labels(demands).zip(outcomes));
     }
 
     pub(super) fn write(&self, headers: &mut HeaderMap, style: &HeaderStyle) {
-        let Some((label, outcome)) = self.strictest(|_| true) else {
-            return;
-        };
-        match style {
-            HeaderStyle::Off => {}
-            HeaderStyle::Ietf => self.ietf(headers, label, outcome),
-            HeaderStyle::XRateLimit => x_rate_limit(headers, outcome),
-            HeaderStyle::OpenAi => self.open_ai(headers),
-            HeaderStyle::Both => {
-                self.ietf(headers, label, outcome);
-                x_rate_limit(headers, outcome);
-            }
-            HeaderStyle::Named(names) => named(
-                headers,
-                [&names.limit, &names.remaining, &names.reset],
-                outcome,
-            ),
-        }
+        write(headers, style, &self.policies);
     }
+}
 
-    fn ietf(&self, headers: &mut HeaderMap, label: &Label<'_>, outcome: &Outcome) {
-        let policy = match self.policies.as_slice() {
-            // Nearly always the same for every request of a handler.
-            [(label, outcome)] => policy::remembered(label, outcome.limit()),
-            policies => policy::of(
-                policies
-                    .iter()
-                    .map(|(label, outcome)| (label, outcome.limit())),
-            ),
-        };
-        insert(headers, &HeaderStyle::RATE_LIMIT_POLICY, policy);
-        let mut state = Text::new();
-        state.label(label);
-        state.str(";r=").number(outcome.remaining().into());
-        state
-            .str(";t=")
-            .number(whole_seconds(to_millis(outcome.reset_after())));
-        insert(headers, &HeaderStyle::RATE_LIMIT, state.value());
+/// Tells of the limits of one attribute, `name`.
+pub(super) fn write_one(
+    headers: &mut HeaderMap,
+    style: &HeaderStyle,
+    name: &str,
+    outcomes: &[Outcome],
+) {
+    if let [outcome] = outcomes {
+        return write(headers, style, &[(Label { name, window: None }, *outcome)]);
     }
+    let policies = outcomes.iter().map(|&outcome| {
+        let window = Some(outcome.limit());
+        (Label { name, window }, outcome)
+    });
+    let policies: SmallVec<[Policy<'_>; 2]> = policies.collect();
+    write(headers, style, &policies);
+}
 
-    /// What is named `tokens` is told as tokens, and all else as requests; of each, the strictest.
-    fn open_ai(&self, headers: &mut HeaderMap) {
-        let is_tokens = |label: &Label<'_>| label.name == "tokens";
-        if let Some((_, outcome)) = self.strictest(|label| !is_tokens(label)) {
-            open_ai(headers, &HeaderStyle::OPEN_AI_REQUESTS, outcome);
+fn write(headers: &mut HeaderMap, style: &HeaderStyle, policies: &[Policy<'_>]) {
+    let Some((label, outcome)) = strictest_of(policies, |_| true) else {
+        return;
+    };
+    match style {
+        HeaderStyle::Off => {}
+        HeaderStyle::Ietf => ietf(headers, policies, label, outcome),
+        HeaderStyle::XRateLimit => x_rate_limit(headers, outcome),
+        HeaderStyle::OpenAi => open_ai(headers, policies),
+        HeaderStyle::Both => {
+            ietf(headers, policies, label, outcome);
+            x_rate_limit(headers, outcome);
         }
-        if let Some((_, outcome)) = self.strictest(is_tokens) {
-            open_ai(headers, &HeaderStyle::OPEN_AI_TOKENS, outcome);
-        }
+        HeaderStyle::Named(names) => named(
+            headers,
+            [&names.limit, &names.remaining, &names.reset],
+            outcome,
+        ),
     }
+}
 
-    /// The policy a client should look at first, of those that `chosen` says.
-    fn strictest(&self, chosen: impl Fn(&Label<'_>) -> bool) -> Option<&(Label<'a>, Outcome)> {
-        let policies = self.policies.iter();
-        let mut policies = policies.filter(|(label, _)| chosen(label));
-        let index = strictest(policies.clone().map(|(_, outcome)| outcome))?;
-        policies.nth(index)
+/// The policy a client should look at first, of those that `chosen` says.
+fn strictest_of<'p, 'a>(
+    policies: &'p [Policy<'a>],
+    chosen: impl Fn(&Label<'_>) -> bool,
+) -> Option<&'p Policy<'a>> {
+    if let [(label, _)] = policies {
+        return policies.first().filter(|_| chosen(label));
+    }
+    let mut policies = policies.iter().filter(|(label, _)| chosen(label));
+    let index = strictest(policies.clone().map(|(_, outcome)| outcome))?;
+    policies.nth(index)
+}
+
+fn ietf(headers: &mut HeaderMap, policies: &[Policy<'_>], label: &Label<'_>, outcome: &Outcome) {
+    let policy = match policies {
+        // Nearly always the same for every request of a handler.
+        [(label, outcome)] => policy::remembered(label, outcome.limit()),
+        policies => policy::of(
+            policies
+                .iter()
+                .map(|(label, outcome)| (label, outcome.limit())),
+        ),
+    };
+    insert(headers, HeaderStyle::RATE_LIMIT_POLICY, policy);
+    let mut state = Text::new();
+    state.label(label);
+    state.str(";r=").number(outcome.remaining().into());
+    let reset_after = to_millis(outcome.reset_after());
+    state.str(";t=").number(whole_seconds(reset_after));
+    insert(headers, HeaderStyle::RATE_LIMIT, state.value());
+}
+
+/// What is named `tokens` is told as tokens, and all else as requests; of each, the strictest.
+fn open_ai(headers: &mut HeaderMap, policies: &[Policy<'_>]) {
+    let is_tokens = |label: &Label<'_>| label.name == "tokens";
+    if let Some((_, outcome)) = strictest_of(policies, |label| !is_tokens(label)) {
+        open_ai_of(headers, &HeaderStyle::OPEN_AI_REQUESTS, outcome);
+    }
+    if let Some((_, outcome)) = strictest_of(policies, is_tokens) {
+        open_ai_of(headers, &HeaderStyle::OPEN_AI_TOKENS, outcome);
     }
 }
 
@@ -104,7 +128,7 @@ fn named(headers: &mut HeaderMap, [limit, remaining, reset]: [&HeaderName; 3], o
 }
 
 /// The reset as OpenAI writes durations: `6m0s`, `1s`, `250ms`.
-fn open_ai(
+fn open_ai_of(
     headers: &mut HeaderMap,
     [limit, remaining, reset]: &[HeaderName; 3],
     outcome: &Outcome,
@@ -112,7 +136,7 @@ fn open_ai(
     headers.insert(limit, outcome.limit().count().get().into());
     headers.insert(remaining, outcome.remaining().into());
     let reset_after = HeaderValue::try_from(go_duration(outcome.reset_after()));
-    insert(headers, reset, reset_after.ok());
+    insert(headers, reset.clone(), reset_after.ok());
 }
 
 fn go_duration(duration: Duration) -> String {
@@ -128,7 +152,7 @@ fn go_duration(duration: Duration) -> String {
     }
 }
 
-fn insert(headers: &mut HeaderMap, name: &HeaderName, value: Option<HeaderValue>) {
+fn insert(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
     // The text is ASCII without control characters, which is always a header value.
     if let Some(value) = value {
         headers.insert(name, value);

@@ -1,13 +1,18 @@
 //! The one argument of a limited handler: the check, then the handler's own arguments.
 
+use super::admission::Admission;
+use super::admit::{Admit, Terms};
 use super::handle::{RateLimit, RateLimitRejection};
-use super::policy::{Admission, Policy, run};
+use super::policy::{Policy, Rules, run};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
+use pin_project_lite::pin_project;
 use std::any::TypeId;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 /// What `#[rate_limit]` makes of a handler's arguments: they are extracted once the check has let
 /// the request through.
@@ -51,14 +56,6 @@ impl<P, T> Limited<P, T> {
     pub fn split(self) -> (Admission, T) {
         (self.admission, self.arguments)
     }
-
-    fn new(admission: Admission, arguments: T) -> Self {
-        Self {
-            admission,
-            arguments,
-            policy: PhantomData,
-        }
-    }
 }
 
 impl<P, T> fmt::Debug for Limited<P, T> {
@@ -71,6 +68,64 @@ impl<P, T> fmt::Debug for Limited<P, T> {
 #[derive(Debug)]
 pub struct Via<M>(PhantomData<fn() -> M>);
 
+pin_project! {
+    /// Extracts what a policy limits. The policy is in its type alone: handlers with like rules and arguments share
+    /// the code of the future within.
+    struct Under<P, F> {
+        #[pin]
+        extracting: F,
+        policy: PhantomData<fn() -> P>,
+    }
+}
+
+impl<P, F> Under<P, F> {
+    #[inline]
+    fn new(extracting: F) -> Self {
+        let policy = PhantomData;
+        Self { extracting, policy }
+    }
+}
+
+impl<P, T, F> Future for Under<P, F>
+where
+    F: Future<Output = Result<(Admission, T), Response>>,
+{
+    type Output = Result<Limited<P, T>, Response>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().extracting.poll(cx) {
+            Poll::Ready(Ok((admission, arguments))) => Poll::Ready(Ok(Limited {
+                admission,
+                arguments,
+                policy: PhantomData,
+            })),
+            Poll::Ready(Err(response)) => Poll::Ready(Err(response)),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+/// The arguments of a handler.
+struct Arguments<T>(PhantomData<T>);
+
+impl Arguments<()> {
+    async fn extract<S: Sync>(
+        rules: impl Rules<S>,
+        how: Admit,
+        request: Request,
+        state: &S,
+    ) -> Result<(Admission, ()), Response> {
+        let (mut parts, _) = request.into_parts();
+        let terms = Terms {
+            how,
+            is_handled: false,
+        };
+        let admission = run(rules, terms, &mut parts, state).await?;
+        Ok((admission, ()))
+    }
+}
+
 #[diagnostic::do_not_recommend]
 impl<S, P> FromRequest<S, Via<()>> for Limited<P, ()>
 where
@@ -79,10 +134,11 @@ where
 {
     type Rejection = Response;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
-        let (mut parts, _) = request.into_parts();
-        let admission = run(P::rules(), P::HOW, &mut parts, state).await?;
-        Ok(Self::new(admission, ()))
+    fn from_request(
+        request: Request,
+        state: &S,
+    ) -> impl Future<Output = Result<Self, Response>> + Send {
+        Under::<P, _>::new(Arguments::<()>::extract(P::rules(), P::HOW, request, state))
     }
 }
 
@@ -96,6 +152,40 @@ fn is_handle<T: 'static>() -> bool {
 
 macro_rules! limited {
     ($($T:ident)* ; $Last:ident) => {
+        impl<$($T,)* $Last> Arguments<($($T,)* $Last,)> {
+            #[allow(non_snake_case)]
+            async fn extract<S, M>(
+                rules: impl Rules<S>,
+                how: Admit,
+                request: Request,
+                state: &S,
+            ) -> Result<(Admission, ($($T,)* $Last,)), Response>
+            where
+                S: Sync,
+                $($T: FromRequestParts<S> + Send + 'static,)*
+                $Last: FromRequest<S, M> + Send + 'static,
+            {
+                let (mut parts, body) = request.into_parts();
+                let is_handled = $(is_handle::<$T>() ||)* is_handle::<$Last>();
+                let terms = Terms { how, is_handled };
+                let admission = run(rules, terms, &mut parts, state).await?;
+                let rejection = 'rejected: {
+                    $(
+                        let $T = match $T::from_request_parts(&mut parts, state).await {
+                            Ok(argument) => argument,
+                            Err(rejection) => break 'rejected rejection.into_response(),
+                        };
+                    )*
+                    let request = Request::from_parts(parts, body);
+                    match $Last::from_request(request, state).await {
+                        Ok($Last) => return Ok((admission, ($($T,)* $Last,))),
+                        Err(rejection) => break 'rejected rejection.into_response(),
+                    }
+                };
+                Err(admission.reject(rejection, how).await)
+            }
+        }
+
         #[diagnostic::do_not_recommend]
         impl<S, P, M, $($T,)* $Last> FromRequest<S, Via<(M,)>> for Limited<P, ($($T,)* $Last,)>
         where
@@ -106,33 +196,13 @@ macro_rules! limited {
         {
             type Rejection = Response;
 
-            #[allow(non_snake_case)]
-            async fn from_request(
+            fn from_request(
                 request: Request,
                 state: &S,
-            ) -> Result<Self, Response> {
-                    let (mut parts, body) = request.into_parts();
-                    let mut admission = run(P::rules(), P::HOW, &mut parts, state).await?;
-                    if $(is_handle::<$T>() ||)* is_handle::<$Last>() {
-                        parts.extensions.insert(admission.handle());
-                    } else if admission.is_enclosed() {
-                        // The handle of a layer is not this handler's: an extractor must not charge the wrong budget.
-                        parts.extensions.remove::<RateLimit>();
-                    }
-                    $(
-                        let argument = $T::from_request_parts(&mut parts, state).await;
-                        let $T = match argument.map_err(IntoResponse::into_response) {
-                            Ok(argument) => argument,
-                            Err(rejection) => return Err(admission.reject(rejection).await),
-                        };
-                    )*
-                    let request = Request::from_parts(parts, body);
-                    let argument = $Last::from_request(request, state).await;
-                    match argument.map_err(IntoResponse::into_response) {
-                        Ok($Last) => Ok(Self::new(admission, ($($T,)* $Last,))),
-                        Err(rejection) => Err(admission.reject(rejection).await),
-                    }
-                }
+            ) -> impl Future<Output = Result<Self, Response>> + Send {
+                let extracting = Arguments::<($($T,)* $Last,)>::extract(P::rules(), P::HOW, request, state);
+                Under::<P, _>::new(extracting)
+            }
         }
     };
 }
@@ -146,14 +216,3 @@ macro_rules! limited_arities {
 }
 
 limited_arities!([] T1 T2 T3 T4 T5 T6 T7 T8 T9 T10 T11 T12 T13 T14 T15 T16);
-
-/// Awaits a handler's answer, and adds the headers. The bounds stand here, so that a future that is not
-/// `Send`, and an answer that is no response, are errors at the handler.
-#[inline]
-pub async fn respond<F>(admission: Admission, handler: F) -> Response
-where
-    F: Future<Output: IntoResponse> + Send,
-{
-    let response = handler.await.into_response();
-    admission.finish(response).await
-}

@@ -1,11 +1,11 @@
 //! The Axum side: who a request is from, the check before the handler, and what clients are told.
 
+mod admission;
 mod admit;
 pub(crate) mod answer;
 mod client_ip;
 pub(crate) mod exceeded;
 pub(crate) mod extract_fn;
-mod guard;
 mod handle;
 mod header_key;
 mod header_style;
@@ -15,7 +15,9 @@ pub(crate) mod limited;
 pub(crate) mod policy;
 mod policy_header;
 mod refusal;
+pub(crate) mod respond;
 pub mod setup;
+mod soon;
 pub(crate) mod source;
 mod spec;
 mod standing;

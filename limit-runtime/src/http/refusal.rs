@@ -1,10 +1,13 @@
 //! The answers that clients get in place of the handler's: problem details (RFC 9457) as JSON.
 
-use super::exceeded::Exceeded;
+use super::{
+    admission::tell_with_outer, exceeded::Exceeded, headers::Told, spec::Demands,
+    standing::Standing,
+};
 use crate::{
-    decision::{whole_millis, whole_seconds},
+    decision::{Decision, whole_millis, whole_seconds},
     limiter::Limiter,
-    store::StoreError,
+    store::{Charge, StoreError},
 };
 use axum::{
     body::Body,
@@ -36,9 +39,26 @@ pub enum RetryAfterStyle {
     HttpDate,
 }
 
-/// The answer to a request that was refused: the handler's, the limiter's, or 429 as documented.
-/// The headers of the policies are not on it yet.
-pub(super) fn too_many(limiter: &Limiter, exceeded: &Exceeded<'_>) -> Response {
+/// The answer to a request that was refused: the handler's, the limiter's, or 429 as documented. Its headers
+/// tell of all policies, those of the layers around included.
+#[cold]
+pub(super) fn refuse(
+    limiter: &Limiter,
+    demands: &Demands,
+    charges: &[Charge<'_>],
+    decision: &Decision,
+    outer: Option<&Standing>,
+) -> Response {
+    let exceeded = Exceeded::new(demands, charges, decision, limiter);
+    let mut response = too_many(limiter, &exceeded);
+    let mut told = Told::default();
+    told.add(demands, decision);
+    tell_with_outer(limiter, outer, told, &mut response);
+    response
+}
+
+/// The same without the headers of the policies.
+fn too_many(limiter: &Limiter, exceeded: &Exceeded<'_>) -> Response {
     let of_handler = exceeded
         .refusing()
         .find_map(|demand| demand.spec.on_limited);

@@ -5,12 +5,12 @@ use crate::{
         answer::{CostAnswer, KeyAnswer, LimitsAnswer},
         extract_fn::ExtractFn,
         policy::{self, CostSource, KeySource, LimitsSource},
+        spec::GivenLimits,
     },
     key::Key,
 };
 use axum::response::Response;
 use http::request::Parts;
-use limit_core::Limits;
 use std::{future::Future, pin::Pin, sync::Arc};
 
 /// Asks a request for something.
@@ -36,5 +36,5 @@ macro_rules! source {
 }
 
 source!(key, KeySource, KeyAnswer => Option<Key>);
-source!(limits, LimitsSource, LimitsAnswer => Option<Limits>);
+source!(limits, LimitsSource, LimitsAnswer => Option<GivenLimits>);
 source!(cost, CostSource, CostAnswer => u32);

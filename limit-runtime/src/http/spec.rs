@@ -156,15 +156,38 @@ impl From<&'static Spec> for SpecRef {
     }
 }
 
+/// Limits as a rule gives them: an attribute's are static, so that only a pointer goes from hand to hand.
+#[derive(Clone, Debug)]
+pub enum GivenLimits {
+    /// An attribute's.
+    Static(&'static Limits),
+    /// Those of this request.
+    Own(Limits),
+}
+
+impl Deref for GivenLimits {
+    type Target = Limits;
+
+    #[inline]
+    fn deref(&self) -> &Limits {
+        match self {
+            Self::Static(limits) => limits,
+            Self::Own(limits) => limits,
+        }
+    }
+}
+
 /// One policy, resolved for one request.
 #[derive(Clone, Debug)]
 pub(super) struct Demand {
+    /// The place of its rule among those of the handler.
+    pub(super) rule: usize,
     /// What the policy is.
     pub(super) spec: SpecRef,
     /// Who is counted.
     pub(super) key: Key,
     /// All of these must have room.
-    pub(super) limits: Limits,
+    pub(super) limits: GivenLimits,
     /// How much the request takes.
     pub(super) cost: u32,
 }

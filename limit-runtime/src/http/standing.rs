@@ -1,14 +1,24 @@
 //! How a request stands with its limits: what was asked, what was answered, what has been consumed.
 
-use super::spec::{Demand, Demands};
+use super::{
+    refusal::refuse,
+    setup::{self, WrongSetup},
+    soon::Soon,
+    spec::{Demand, Demands},
+    wait::{self, Line},
+};
 use crate::{
     decision::{Decision, Receipt},
     limiter::Limiter,
     store::{Action, Charge, StoreError},
 };
-use axum::extract::MatchedPath;
+use axum::{
+    extract::MatchedPath,
+    response::{IntoResponse, Response},
+};
 use parking_lot::Mutex;
 use smallvec::SmallVec;
+use std::sync::Arc;
 
 /// The policies of one stack of attributes, or of one layer, on one request.
 #[derive(Debug)]
@@ -16,6 +26,8 @@ pub(super) struct Standing {
     pub(super) limiter: Limiter,
     pub(super) route: Option<MatchedPath>,
     pub(super) demands: Demands,
+    /// The policies of the layers around.
+    pub(super) outer: Option<Arc<Standing>>,
     books: Mutex<Books>,
 }
 
@@ -38,13 +50,134 @@ struct Consumed {
 type PerDemand<T> = SmallVec<[T; 1]>;
 
 impl Standing {
-    pub(super) fn new(limiter: Limiter, route: Option<MatchedPath>, demands: Demands) -> Self {
+    pub(super) fn new(
+        limiter: Limiter,
+        route: Option<MatchedPath>,
+        demands: Demands,
+        outer: Option<Arc<Self>>,
+    ) -> Self {
         Self {
             limiter,
             route,
             demands,
+            outer,
             books: Mutex::default(),
         }
+    }
+
+    /// That of a request which no limit applies to.
+    pub(super) fn of_nothing() -> Self {
+        Self::new(Limiter::global().clone(), None, Demands::new(), None)
+    }
+
+    /// `innermost` and those around it, from the inside out.
+    pub(super) fn outwards(innermost: Option<&Self>) -> impl Iterator<Item = &Self> {
+        std::iter::successors(innermost, |standing| standing.outer.as_deref())
+    }
+
+    /// Checks all demands at their own costs.
+    ///
+    /// # Errors
+    /// The response for a request that is refused; nothing was consumed then.
+    pub(super) fn admit<T: 'static>(
+        self: Arc<Self>,
+        then: fn(Arc<Self>) -> T,
+    ) -> Soon<Result<T, Response>> {
+        let costs = self.demands.iter().map(|demand| demand.cost).collect();
+        self.settle(costs, Action::Consume, then)
+    }
+
+    /// Refuses those who have nothing left.
+    ///
+    /// # Errors
+    /// The response for a request that is refused.
+    pub(super) fn peek<T: 'static>(
+        self: Arc<Self>,
+        then: fn(Arc<Self>) -> T,
+    ) -> Soon<Result<T, Response>> {
+        let costs = self.demands.iter().map(|_| 0).collect();
+        self.settle(costs, Action::Peek, then)
+    }
+
+    /// Checks all demands at `costs`, one for each.
+    ///
+    /// # Errors
+    /// The response for a request that is refused; nothing was consumed then.
+    pub(super) fn settle<T: 'static>(
+        self: Arc<Self>,
+        costs: PerDemand<u32>,
+        action: Action,
+        then: fn(Arc<Self>) -> T,
+    ) -> Soon<Result<T, Response>> {
+        if Line::of(&self).is_none() {
+            let charges = self.charges(|index, _| costs.get(index).copied());
+            if let Ok(decision) = self.limiter.decide_now(&charges, action) {
+                let refusal = self.conclude(&charges, decision);
+                drop(charges);
+                return Soon::now(match refusal {
+                    None => Ok(then(self)),
+                    Some(refusal) => Err(refusal),
+                });
+            }
+        }
+        Soon::later(async move {
+            let charges = self.charges(|index, _| costs.get(index).copied());
+            let refusal = match decide(&self, &charges, action).await {
+                Ok(decision) => self.conclude(&charges, decision),
+                Err(error) => Some(error.into_response()),
+            };
+            drop(charges);
+            match refusal {
+                None => Ok(then(self)),
+                Some(refusal) => Err(refusal),
+            }
+        })
+    }
+
+    /// Keeps what the store answered to `charges`, one for each demand; the response if it refused them.
+    fn conclude(&self, charges: &[Charge<'_>], decision: Decision) -> Option<Response> {
+        if decision.is_allowed() {
+            self.enter(charges, decision);
+            return None;
+        }
+        let outer = self.outer.as_deref();
+        let (limiter, demands) = (&self.limiter, &self.demands);
+        Some(refuse(limiter, demands, charges, &decision, outer))
+    }
+
+    /// The demands for which this answer does not count.
+    pub(super) fn uncounted(&self, response: &Response) -> SmallVec<[usize; 2]> {
+        let demands = self.demands.iter().enumerate();
+        demands
+            .filter(|(_, demand)| {
+                let counts = demand.spec.count_when;
+                counts.is_some_and(|counts| !counts(response))
+            })
+            .map(|(index, _)| index)
+            .collect()
+    }
+
+    /// Says once if a layer around has already charged a budget that is charged here again.
+    pub(super) fn warn_of_double_charge(&self) {
+        let mut outer = Self::outwards(self.outer.as_deref());
+        if outer.any(|outer| outer.shares_a_budget_with(self)) {
+            setup::say_once(WrongSetup::ChargedTwice);
+        }
+    }
+
+    /// Whether a policy here draws on the same budget as one of `other`'s.
+    fn shares_a_budget_with(&self, other: &Self) -> bool {
+        if !self.limiter.is(&other.limiter) {
+            return false;
+        }
+        let charges = self.charges(|_, _| Some(1));
+        let others = other.charges(|_, _| Some(1));
+        charges.iter().any(|charge| {
+            others.iter().any(|other| {
+                (charge.scope, charge.key, charge.strategy)
+                    == (other.scope, other.key, other.strategy)
+            })
+        })
     }
 
     /// The newest answer of the store on all demands.
@@ -70,7 +203,7 @@ impl Standing {
     }
 
     /// Keeps what the store answered to `charges`, one for each demand.
-    pub(super) fn enter(&self, charges: &[Charge<'_>], decision: Decision) {
+    fn enter(&self, charges: &[Charge<'_>], decision: Decision) {
         let mut books = self.books.lock();
         let receipts = charges.iter().zip(decision.receipts()).enumerate();
         books
@@ -166,6 +299,31 @@ impl Standing {
         let charges = self.charges(|_, _| Some(0));
         if let Ok(decision) = self.limiter.decide(&charges, Action::Peek).await {
             self.books.lock().decision = Some(decision);
+        }
+    }
+}
+
+/// If a policy lets requests wait for room, the answer may take as long.
+async fn decide(
+    standing: &Standing,
+    charges: &[Charge<'_>],
+    action: Action,
+) -> Result<Decision, StoreError> {
+    let limiter = &standing.limiter;
+    let Some(line) = Line::of(standing) else {
+        return limiter.decide(charges, action).await;
+    };
+    match action {
+        Action::Consume => wait::decide(limiter, charges, &line).await,
+        // The charge, which comes later, waits: only who cannot hope for it is refused before.
+        Action::Peek | Action::Force => {
+            let decision = limiter.decide(charges, action).await?;
+            let hopes = !decision.is_allowed() && !line.is_hopeless(&decision);
+            Ok(if hopes {
+                decision.into_allowed()
+            } else {
+                decision
+            })
         }
     }
 }

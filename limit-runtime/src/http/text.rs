@@ -2,23 +2,52 @@
 
 use super::headers::Label;
 use http::HeaderValue;
-use smallvec::SmallVec;
 use std::fmt;
 
 /// Longer than nearly all headers of this crate.
 const INLINE: usize = 128;
 
-#[derive(Default)]
-pub(super) struct Text(SmallVec<[u8; INLINE]>);
+pub(super) struct Text {
+    inline: [u8; INLINE],
+    len: usize,
+    /// All of it, once it is longer than what is inline.
+    spilled: Vec<u8>,
+}
 
 impl Text {
     pub(super) fn new() -> Self {
-        Self::default()
+        Self {
+            inline: [0; INLINE],
+            len: 0,
+            spilled: Vec::new(),
+        }
     }
 
+    #[inline]
     pub(super) fn str(&mut self, text: &str) -> &mut Self {
-        self.0.extend_from_slice(text.as_bytes());
+        self.bytes(text.as_bytes())
+    }
+
+    #[inline]
+    fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+        let end = self.len + bytes.len();
+        match self.inline.get_mut(self.len..end) {
+            Some(room) if self.spilled.is_empty() => {
+                room.copy_from_slice(bytes);
+                self.len = end;
+            }
+            _ => self.spill(bytes),
+        }
         self
+    }
+
+    #[cold]
+    fn spill(&mut self, bytes: &[u8]) {
+        if self.spilled.is_empty() {
+            let inline = self.inline.get(..self.len).unwrap_or_default();
+            self.spilled.extend_from_slice(inline);
+        }
+        self.spilled.extend_from_slice(bytes);
     }
 
     /// In decimal digits; several times quicker than through a formatter.
@@ -34,8 +63,7 @@ impl Text {
                 break;
             }
         }
-        self.0.extend_from_slice(&digits[first..]);
-        self
+        self.bytes(digits.get(first..).unwrap_or_default())
     }
 
     /// In quotes.
@@ -48,7 +76,13 @@ impl Text {
 
     /// `None` if it is no header value, which text of this crate always is.
     pub(super) fn value(&self) -> Option<HeaderValue> {
-        HeaderValue::from_bytes(&self.0).ok()
+        let inline = self.inline.get(..self.len).unwrap_or_default();
+        let all = if self.spilled.is_empty() {
+            inline
+        } else {
+            &self.spilled
+        };
+        HeaderValue::from_bytes(all).ok()
     }
 }
 
@@ -62,6 +96,18 @@ impl fmt::Write for Text {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_of_any_length_is_kept() {
+        for length in [0, 1, INLINE - 1, INLINE, INLINE + 1, 3 * INLINE] {
+            let mut text = Text::new();
+            for _ in 0..length {
+                text.str("a");
+            }
+            let value = text.str("").str("bc").value().unwrap();
+            assert_eq!(value, format!("{}bc", "a".repeat(length)).as_str());
+        }
+    }
 
     #[test]
     fn numbers_are_written_as_by_a_formatter() {

@@ -192,12 +192,24 @@ impl Limiter {
         charges: &[Charge<'_>],
         action: Action,
     ) -> Result<Decision, StoreError> {
+        match self.decide_now(charges, action) {
+            Ok(decision) => Ok(decision),
+            Err(remote) => remote.check(charges, action).await,
+        }
+    }
+
+    /// The same where nothing has to be waited for, as in memory; else who is to be asked.
+    pub(crate) fn decide_now(
+        &self,
+        charges: &[Charge<'_>],
+        action: Action,
+    ) -> Result<Decision, &Guard> {
         if !self.0.enabled {
             return Ok(Decision::untouched(charges));
         }
         match &self.0.store {
             Backend::Memory(store) => Ok(store.check(charges, action)),
-            Backend::Guarded(store) => store.check(charges, action).await,
+            Backend::Guarded(remote) => Err(remote),
         }
     }
 

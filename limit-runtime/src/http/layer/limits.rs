@@ -2,12 +2,12 @@
 
 use crate::{
     http::{
-        admit::{Admit, admit},
+        admission::Admission,
+        admit::{Admit, Terms, admit},
         answer::{CostAnswer, KeyAnswer, LimitsAnswer},
         extract_fn::ExtractFn,
-        guard::Guard,
         source::{self, Source},
-        spec::{Demand, Demands, ScopeSpec, Spec, SpecRef, is_served_as},
+        spec::{Demand, Demands, GivenLimits, ScopeSpec, Spec, SpecRef, is_served_as},
     },
     key::Key,
     limiter::Limiter,
@@ -20,7 +20,6 @@ use axum::{
     response::Response,
 };
 use http::{Method, Request, request::Parts};
-use limit_core::Limits;
 use smallvec::smallvec;
 use std::{
     fmt,
@@ -66,7 +65,7 @@ pub struct LimitLayer {
     /// Where in the source its limits were given.
     place: Arc<str>,
     per_route: bool,
-    limits: Source<Option<Limits>>,
+    limits: Source<Option<GivenLimits>>,
     key: Option<Source<Option<Key>>>,
     cost: Option<Source<u32>>,
     only: Vec<Method>,
@@ -252,29 +251,34 @@ struct Checks {
 
 impl Checks {
     /// Checks one request; those that the layer leaves out are unlimited.
-    async fn check(&self, parts: &mut Parts) -> Result<Guard, Response> {
+    async fn check(&self, parts: &mut Parts) -> Result<Admission, Response> {
         let layer = &self.layer;
         if self.leaves_out(parts) || layer.limiter.skips(parts) {
-            return Ok(Guard::unlimited());
+            return Ok(Admission::unlimited());
         }
         let key = match &layer.key {
             Some(key) => key(parts).await?,
             None => Limiter::default_key(parts).await?,
         };
         let (Some(key), Some(limits)) = (key, (layer.limits)(parts).await?) else {
-            return Ok(Guard::unlimited());
+            return Ok(Admission::unlimited());
         };
         let cost = match &layer.cost {
             Some(cost) => cost(parts).await?,
             None => 1,
         };
-        let demands: Demands = smallvec![Demand {
+        let mut demands: Demands = smallvec![Demand {
+            rule: 0,
             spec: SpecRef::Shared(self.spec.clone()),
             key,
             limits,
             cost,
         }];
-        admit(parts, demands, Admit::Consume).await
+        let terms = Terms {
+            how: Admit::Consume,
+            is_handled: true,
+        };
+        admit(parts, layer.limiter.clone(), &mut demands, terms).await
     }
 
     fn leaves_out(&self, parts: &Parts) -> bool {
@@ -315,15 +319,16 @@ where
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
             parts.extensions.insert(checks.layer.limiter.clone());
-            let mut guard = match checks.check(&mut parts).await {
-                Ok(guard) => guard,
+            let admission = match checks.check(&mut parts).await {
+                Ok(admission) => admission,
                 Err(refusal) => return Ok(refusal),
             };
-            if guard.limits() {
-                parts.extensions.insert(guard.handle());
-            }
             let response = inner.call(Request::from_parts(parts, body)).await?;
-            Ok(guard.finish(response.map(Body::new)).await)
+            let mut response = response.map(Body::new);
+            Ok(match admission.finish(&mut response) {
+                None => response,
+                Some(later) => later.await,
+            })
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::http::answer::{CostAnswer, KeyAnswer, LimitsAnswer};
 use crate::http::extract_fn::ExtractFn;
+use crate::http::spec::GivenLimits;
 use crate::key::{IntoKey, Key};
 use crate::limiter::Limiter;
 use axum::response::Response;
@@ -27,7 +28,7 @@ pub trait LimitsSource<S>: Send {
         self,
         parts: &mut Parts,
         state: &S,
-    ) -> impl Future<Output = Result<Option<Limits>, Response>> + Send;
+    ) -> impl Future<Output = Result<Option<GivenLimits>, Response>> + Send;
 }
 
 /// Where the cost of a rule comes from.
@@ -95,7 +96,7 @@ pub trait LimitsFn<S, M>: Send {
         self,
         parts: &mut Parts,
         state: &S,
-    ) -> impl Future<Output = Result<Option<Limits>, Response>> + Send;
+    ) -> impl Future<Output = Result<Option<GivenLimits>, Response>> + Send;
 }
 
 /// A rule's limits function. The result is opaque, so that what is wrong with the function is said here.
@@ -155,7 +156,7 @@ macro_rules! called {
 }
 
 called!(KeySource::key, KeyFn: KeyAnswer => Option<Key>);
-called!(LimitsSource::limits, LimitsFn: LimitsAnswer => Option<Limits>);
+called!(LimitsSource::limits, LimitsFn: LimitsAnswer => Option<GivenLimits>);
 called!(CostSource::cost, CostFn: CostAnswer => u32);
 
 /// The key when the attribute names none: the limiter's.
@@ -210,8 +211,8 @@ impl<S: Sync> LimitsSource<S> for &'static Limits {
         self,
         _: &mut Parts,
         _: &S,
-    ) -> impl Future<Output = Result<Option<Limits>, Response>> + Send {
-        ready(Ok(Some(*self)))
+    ) -> impl Future<Output = Result<Option<GivenLimits>, Response>> + Send {
+        ready(Ok(Some(GivenLimits::Static(self))))
     }
 }
 
