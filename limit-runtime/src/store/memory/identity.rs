@@ -40,25 +40,28 @@ impl Owners {
 
     #[inline]
     pub(super) fn owner(&self, scope: Scope<'_>, key: &Key) -> Owner {
-        self.of(scope, self.hasher(0).hash(key.as_bytes()))
+        let [first, second] = self.keys;
+        let hasher = SipHasher13::new_with_keys(first, second);
+        self.within(scope, hasher.hash(key.as_bytes()))
     }
 
     /// One of the few owners whose budgets are shared by those of `scope` for whom there is no room.
     pub(super) fn shared(&self, scope: Scope<'_>, owner: Owner) -> Owner {
         let number = owner.low % SHARED;
-        // Another seed than for keys: this is nobody's own budget.
-        self.of(scope, self.hasher(1).hash(&number.to_le_bytes()))
-    }
-
-    #[inline]
-    fn hasher(&self, purpose: u64) -> SipHasher13 {
-        let [first, second] = self.keys;
-        SipHasher13::new_with_keys(first ^ purpose, second)
+        // Whatever the seed, no key is likely to have such a hash: this is nobody's own budget.
+        let [first, second] = self.keys.map(|seed| fold(seed ^ number));
+        self.within(
+            scope,
+            Hash128 {
+                h1: first,
+                h2: second,
+            },
+        )
     }
 
     /// The owner of a hashed key in a scope. The processor works on both hashes at a time.
     #[inline]
-    fn of(&self, scope: Scope<'_>, key: Hash128) -> Owner {
+    fn within(&self, scope: Scope<'_>, key: Hash128) -> Owner {
         let [name, route] = self.scopes;
         let name = fold_in(name, scope.name.as_bytes());
         let route = fold_in(route, scope.route.as_bytes());
