@@ -11,13 +11,15 @@ use std::{
 /// Turns scopes and keys into owners, by a hash that nobody outside this process can predict.
 ///
 /// Keys are what attackers choose. SipHash-1-3 with a seed of each process's own is made for this:
-/// whoever does not know the seed finds no collisions. Scopes are what the program's author chose, so a
-/// quicker hash with secret seeds of its own is laid over it.
+/// whoever does not know the seed finds no collisions. Addresses are one word, which need not be hashed but only
+/// scattered. Scopes are what the program's author chose, so a quicker hash with secret seeds of its own is laid over it.
 #[derive(Debug)]
 pub(super) struct Owners {
     /// For names, and for routes.
     scopes: [u64; 2],
     keys: [u64; 2],
+    /// Odd, so that multiplying by them loses nothing.
+    factors: [u64; 3],
 }
 
 /// A scope and a key, as 128 bits.
@@ -35,14 +37,44 @@ impl Owners {
         Self {
             scopes: [seed.hash_one(0), seed.hash_one(3)],
             keys: [seed.hash_one(1), seed.hash_one(2)],
+            factors: [4, 5, 6].map(|number| seed.hash_one(number) | 1),
         }
     }
 
     #[inline]
     pub(super) fn owner(&self, scope: Scope<'_>, key: &Key) -> Owner {
+        self.within(scope, self.hash(key.as_bytes()))
+    }
+
+    #[inline]
+    fn hash(&self, key: &[u8]) -> Hash128 {
+        match *key {
+            [tag, a, b, c, d] => self.scatter(tag, u32::from_le_bytes([a, b, c, d]).into()),
+            [tag, a, b, c, d, e, f, g, h] => {
+                self.scatter(tag, u64::from_le_bytes([a, b, c, d, e, f, g, h]))
+            }
+            _ => {
+                let [first, second] = self.keys;
+                SipHasher13::new_with_keys(first, second).hash(key)
+            }
+        }
+    }
+
+    /// A key of one word, by a bijection that nobody outside this process knows: no two addresses of a kind have one
+    /// hash. The upper bits of a product depend on all of the word, and then so do its lower ones.
+    #[inline]
+    fn scatter(&self, tag: u8, word: u64) -> Hash128 {
         let [first, second] = self.keys;
-        let hasher = SipHasher13::new_with_keys(first, second);
-        self.within(scope, hasher.hash(key.as_bytes()))
+        let [one, two, three] = self.factors;
+        // An address of another kind may be the same word: what sets them apart is secret, too.
+        let kind = first ^ fold(second ^ u64::from(tag));
+        let word = (word ^ kind).wrapping_mul(one);
+        let word = (word ^ word >> 32).wrapping_mul(two);
+        let word = (word ^ word >> 32).wrapping_mul(three);
+        Hash128 {
+            h1: fold(word ^ second),
+            h2: word ^ word >> 32,
+        }
     }
 
     /// One of the few owners whose budgets are shared by those of `scope` for whom there is no room.

@@ -1,16 +1,20 @@
 //! How much is held, for how long, and how far a search can be from home.
 
-use super::{Random, hit, limits, store};
+use super::{Random, SCOPE, hit, limits, store};
 use crate::{
     clock::TestClock,
+    key::IntoKey,
     store::memory::{
         cell::{Cell, State},
-        identity::Variant,
+        identity::{Owners, Variant},
         table::Table,
     },
     window::moving::Hit,
 };
-use std::time::Duration;
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    time::Duration,
+};
 
 #[test]
 fn a_cell_is_32_bytes() {
@@ -116,6 +120,52 @@ fn no_search_is_far_from_home() {
         farthest = farthest.max(table.distance(owner));
     }
     assert!(farthest <= 128, "{farthest}");
+}
+
+/// Attackers choose their addresses, by the thousand and in order.
+#[test]
+fn addresses_in_a_row_are_spread_like_random_numbers() {
+    type Address = fn(u32) -> IpAddr;
+    let rows: [(&str, Address); 5] = [
+        ("one after another", |n| Ipv4Addr::from(n).into()),
+        ("each 256th", |n| Ipv4Addr::from(n << 8).into()),
+        ("in the upper bits", |n| {
+            Ipv4Addr::from(n.reverse_bits()).into()
+        }),
+        ("networks one after another", |n| {
+            Ipv6Addr::from(0x2001_0db8_u128 << 96 | u128::from(n) << 64).into()
+        }),
+        ("each 65,536th network", |n| {
+            Ipv6Addr::from(0x2001_u128 << 112 | u128::from(n) << 80).into()
+        }),
+    ];
+    for (name, address) in rows {
+        let owners = Owners::new();
+        let mut table = Table::default();
+        let mut shards = [0; 64];
+        let state = State::Single(Hit { at: 1, total: 1 });
+        let mut farthest = 0;
+        for number in 0..64_000 {
+            let owner = owners.owner(SCOPE, &address(number).into_key());
+            shards[owner.high as usize % 64] += 1;
+            if table.is_full() {
+                table.grow();
+            }
+            let place = table.find(owner.low, Variant::LOG);
+            table.insert(
+                place.expect_err("no two are one"),
+                Cell::new(owner.low, Variant::LOG, state, 1),
+            );
+            farthest = farthest.max(table.distance(owner.low));
+        }
+        assert!(farthest <= 128, "{name}: {farthest}");
+        // 1,000 each, give or take five standard deviations.
+        let fair = 840..1_160;
+        assert!(
+            shards.iter().all(|shard| fair.contains(shard)),
+            "{name}: {shards:?}"
+        );
+    }
 }
 
 #[test]
