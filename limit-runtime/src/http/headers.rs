@@ -187,12 +187,13 @@ impl Label<'_> {
     /// As it may stand in a structured field's string (RFC 9651, section 3.3.3): printable ASCII.
     pub(super) fn write_to(&self, to: &mut impl Write) -> fmt::Result {
         // These two would need escapes.
-        let is_plain = |c| matches!(c, ' '..='~') && c != '"' && c != '\\';
-        if self.name.chars().all(is_plain) {
+        let is_plain = |byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
+        if self.name.bytes().all(is_plain) {
             to.write_str(self.name)?;
         } else {
             for c in self.name.chars() {
-                to.write_char(if is_plain(c) { c } else { '_' })?;
+                let is_plain = u8::try_from(c).is_ok_and(is_plain);
+                to.write_char(if is_plain { c } else { '_' })?;
             }
         }
         match self.window.map(Limit::window_millis) {

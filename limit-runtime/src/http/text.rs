@@ -50,19 +50,22 @@ impl Text {
         self.spilled.extend_from_slice(bytes);
     }
 
-    /// In decimal digits; several times quicker than through a formatter.
+    /// In decimal digits, two at a time; several times quicker than through a formatter.
     pub(super) fn number(&mut self, number: u64) -> &mut Self {
-        let mut digits = [0; 20];
+        let mut digits = [b'0'; 20];
         let mut first = digits.len();
         let mut rest = number;
-        for (place, digit) in digits.iter_mut().enumerate().rev() {
-            *digit = b'0' + u8::try_from(rest % 10).unwrap_or_default();
-            rest /= 10;
-            first = place;
+        for pair in digits.rchunks_exact_mut(2) {
+            let two = u8::try_from(rest % 100).unwrap_or_default();
+            pair.copy_from_slice(&[b'0' + two / 10, b'0' + two % 10]);
+            first -= 2;
+            rest /= 100;
             if rest == 0 {
                 break;
             }
         }
+        // The first pair may hold one digit only.
+        first += usize::from(digits.get(first) == Some(&b'0'));
         self.bytes(digits.get(first..).unwrap_or_default())
     }
 
