@@ -91,11 +91,23 @@ impl Decision {
         self
     }
 
+    /// The decision on one limit, with its receipt if it was consumed.
+    #[inline]
+    pub(crate) fn single(outcome: Outcome, receipt: Option<Receipt>) -> Self {
+        let mut decision = Self::empty();
+        decision.push(outcome);
+        if let Some(receipt) = receipt {
+            decision.push_receipt(receipt);
+        }
+        decision
+    }
+
     /// A decision that is yet to be filled.
-    pub(crate) const fn empty() -> Self {
+    #[inline]
+    pub(crate) fn empty() -> Self {
         Self {
-            outcomes: SmallVec::new_const(),
-            receipts: SmallVec::new_const(),
+            outcomes: SmallVec::new(),
+            receipts: SmallVec::new(),
         }
     }
 

@@ -63,7 +63,7 @@ pub use self::{
         UnknownPolicy, client_ip, everyone, header, setup,
     },
     key::{IntoKey, Key},
-    limiter::{Check, EnvError, Limiter, LimiterBuilder},
+    limiter::{Check, CheckFuture, EnvError, Limiter, LimiterBuilder},
     window::Strategy,
 };
 #[doc(inline)]

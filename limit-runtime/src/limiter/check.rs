@@ -4,13 +4,16 @@ use super::Limiter;
 use crate::{
     decision::Decision,
     key::Key,
-    store::{Action, Charge, Fallback, Scope, StoreError},
+    store::{Action, Charge, Fallback, Scope, StoreError, StoreFuture},
     window::Strategy,
 };
 use limit_core::Limits;
 use std::{
+    fmt,
     future::{Future, IntoFuture},
+    mem,
     pin::Pin,
+    task::{Context, Poll},
 };
 
 /// A check on its way; await it.
@@ -38,6 +41,17 @@ impl<'a> Check<'a> {
             strategy: Strategy::default(),
             action: Action::Consume,
             on_store_error: None,
+        }
+    }
+
+    fn charge(&self) -> Charge<'_> {
+        Charge {
+            scope: self.scope,
+            key: &self.key,
+            limits: self.limits,
+            cost: self.cost,
+            strategy: self.strategy,
+            on_store_error: self.on_store_error,
         }
     }
 
@@ -74,19 +88,62 @@ impl<'a> Check<'a> {
 
 impl<'a> IntoFuture for Check<'a> {
     type Output = Result<Decision, StoreError>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+    type IntoFuture = CheckFuture<'a>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let charge = Charge {
-                scope: self.scope,
-                key: &self.key,
-                limits: self.limits,
-                cost: self.cost,
-                strategy: self.strategy,
-                on_store_error: self.on_store_error,
-            };
-            self.limiter.decide(&[charge], self.action).await
+        CheckFuture(State::New(self))
+    }
+}
+
+/// The future of a [`Check`]. In memory it answers when it is first polled, and allocates nothing.
+#[derive(Debug)]
+#[must_use = "a check does nothing until it is awaited"]
+pub struct CheckFuture<'a>(State<'a>);
+
+enum State<'a> {
+    New(Check<'a>),
+    Asked(StoreFuture<'a, Decision>),
+    Over,
+}
+
+impl Future for CheckFuture<'_> {
+    type Output = Result<Decision, StoreError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if let State::New(check) = &self.0 {
+            match check.limiter.decide_now(&[check.charge()], check.action) {
+                Ok(decision) => {
+                    self.0 = State::Over;
+                    return Poll::Ready(Ok(decision));
+                }
+                Err(_) => self.0.ask(),
+            }
+        }
+        match &mut self.0 {
+            State::Asked(answer) => answer.as_mut().poll(context),
+            // As a future that is over may: it has given its answer.
+            State::New(_) | State::Over => Poll::Pending,
+        }
+    }
+}
+
+impl State<'_> {
+    /// Asks the store where it has to be waited for.
+    fn ask(&mut self) {
+        if let Self::New(check) = mem::replace(self, Self::Over) {
+            *self = Self::Asked(Box::pin(async move {
+                check.limiter.decide(&[check.charge()], check.action).await
+            }));
+        }
+    }
+}
+
+impl fmt::Debug for State<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::New(_) => "New",
+            Self::Asked(_) => "Asked",
+            Self::Over => "Over",
         })
     }
 }

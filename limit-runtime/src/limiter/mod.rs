@@ -5,7 +5,11 @@ mod check;
 mod connect;
 mod env;
 
-pub use self::{builder::LimiterBuilder, check::Check, env::EnvError};
+pub use self::{
+    builder::LimiterBuilder,
+    check::{Check, CheckFuture},
+    env::EnvError,
+};
 
 use crate::{
     decision::{Decision, Receipt},

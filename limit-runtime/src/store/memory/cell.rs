@@ -1,12 +1,15 @@
 //! One budget in 32 bytes, so that two share a cache line and a key's first hits cost nothing beyond its place.
 
-use super::identity::Variant;
+use super::{
+    identity::Variant,
+    kept::{FORMS, Kept, pack, pack_ring, unpack},
+};
 use crate::{
     clock::Ticks,
     window::{
         fixed::Fixed,
         gcra::Gcra,
-        moving::{Coarse, Fine, Hit, Narrow, Shape},
+        moving::{Coarse, Fine, Hit, Shape, Stamp},
         sliding::Sliding,
     },
 };
@@ -26,17 +29,13 @@ pub(super) struct Cell {
 /// What a budget holds.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum State {
-    /// One hit, or two.
-    FinePair { hits: [Hit<Fine>; 2], len: u32 },
-    /// One hit, or two.
-    CoarsePair { hits: [Hit<Coarse>; 2], len: u32 },
-    /// One hit.
+    /// A log in microseconds of 32 bits.
+    Fine(Kept<FINE_MICROS>),
+    /// A log in milliseconds of 32 bits.
+    Coarse(Kept<COARSE_MICROS>),
+    /// One hit, in microseconds of 64 bits.
     Single(Hit<u64>),
-    /// More, elsewhere.
-    FineRing { slot: u32, shape: Shape },
-    /// More, elsewhere.
-    CoarseRing { slot: u32, shape: Shape },
-    /// More, elsewhere.
+    /// More of these, elsewhere.
     WideRing { slot: u32, shape: Shape },
     /// The counter of a fixed window.
     Fixed(Fixed),
@@ -46,21 +45,22 @@ pub(super) enum State {
     Gcra(Gcra),
 }
 
+pub(super) const FINE_MICROS: u64 = Fine::MICROS;
+pub(super) const COARSE_MICROS: u64 = Coarse::MICROS;
+
 const KIND_BITS: u32 = 6;
 const VARIANT_BITS: u32 = 14;
 
 const EMPTY: u64 = 0;
-const FINE_ONE: u64 = 1;
-const FINE_TWO: u64 = 2;
-const COARSE_ONE: u64 = 3;
-const COARSE_TWO: u64 = 4;
-const SINGLE: u64 = 5;
-const FINE_RING: u64 = 6;
-const COARSE_RING: u64 = 7;
-const WIDE_RING: u64 = 8;
-const FIXED: u64 = 9;
-const SLIDING: u64 = 10;
-const GCRA: u64 = 11;
+/// Kinds are numbers: first the forms of logs in microseconds, then those in milliseconds, then all others.
+const LAST_FINE: u64 = FORMS;
+const FIRST_COARSE: u64 = LAST_FINE + 1;
+const LAST_COARSE: u64 = 2 * FORMS;
+const SINGLE: u64 = LAST_COARSE + 1;
+const WIDE_RING: u64 = SINGLE + 1;
+const FIXED: u64 = SINGLE + 2;
+const SLIDING: u64 = SINGLE + 3;
+const GCRA: u64 = SINGLE + 4;
 
 impl Cell {
     pub(super) const EMPTY: Self = Self {
@@ -74,17 +74,12 @@ impl Cell {
     #[inline]
     pub(super) fn new(owner: u64, variant: Variant, state: State, fresh_at: u64) -> Self {
         let (kind, a, b) = match state {
-            State::FinePair { hits, len } => {
-                let kind = if len > 1 { FINE_TWO } else { FINE_ONE };
-                pack_pair(kind, hits)
-            }
-            State::CoarsePair { hits, len } => {
-                let kind = if len > 1 { COARSE_TWO } else { COARSE_ONE };
-                pack_pair(kind, hits)
+            State::Fine(kept) => kept.pack(),
+            State::Coarse(kept) => {
+                let (form, a, b) = kept.pack();
+                (LAST_FINE + form, a, b)
             }
             State::Single(hit) => (SINGLE, hit.at, hit.total.into()),
-            State::FineRing { slot, shape } => pack_ring(FINE_RING, slot, shape),
-            State::CoarseRing { slot, shape } => pack_ring(COARSE_RING, slot, shape),
             State::WideRing { slot, shape } => pack_ring(WIDE_RING, slot, shape),
             State::Fixed(fixed) => (FIXED, fixed.start.as_micros(), fixed.used.into()),
             State::Sliding(sliding) => (
@@ -134,38 +129,26 @@ impl Cell {
     /// `None` if it is empty.
     #[inline(always)]
     pub(super) fn state(&self) -> Option<State> {
-        let (a, b) = (unpack(self.a), unpack(self.b));
-        let slot = a.0;
-        let shape = Shape {
-            base: a.1,
-            head: b.0,
-            len: b.1,
-        };
+        let kind = self.meta & ((1 << KIND_BITS) - 1);
         let start = Ticks::from_micros(self.a);
-        Some(match self.meta & ((1 << KIND_BITS) - 1) {
-            FINE_ONE => State::FinePair {
-                hits: [a, b].map(unpack_hit),
-                len: 1,
-            },
-            FINE_TWO => State::FinePair {
-                hits: [a, b].map(unpack_hit),
-                len: 2,
-            },
-            COARSE_ONE => State::CoarsePair {
-                hits: [a, b].map(unpack_hit),
-                len: 1,
-            },
-            COARSE_TWO => State::CoarsePair {
-                hits: [a, b].map(unpack_hit),
-                len: 2,
-            },
+        let b = unpack(self.b);
+        Some(match kind {
+            1..=LAST_FINE => State::Fine(Kept::unpack(kind, self.a, self.b)?),
+            FIRST_COARSE..=LAST_COARSE => {
+                State::Coarse(Kept::unpack(kind - LAST_FINE, self.a, self.b)?)
+            }
             SINGLE => State::Single(Hit {
                 at: self.a,
                 total: b.0,
             }),
-            FINE_RING => State::FineRing { slot, shape },
-            COARSE_RING => State::CoarseRing { slot, shape },
-            WIDE_RING => State::WideRing { slot, shape },
+            WIDE_RING => {
+                let (slot, base) = unpack(self.a);
+                let (head, len) = b;
+                State::WideRing {
+                    slot,
+                    shape: Shape { head, len, base },
+                }
+            }
             FIXED => State::Fixed(Fixed { start, used: b.0 }),
             SLIDING => State::Sliding(Sliding {
                 start,
@@ -180,31 +163,4 @@ impl Cell {
             _ => return None,
         })
     }
-}
-
-fn pack_pair<const MICROS: u64>(
-    kind: u64,
-    [one, two]: [Hit<Narrow<MICROS>>; 2],
-) -> (u64, u64, u64) {
-    (kind, pack(one.at.0, one.total), pack(two.at.0, two.total))
-}
-
-fn unpack_hit<const MICROS: u64>((at, total): (u32, u32)) -> Hit<Narrow<MICROS>> {
-    Hit {
-        at: Narrow(at),
-        total,
-    }
-}
-
-fn pack_ring(kind: u64, slot: u32, shape: Shape) -> (u64, u64, u64) {
-    (kind, pack(slot, shape.base), pack(shape.head, shape.len))
-}
-
-fn pack(low: u32, high: u32) -> u64 {
-    u64::from(low) | u64::from(high) << 32
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "these are the halves")]
-fn unpack(word: u64) -> (u32, u32) {
-    (word as u32, (word >> 32) as u32)
 }

@@ -3,6 +3,7 @@
 use super::{
     MemoryStore, PerSlot,
     identity::Owner,
+    quick,
     shard::{Shard, millis},
     slot::Slot,
 };
@@ -30,38 +31,55 @@ impl MemoryStore {
                 strategy: charge.strategy,
                 charge: 0,
             };
-            let mut decision = Decision::empty();
-            if self.check_one(&slot, action, &mut decision) {
+            if let Some(decision) = self.check_one(&slot, action) {
                 return decision;
             }
         }
         self.check_all(charges, action)
     }
 
-    /// The quick way: one budget, one lock. `false` if the budget is new and has no room or a history elsewhere;
+    /// The quick way: one budget, one lock. `None` if the budget is new and has no room or a history elsewhere;
     /// nothing was recorded then.
-    fn check_one(&self, slot: &Slot<'_>, action: Action, decision: &mut Decision) -> bool {
+    fn check_one(&self, slot: &Slot<'_>, action: Action) -> Option<Decision> {
+        // Before the lock, which others may be waiting for.
+        let mut reading = self.clock.now();
         let mut guard = self.shard(slot.owner).lock();
         let shard = &mut *guard;
-        // Read under the lock, so that the times in a budget never fall.
-        let reading = self.clock.now();
+        if shard.is_past(reading) {
+            reading = self.clock.now();
+        }
         let now = shard.now(reading);
         let mut place = shard.table.find(slot.owner.low, slot.variant);
         let cell = shard.live(place, now);
         if place.is_err() && self.overflow.0.is_remembered(millis(reading)) {
-            return false;
+            return None;
         }
         if let (Some(cell), Ok(place)) = (&cell, place)
-            && let Some(answer) = shard.check_quickly(place, cell, slot, now, action)
+            && let Some(answer) =
+                shard.check_quickly(place, cell, slot, now, action, self.bounds.log_entries)
         {
-            decision.push(answer.outcome);
-            if answer.recorded {
-                decision.push_receipt(Receipt::new(now.as_micros()));
-            }
             drop(guard);
             self.sweep_if_due(reading);
-            return true;
+            let receipt = answer.recorded.then(|| Receipt::new(now.as_micros()));
+            return Some(Decision::single(answer.outcome, receipt));
         }
+        if cell.is_none()
+            && action != Action::Peek
+            && let Some((outcome, cell)) = quick::first(slot, now, self.bounds.log_entries)
+        {
+            if place.is_err() {
+                if !self.reserve(shard, now) {
+                    return None;
+                }
+                place = shard.table.find(slot.owner.low, slot.variant);
+            }
+            shard.begin(place, cell);
+            drop(guard);
+            self.sweep_if_due(reading);
+            let receipt = Receipt::new(now.as_micros());
+            return Some(Decision::single(outcome, Some(receipt)));
+        }
+        let mut decision = Decision::empty();
         let mut allowed = true;
         for &limit in slot.limits {
             let outcome = shard.assess(cell.as_ref(), now, limit, slot.strategy, slot.cost);
@@ -72,8 +90,7 @@ impl MemoryStore {
             if slot.cost > 0 {
                 if place.is_err() {
                     if !self.reserve(shard, now) {
-                        *decision = Decision::empty();
-                        return false;
+                        return None;
                     }
                     place = shard.table.find(slot.owner.low, slot.variant);
                 }
@@ -84,7 +101,7 @@ impl MemoryStore {
         }
         drop(guard);
         self.sweep_if_due(reading);
-        true
+        Some(decision)
     }
 
     /// The way for several budgets, and for new ones that have to share.

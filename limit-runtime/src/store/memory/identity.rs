@@ -12,10 +12,11 @@ use std::{
 ///
 /// Keys are what attackers choose. SipHash-1-3 with a seed of each process's own is made for this:
 /// whoever does not know the seed finds no collisions. Scopes are what the program's author chose, so a
-/// quicker hash turns each into a seed of its own.
+/// quicker hash with secret seeds of its own is laid over it.
 #[derive(Debug)]
 pub(super) struct Owners {
-    scopes: u64,
+    /// For names, and for routes.
+    scopes: [u64; 2],
     keys: [u64; 2],
 }
 
@@ -32,44 +33,62 @@ impl Owners {
     pub(super) fn new() -> Self {
         let seed = RandomState::new();
         Self {
-            scopes: seed.hash_one(0),
+            scopes: [seed.hash_one(0), seed.hash_one(3)],
             keys: [seed.hash_one(1), seed.hash_one(2)],
         }
     }
 
     #[inline]
     pub(super) fn owner(&self, scope: Scope<'_>, key: &Key) -> Owner {
-        self.seeded(scope, 0).hash(key.as_bytes()).into()
+        let [first, second] = self.keys;
+        let hasher = SipHasher13::new_with_keys(first, second);
+        self.within(scope, hasher.hash(key.as_bytes()))
     }
 
     /// One of the few owners whose budgets are shared by those of `scope` for whom there is no room.
     pub(super) fn shared(&self, scope: Scope<'_>, owner: Owner) -> Owner {
         let number = owner.low % SHARED;
-        // Another seed than for keys: this is nobody's own budget.
-        self.seeded(scope, 1).hash(&number.to_le_bytes()).into()
+        // Whatever the seed, no key is likely to have such a hash: this is nobody's own budget.
+        let [first, second] = self.keys.map(|seed| fold(seed ^ number));
+        self.within(
+            scope,
+            Hash128 {
+                h1: first,
+                h2: second,
+            },
+        )
     }
 
+    /// The owner of a hashed key in a scope. The processor works on both hashes at a time.
     #[inline]
-    fn seeded(&self, scope: Scope<'_>, purpose: u64) -> SipHasher13 {
-        let seed = fold_in(self.scopes ^ purpose, scope.name.as_bytes());
-        let seed = fold_in(seed, scope.route.as_bytes());
-        let [first, second] = self.keys;
-        SipHasher13::new_with_keys(first ^ seed, second)
+    fn within(&self, scope: Scope<'_>, key: Hash128) -> Owner {
+        let [name, route] = self.scopes;
+        let name = fold_in(name, scope.name.as_bytes());
+        let route = fold_in(route, scope.route.as_bytes());
+        Owner {
+            high: key.h1 ^ name ^ route.rotate_left(32),
+            low: key.h2 ^ fold(name ^ route),
+        }
     }
 }
 
 /// Folds `bytes` and their length into `seed`, eight at a time, after wyhash.
 #[inline]
 fn fold_in(seed: u64, bytes: &[u8]) -> u64 {
+    let seed = seed ^ bytes.len() as u64;
     let (words, rest) = bytes.as_chunks::<8>();
-    let mut last = [0; 8];
-    for (to, &byte) in last.iter_mut().zip(rest) {
-        *to = byte;
-    }
+    let last = match bytes.last_chunk::<8>() {
+        // It may overlap the word before: the length says by how much.
+        Some(last) => u64::from_le_bytes(*last),
+        None => rest
+            .iter()
+            .rev()
+            .fold(0, |word, &byte| word << 8 | u64::from(byte)),
+    };
     let folded = words
         .iter()
         .fold(seed, |seed, &word| fold(seed ^ u64::from_le_bytes(word)));
-    fold(fold(folded ^ u64::from_le_bytes(last)) ^ bytes.len() as u64)
+    fold(folded ^ last)
 }
 
 /// The two halves of a product, on top of each other: every bit of the input reaches every bit of the output.
@@ -79,15 +98,6 @@ fn fold(word: u64) -> u64 {
     // The golden ratio, as in many hashes: odd, and without a pattern.
     let product = u128::from(word ^ 0xF39C_C060_5CED_C834) * 0x9E37_79B9_7F4A_7C15;
     product as u64 ^ (product >> 64) as u64
-}
-
-impl From<Hash128> for Owner {
-    fn from(hash: Hash128) -> Self {
-        Self {
-            high: hash.h1,
-            low: hash.h2,
-        }
-    }
 }
 
 /// Which of its owner's budgets one is: the strategy, and the window length where each has a counter of its own.

@@ -2,24 +2,89 @@
 
 use super::{
     cell::{Cell, State},
+    kept::{Kept, Rings, shape_of},
     shard::Shard,
     slot::Slot,
-    write::{Grown, Tier, Write},
+    write::{Tier, Write},
 };
 use crate::{
     clock::Ticks,
-    window::moving::{Hit, Log, Narrow, Shape, Stamp, View},
+    window::moving::{Entry, Hit, Log, Narrow, Shape, Stamp, View},
 };
 use smallvec::SmallVec;
+use std::time::Duration;
+
+/// What is asked of a log, however it is kept.
+pub(super) trait Ask: Sized {
+    /// What it answers.
+    type Answer;
+
+    /// The answer of this log.
+    fn ask<E: Entry>(self, log: View<'_, E>) -> Self::Answer;
+
+    /// The answer of a log of 32-bit times.
+    #[inline]
+    fn of_kept<const MICROS: u64>(
+        self,
+        cell: &Cell,
+        rings: &Rings<MICROS>,
+        kept: &Kept<MICROS>,
+    ) -> Self::Answer {
+        match kept {
+            Kept::Units { hits, len } => self.ask(narrow_view(cell, hits, shape_of(*len))),
+            Kept::Pair { hits, len } => self.ask(narrow_view(cell, hits, shape_of(*len))),
+            Kept::UnitRing { slot, shape, .. } => {
+                self.ask(narrow_view(cell, rings.units.get(*slot), *shape))
+            }
+            Kept::Ring { slot, shape } => {
+                self.ask(narrow_view(cell, rings.hits.get(*slot), *shape))
+            }
+        }
+    }
+}
+
+/// When the newest hit of a log was.
+pub(super) struct Newest;
+
+impl Ask for Newest {
+    type Answer = Ticks;
+
+    #[inline]
+    fn ask<E: Entry>(self, log: View<'_, E>) -> Ticks {
+        log.newest
+    }
+}
+
+/// What was consumed within this time before now.
+struct Sum(Ticks, Duration);
+
+impl Ask for Sum {
+    type Answer = u32;
+
+    fn ask<E: Entry>(self, log: View<'_, E>) -> u32 {
+        log.sum(self.0, self.1)
+    }
+}
+
+/// All hits, with times in microseconds.
+struct InMicros;
+
+impl Ask for InMicros {
+    type Answer = SmallVec<[Hit<u64>; 4]>;
+
+    fn ask<E: Entry>(self, log: View<'_, E>) -> Self::Answer {
+        log.to_micros().collect()
+    }
+}
 
 /// A log whose times are cut to 32 bits.
 #[inline]
-pub(super) fn narrow_view<'a, const MICROS: u64>(
+fn narrow_view<'a, const MICROS: u64, E: Entry<Stamp = Narrow<MICROS>>>(
     cell: &Cell,
-    hits: &'a [Hit<Narrow<MICROS>>],
+    hits: &'a [E],
     shape: Shape,
-) -> View<'a, Narrow<MICROS>> {
-    let newest = newest(hits, shape).map_or(0, |hit| newest_and_horizon(cell, hit).0);
+) -> View<'a, E> {
+    let newest = newest(hits, shape).map_or(0, |hit| newest_and_horizon(cell, hit.at()).0);
     View {
         hits,
         shape,
@@ -28,7 +93,7 @@ pub(super) fn narrow_view<'a, const MICROS: u64>(
 }
 
 /// A log whose times are whole.
-pub(super) fn wide_view(hits: &[Hit<u64>], shape: Shape) -> View<'_, u64> {
+pub(super) fn wide_view(hits: &[Hit<u64>], shape: Shape) -> View<'_, Hit<u64>> {
     let newest = newest(hits, shape).map_or(0, |hit| hit.at);
     View {
         hits,
@@ -66,95 +131,73 @@ pub(super) fn record(
     let tier = Tier::of(shortest, horizon);
     let state = match (before.and_then(|cell| Some((cell, cell.state()?))), tier) {
         (None, tier) => write.first(tier),
-        (Some((_, State::FinePair { hits, len })), Tier::Fine) => {
-            match write.to_pair(&mut shard.fine_rings, hits, len) {
-                Grown::Pair(hits, len) => State::FinePair { hits, len },
-                Grown::Ring(slot, shape) => State::FineRing { slot, shape },
-            }
+        (Some((_, State::Fine(kept))), Tier::Fine) => {
+            State::Fine(write.narrow(&mut shard.fine, kept))
         }
-        (Some((_, State::FineRing { slot, shape })), Tier::Fine) => State::FineRing {
-            slot,
-            shape: write.to_ring(&mut shard.fine_rings, slot, shape),
-        },
-        (Some((_, State::CoarsePair { hits, len })), Tier::Coarse) => {
-            match write.to_pair(&mut shard.coarse_rings, hits, len) {
-                Grown::Pair(hits, len) => State::CoarsePair { hits, len },
-                Grown::Ring(slot, shape) => State::CoarseRing { slot, shape },
-            }
+        (Some((_, State::Coarse(kept))), Tier::Coarse) => {
+            State::Coarse(write.narrow(&mut shard.coarse, kept))
         }
-        (Some((_, State::CoarseRing { slot, shape })), Tier::Coarse) => State::CoarseRing {
-            slot,
-            shape: write.to_ring(&mut shard.coarse_rings, slot, shape),
-        },
         (Some((cell, state)), _) => {
             let (slot, shape) = match state {
                 State::WideRing { slot, shape } => (slot, shape),
                 _ => widen(shard, &cell, state),
             };
-            State::WideRing {
-                slot,
-                shape: write.to_ring(&mut shard.wide_rings, slot, shape),
-            }
+            let (slot, shape) = write.to_ring(&mut shard.wide_rings, slot, shape);
+            State::WideRing { slot, shape }
         }
     };
     let fresh_at = stamp_millis.saturating_add(horizon);
     Cell::new(slot.owner.low, slot.variant, state, fresh_at)
 }
 
-/// What `cell` holds once up to `cost` units of the hit at `at` are given back; `None` if that is elsewhere.
+/// What `cell` holds once up to `cost` units of the hit at `at` are given back; `None` if that is no log.
 pub(super) fn refund(shard: &mut Shard, cell: &Cell, at: Ticks, cost: u32) -> Option<State> {
-    match cell.state()? {
-        State::FinePair { mut hits, len } => {
-            let newest = narrow_view(cell, &hits, pair_shape(len)).newest;
-            refund_hit(&mut hits, pair_shape(len), newest, at, cost);
-            Some(State::FinePair { hits, len })
-        }
-        State::CoarsePair { mut hits, len } => {
-            let newest = narrow_view(cell, &hits, pair_shape(len)).newest;
-            refund_hit(&mut hits, pair_shape(len), newest, at, cost);
-            Some(State::CoarsePair { hits, len })
-        }
+    Some(match cell.state()? {
+        State::Fine(kept) => State::Fine(refund_kept(&mut shard.fine, cell, kept, at, cost)),
+        State::Coarse(kept) => State::Coarse(refund_kept(&mut shard.coarse, cell, kept, at, cost)),
         State::Single(hit) => {
             let mut hits = [hit];
-            refund_hit(
-                &mut hits,
-                pair_shape(1),
-                Ticks::from_micros(hit.at),
-                at,
-                cost,
-            );
+            let newest = Ticks::from_micros(hit.at);
+            refund_hit(&mut hits, shape_of(1), newest, at, cost);
             let [hit] = hits;
-            Some(State::Single(hit))
-        }
-        State::FineRing { slot, shape } => {
-            let newest = narrow_view(cell, shard.fine_rings.get(slot), shape).newest;
-            refund_hit(shard.fine_rings.get_mut(slot), shape, newest, at, cost);
-            None
-        }
-        State::CoarseRing { slot, shape } => {
-            let newest = narrow_view(cell, shard.coarse_rings.get(slot), shape).newest;
-            refund_hit(shard.coarse_rings.get_mut(slot), shape, newest, at, cost);
-            None
+            State::Single(hit)
         }
         State::WideRing { slot, shape } => {
             let newest = wide_view(shard.wide_rings.get(slot), shape).newest;
             refund_hit(shard.wide_rings.get_mut(slot), shape, newest, at, cost);
-            None
+            State::WideRing { slot, shape }
         }
-        State::Fixed(_) | State::Sliding(_) | State::Gcra(_) => None,
+        State::Fixed(_) | State::Sliding(_) | State::Gcra(_) => return None,
+    })
+}
+
+/// The same for a log of 32-bit times, which has totals from then on.
+fn refund_kept<const MICROS: u64>(
+    rings: &mut Rings<MICROS>,
+    cell: &Cell,
+    kept: Kept<MICROS>,
+    at: Ticks,
+    cost: u32,
+) -> Kept<MICROS> {
+    let kept = rings.weigh(kept);
+    let newest = Newest.of_kept(cell, rings, &kept);
+    match kept {
+        Kept::Pair { mut hits, len } => {
+            refund_hit(&mut hits, shape_of(len), newest, at, cost);
+            Kept::Pair { hits, len }
+        }
+        Kept::Ring { slot, shape } => {
+            refund_hit(rings.hits.get_mut(slot), shape, newest, at, cost);
+            kept
+        }
+        kept => kept,
     }
 }
 
 /// A log that begins with all that `cell` counts.
 pub(super) fn bequeath(shard: &Shard, cell: &Cell, slot: &Slot<'_>, now: Ticks) -> Option<Cell> {
     let horizon = horizon(shard, cell);
-    let window = std::time::Duration::from_millis(horizon);
-    let total = shard.read(
-        Some(cell),
-        |log| log.sum(now, window),
-        |log| log.sum(now, window),
-        |log| log.sum(now, window),
-    );
+    let total = shard.read(Some(cell), Sum(now, Duration::from_millis(horizon)));
     if total == 0 {
         return None;
     }
@@ -175,34 +218,9 @@ pub(super) fn bequeath(shard: &Shard, cell: &Cell, slot: &Slot<'_>, now: Ticks) 
 }
 
 /// The longest window, in milliseconds, that was ever asked of a log: its newest hit is forgotten so long after it came.
+#[inline]
 fn horizon(shard: &Shard, cell: &Cell) -> u64 {
-    match cell.state() {
-        Some(State::FinePair { hits, len }) => narrow_horizon(cell, &hits, pair_shape(len)),
-        Some(State::FineRing { slot, shape }) => {
-            narrow_horizon(cell, shard.fine_rings.get(slot), shape)
-        }
-        Some(State::CoarsePair { hits, len }) => narrow_horizon(cell, &hits, pair_shape(len)),
-        Some(State::CoarseRing { slot, shape }) => {
-            narrow_horizon(cell, shard.coarse_rings.get(slot), shape)
-        }
-        Some(State::Single(hit)) => wide_horizon(cell, hit.at),
-        Some(State::WideRing { slot, shape }) => {
-            let at = newest(shard.wide_rings.get(slot), shape).map_or(0, |hit| hit.at);
-            wide_horizon(cell, at)
-        }
-        Some(State::Fixed(_) | State::Sliding(_) | State::Gcra(_)) | None => 0,
-    }
-}
-
-fn narrow_horizon<const MICROS: u64>(
-    cell: &Cell,
-    hits: &[Hit<Narrow<MICROS>>],
-    shape: Shape,
-) -> u64 {
-    newest(hits, shape).map_or(0, |hit| newest_and_horizon(cell, hit).1)
-}
-
-fn wide_horizon(cell: &Cell, newest: u64) -> u64 {
+    let newest = shard.read(Some(cell), Newest).as_micros();
     cell.fresh_at().saturating_sub(newest.div_ceil(1_000))
 }
 
@@ -211,15 +229,15 @@ fn wide_horizon(cell: &Cell, newest: u64) -> u64 {
     clippy::cast_possible_truncation,
     reason = "their difference has 32 bits"
 )]
-fn ticks_to_fresh<const MICROS: u64>(cell: &Cell, newest: Hit<Narrow<MICROS>>) -> u64 {
-    newest.at.until(Narrow(fresh_ticks(cell, MICROS) as u32))
+fn ticks_to_fresh<const MICROS: u64>(cell: &Cell, newest: Narrow<MICROS>) -> u64 {
+    newest.until(Narrow(fresh_ticks(cell, MICROS) as u32))
 }
 
 /// When the newest hit of a log was, in ticks, and for how many milliseconds it counts.
 #[inline]
 pub(super) fn newest_and_horizon<const MICROS: u64>(
     cell: &Cell,
-    newest: Hit<Narrow<MICROS>>,
+    newest: Narrow<MICROS>,
 ) -> (u64, u64) {
     let ahead = ticks_to_fresh(cell, newest);
     (fresh_ticks(cell, MICROS) - ahead, ahead * MICROS / 1_000)
@@ -229,47 +247,28 @@ fn fresh_ticks(cell: &Cell, micros: u64) -> u64 {
     cell.fresh_at() * (1_000 / micros)
 }
 
-fn newest<T: Stamp>(hits: &[Hit<T>], shape: Shape) -> Option<Hit<T>> {
+fn newest<E: Entry>(hits: &[E], shape: Shape) -> Option<E> {
     let last = shape.len.checked_sub(1)?;
     hits.get(shape.place(last, hits.len())).copied()
-}
-
-pub(super) fn pair_shape(len: u32) -> Shape {
-    Shape {
-        head: 0,
-        len,
-        base: 0,
-    }
 }
 
 /// Moves a log to where times are whole.
 #[cold]
 fn widen(shard: &mut Shard, cell: &Cell, state: State) -> (u32, Shape) {
-    let hits: SmallVec<[Hit<u64>; 2]> = match state {
-        State::FinePair { hits, len } => narrow_view(cell, &hits, pair_shape(len))
-            .to_micros()
-            .collect(),
-        State::CoarsePair { hits, len } => narrow_view(cell, &hits, pair_shape(len))
-            .to_micros()
-            .collect(),
-        State::FineRing { slot, shape } => {
-            let view = narrow_view(cell, shard.fine_rings.get(slot), shape);
-            let hits = view.to_micros().collect();
-            shard.fine_rings.remove(slot);
-            hits
-        }
-        State::CoarseRing { slot, shape } => {
-            let view = narrow_view(cell, shard.coarse_rings.get(slot), shape);
-            let hits = view.to_micros().collect();
-            shard.coarse_rings.remove(slot);
-            hits
-        }
-        State::Single(hit) => [hit].into_iter().collect(),
-        _ => SmallVec::new(),
-    };
+    let mut hits = shard.read(Some(cell), InMicros);
+    match state {
+        State::Fine(kept) => shard.fine.free(&kept),
+        State::Coarse(kept) => shard.coarse.free(&kept),
+        _ => {}
+    }
     let len = u32::try_from(hits.len()).unwrap_or(0);
-    let slot = shard.wide_rings.insert(hits.into_vec().into_boxed_slice());
-    (slot, pair_shape(len))
+    let slot = shard.wide_rings.insert(hits.len().max(1));
+    let log = Log {
+        hits: &mut hits,
+        shape: shape_of(len),
+    };
+    let shape = log.copy_to(shard.wide_rings.get_mut(slot));
+    (slot, shape)
 }
 
 fn refund_hit<T: Stamp>(hits: &mut [Hit<T>], shape: Shape, newest: Ticks, at: Ticks, cost: u32) {

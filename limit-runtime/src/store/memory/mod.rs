@@ -8,6 +8,7 @@
 mod cell;
 mod check;
 mod identity;
+mod kept;
 mod log;
 mod overflow;
 mod quick;
@@ -221,7 +222,11 @@ impl MemoryStore {
     #[cold]
     fn reserve(&self, shard: &mut Shard, now: Ticks) -> bool {
         let keys = &self.keys.0;
-        let mut dropped = shard.evict(now, LOOK);
+        let mut dropped = if shard.is_turn_to_evict(TURNS) {
+            shard.evict(now, LOOK)
+        } else {
+            0
+        };
         let taken = keys.fetch_add(1, Ordering::Relaxed);
         if taken >= self.bounds.max_keys {
             dropped += shard.evict(now, LOOK_HARD);
@@ -240,8 +245,10 @@ impl MemoryStore {
     }
 }
 
-/// How many cells a new key looks at, to drop those that equal a fresh one: more when there is no room.
-const LOOK: usize = 6;
+/// One in so many new keys looks at so many cells, to drop those that equal a fresh one: six for each, and more when
+/// there is no room.
+const TURNS: u32 = 8;
+const LOOK: usize = 48;
 const LOOK_HARD: usize = 128;
 
 impl fmt::Debug for MemoryStore {

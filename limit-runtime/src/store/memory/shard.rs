@@ -1,9 +1,10 @@
 //! A part of the store behind one lock: its table, the logs that outgrew their cells, and its time.
 
 use super::{
-    cell::{Cell, State},
+    cell::{COARSE_MICROS, Cell, FINE_MICROS, State},
     identity::{Owner, Variant},
-    log,
+    kept::{Rings, shape_of},
+    log::{self, Ask, Newest},
     slab::Slab,
     slot::Slot,
     table::Table,
@@ -15,7 +16,7 @@ use crate::{
         Strategy,
         fixed::Fixed,
         gcra::Gcra,
-        moving::{Coarse, Fine, View},
+        moving::{Entry, Fine, Hit, View},
         sliding::Sliding,
     },
 };
@@ -24,11 +25,13 @@ use limit_core::Limit;
 #[derive(Debug, Default)]
 pub(super) struct Shard {
     pub(super) table: Table,
-    pub(super) fine_rings: Slab<Fine>,
-    pub(super) coarse_rings: Slab<Coarse>,
-    pub(super) wide_rings: Slab<u64>,
+    pub(super) fine: Rings<FINE_MICROS>,
+    pub(super) coarse: Rings<COARSE_MICROS>,
+    pub(super) wide_rings: Slab<Hit<u64>>,
     /// Where to look next for cells that equal a fresh one.
     hand: usize,
+    /// How many budgets were new.
+    begun: u32,
     time: Time,
 }
 
@@ -39,8 +42,30 @@ struct Time {
     stepped_back: u64,
 }
 
+/// How a limit stands for a request of some cost now.
+struct Assess {
+    now: Ticks,
+    limit: Limit,
+    cost: u32,
+}
+
+impl Ask for Assess {
+    type Answer = Outcome;
+
+    #[inline]
+    fn ask<E: Entry>(self, log: View<'_, E>) -> Outcome {
+        log.assess(self.now, self.limit, self.cost)
+    }
+}
+
 impl Shard {
-    /// The present moment, from a reading of the clock that was taken under the lock.
+    /// Whether another thread read a later time and was here before: times in a budget never fall.
+    #[inline]
+    pub(super) fn is_past(&self, reading: Ticks) -> bool {
+        reading.as_micros() < self.time.latest
+    }
+
+    /// The present moment, from a reading of the clock that was taken under the lock, or is not [past](Self::is_past).
     #[inline]
     pub(super) fn now(&mut self, reading: Ticks) -> Ticks {
         let time = &mut self.time;
@@ -85,48 +110,29 @@ impl Shard {
     ) -> Outcome {
         let state = || cell.and_then(Cell::state);
         match strategy {
-            Strategy::MovingWindow => self.read(
-                cell,
-                |log| log.assess(now, limit, cost),
-                |log| log.assess(now, limit, cost),
-                |log| log.assess(now, limit, cost),
-            ),
+            Strategy::MovingWindow => self.read(cell, Assess { now, limit, cost }),
             Strategy::FixedWindow => fixed(state()).assess(now, limit, cost),
             Strategy::SlidingWindow => sliding(state()).assess(now, limit, cost),
             Strategy::Gcra { burst } => gcra(state()).assess(now, limit, burst, cost),
         }
     }
 
-    /// Reads a log, wherever it lies.
+    /// Reads a log, however it is kept.
     #[inline]
-    pub(super) fn read<T>(
-        &self,
-        cell: Option<&Cell>,
-        fine: impl FnOnce(View<'_, Fine>) -> T,
-        coarse: impl FnOnce(View<'_, Coarse>) -> T,
-        wide: impl FnOnce(View<'_, u64>) -> T,
-    ) -> T {
+    pub(super) fn read<Q: Ask>(&self, cell: Option<&Cell>, question: Q) -> Q::Answer {
         let Some((cell, state)) = cell.and_then(|cell| Some((cell, cell.state()?))) else {
-            return fine(View::EMPTY);
+            return question.ask(View::<Fine>::EMPTY);
         };
         match state {
-            State::FinePair { hits, len } => {
-                fine(log::narrow_view(cell, &hits, log::pair_shape(len)))
-            }
-            State::FineRing { slot, shape } => {
-                fine(log::narrow_view(cell, self.fine_rings.get(slot), shape))
-            }
-            State::CoarsePair { hits, len } => {
-                coarse(log::narrow_view(cell, &hits, log::pair_shape(len)))
-            }
-            State::CoarseRing { slot, shape } => {
-                coarse(log::narrow_view(cell, self.coarse_rings.get(slot), shape))
-            }
-            State::Single(hit) => wide(log::wide_view(&[hit], log::pair_shape(1))),
+            State::Fine(kept) => question.of_kept(cell, &self.fine, &kept),
+            State::Coarse(kept) => question.of_kept(cell, &self.coarse, &kept),
+            State::Single(hit) => question.ask(log::wide_view(&[hit], shape_of(1))),
             State::WideRing { slot, shape } => {
-                wide(log::wide_view(self.wide_rings.get(slot), shape))
+                question.ask(log::wide_view(self.wide_rings.get(slot), shape))
             }
-            State::Fixed(_) | State::Sliding(_) | State::Gcra(_) => fine(View::EMPTY),
+            State::Fixed(_) | State::Sliding(_) | State::Gcra(_) => {
+                question.ask(View::<Fine>::EMPTY)
+            }
         }
     }
 
@@ -153,7 +159,7 @@ impl Shard {
         let after = self.recorded(before, slot, now, entries);
         match place {
             Ok(place) => self.table.set(place, after),
-            Err(_) => self.insert(after),
+            Err(place) => self.insert(place, after),
         }
         after
     }
@@ -200,12 +206,7 @@ impl Shard {
         outcomes: &mut [Outcome],
     ) {
         if slot.strategy == Strategy::MovingWindow {
-            let newest = self.read(
-                Some(cell),
-                |log| log.newest,
-                |log| log.newest,
-                |log| log.newest,
-            );
+            let newest = self.read(Some(cell), Newest);
             for outcome in outcomes {
                 let window = outcome.limit().window_millis().saturating_mul(1_000);
                 let leaves = newest.as_micros().saturating_add(window);
@@ -222,12 +223,36 @@ impl Shard {
         }
     }
 
-    fn insert(&mut self, cell: Cell) {
-        if self.table.is_full() {
-            self.table.grow();
+    /// Puts a cell where the table found that it has to be.
+    fn insert(&mut self, place: usize, cell: Cell) {
+        if !self.table.is_full() {
+            self.table.insert(place, cell);
+            return;
         }
+        self.table.grow();
         let (Ok(place) | Err(place)) = self.table.find(cell.owner, cell.variant());
         self.table.insert(place, cell);
+    }
+
+    /// Records the first hit of a budget where the table found its place, or found that it has to be.
+    #[inline]
+    pub(super) fn begin(&mut self, place: Result<usize, usize>, cell: Cell) {
+        match place {
+            Ok(place) => {
+                if let Some(old) = self.table.get(place).copied() {
+                    self.free(&old);
+                }
+                self.table.set(place, cell);
+            }
+            Err(place) => self.insert(place, cell),
+        }
+    }
+
+    /// Whether it is the turn of a new budget to look for cells that equal a fresh one: many at once cost less than
+    /// a few each time.
+    pub(super) fn is_turn_to_evict(&mut self, turns: u32) -> bool {
+        self.begun = self.begun.wrapping_add(1);
+        self.begun.is_multiple_of(turns)
     }
 
     /// Gives back what a request consumed at `at`.
@@ -291,8 +316,8 @@ impl Shard {
     pub(super) fn reset(&mut self) -> usize {
         let dropped = self.table.len();
         self.table = Table::default();
-        self.fine_rings = Slab::default();
-        self.coarse_rings = Slab::default();
+        self.fine = Rings::default();
+        self.coarse = Rings::default();
         self.wide_rings = Slab::default();
         dropped
     }
@@ -328,8 +353,8 @@ impl Shard {
 
     pub(super) fn free(&mut self, cell: &Cell) {
         match cell.state() {
-            Some(State::FineRing { slot, .. }) => self.fine_rings.remove(slot),
-            Some(State::CoarseRing { slot, .. }) => self.coarse_rings.remove(slot),
+            Some(State::Fine(kept)) => self.fine.free(&kept),
+            Some(State::Coarse(kept)) => self.coarse.free(&kept),
             Some(State::WideRing { slot, .. }) => self.wide_rings.remove(slot),
             _ => {}
         }
@@ -338,10 +363,8 @@ impl Shard {
     /// What the table and the logs take at present.
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
-        self.table.bytes()
-            + self.fine_rings.bytes()
-            + self.coarse_rings.bytes()
-            + self.wide_rings.bytes()
+        let logs = self.fine.bytes() + self.coarse.bytes() + self.wide_rings.bytes();
+        self.table.bytes() + logs
     }
 
     fn drop_cell(&mut self, place: usize, cell: &Cell) {

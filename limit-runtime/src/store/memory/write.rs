@@ -2,13 +2,13 @@
 
 use super::{
     cell::State,
-    log::pair_shape,
-    slab::{Slab, buffer},
+    kept::{Kept, Rings, UNITS, shape_of},
+    slab::{Slab, rounded},
     slot::Slot,
 };
 use crate::{
     clock::Ticks,
-    window::moving::{Full, Hit, Log, Resolution, Shape, Stamp},
+    window::moving::{Entry, Full, Hit, Log, Narrow, Resolution, Shape, Stamp},
 };
 
 /// In milliseconds, the windows that are shorter than this are read right from 32 bits of microseconds.
@@ -18,8 +18,13 @@ const COARSE: u64 = 1 << 31;
 /// Milliseconds: windows this long or longer do not mind that hits are stamped in milliseconds.
 pub(super) const SECOND: u64 = 1_000;
 
-/// The first place of a log elsewhere: two hits did not fit.
+/// The first size of a log elsewhere: two hits did not fit.
 const FIRST_RING: usize = 4;
+/// The same where hits have no totals: up to the second, it has as many places as are of use.
+const FIRST_UNIT_RING: usize = 8;
+const SMALL_UNIT_RING: usize = 12;
+/// Below this size, a ring grows to twice its size.
+const QUICK_RING: usize = 32;
 
 /// In what ticks a log keeps its times.
 #[derive(Clone, Copy)]
@@ -46,10 +51,12 @@ impl Tier {
     }
 }
 
-/// What a pair of hits became.
-pub(super) enum Grown<T> {
-    Pair([Hit<T>; 2], u32),
-    Ring(u32, Shape),
+/// Why a request did not fit a log without totals.
+enum Unfit {
+    /// There is no place for one more hit.
+    Full,
+    /// It is not one unit, or came in the same tick as another.
+    Heavy,
 }
 
 /// One request on its way into a log.
@@ -61,8 +68,18 @@ pub(super) struct Write<'a> {
 }
 
 impl Write<'_> {
-    /// The first hit of a log.
-    fn only<T: Stamp>(&self) -> Hit<T> {
+    /// A log with this request alone.
+    #[inline]
+    pub(super) fn first(&self, tier: Tier) -> State {
+        match tier {
+            Tier::Fine => State::Fine(self.only()),
+            Tier::Coarse => State::Coarse(self.only()),
+            Tier::Wide => State::Single(self.hit()),
+        }
+    }
+
+    /// The first hit of a log, with its total.
+    fn hit<T: Stamp>(&self) -> Hit<T> {
         Hit {
             at: T::end_of(self.now),
             total: self.slot.cost,
@@ -71,30 +88,111 @@ impl Write<'_> {
 
     /// A log with this request alone.
     #[inline]
-    pub(super) fn first(&self, tier: Tier) -> State {
-        match tier {
-            Tier::Fine => State::FinePair {
-                hits: [self.only(), Hit::default()],
+    fn only<const MICROS: u64>(&self) -> Kept<MICROS> {
+        let none = Narrow::default();
+        match self.slot.cost {
+            1 => Kept::Units {
+                hits: [Narrow::end_of(self.now), none, none, none],
                 len: 1,
             },
-            Tier::Coarse => State::CoarsePair {
-                hits: [self.only(), Hit::default()],
+            _ => Kept::Pair {
+                hits: [self.hit(), Hit::default()],
                 len: 1,
             },
-            Tier::Wide => State::Single(self.only()),
         }
     }
 
-    #[inline]
-    pub(super) fn to_pair<T: Stamp>(
+    /// Records the request in a log of 32-bit times.
+    pub(super) fn narrow<const MICROS: u64>(
         &self,
-        rings: &mut Slab<T>,
-        mut hits: [Hit<T>; 2],
+        rings: &mut Rings<MICROS>,
+        kept: Kept<MICROS>,
+    ) -> Kept<MICROS> {
+        match kept {
+            Kept::Units { hits, len } => self.to_units(rings, hits, len),
+            Kept::UnitRing { slot, shape, .. } => self.to_unit_ring(rings, slot, shape),
+            Kept::Pair { hits, len } => self.to_pair(&mut rings.hits, hits, len),
+            Kept::Ring { slot, shape } => {
+                let (slot, shape) = self.to_ring(&mut rings.hits, slot, shape);
+                Kept::Ring { slot, shape }
+            }
+        }
+    }
+
+    fn to_units<const MICROS: u64>(
+        &self,
+        rings: &mut Rings<MICROS>,
+        mut hits: [Narrow<MICROS>; UNITS],
         len: u32,
-    ) -> Grown<T> {
+    ) -> Kept<MICROS> {
         let mut log = Log {
             hits: &mut hits,
-            shape: pair_shape(len),
+            shape: shape_of(len),
+        };
+        let pushed = self.push_unit(&mut log);
+        let Shape { head, len, .. } = log.shape;
+        hits.rotate_left(head as usize);
+        let kept = Kept::Units { hits, len };
+        match pushed {
+            Ok(()) => kept,
+            Err(Unfit::Full) if UNITS < self.capacity::<Narrow<MICROS>>() => {
+                let shape = shape_of(len);
+                let slot = rings.units.insert(self.first_unit_ring::<Narrow<MICROS>>());
+                let log = Log {
+                    hits: &mut hits,
+                    shape,
+                };
+                log.copy_to(rings.units.get_mut(slot));
+                self.to_unit_ring(rings, slot, shape)
+            }
+            Err(Unfit::Full | Unfit::Heavy) => {
+                let kept = rings.weigh(kept);
+                self.narrow(rings, kept)
+            }
+        }
+    }
+
+    fn to_unit_ring<const MICROS: u64>(
+        &self,
+        rings: &mut Rings<MICROS>,
+        slot: u32,
+        shape: Shape,
+    ) -> Kept<MICROS> {
+        let mut log = Log {
+            hits: rings.units.get_mut(slot),
+            shape,
+        };
+        let pushed = self.push_unit(&mut log);
+        let (shape, places) = (log.shape, log.hits.len());
+        let oldest = log.oldest();
+        let kept = Kept::UnitRing {
+            slot,
+            shape,
+            oldest,
+        };
+        match pushed {
+            Ok(()) => kept,
+            Err(Unfit::Full) if places < self.capacity::<Narrow<MICROS>>() => {
+                let size = self.grown(places, self.capacity::<Narrow<MICROS>>());
+                let (slot, shape) = rings.units.resize(slot, shape, size);
+                self.to_unit_ring(rings, slot, shape)
+            }
+            Err(Unfit::Full | Unfit::Heavy) => {
+                let kept = rings.weigh(kept);
+                self.narrow(rings, kept)
+            }
+        }
+    }
+
+    fn to_pair<const MICROS: u64>(
+        &self,
+        rings: &mut Slab<Hit<Narrow<MICROS>>>,
+        mut hits: [Hit<Narrow<MICROS>>; 2],
+        len: u32,
+    ) -> Kept<MICROS> {
+        let mut log = Log {
+            hits: &mut hits,
+            shape: shape_of(len),
         };
         if self.push(&mut log).is_ok() {
             let shape = log.shape;
@@ -104,30 +202,36 @@ impl Write<'_> {
             for hit in &mut hits {
                 hit.total = hit.total.wrapping_sub(shape.base);
             }
-            return Grown::Pair(hits, shape.len);
+            let len = shape.len;
+            return Kept::Pair { hits, len };
         }
-        let most = self.resolution::<T>().capacity();
-        let mut ring = buffer(FIRST_RING.min(self.useful()).clamp(3, most.max(3)));
-        let shape = log.copy_to(&mut ring);
-        let slot = rings.insert(ring);
-        Grown::Ring(slot, self.to_ring(rings, slot, shape))
+        let most = self.capacity::<Narrow<MICROS>>();
+        let slot = rings.insert(FIRST_RING.min(self.useful()).clamp(3, most.max(3)));
+        let shape = log.copy_to(rings.get_mut(slot));
+        let (slot, shape) = self.to_ring(rings, slot, shape);
+        Kept::Ring { slot, shape }
     }
 
-    /// Records the request in a log elsewhere.
-    pub(super) fn to_ring<T: Stamp>(&self, rings: &mut Slab<T>, slot: u32, shape: Shape) -> Shape {
+    /// Records the request in a log elsewhere, and says where it lies then.
+    pub(super) fn to_ring<T: Stamp>(
+        &self,
+        rings: &mut Slab<Hit<T>>,
+        mut slot: u32,
+        shape: Shape,
+    ) -> (u32, Shape) {
         let mut log = Log {
             hits: rings.get_mut(slot),
             shape,
         };
         if self.push(&mut log).is_ok() {
-            return log.shape;
+            return (slot, log.shape);
         }
-        let resolution = self.resolution::<T>();
-        let places = log.hits.len();
-        if places < resolution.capacity() {
-            let mut larger = buffer(self.grown(places, resolution.capacity()));
-            let shape = log.copy_to(&mut larger);
-            rings.replace(slot, larger);
+        let (shape, places) = (log.shape, log.hits.len());
+        let most = self.capacity::<T>();
+        if places < most {
+            let size = self.grown(places, most);
+            let (larger, shape) = rings.resize(slot, shape, size);
+            slot = larger;
             log = Log {
                 hits: rings.get_mut(slot),
                 shape,
@@ -135,15 +239,33 @@ impl Write<'_> {
         } else {
             let stamp = T::end_of(self.now);
             let now = self.now.as_micros() / T::MICROS;
-            log.merge(stamp, now, self.ahead::<T>(), &resolution);
+            log.merge(stamp, now, self.ahead::<T>(), &self.resolution::<T>());
         }
         // There is room now.
         let _ = self.push(&mut log);
-        log.shape
+        (slot, log.shape)
+    }
+
+    /// Records the request in a log without totals.
+    #[inline]
+    fn push_unit<T: Stamp + Entry<Stamp = T>>(&self, log: &mut Log<'_, T>) -> Result<(), Unfit> {
+        let stamp = T::end_of(self.now);
+        log.forget(stamp, ticks::<T>(self.horizon) + self.ahead::<T>());
+        let is_first = |newest: T| newest.until(stamp) > 0;
+        if self.slot.cost != 1 || !log.newest().is_none_or(is_first) {
+            return Err(Unfit::Heavy);
+        }
+        // No bound is less than this, so that it is looked at more closely only by those that reach it.
+        if log.shape.len >= self.entries.saturating_add(2)
+            && log.shape.len as usize >= self.capacity::<T>()
+        {
+            return Err(Unfit::Full);
+        }
+        log.append(stamp).map_err(|Full| Unfit::Full)
     }
 
     #[inline]
-    fn push<T: Stamp>(&self, log: &mut Log<'_, T>) -> Result<(), Full> {
+    fn push<T: Stamp>(&self, log: &mut Log<'_, Hit<T>>) -> Result<(), Full> {
         let stamp = T::end_of(self.now);
         // What is still counted now must not be forgotten.
         log.forget(stamp, ticks::<T>(self.horizon) + self.ahead::<T>());
@@ -162,22 +284,48 @@ impl Write<'_> {
         Resolution::new(self.entries, windows)
     }
 
+    /// How many hits there may be at most.
+    #[cold]
+    fn capacity<T: Stamp>(&self) -> usize {
+        let mut limits = self.slot.limits.iter();
+        if limits.all(|limit| limit.window_millis() == self.horizon) {
+            return Resolution::capacity_of_one(self.entries);
+        }
+        self.resolution::<T>().capacity()
+    }
+
+    /// The first size of a ring without totals.
+    fn first_unit_ring<T: Stamp>(&self) -> usize {
+        let useful = self.useful();
+        let size = if useful <= SMALL_UNIT_RING {
+            useful
+        } else {
+            FIRST_UNIT_RING
+        };
+        size.clamp(UNITS + 1, self.capacity::<T>().max(UNITS + 1))
+    }
+
     /// As many hits as the limits can admit.
     fn useful(&self) -> usize {
         let counts = self.slot.limits.iter().map(|limit| limit.count().get());
         counts.max().unwrap_or(1) as usize
     }
 
-    /// The next size of a ring: larger by half, but no larger than is of use.
+    /// The next size of a ring: twice as large, or larger by half if it is large; but no larger than is of use.
     fn grown(&self, places: usize, most: usize) -> usize {
-        let grown = (places + places / 2).max(FIRST_RING);
+        let more = if places < QUICK_RING {
+            places
+        } else {
+            places / 2
+        };
+        let grown = (places + more).max(FIRST_RING);
         let useful = self.useful();
         let grown = if places < useful {
             grown.min(useful)
         } else {
             grown
         };
-        grown.clamp(places + 1, most.max(places + 1))
+        rounded(grown).clamp(places + 1, most.max(places + 1))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Writing a log: a ring of hits in a buffer that somebody else holds.
 
-use super::{Hit, Resolution, Stamp, partition};
+use super::{Entry, Hit, Resolution, Stamp, partition};
 
 /// Which part of a buffer is a log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,25 +28,25 @@ pub(crate) struct Full;
 
 /// A log to be written.
 #[derive(Debug)]
-pub(crate) struct Log<'a, T> {
+pub(crate) struct Log<'a, E> {
     /// A ring.
-    pub(crate) hits: &'a mut [Hit<T>],
+    pub(crate) hits: &'a mut [E],
     /// Which part of it is used.
     pub(crate) shape: Shape,
 }
 
-impl<T: Stamp> Log<'_, T> {
+impl<E: Entry> Log<'_, E> {
     /// Forgets what came `horizon` ticks or longer before `stamp`.
-    pub(crate) fn forget(&mut self, stamp: T, horizon: u64) {
+    pub(crate) fn forget(&mut self, stamp: E::Stamp, horizon: u64) {
         while self.shape.len > 0 {
             let oldest = self.hit(0);
-            if oldest.at.until(stamp) < horizon {
+            if oldest.at().until(stamp) < horizon {
                 break;
             }
             self.shape = Shape {
                 head: u32::try_from(self.shape.place(1, self.hits.len())).unwrap_or(0),
                 len: self.shape.len - 1,
-                base: oldest.total,
+                base: oldest.base(),
             };
         }
         if self.shape.len == 0 {
@@ -54,13 +54,78 @@ impl<T: Stamp> Log<'_, T> {
         }
     }
 
+    /// Adds a hit behind all others, as it is.
+    ///
+    /// # Errors
+    /// If the buffer has no place for it.
+    #[inline]
+    pub(crate) fn append(&mut self, hit: E) -> Result<(), Full> {
+        let index = self.shape.len;
+        if index as usize == self.hits.len() {
+            return Err(Full);
+        }
+        self.shape.len += 1;
+        *self.hit_mut(index) = hit;
+        Ok(())
+    }
+
+    /// The oldest hit; of no meaning if there is none.
+    pub(crate) fn oldest(&self) -> E {
+        self.hit(0)
+    }
+
+    /// The newest hit.
+    #[inline]
+    pub(crate) fn newest(&self) -> Option<E> {
+        let last = self.shape.len.checked_sub(1)?;
+        Some(self.hit(last))
+    }
+
+    /// Copies the hits to the beginning of `to`, which is large enough; the log lies there from now on.
+    pub(crate) fn copy_to(&self, to: &mut [E]) -> Shape {
+        for (index, place) in (0..self.shape.len).zip(to) {
+            *place = self.hit(index);
+        }
+        Shape {
+            head: 0,
+            ..self.shape
+        }
+    }
+
+    /// The same hits, each with its total, at the beginning of `to`, which is large enough.
+    pub(crate) fn weigh(&self, to: &mut [Hit<E::Stamp>]) -> Shape {
+        for (index, place) in (0..self.shape.len).zip(to) {
+            let hit = self.hit(index);
+            *place = Hit {
+                at: hit.at(),
+                total: hit.total(index),
+            };
+        }
+        Shape {
+            head: 0,
+            ..self.shape
+        }
+    }
+
+    fn hit(&self, index: u32) -> E {
+        let place = self.shape.place(index, self.hits.len());
+        self.hits.get(place).copied().unwrap_or_default()
+    }
+
+    fn hit_mut(&mut self, index: u32) -> &mut E {
+        let place = self.shape.place(index, self.hits.len());
+        &mut self.hits[place]
+    }
+}
+
+impl<T: Stamp> Log<'_, Hit<T>> {
     /// Records `cost` at `stamp`, or with the newest hit if its stamp, rounded up, lies ahead of that.
     ///
     /// # Errors
     /// If the buffer has no place for it; nothing was recorded then.
     #[inline]
     pub(crate) fn push(&mut self, stamp: T, cost: u32) -> Result<(), Full> {
-        let newest = self.shape.len.checked_sub(1).map(|last| self.hit(last));
+        let newest = self.newest();
         let index = match newest {
             Some(newest) if newest.at.until(stamp) == 0 => self.shape.len - 1,
             _ if self.shape.len as usize == self.hits.len() => return Err(Full),
@@ -148,17 +213,6 @@ impl<T: Stamp> Log<'_, T> {
         }
     }
 
-    /// Copies the hits to the beginning of `to`, which is large enough; the log lies there from now on.
-    pub(crate) fn copy_to(&self, to: &mut [Hit<T>]) -> Shape {
-        for (index, place) in (0..self.shape.len).zip(to) {
-            *place = self.hit(index);
-        }
-        Shape {
-            head: 0,
-            ..self.shape
-        }
-    }
-
     /// Every second hit merges into the next.
     #[cold]
     fn halve(&mut self) {
@@ -183,15 +237,5 @@ impl<T: Stamp> Log<'_, T> {
             }
         }
         self.shape.base = raised;
-    }
-
-    fn hit(&self, index: u32) -> Hit<T> {
-        let place = self.shape.place(index, self.hits.len());
-        self.hits.get(place).copied().unwrap_or_default()
-    }
-
-    fn hit_mut(&mut self, index: u32) -> &mut Hit<T> {
-        let place = self.shape.place(index, self.hits.len());
-        &mut self.hits[place]
     }
 }

@@ -44,7 +44,7 @@ impl Resolution {
         let mut segments: SmallVec<[Segment; 4]> = SmallVec::new();
         for window in windows {
             let cell = match segments.last() {
-                None => window.div_ceil(entries.into()).max(1),
+                None => grid(window, entries),
                 Some(last) => last.cell * (window / last.cell / u64::from(entries)).max(1),
             };
             segments.push(Segment {
@@ -65,9 +65,14 @@ impl Resolution {
     pub(crate) fn capacity(&self) -> usize {
         let entries = self.entries as usize;
         match self.segments.len() {
-            0 | 1 => entries + 2,
+            0 | 1 => Self::capacity_of_one(self.entries),
             windows => windows * 2 * (entries + 1),
         }
+    }
+
+    /// The same where there is one window.
+    pub(crate) fn capacity_of_one(entries: u32) -> usize {
+        entries.clamp(1, MAX_ENTRIES) as usize + 2
     }
 
     pub(super) fn shortest(&self) -> u64 {
@@ -83,6 +88,11 @@ impl Resolution {
     pub(super) fn oldest_first(&self) -> impl Iterator<Item = Segment> {
         self.segments.iter().rev().copied()
     }
+}
+
+/// The cells of the grid on which the hits in a window of this length merge, in ticks.
+pub(crate) fn grid(window: u64, entries: u32) -> u64 {
+    window.div_ceil(entries.clamp(1, MAX_ENTRIES).into()).max(1)
 }
 
 impl Segment {

@@ -8,6 +8,8 @@
 //! A hit is stamped with the *end* of the tick it came in, and has left once a whole window has passed since:
 //! rounding may count it longer, by less than a tick, and never shorter.
 //!
+//! Where every hit is one unit, which is the most usual, its place in the log says the total, and only the time is kept.
+//!
 //! Times and totals are kept in 32 bits and compared by their differences, which survive wrap-around.
 
 mod log;
@@ -15,7 +17,7 @@ mod merge;
 
 pub(crate) use self::{
     log::{Full, Log, Shape},
-    merge::Resolution,
+    merge::{Resolution, grid},
 };
 
 use super::{Standing, until, window_micros};
@@ -85,18 +87,89 @@ pub(crate) struct Hit<T> {
     pub(crate) total: u32,
 }
 
+/// How a hit is kept: with a total, or without one where every hit is one unit.
+pub(crate) trait Entry: Copy + Debug + Default {
+    /// When it was.
+    type Stamp: Stamp;
+
+    /// Whether every hit is one unit.
+    const UNIT: bool;
+
+    /// A hit at this time, up to and including which all hits come to `total`.
+    fn new(at: Self::Stamp, total: u32) -> Self;
+
+    /// When it was.
+    fn at(self) -> Self::Stamp;
+
+    /// The running total up to and including it, as the hit of this index.
+    fn total(self, index: u32) -> u32;
+
+    /// The running total before the hit that follows, once this one is forgotten.
+    fn base(self) -> u32;
+}
+
+impl<T: Stamp> Entry for Hit<T> {
+    type Stamp = T;
+    const UNIT: bool = false;
+
+    #[inline]
+    fn new(at: T, total: u32) -> Self {
+        Self { at, total }
+    }
+
+    #[inline]
+    fn at(self) -> T {
+        self.at
+    }
+
+    #[inline]
+    fn total(self, _: u32) -> u32 {
+        self.total
+    }
+
+    #[inline]
+    fn base(self) -> u32 {
+        self.total
+    }
+}
+
+impl<const MICROS: u64> Entry for Narrow<MICROS> {
+    type Stamp = Self;
+    const UNIT: bool = true;
+
+    #[inline]
+    fn new(at: Self, _: u32) -> Self {
+        at
+    }
+
+    #[inline]
+    fn at(self) -> Self {
+        self
+    }
+
+    #[inline]
+    fn total(self, index: u32) -> u32 {
+        index + 1
+    }
+
+    #[inline]
+    fn base(self) -> u32 {
+        0
+    }
+}
+
 /// A log to be read.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct View<'a, T> {
+pub(crate) struct View<'a, E> {
     /// A ring.
-    pub(crate) hits: &'a [Hit<T>],
+    pub(crate) hits: &'a [E],
     /// Which part of it is used.
     pub(crate) shape: Shape,
     /// The stamp of the newest hit, in full.
     pub(crate) newest: Ticks,
 }
 
-impl<T: Stamp> View<'_, T> {
+impl<E: Entry> View<'_, E> {
     /// A log in which nothing was ever recorded.
     pub(crate) const EMPTY: Self = Self {
         hits: &[],
@@ -111,7 +184,7 @@ impl<T: Stamp> View<'_, T> {
     /// The same hits with times in microseconds, and totals that begin at zero.
     pub(crate) fn to_micros(self) -> impl Iterator<Item = Hit<u64>> {
         (0..self.shape.len).map(move |index| {
-            let back = self.age(index).saturating_mul(T::MICROS);
+            let back = self.age(index).saturating_mul(E::Stamp::MICROS);
             Hit {
                 at: self.newest.as_micros().saturating_sub(back),
                 total: self.total(index + 1),
@@ -127,7 +200,7 @@ impl<T: Stamp> View<'_, T> {
         // So long ago, or longer, before the newest hit: that has left.
         let leaves = self.newest.as_micros().saturating_add(window);
         let cut = leaves.saturating_sub(now.as_micros());
-        let gone = self.total(self.left_by(cut.div_ceil(T::MICROS)));
+        let gone = self.total(self.left_by(cut.div_ceil(E::Stamp::MICROS)));
         let used = all - gone;
         let wait = |total| until(now, self.leaves_at(total, window));
         let standing = Standing {
@@ -145,14 +218,14 @@ impl<T: Stamp> View<'_, T> {
         let micros = u64::try_from(window.as_micros()).unwrap_or(u64::MAX);
         let leaves = self.newest.as_micros().saturating_add(micros);
         let cut = leaves.saturating_sub(now.as_micros());
-        self.total(self.shape.len) - self.total(self.left_by(cut.div_ceil(T::MICROS)))
+        self.total(self.shape.len) - self.total(self.left_by(cut.div_ceil(E::Stamp::MICROS)))
     }
 
     /// What the first `count` hits come to.
     #[inline]
     fn total(&self, count: u32) -> u32 {
         match count.checked_sub(1) {
-            Some(last) => self.hit(last).total.wrapping_sub(self.shape.base),
+            Some(last) => self.hit(last).total(last).wrapping_sub(self.shape.base),
             None => 0,
         }
     }
@@ -179,7 +252,7 @@ impl<T: Stamp> View<'_, T> {
         } else {
             partition(before, |index| self.total(index + 1) < total)
         };
-        let back = self.age(index).saturating_mul(T::MICROS);
+        let back = self.age(index).saturating_mul(E::Stamp::MICROS);
         let at = self.newest.as_micros().saturating_sub(back);
         Ticks::from_micros(at.saturating_add(window))
     }
@@ -187,11 +260,12 @@ impl<T: Stamp> View<'_, T> {
     /// Ticks from a hit to the newest.
     #[inline]
     fn age(&self, index: u32) -> u64 {
-        self.hit(index).at.until(self.hit(self.shape.len - 1).at)
+        let newest = self.hit(self.shape.len - 1);
+        self.hit(index).at().until(newest.at())
     }
 
     #[inline]
-    fn hit(&self, index: u32) -> Hit<T> {
+    fn hit(&self, index: u32) -> E {
         let place = self.shape.place(index, self.hits.len());
         self.hits.get(place).copied().unwrap_or_default()
     }

@@ -113,20 +113,27 @@ fn run(seed: u64, sequences: u64, entries: u32, windows: &[u64], may_change: boo
         let mut model = Model::new(entries);
         let mut limits = random_limits(&mut random, windows);
         let mut receipts: Vec<(Receipt, u32)> = Vec::new();
-        let steps = if entries < 100 { 24 } else { 9 };
+        // Hits of one unit each are kept in another way, until something else comes.
+        let only_units = random.one_in(8);
+        let steps = match entries {
+            _ if only_units => 40,
+            0..100 => 24,
+            _ => 9,
+        };
         for _ in 0..steps {
             clock.advance(Duration::from_micros(random_pause(&mut random, &limits)));
             let now = clock.now().as_micros();
             if may_change && random.one_in(8) {
                 limits = random_limits(&mut random, windows);
             }
-            if random.one_in(8)
+            if random.one_in(if only_units { 80 } else { 8 })
                 && let Some((receipt, cost)) = receipts.pop()
             {
                 store.refund(&[charge(&key, &limits, cost)], &[receipt]);
                 model.refund(receipt.at(), cost);
             }
             let cost = match random.below(200) {
+                _ if only_units => 1,
                 0 => u32::MAX,
                 1..150 => 1,
                 150..160 => 0,

@@ -1,0 +1,179 @@
+//! How a log of 32-bit times is kept: in its cell while it is small, in a ring when it outgrows that; and
+//! without totals while every hit is one unit.
+
+use super::slab::Slab;
+use crate::window::moving::{Hit, Log, Narrow, Shape};
+
+/// Hits of one unit each that fit a cell.
+pub(super) const UNITS: usize = 4;
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kept<const MICROS: u64> {
+    /// One to four hits of one unit each.
+    Units {
+        hits: [Narrow<MICROS>; UNITS],
+        len: u32,
+    },
+    /// One hit or two, of any cost.
+    Pair {
+        hits: [Hit<Narrow<MICROS>>; 2],
+        len: u32,
+    },
+    /// More hits of one unit each, elsewhere; but for the oldest, which nearly every check asks for.
+    UnitRing {
+        slot: u32,
+        shape: Shape,
+        oldest: Narrow<MICROS>,
+    },
+    /// More hits of any cost, elsewhere.
+    Ring { slot: u32, shape: Shape },
+}
+
+/// The logs of one kind of ticks that lie elsewhere.
+#[derive(Debug, Default)]
+pub(super) struct Rings<const MICROS: u64> {
+    pub(super) units: Slab<Narrow<MICROS>>,
+    pub(super) hits: Slab<Hit<Narrow<MICROS>>>,
+}
+
+const UNIT_RING: u64 = 7;
+const RING: u64 = 8;
+/// Forms are numbers up to this one; none is zero.
+pub(super) const FORMS: u64 = RING;
+
+impl<const MICROS: u64> Kept<MICROS> {
+    /// Its form, and the two words that hold it.
+    #[inline]
+    pub(super) fn pack(self) -> (u64, u64, u64) {
+        match self {
+            Self::Units {
+                hits: [one, two, three, four],
+                len,
+            } => (len.into(), pack(one.0, two.0), pack(three.0, four.0)),
+            Self::Pair {
+                hits: [one, two],
+                len,
+            } => {
+                let (one, two) = (pack(one.at.0, one.total), pack(two.at.0, two.total));
+                (UNITS as u64 + u64::from(len), one, two)
+            }
+            Self::UnitRing {
+                slot,
+                shape,
+                oldest,
+            } => {
+                // Without totals there is none before the oldest.
+                let base = oldest.0;
+                pack_ring(UNIT_RING, slot, Shape { base, ..shape })
+            }
+            Self::Ring { slot, shape } => pack_ring(RING, slot, shape),
+        }
+    }
+
+    /// `None` if there is no such form.
+    #[inline(always)]
+    pub(super) fn unpack(form: u64, a: u64, b: u64) -> Option<Self> {
+        let (a, b) = (unpack(a), unpack(b));
+        let shape = Shape {
+            base: a.1,
+            head: b.0,
+            len: b.1,
+        };
+        Some(match form {
+            len @ 1..=4 => Self::Units {
+                hits: [a.0, a.1, b.0, b.1].map(Narrow),
+                len: low(len),
+            },
+            form @ 5..=6 => Self::Pair {
+                hits: [a, b].map(|(at, total)| Hit {
+                    at: Narrow(at),
+                    total,
+                }),
+                len: low(form) - 4,
+            },
+            UNIT_RING => Self::UnitRing {
+                slot: a.0,
+                shape: Shape { base: 0, ..shape },
+                oldest: Narrow(shape.base),
+            },
+            RING => Self::Ring { slot: a.0, shape },
+            _ => return None,
+        })
+    }
+}
+
+impl<const MICROS: u64> Rings<MICROS> {
+    pub(super) fn free(&mut self, kept: &Kept<MICROS>) {
+        match kept {
+            Kept::UnitRing { slot, .. } => self.units.remove(*slot),
+            Kept::Ring { slot, .. } => self.hits.remove(*slot),
+            Kept::Units { .. } | Kept::Pair { .. } => {}
+        }
+    }
+
+    /// The same log with totals, in a place of the same size.
+    #[cold]
+    pub(super) fn weigh(&mut self, kept: Kept<MICROS>) -> Kept<MICROS> {
+        match kept {
+            Kept::Units { mut hits, len } => {
+                let shape = shape_of(len);
+                let log = Log {
+                    hits: &mut hits,
+                    shape,
+                };
+                if len <= 2 {
+                    let mut hits = [Hit::default(); 2];
+                    log.weigh(&mut hits);
+                    return Kept::Pair { hits, len };
+                }
+                let slot = self.hits.insert(len as usize);
+                log.weigh(self.hits.get_mut(slot));
+                Kept::Ring { slot, shape }
+            }
+            Kept::UnitRing { slot, shape, .. } => {
+                let log = Log {
+                    hits: self.units.get_mut(slot),
+                    shape,
+                };
+                let to = self.hits.insert(log.hits.len());
+                let shape = log.weigh(self.hits.get_mut(to));
+                self.units.remove(slot);
+                Kept::Ring { slot: to, shape }
+            }
+            kept => kept,
+        }
+    }
+
+    /// What all of it takes at present.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        self.units.bytes() + self.hits.bytes()
+    }
+}
+
+/// A log of so many hits from the beginning of its buffer.
+pub(super) fn shape_of(len: u32) -> Shape {
+    Shape {
+        head: 0,
+        len,
+        base: 0,
+    }
+}
+
+#[inline]
+pub(super) fn pack_ring(form: u64, slot: u32, shape: Shape) -> (u64, u64, u64) {
+    (form, pack(slot, shape.base), pack(shape.head, shape.len))
+}
+
+pub(super) fn pack(low: u32, high: u32) -> u64 {
+    u64::from(low) | u64::from(high) << 32
+}
+
+pub(super) fn unpack(word: u64) -> (u32, u32) {
+    (low(word), low(word >> 32))
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the lower half is wanted")]
+fn low(word: u64) -> u32 {
+    word as u32
+}
