@@ -9,7 +9,7 @@ work="$target/release/work"
 count() {
     valgrind --tool=callgrind --callgrind-out-file=/dev/null "$work" "$1" "$2" 2>&1 | grep -o 'Collected : [0-9]*' | grep -o '[0-9]*$'
 }
-for case in hot many denied new governor; do
+for case in hot many two denied new governor; do
     less=$(count "$case" 2000)
     more=$(count "$case" 22000)
     printf '%-10s %6d instructions\n' "$case" $(((more - less) / 20000))

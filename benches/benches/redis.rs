@@ -152,14 +152,7 @@ fn ceiling(server: &Server) {
 
 async fn raw(store: &RedisStore, key: usize, limits: &Limits, strategy: Strategy) {
     let key = u64::try_from(key).unwrap().into_key();
-    let charge = Charge {
-        scope: Scope::shared("bench"),
-        key: &key,
-        limits,
-        cost: 1,
-        strategy,
-        on_store_error: None,
-    };
+    let charge = Charge::new(Scope::shared("bench"), &key, limits).strategy(strategy);
     // A time-out on a busy machine is none of the store's business.
     let _ = store.check(&[charge], Action::Consume).await;
 }

@@ -26,17 +26,12 @@ use std::{
 
 /// One check of `key`, and whether it was allowed.
 pub fn check(limiter: &Limiter, limits: &Limits, strategy: Strategy, key: impl IntoKey) -> bool {
-    let charge = Charge {
-        scope: Scope {
-            name: "inference_api::predict",
-            route: "/v1/predict",
-        },
-        key: &key.into_key(),
-        limits,
-        cost: 1,
-        strategy,
-        on_store_error: None,
+    let scope = Scope {
+        name: "inference_api::predict",
+        route: "/v1/predict",
     };
+    let key = key.into_key();
+    let charge = Charge::new(scope, &key, limits).strategy(strategy);
     let decision = ready(limiter.decide(&[charge], Action::Consume)).unwrap();
     black_box(&decision).is_allowed()
 }

@@ -48,17 +48,9 @@ fn a_check_allocates_nothing() {
         for limits in [roomy, tight] {
             for action in [Action::Consume, Action::Peek] {
                 let counted = allocations(|| {
-                    let charge = Charge {
-                        scope: Scope {
-                            name: "predict",
-                            route: "/predict",
-                        },
-                        key: &"sk-0123456789abcdef0123456789abcdef".into_key(),
-                        limits: &limits,
-                        cost: 1,
-                        strategy,
-                        on_store_error: None,
-                    };
+                    let key = "sk-0123456789abcdef0123456789abcdef".into_key();
+                    let scope = Scope::handler("predict", "/predict");
+                    let charge = Charge::new(scope, &key, &limits).strategy(strategy);
                     ready(limiter.decide(&[charge], action)).unwrap();
                 });
                 assert_eq!(counted.count_total, 0, "{strategy:?} {limits} {action:?}");
@@ -85,17 +77,8 @@ fn a_new_key_costs_nothing_beyond_its_place() {
     let mut number = 0_u64;
     let mut key = || {
         number += 1;
-        let charge = Charge {
-            scope: Scope {
-                name: "predict",
-                route: "",
-            },
-            key: &number.into_key(),
-            limits: &limits,
-            cost: 1,
-            strategy: Strategy::MovingWindow,
-            on_store_error: None,
-        };
+        let key = number.into_key();
+        let charge = Charge::new(Scope::shared("predict"), &key, &limits);
         ready(limiter.decide(&[charge], Action::Consume)).unwrap();
     };
     (0..10_000).for_each(|_| key());

@@ -13,6 +13,7 @@ fn main() {
     let (limits, keys): (Limits, u32) = match case.as_str() {
         "hot" => (limits!("4_000_000_000/minute"), 1),
         "many" => (limits!("4_000_000_000/minute"), 1_000),
+        "two" => (limits!("100_000_000/second; 4_000_000_000/minute"), 1_000),
         "denied" => (limits!("1/day"), 1),
         "new" => (limits!("10/minute"), u32::MAX),
         "governor" => {
@@ -23,7 +24,7 @@ fn main() {
             }
             return;
         }
-        other => panic!("{other}: hot, many, denied, new or governor"),
+        other => panic!("{other}: hot, many, two, denied, new or governor"),
     };
     let limiter = Limiter::new();
     for number in 0..times {

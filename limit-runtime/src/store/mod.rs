@@ -82,7 +82,26 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
 /// One budget that a request draws on: whose it is, what bounds it, and how much is wanted.
+///
+/// ```
+/// use limit_runtime::{IntoKey, Limiter, limits, store::{Action, Charge, Scope}};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), limit_runtime::store::StoreError> {
+/// let (tokens, requests) = (limits!("100_000/minute"), limits!("60/minute"));
+/// let key = "tenant-7".into_key();
+/// // All or nothing: a request and what it may cost.
+/// let charges = [
+///     Charge::new(Scope::shared("requests"), &key, &requests),
+///     Charge::new(Scope::shared("tokens"), &key, &tokens).cost(1_500),
+/// ];
+/// let decision = Limiter::new().decide(&charges, Action::Consume).await?;
+/// assert!(decision.is_allowed());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Charge<'a> {
     /// Whose budget.
     pub scope: Scope<'a>,
@@ -96,6 +115,46 @@ pub struct Charge<'a> {
     pub strategy: Strategy,
     /// What to do if a remote store does not answer; `None` as the limiter says.
     pub on_store_error: Option<Fallback>,
+}
+
+impl<'a> Charge<'a> {
+    /// A charge of 1 on the budget of `key` in `scope`, which all of `limits` bound, by the moving window.
+    #[must_use]
+    #[inline]
+    pub fn new(scope: Scope<'a>, key: &'a Key, limits: &'a Limits) -> Self {
+        Self {
+            scope,
+            key,
+            limits,
+            cost: 1,
+            strategy: Strategy::MovingWindow,
+            on_store_error: None,
+        }
+    }
+
+    /// How much to take. Zero asks whether anything is left.
+    #[must_use]
+    #[inline]
+    pub fn cost(self, cost: u32) -> Self {
+        Self { cost, ..self }
+    }
+
+    /// How hits are counted.
+    #[must_use]
+    #[inline]
+    pub fn strategy(self, strategy: Strategy) -> Self {
+        Self { strategy, ..self }
+    }
+
+    /// What to do if a remote store does not answer.
+    #[must_use]
+    #[inline]
+    pub fn on_store_error(self, fallback: Fallback) -> Self {
+        Self {
+            on_store_error: Some(fallback),
+            ..self
+        }
+    }
 }
 
 /// Whose budget a [`Charge`] draws on: two charges share one only if both parts are the same.

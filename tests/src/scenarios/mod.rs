@@ -154,16 +154,10 @@ struct Owned {
 fn borrowed(charges: &[Owned]) -> Vec<Charge<'_>> {
     charges
         .iter()
-        .map(|Owned { ask, strategy }| Charge {
-            scope: Scope {
-                name: ask.scope,
-                route: "",
-            },
-            key: &ask.key,
-            limits: &ask.limits,
-            cost: ask.cost,
-            strategy: *strategy,
-            on_store_error: None,
+        .map(|Owned { ask, strategy }| {
+            Charge::new(Scope::shared(ask.scope), &ask.key, &ask.limits)
+                .cost(ask.cost)
+                .strategy(*strategy)
         })
         .collect()
 }

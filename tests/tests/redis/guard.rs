@@ -180,17 +180,10 @@ async fn a_refund_reaches_the_shadow_too() {
     let server = Server::redis();
     let limiter = Limiter::connect(&server.url()).await.unwrap();
     let (limits, key) = (limits!("5/minute"), "alice".into_key());
-    let charge = Charge {
-        scope: Scope::shared(""),
-        key: &key,
-        limits: &limits,
-        cost: 4,
-        strategy: Default::default(),
-        on_store_error: None,
-    };
+    let charge = Charge::new(Scope::shared(""), &key, &limits).cost(4);
     let decision = limiter.decide(&[charge], Action::Consume).await.unwrap();
     limiter
-        .refund(&[Charge { cost: 3, ..charge }], decision.receipts())
+        .refund(&[charge.cost(3)], decision.receipts())
         .await
         .unwrap();
     server.kill();

@@ -285,15 +285,12 @@ async fn sequence(server: &Server, strategy: Strategy, window: &str, seed: u64) 
             2 => Action::Force,
             _ => Action::Consume,
         };
-        let charge = Charge {
-            scope: Scope::shared("oracle"),
-            key: &keys[which],
-            limits: &limits,
-            cost: u32::try_from(cost).unwrap(),
-            strategy,
-            on_store_error: None,
+        let charge = |which: usize, cost: u64| {
+            Charge::new(Scope::shared("oracle"), &keys[which], &limits)
+                .cost(u32::try_from(cost).unwrap())
+                .strategy(strategy)
         };
-        let decision = store.check(&[charge], action).await.unwrap();
+        let decision = store.check(&[charge(which, cost)], action).await.unwrap();
         let mut expected = models[which].assess(&rule, now, cost);
         let consumes = action == Action::Force || action == Action::Consume && expected.wait == 0;
         if consumes && cost > 0 {
@@ -326,11 +323,7 @@ async fn sequence(server: &Server, strategy: Strategy, window: &str, seed: u64) 
             let place = consumed.len() - 1 - usize::try_from(place).unwrap();
             let (which, receipt, cost) = consumed.swap_remove(place);
             let units = random.below(cost + 1);
-            let charge = Charge {
-                key: &keys[which],
-                cost: u32::try_from(units).unwrap(),
-                ..charge
-            };
+            let charge = charge(which, units);
             store.refund(&[charge], &[receipt]).await.unwrap();
             models[which].refund(&rule, receipt.at(), units);
         }

@@ -92,15 +92,10 @@ fn certificates(dir: &Path) {
 
 async fn both(limiter: &Limiter, shared: &Limits, own: &Limits, who: &Key) -> Decision {
     let everyone = ().into_key();
-    let charge = |name, key, limits| Charge {
-        scope: Scope::shared(name),
-        key,
-        limits,
-        cost: 1,
-        strategy: Default::default(),
-        on_store_error: None,
-    };
-    let charges = [charge("all", &everyone, shared), charge("one", who, own)];
+    let charges = [
+        Charge::new(Scope::shared("all"), &everyone, shared),
+        Charge::new(Scope::shared("one"), who, own),
+    ];
     limiter.decide(&charges, Action::Consume).await.unwrap()
 }
 
