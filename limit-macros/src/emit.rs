@@ -140,6 +140,7 @@ impl Context<'_> {
         let attrs = attrs
             .iter()
             .filter(|attr| matches!(role(attr), Role::Outer | Role::First))
+            .filter(|attr| !says_what_a_future_says(attr))
             .map(|attr| match self.model.direct {
                 Some(_) => allowed(attr),
                 None => attr.clone(),
@@ -253,6 +254,11 @@ fn allowed(attr: &Attribute) -> Attribute {
         list.path = Ident::new("allow", list.path.span()).into();
     }
     attr
+}
+
+/// Whether it is `#[must_use]` without a reason, which is said of every future, and Clippy dislikes to hear twice.
+fn says_what_a_future_says(attr: &Attribute) -> bool {
+    attr.path().is_ident("must_use") && matches!(attr.meta, Meta::Path(_))
 }
 
 /// The same tokens at another place.

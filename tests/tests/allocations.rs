@@ -118,5 +118,5 @@ fn an_admitted_request_costs_one_allocation_more_than_the_bare_handler() {
     let limited = call("/limited").count_total;
     let refused = call("/refused").count_total;
     assert!(limited <= bare + 1, "bare {bare}, limited {limited}");
-    assert!(refused <= bare + 8, "bare {bare}, refused {refused}");
+    assert!(refused <= bare + 4, "bare {bare}, refused {refused}");
 }

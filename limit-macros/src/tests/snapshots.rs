@@ -98,7 +98,6 @@ fn a_key_function_state_and_a_body() {
                 }
             }
             /// Predicts.
-            #[must_use]
             pub(crate) fn predict(
                 __limited: ::limit_runtime::__private::Limited<
                     __rate_limit_predict,

@@ -2,8 +2,11 @@
 //! of one of these.
 
 use axum::response::{IntoResponse, Response};
-use std::future::{Future, ready};
+use pin_project_lite::pin_project;
+use std::future::{Future, Ready, ready};
 use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use super::spec::GivenLimits;
 use crate::key::{IntoKey, Key};
@@ -122,6 +125,30 @@ impl<C: IntoCost + Copy> IntoCost for &C {
     }
 }
 
+pin_project! {
+    /// The answer of a function that returned a `Result`.
+    #[project = AttemptPinned]
+    enum Attempt<F, T> {
+        Going { #[pin] answer: F },
+        Failed { response: Ready<Result<T, Response>> },
+    }
+}
+
+impl<F, T> Future for Attempt<F, T>
+where
+    F: Future<Output = Result<T, Response>>,
+{
+    type Output = Result<T, Response>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            AttemptPinned::Going { answer } => answer.poll(cx),
+            AttemptPinned::Failed { response } => Pin::new(response).poll(cx),
+        }
+    }
+}
+
 macro_rules! answers {
     ($Answer:ident: $Into:ident => $Value:ty, |$it:ident| $convert:expr) => {
         #[diagnostic::do_not_recommend]
@@ -141,8 +168,14 @@ macro_rules! answers {
         {
             #[inline]
             fn answer(self) -> impl Future<Output = Result<$Value, Response>> + Send {
-                let answer = self.map(V::answer).map_err(IntoResponse::into_response);
-                async move { answer?.await }
+                match self {
+                    Ok(value) => Attempt::Going {
+                        answer: value.answer(),
+                    },
+                    Err(error) => Attempt::Failed {
+                        response: ready(Err(error.into_response())),
+                    },
+                }
             }
         }
 
@@ -173,6 +206,6 @@ macro_rules! exempting {
 
 answers!(KeyAnswer: IntoKey => Option<Key>, |key| Some(key.into_key()));
 exempting!(KeyAnswer: IntoKey => Key, |key| key.into_key());
-answers!(LimitsAnswer: IntoLimits => Option<GivenLimits>, |limits| Some(GivenLimits::Own(limits.into_limits())));
-exempting!(LimitsAnswer: IntoLimits => GivenLimits, |limits| GivenLimits::Own(limits.into_limits()));
+answers!(LimitsAnswer: IntoLimits => Option<GivenLimits>, |limits| Some(limits.into_limits().into()));
+exempting!(LimitsAnswer: IntoLimits => GivenLimits, |limits| limits.into_limits().into());
 answers!(CostAnswer: IntoCost => u32, |cost| cost.into_cost());

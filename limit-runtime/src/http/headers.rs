@@ -1,6 +1,11 @@
 //! What responses say about the limits on them.
 
-use super::{header_style::HeaderStyle, policy_header as policy, spec::Demands, text::Text};
+use super::{
+    header_style::HeaderStyle,
+    policy_header as policy,
+    spec::Demands,
+    text::{Text, number},
+};
 use crate::decision::{Decision, Outcome, strictest, whole_millis, whole_seconds};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use limit_core::Limit;
@@ -93,7 +98,7 @@ fn ietf(headers: &mut HeaderMap, policies: &[Policy<'_>], label: &Label<'_>, out
         ),
     };
     insert(headers, HeaderStyle::RATE_LIMIT_POLICY, policy);
-    let mut state = Text::new();
+    let mut state: Text = Text::new();
     state.label(label);
     state.str(";r=").number(outcome.remaining().into());
     let reset_after = to_millis(outcome.reset_after());
@@ -122,9 +127,9 @@ fn named(headers: &mut HeaderMap, [limit, remaining, reset]: [&HeaderName; 3], o
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
     let reset_at = whole_seconds(since_1970.saturating_add(to_millis(outcome.reset_after())));
-    headers.insert(limit, outcome.limit().count().get().into());
-    headers.insert(remaining, outcome.remaining().into());
-    headers.insert(reset, reset_at.into());
+    headers.insert(limit, number(outcome.limit().count().get().into()));
+    headers.insert(remaining, number(outcome.remaining().into()));
+    headers.insert(reset, number(reset_at));
 }
 
 /// The reset as OpenAI writes durations: `6m0s`, `1s`, `250ms`.
@@ -133,8 +138,8 @@ fn open_ai_of(
     [limit, remaining, reset]: &[HeaderName; 3],
     outcome: &Outcome,
 ) {
-    headers.insert(limit, outcome.limit().count().get().into());
-    headers.insert(remaining, outcome.remaining().into());
+    headers.insert(limit, number(outcome.limit().count().get().into()));
+    headers.insert(remaining, number(outcome.remaining().into()));
     let reset_after = HeaderValue::try_from(go_duration(outcome.reset_after()));
     insert(headers, reset.clone(), reset_after.ok());
 }
@@ -187,12 +192,13 @@ impl Label<'_> {
     /// As it may stand in a structured field's string (RFC 9651, section 3.3.3): printable ASCII.
     pub(super) fn write_to(&self, to: &mut impl Write) -> fmt::Result {
         // These two would need escapes.
-        let is_plain = |c| matches!(c, ' '..='~') && c != '"' && c != '\\';
-        if self.name.chars().all(is_plain) {
+        let is_plain = |byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
+        if self.name.bytes().all(is_plain) {
             to.write_str(self.name)?;
         } else {
             for c in self.name.chars() {
-                to.write_char(if is_plain(c) { c } else { '_' })?;
+                let is_plain = u8::try_from(c).is_ok_and(is_plain);
+                to.write_char(if is_plain { c } else { '_' })?;
             }
         }
         match self.window.map(Limit::window_millis) {

@@ -106,23 +106,26 @@ where
     }
 }
 
-/// The arguments of a handler.
+/// The arguments of a handler. Their extraction is an async block and not an `async fn`, which would hold the request
+/// twice.
 struct Arguments<T>(PhantomData<T>);
 
 impl Arguments<()> {
-    async fn extract<S: Sync>(
+    fn extract<S: Sync>(
         rules: impl Rules<S>,
         how: Admit,
         request: Request,
         state: &S,
-    ) -> Result<(Admission, ()), Response> {
+    ) -> impl Future<Output = Result<(Admission, ()), Response>> + Send {
         let (mut parts, _) = request.into_parts();
         let terms = Terms {
             how,
             is_handled: false,
         };
-        let admission = run(rules, terms, &mut parts, state).await?;
-        Ok((admission, ()))
+        async move {
+            let admission = run(rules, terms, &mut parts, state).await?;
+            Ok((admission, ()))
+        }
     }
 }
 
@@ -154,12 +157,12 @@ macro_rules! limited {
     ($($T:ident)* ; $Last:ident) => {
         impl<$($T,)* $Last> Arguments<($($T,)* $Last,)> {
             #[allow(non_snake_case)]
-            async fn extract<S, M>(
+            fn extract<S, M>(
                 rules: impl Rules<S>,
                 how: Admit,
                 request: Request,
                 state: &S,
-            ) -> Result<(Admission, ($($T,)* $Last,)), Response>
+            ) -> impl Future<Output = Result<(Admission, ($($T,)* $Last,)), Response>> + Send
             where
                 S: Sync,
                 $($T: FromRequestParts<S> + Send + 'static,)*
@@ -168,21 +171,23 @@ macro_rules! limited {
                 let (mut parts, body) = request.into_parts();
                 let is_handled = $(is_handle::<$T>() ||)* is_handle::<$Last>();
                 let terms = Terms { how, is_handled };
-                let admission = run(rules, terms, &mut parts, state).await?;
-                let rejection = 'rejected: {
-                    $(
-                        let $T = match $T::from_request_parts(&mut parts, state).await {
-                            Ok(argument) => argument,
+                async move {
+                    let admission = run(rules, terms, &mut parts, state).await?;
+                    let rejection = 'rejected: {
+                        $(
+                            let $T = match $T::from_request_parts(&mut parts, state).await {
+                                Ok(argument) => argument,
+                                Err(rejection) => break 'rejected rejection.into_response(),
+                            };
+                        )*
+                        let request = Request::from_parts(parts, body);
+                        match $Last::from_request(request, state).await {
+                            Ok($Last) => return Ok((admission, ($($T,)* $Last,))),
                             Err(rejection) => break 'rejected rejection.into_response(),
-                        };
-                    )*
-                    let request = Request::from_parts(parts, body);
-                    match $Last::from_request(request, state).await {
-                        Ok($Last) => return Ok((admission, ($($T,)* $Last,))),
-                        Err(rejection) => break 'rejected rejection.into_response(),
-                    }
-                };
-                Err(admission.reject(rejection, how).await)
+                        }
+                    };
+                    Err(admission.reject(rejection, how).await)
+                }
             }
         }
 

@@ -10,7 +10,7 @@ use std::cell::RefCell;
 pub(super) fn of<'a>(
     policies: impl Iterator<Item = (&'a Label<'a>, Limit)>,
 ) -> Option<HeaderValue> {
-    let mut text = Text::new();
+    let mut text: Text = Text::new();
     for (index, (label, limit)) in policies.enumerate() {
         text.str(if index > 0 { ", " } else { "" }).label(label);
         text.str(";q=").number(limit.count().get().into());

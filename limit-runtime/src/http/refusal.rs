@@ -1,8 +1,12 @@
 //! The answers that clients get in place of the handler's: problem details (RFC 9457) as JSON.
 
 use super::{
-    admission::tell_with_outer, exceeded::Exceeded, headers::Told, spec::Demands,
+    admission::tell_with_outer,
+    exceeded::Exceeded,
+    headers::Told,
+    spec::Demands,
     standing::Standing,
+    text::{Text, number},
 };
 use crate::{
     decision::{Decision, whole_millis, whole_seconds},
@@ -10,7 +14,7 @@ use crate::{
     store::{Charge, StoreError},
 };
 use axum::{
-    body::Body,
+    body::{Body, Bytes},
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -87,24 +91,22 @@ fn standard(exceeded: &Exceeded<'_>) -> Response {
     } else {
         "rate_limit_exceeded"
     };
-    let mut body = String::with_capacity(512);
-    // Writing to a string cannot fail, here and below.
-    let _ = write!(
-        body,
-        r#"{{"type":"{QUOTA_EXCEEDED}","title":"Quota exceeded","status":429,"detail":"#
-    );
-    let detail = body.len();
-    write_json_string(&mut body, exceeded);
-    let detail = detail..body.len();
-    body.push_str(r#","violated-policies":["#);
+    let mut detail = Text::<256>::new();
+    write_json_string(&mut detail, exceeded);
+    let mut body = Text::<768>::new();
+    body.str(r#"{"type":""#).str(QUOTA_EXCEEDED);
+    body.str(r#"","title":"Quota exceeded","status":429,"detail":"#);
+    body.bytes(detail.as_bytes());
+    body.str(r#","violated-policies":["#);
     for (index, label) in exceeded.violated().enumerate() {
-        body.push_str(if index > 0 { "," } else { "" });
+        body.str(if index > 0 { "," } else { "" });
         write_json_string(&mut body, label);
     }
-    body.push_str(r#"],"error":{"message":"#);
-    body.extend_from_within(detail);
-    let _ = write!(body, r#","type":"rate_limit_error","code":"{code}"}}}}"#);
-    json(StatusCode::TOO_MANY_REQUESTS, body)
+    body.str(r#"],"error":{"message":"#)
+        .bytes(detail.as_bytes());
+    body.str(r#","type":"rate_limit_error","code":""#).str(code);
+    body.str(r#""}}"#);
+    json(StatusCode::TOO_MANY_REQUESTS, body.as_bytes())
 }
 
 impl IntoResponse for StoreError {
@@ -124,17 +126,18 @@ impl IntoResponse for StoreError {
 
 /// Problem details with nothing but a status and a sentence.
 pub(super) fn problem(status: StatusCode, detail: &str) -> Response {
-    let title = json_string(status.canonical_reason().unwrap_or_default());
-    let body = format!(
-        r#"{{"title":{title},"status":{},"detail":{}}}"#,
-        status.as_u16(),
-        json_string(detail)
-    );
-    json(status, body)
+    let mut body = Text::<256>::new();
+    body.str(r#"{"title":"#);
+    write_json_string(&mut body, status.canonical_reason().unwrap_or_default());
+    body.str(r#","status":"#).number(status.as_u16().into());
+    body.str(r#","detail":"#);
+    write_json_string(&mut body, detail);
+    body.str("}");
+    json(status, body.as_bytes())
 }
 
-fn json(status: StatusCode, body: String) -> Response {
-    let mut response = Response::new(Body::from(body));
+fn json(status: StatusCode, body: &[u8]) -> Response {
+    let mut response = Response::new(Body::from(Bytes::copy_from_slice(body)));
     *response.status_mut() = status;
     // Room for those of the policies, so that the map does not have to grow.
     let headers = response.headers_mut();
@@ -149,14 +152,14 @@ const HEADERS: usize = 10;
 fn retry_after(map: &mut HeaderMap, wait: Duration, style: RetryAfterStyle) {
     let seconds = whole_seconds(wait).max(1);
     let value = match style {
-        RetryAfterStyle::Seconds => Some(HeaderValue::from(seconds)),
+        RetryAfterStyle::Seconds => Some(number(seconds)),
         RetryAfterStyle::HttpDate => HeaderValue::try_from(http_date(SystemTime::now(), wait)).ok(),
     };
     map.insert(
         header::RETRY_AFTER,
-        value.unwrap_or_else(|| HeaderValue::from(seconds)),
+        value.unwrap_or_else(|| number(seconds)),
     );
-    map.insert(RETRY_AFTER_MS, whole_millis(wait).max(1).into());
+    map.insert(RETRY_AFTER_MS, number(whole_millis(wait).max(1)));
 }
 
 /// The first whole second that is not before `now + wait`.
@@ -172,34 +175,28 @@ fn http_date(now: SystemTime, wait: Duration) -> String {
 }
 
 /// `text` as a JSON string, quotes included (RFC 8259, section 7).
-fn json_string(text: impl Display) -> String {
-    let mut json = String::new();
-    write_json_string(&mut json, text);
-    json
-}
-
-fn write_json_string(json: &mut String, text: impl Display) {
-    json.push('"');
-    // Writing to a string cannot fail.
+fn write_json_string<const N: usize>(json: &mut Text<N>, text: impl Display) {
+    json.str("\"");
+    // Writing to a text cannot fail.
     let _ = write!(Escaped(json), "{text}");
-    json.push('"');
+    json.str("\"");
 }
 
 /// Escapes what is written through it.
-struct Escaped<'a>(&'a mut String);
+struct Escaped<'a, const N: usize>(&'a mut Text<N>);
 
-impl Write for Escaped<'_> {
+impl<const N: usize> Write for Escaped<'_, N> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let is_plain = |c| c >= ' ' && c != '"' && c != '\\';
-        if text.chars().all(is_plain) {
-            self.0.push_str(text);
+        let is_plain = |byte| byte >= b' ' && byte != b'"' && byte != b'\\';
+        if text.bytes().all(is_plain) {
+            self.0.str(text);
             return Ok(());
         }
         for c in text.chars() {
             match c {
-                '"' | '\\' => self.0.extend(['\\', c]),
+                '"' | '\\' => write!(self.0, "\\{c}")?,
                 c if c < ' ' => write!(self.0, "\\u{:04x}", u32::from(c))?,
-                c => self.0.push(c),
+                c => self.0.write_char(c)?,
             }
         }
         Ok(())
@@ -230,6 +227,8 @@ mod tests {
 
     #[test]
     fn a_json_string_escapes_what_json_demands() {
-        assert_eq!(json_string("a\"b\\c\n"), r#""a\"b\\c\u000a""#);
+        let mut json = Text::<8>::new();
+        write_json_string(&mut json, "a\"b\\c\n");
+        assert_eq!(json.as_bytes(), br#""a\"b\\c\u000a""#);
     }
 }

@@ -156,13 +156,19 @@ impl From<&'static Spec> for SpecRef {
     }
 }
 
-/// Limits as a rule gives them: an attribute's are static, so that only a pointer goes from hand to hand.
+/// Limits as a rule gives them. They are large, and go from hand to hand as a pointer.
 #[derive(Clone, Debug)]
 pub enum GivenLimits {
     /// An attribute's.
     Static(&'static Limits),
     /// Those of this request.
-    Own(Limits),
+    Own(Box<Limits>),
+}
+
+impl From<Limits> for GivenLimits {
+    fn from(limits: Limits) -> Self {
+        Self::Own(Box::new(limits))
+    }
 }
 
 impl Deref for GivenLimits {

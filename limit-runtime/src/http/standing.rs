@@ -49,6 +49,9 @@ struct Consumed {
 
 type PerDemand<T> = SmallVec<[T; 1]>;
 
+/// What each demand costs, in order.
+pub(super) type Costs = SmallVec<[u32; 4]>;
+
 impl Standing {
     pub(super) fn new(
         limiter: Limiter,
@@ -105,7 +108,7 @@ impl Standing {
     /// The response for a request that is refused; nothing was consumed then.
     pub(super) fn settle<T: 'static>(
         self: Arc<Self>,
-        costs: PerDemand<u32>,
+        costs: Costs,
         action: Action,
         then: fn(Arc<Self>) -> T,
     ) -> Soon<Result<T, Response>> {

@@ -40,18 +40,25 @@ pub trait Rules<S>: Send {
 ///
 /// # Errors
 /// The response that takes the handler's place.
-pub(super) async fn run<R: Rules<S>, S: Sync>(
+#[inline]
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an `async fn` holds its arguments twice"
+)]
+pub(super) fn run<R: Rules<S>, S: Sync>(
     rules: R,
     terms: Terms,
     parts: &mut Parts,
     state: &S,
-) -> Result<Admission, Response> {
-    let limiter = Limiter::of(parts).clone();
-    let mut wanted = Wanted::default();
-    if !limiter.skips(parts) {
-        rules.resolve(parts, state, &mut wanted).await?;
+) -> impl Future<Output = Result<Admission, Response>> + Send {
+    async move {
+        let limiter = Limiter::of(parts).clone();
+        let mut wanted = Wanted::default();
+        if !limiter.skips(parts) {
+            rules.resolve(parts, state, &mut wanted).await?;
+        }
+        admit(parts, limiter, &mut wanted.demands, terms).await
     }
-    admit(parts, limiter, &mut wanted.demands, terms).await
 }
 
 /// What the rules resolved so far come to.
@@ -100,31 +107,37 @@ where
     C: CostSource<S>,
 {
     #[inline]
-    async fn resolve(
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an `async fn` holds its arguments twice"
+    )]
+    fn resolve(
         self,
         parts: &mut Parts,
         state: &S,
         wanted: &mut Wanted,
-    ) -> Result<(), Response> {
-        let rule = wanted.next();
-        if !self.spec.applies_to(&parts.method) {
-            return Ok(());
+    ) -> impl Future<Output = Result<(), Response>> + Send {
+        async move {
+            let rule = wanted.next();
+            if !self.spec.applies_to(&parts.method) {
+                return Ok(());
+            }
+            let Some(key) = self.key.key(parts, state).await? else {
+                return Ok(());
+            };
+            let Some(limits) = self.limits.limits(parts, state).await? else {
+                return Ok(());
+            };
+            let cost = self.cost.cost(parts, state).await?;
+            wanted.demands.push(Demand {
+                rule,
+                spec: self.spec.into(),
+                key,
+                limits,
+                cost,
+            });
+            Ok(())
         }
-        let Some(key) = self.key.key(parts, state).await? else {
-            return Ok(());
-        };
-        let Some(limits) = self.limits.limits(parts, state).await? else {
-            return Ok(());
-        };
-        let cost = self.cost.cost(parts, state).await?;
-        wanted.demands.push(Demand {
-            rule,
-            spec: self.spec.into(),
-            key,
-            limits,
-            cost,
-        });
-        Ok(())
     }
 }
 

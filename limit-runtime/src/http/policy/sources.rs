@@ -139,17 +139,26 @@ macro_rules! called {
             for<'a> F::Output<'a>: $Answer<W>,
         {
             #[inline]
-            async fn ask(self, parts: &mut Parts, state: &S) -> Result<$Value, Response> {
-                let arguments = F::extract(parts, state).await?;
-                let answer = self.call(parts, arguments).answer();
-                answer.await
+            fn ask(
+                self,
+                parts: &mut Parts,
+                state: &S,
+            ) -> impl Future<Output = Result<$Value, Response>> + Send {
+                async move {
+                    let arguments = F::extract(parts, state).await?;
+                    self.call(parts, arguments).answer().await
+                }
             }
         }
 
         impl<S: Sync, F: $Fn<S, M>, M> $Source<S> for Called<F, M> {
             #[inline]
-            async fn $method(self, parts: &mut Parts, state: &S) -> Result<$Value, Response> {
-                self.function.ask(parts, state).await
+            fn $method(
+                self,
+                parts: &mut Parts,
+                state: &S,
+            ) -> impl Future<Output = Result<$Value, Response>> + Send {
+                self.function.ask(parts, state)
             }
         }
     };
