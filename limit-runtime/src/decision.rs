@@ -227,7 +227,7 @@ impl Outcome {
     ///
     /// ```
     /// use limit_runtime::{Outcome, Verdict, limits};
-    /// use std::{fmt, time::Duration};
+    /// use std::time::Duration;
     ///
     /// let limit = limits!("10/minute").first();
     /// let outcome = Outcome::new(limit, 9, Duration::from_secs(60), Verdict::Allowed);

@@ -86,7 +86,7 @@ impl LimiterBuilder {
 
     /// How many keys are held in memory at most; a million if not called, and at least one.
     ///
-    /// A key takes about 50 bytes, and more while it has more than two hits that count. Nobody who is
+    /// A key takes about 50 bytes, and more while it has more than four hits that count. Nobody who is
     /// limited is dropped to make room: past this number, new keys share budgets of their handler, which is
     /// stricter than one each. [`Limiter::usage`] tells how often that happened. Under a strategy
     /// other than the moving window, a key with several limits counts once for each.

@@ -164,16 +164,24 @@ impl MemoryStore {
             }
             return Some(decision);
         }
+        let held: PerSlot<bool> = slots
+            .iter()
+            .map(|slot| {
+                let (shard, _) = locked.of(self, slot.owner);
+                shard.holds(slot.owner, slot.variant)
+            })
+            .collect();
         if !self.find_places(&mut locked, slots, &mut drawn, sharing) {
             return None;
         }
         let mut receipts: SmallVec<[Receipt; 2]> =
             SmallVec::from_elem(Receipt::new(0), charges.len());
         for (index, slot) in drawn.iter().enumerate() {
+            let (_, now) = locked.of(self, slot.owner);
             let inherited = spares.get(index).and_then(|&owner| {
-                let (shard, now) = locked.of(self, owner);
-                let cell = shard.find(owner, slot.variant, now)?;
-                shard.bequeath(&cell, slot, now)
+                let (shard, of_spare) = locked.of(self, owner);
+                let cell = shard.find(owner, slot.variant, of_spare)?;
+                shard.bequeath(&cell, slot, of_spare, now)
             });
             let (shard, now) = locked.of(self, slot.owner);
             receipts[slot.charge] = Receipt::new(now.as_micros());
@@ -181,6 +189,10 @@ impl MemoryStore {
                 continue;
             }
             let place = shard.table.find(slot.owner.low, slot.variant);
+            if place.is_err() && held[index] && slot.owner == slots[index].owner {
+                // It equalled a fresh one, and was dropped to make room for another of these.
+                self.take(1);
+            }
             let cell = shard.record(place, slot, now, self.bounds.log_entries, inherited);
             if spares.get(index) == Some(&slot.owner) {
                 let until = shard.reading(cell.fresh_at());

@@ -12,7 +12,7 @@ use std::{
 ///
 /// Keys are what attackers choose. SipHash-1-3 with a seed of each process's own is made for this:
 /// whoever does not know the seed finds no collisions. Addresses are one word, which need not be hashed but only
-/// scattered. Scopes are what the program's author chose, so a quicker hash with secret seeds of its own is laid over it.
+/// scattered: nothing of the result is ever shown, so there is less to guard than a text's collisions. Scopes are what the program's author chose, so a quicker hash with secret seeds of its own is laid over it.
 #[derive(Debug)]
 pub(super) struct Owners {
     /// For names, and for routes.
@@ -49,10 +49,8 @@ impl Owners {
     #[inline]
     fn hash(&self, key: &[u8]) -> Hash128 {
         match *key {
-            [tag, a, b, c, d] => self.scatter(tag, u32::from_le_bytes([a, b, c, d]).into()),
-            [tag, a, b, c, d, e, f, g, h] => {
-                self.scatter(tag, u64::from_le_bytes([a, b, c, d, e, f, g, h]))
-            }
+            [tag, a, b, c, d] => self.scatter(tag, [a, b, c, d, 0, 0, 0, 0], 4),
+            [tag, a, b, c, d, e, f, g, h] => self.scatter(tag, [a, b, c, d, e, f, g, h], 8),
             _ => {
                 let [first, second] = self.keys;
                 SipHasher13::new_with_keys(first, second).hash(key)
@@ -63,12 +61,12 @@ impl Owners {
     /// A key of one word, by a bijection that nobody outside this process knows: no two addresses of a kind have one
     /// hash. The upper bits of a product depend on all of the word, and then so do its lower ones.
     #[inline]
-    fn scatter(&self, tag: u8, word: u64) -> Hash128 {
+    fn scatter(&self, tag: u8, word: [u8; 8], len: u64) -> Hash128 {
         let [first, second] = self.keys;
         let [one, two, three] = self.factors;
         // An address of another kind may be the same word: what sets them apart is secret, too.
-        let kind = first ^ fold(second ^ u64::from(tag));
-        let word = (word ^ kind).wrapping_mul(one);
+        let kind = first ^ fold(second ^ u64::from(tag) ^ len << 8);
+        let word = (u64::from_le_bytes(word) ^ kind).wrapping_mul(one);
         let word = (word ^ word >> 32).wrapping_mul(two);
         let word = (word ^ word >> 32).wrapping_mul(three);
         Hash128 {
@@ -123,7 +121,7 @@ fn fold_in(seed: u64, bytes: &[u8]) -> u64 {
     fold(folded ^ last)
 }
 
-/// The two halves of a product, on top of each other: every bit of the input reaches every bit of the output.
+/// The two halves of a product, on top of each other: nearly every bit of the input reaches every bit of the output.
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "these are the halves")]
 fn fold(word: u64) -> u64 {

@@ -4,6 +4,7 @@ use super::{
     cell::{Cell, State},
     kept::{Kept, Rings, shape_of},
     shard::Shard,
+    slab::rounded,
     slot::Slot,
     write::{Tier, Write},
 };
@@ -194,8 +195,14 @@ fn refund_kept<const MICROS: u64>(
     }
 }
 
-/// A log that begins with all that `cell` counts.
-pub(super) fn bequeath(shard: &Shard, cell: &Cell, slot: &Slot<'_>, now: Ticks) -> Option<Cell> {
+/// A log that begins with all that `cell` counts, in a shard where it is `there`.
+pub(super) fn bequeath(
+    shard: &Shard,
+    cell: &Cell,
+    slot: &Slot<'_>,
+    now: Ticks,
+    there: Ticks,
+) -> Option<Cell> {
     let horizon = horizon(shard, cell);
     let total = shard.read(Some(cell), Sum(now, Duration::from_millis(horizon)));
     if total == 0 {
@@ -207,11 +214,11 @@ pub(super) fn bequeath(shard: &Shard, cell: &Cell, slot: &Slot<'_>, now: Ticks) 
     };
     let write = Write {
         slot: &heir,
-        now,
+        now: there,
         horizon,
         entries: 1,
     };
-    let stamp_millis = now.as_micros().div_ceil(1_000);
+    let stamp_millis = there.as_micros().div_ceil(1_000);
     let state = write.first(Tier::of(horizon, horizon));
     let fresh_at = stamp_millis.saturating_add(horizon);
     Some(Cell::new(slot.owner.low, slot.variant, state, fresh_at))
@@ -262,7 +269,7 @@ fn widen(shard: &mut Shard, cell: &Cell, state: State) -> (u32, Shape) {
         _ => {}
     }
     let len = u32::try_from(hits.len()).unwrap_or(0);
-    let slot = shard.wide_rings.insert(hits.len().max(1));
+    let slot = shard.wide_rings.insert(rounded(hits.len()));
     let log = Log {
         hits: &mut hits,
         shape: shape_of(len),

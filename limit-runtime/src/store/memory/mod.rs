@@ -34,7 +34,7 @@ use crate::{
     decision::Receipt,
     key::Key,
     store::{Charge, Scope},
-    window::Strategy,
+    window::{Strategy, moving::MAX_ENTRIES},
 };
 use limit_core::Limit;
 use parking_lot::Mutex;
@@ -100,6 +100,10 @@ struct Apart<T>(T);
 
 impl MemoryStore {
     pub(crate) fn new(clock: Clock, bounds: Bounds) -> Self {
+        let bounds = Bounds {
+            log_entries: bounds.log_entries.clamp(1, MAX_ENTRIES),
+            ..bounds
+        };
         let shards = (bounds.max_keys / SHARD_KEYS).clamp(LEAST_SHARDS, MOST_SHARDS);
         Self {
             clock,

@@ -10,7 +10,7 @@ use super::{
     log,
     shard::Shard,
     slot::Slot,
-    write::{SECOND, Tier, Write},
+    write::{Tier, Write},
 };
 use crate::{
     clock::Ticks,
@@ -177,9 +177,8 @@ impl Question<'_> {
         let window = self.limit.window_millis() * 1_000;
         let newest = *hits.get(shape.place(shape.len.checked_sub(1)?, hits.len()))?;
         let (newest_ticks, horizon) = log::newest_and_horizon(self.cell, newest.at());
-        let is_short = MICROS == Coarse::MICROS && window < SECOND * 1_000;
         let is_heavy = E::UNIT && self.cost != 1;
-        if horizon * 1_000 != window || self.cost == 0 || is_heavy || is_short {
+        if horizon * 1_000 != window || self.cost == 0 || is_heavy {
             return None;
         }
         let leaves = |hit: E| (newest_ticks - hit.at().until(newest.at())) * MICROS + window;

@@ -285,8 +285,15 @@ impl Shard {
     }
 
     /// What the budget of `slot` begins with where it takes over from `cell`: all that this counts, as if it had
-    /// just been consumed. Stricter than the truth, and never looser.
-    pub(super) fn bequeath(&self, cell: &Cell, slot: &Slot<'_>, now: Ticks) -> Option<Cell> {
+    /// just been consumed. Stricter than the truth, and never looser. `now` is this shard's time, and `there` that of the
+    /// shard where the budget will be.
+    pub(super) fn bequeath(
+        &self,
+        cell: &Cell,
+        slot: &Slot<'_>,
+        now: Ticks,
+        there: Ticks,
+    ) -> Option<Cell> {
         match cell.state()? {
             state @ (State::Fixed(_) | State::Sliding(_) | State::Gcra(_)) => Some(Cell::new(
                 slot.owner.low,
@@ -294,7 +301,7 @@ impl Shard {
                 state,
                 cell.fresh_at(),
             )),
-            _ => log::bequeath(self, cell, slot, now),
+            _ => log::bequeath(self, cell, slot, now, there),
         }
     }
 
@@ -358,6 +365,55 @@ impl Shard {
             Some(State::WideRing { slot, .. }) => self.wide_rings.remove(slot),
             _ => {}
         }
+    }
+
+    /// Whether logs and rings are one to one, and the oldest hits in the cells those of the rings.
+    #[cfg(test)]
+    pub(super) fn assert_whole(&self) {
+        use super::kept::Kept;
+
+        fn slots<const MICROS: u64>(
+            rings: &Rings<MICROS>,
+            kept: impl Iterator<Item = Kept<MICROS>>,
+        ) {
+            let (mut units, mut hits) = (Vec::new(), Vec::new());
+            for kept in kept {
+                match kept {
+                    Kept::UnitRing {
+                        slot,
+                        shape,
+                        oldest,
+                    } => {
+                        assert_eq!(rings.units.get(slot)[shape.head as usize], oldest);
+                        units.push(slot);
+                    }
+                    Kept::Ring { slot, .. } => hits.push(slot),
+                    Kept::Units { .. } | Kept::Pair { .. } => {}
+                }
+            }
+            rings.units.assert_holds(units);
+            rings.hits.assert_holds(hits);
+        }
+        let states = || self.table.cells().filter_map(Cell::state);
+        slots(
+            &self.fine,
+            states().filter_map(|state| match state {
+                State::Fine(kept) => Some(kept),
+                _ => None,
+            }),
+        );
+        slots(
+            &self.coarse,
+            states().filter_map(|state| match state {
+                State::Coarse(kept) => Some(kept),
+                _ => None,
+            }),
+        );
+        let wide = states().filter_map(|state| match state {
+            State::WideRing { slot, .. } => Some(slot),
+            _ => None,
+        });
+        self.wide_rings.assert_holds(wide.collect());
     }
 
     /// What the table and the logs take at present.

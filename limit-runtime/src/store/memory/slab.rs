@@ -68,7 +68,7 @@ impl<E: Entry> Slab<E> {
         ring.unwrap_or(&mut [])
     }
 
-    /// A new ring of this size.
+    /// A new ring of this size. Sizes are [rounded], or as large as a log may become, so that there are few.
     #[cold]
     pub(super) fn insert(&mut self, size: usize) -> u32 {
         let found = self.classes.iter().position(|class| class.size == size);
@@ -89,6 +89,9 @@ impl<E: Entry> Slab<E> {
     /// Moves the log of this shape to a ring of another size, and says which, and its shape there.
     #[cold]
     pub(super) fn resize(&mut self, slot: u32, shape: Shape, size: usize) -> (u32, Shape) {
+        if self.get(slot).len() == size {
+            return (slot, shape);
+        }
         let to = self.insert(size);
         // Out of its chunk while it is copied: the two lie in different ones.
         let (class, ring) = apart(slot);
@@ -115,6 +118,23 @@ impl<E: Entry> Slab<E> {
         }
         self.remove(slot);
         (to, shape)
+    }
+
+    /// Whether these are the rings that are taken, each once, and all others are given back.
+    #[cfg(test)]
+    pub(super) fn assert_holds(&self, mut slots: Vec<u32>) {
+        assert!(self.classes.len() < 128, "{} sizes", self.classes.len());
+        let all = slots.len();
+        slots.sort_unstable();
+        slots.dedup();
+        assert_eq!(slots.len(), all, "two logs in one ring");
+        let chunks = self.classes.iter().flat_map(|class| &class.chunks);
+        let taken: u32 = chunks.clone().map(|chunk| chunk.taken.count_ones()).sum();
+        assert_eq!(taken as usize, all, "a ring without a log, or freed twice");
+        for chunk in chunks {
+            assert_eq!(chunk.taken == 0, chunk.hits.is_empty());
+        }
+        assert!(slots.iter().all(|&slot| !self.get(slot).is_empty()));
     }
 
     /// What all of it takes at present.
@@ -215,5 +235,6 @@ fn apart(slot: u32) -> (usize, usize) {
 }
 
 fn together(class: usize, ring: usize) -> u32 {
+    debug_assert!(class >> (u32::BITS - CLASS_SHIFT) == 0, "too many sizes");
     u32::try_from(class << CLASS_SHIFT | ring).unwrap_or(u32::MAX)
 }

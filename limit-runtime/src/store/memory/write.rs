@@ -16,9 +16,9 @@ const FINE: u64 = (1 << 31) / 1_000;
 /// The same for milliseconds.
 const COARSE: u64 = 1 << 31;
 /// Milliseconds: windows this long or longer do not mind that hits are stamped in milliseconds.
-pub(super) const SECOND: u64 = 1_000;
+const SECOND: u64 = 1_000;
 
-/// The first size of a log elsewhere: two hits did not fit.
+/// The first size of a log elsewhere that has totals.
 const FIRST_RING: usize = 4;
 /// The same where hits have no totals: up to the second, it has as many places as are of use.
 const FIRST_UNIT_RING: usize = 8;

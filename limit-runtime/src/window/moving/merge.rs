@@ -13,7 +13,7 @@
 use smallvec::SmallVec;
 
 /// The most entries that can be asked for: with eight limits, the log stays below 2^18 entries.
-const MAX_ENTRIES: u32 = 1 << 14;
+pub(crate) const MAX_ENTRIES: u32 = 1 << 14;
 
 /// How coarse a log may become.
 #[derive(Debug)]

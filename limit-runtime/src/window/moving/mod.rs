@@ -17,7 +17,7 @@ mod merge;
 
 pub(crate) use self::{
     log::{Full, Log, Shape},
-    merge::{Resolution, grid},
+    merge::{MAX_ENTRIES, Resolution, grid},
 };
 
 use super::{Standing, until, window_micros};

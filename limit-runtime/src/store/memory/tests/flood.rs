@@ -1,6 +1,6 @@
 //! A store that is full: nobody floods himself free, and nobody goes unlimited.
 
-use super::{SCOPE, charge, hit, limits, store};
+use super::{Random, SCOPE, charge, hit, limits, store};
 use crate::{clock::TestClock, key::IntoKey, store::Action};
 use std::time::Duration;
 
@@ -111,4 +111,49 @@ fn clear_and_reset_make_room() {
     store.reset();
     assert_eq!(store.usage().keys, 0);
     assert_eq!(hit(&store, 5_u32, &limits, 1).outcomes()[0].remaining(), 2);
+}
+
+#[test]
+fn keys_are_counted_right_when_checks_have_two_of_them() {
+    let clock = TestClock::new();
+    let store = store(&clock, 100_000, 8);
+    let short = limits("5/10ms");
+    let mut random = Random(3);
+    for turn in 0..100_000_u64 {
+        clock.advance(Duration::from_micros(300));
+        // One that comes back, and one that does not.
+        let (tenant, user) = (random.below(2_000).into_key(), (turn, "user").into_key());
+        let both = [charge(&tenant, &short, 1), charge(&user, &short, 1)];
+        store.check(&both, Action::Consume);
+    }
+    let tables = store.shards.iter().map(|shard| shard.0.lock().table.len());
+    assert_eq!(store.usage().keys, tables.sum::<usize>());
+}
+
+#[test]
+fn what_a_shared_budget_counted_is_inherited_although_the_clock_stepped_back() {
+    for number in 0..50_u64 {
+        let clock = TestClock::new();
+        let store = store(&clock, 1, 8);
+        let limits = limits("3/minute");
+        hit(&store, "filler", &limits, 1);
+        let mut admitted = 0;
+        let mut come = |times| {
+            for _ in 0..times {
+                admitted += u32::from(hit(&store, number, &limits, 1).is_allowed());
+            }
+        };
+        come(2);
+        let own = store.owners.owner(SCOPE, &number.into_key());
+        let spare = store.owners.shared(SCOPE, own);
+        // Only the shard of the shared budget sees the later time.
+        clock.advance(Duration::from_secs(20));
+        store.shard(spare).lock().now(clock.now());
+        clock.step_back(Duration::from_secs(20));
+        store.clear(SCOPE, &"filler".into_key());
+        // The shared budget takes a place, too.
+        store.release(1);
+        come(6);
+        assert_eq!(admitted, 3);
+    }
 }

@@ -4,6 +4,7 @@ mod flood;
 mod logs;
 mod memory;
 mod model;
+mod rings;
 mod threads;
 
 use super::{Bounds, MemoryStore};
