@@ -95,7 +95,8 @@ impl<'a> IntoFuture for Check<'a> {
     }
 }
 
-/// The future of a [`Check`]. In memory it answers when it is first polled, and allocates nothing.
+/// The future of a [`Check`]. In memory it answers when it is first polled, and allocates nothing. Polled again after its
+/// answer, it has none any more, and stays pending.
 #[derive(Debug)]
 #[must_use = "a check does nothing until it is awaited"]
 pub struct CheckFuture<'a>(State<'a>);

@@ -13,6 +13,7 @@ mod log;
 mod overflow;
 mod quick;
 mod shard;
+mod sizes;
 mod slab;
 mod slot;
 mod sweep;

@@ -367,55 +367,6 @@ impl Shard {
         }
     }
 
-    /// Whether logs and rings are one to one, and the oldest hits in the cells those of the rings.
-    #[cfg(test)]
-    pub(super) fn assert_whole(&self) {
-        use super::kept::Kept;
-
-        fn slots<const MICROS: u64>(
-            rings: &Rings<MICROS>,
-            kept: impl Iterator<Item = Kept<MICROS>>,
-        ) {
-            let (mut units, mut hits) = (Vec::new(), Vec::new());
-            for kept in kept {
-                match kept {
-                    Kept::UnitRing {
-                        slot,
-                        shape,
-                        oldest,
-                    } => {
-                        assert_eq!(rings.units.get(slot)[shape.head as usize], oldest);
-                        units.push(slot);
-                    }
-                    Kept::Ring { slot, .. } => hits.push(slot),
-                    Kept::Units { .. } | Kept::Pair { .. } => {}
-                }
-            }
-            rings.units.assert_holds(units);
-            rings.hits.assert_holds(hits);
-        }
-        let states = || self.table.cells().filter_map(Cell::state);
-        slots(
-            &self.fine,
-            states().filter_map(|state| match state {
-                State::Fine(kept) => Some(kept),
-                _ => None,
-            }),
-        );
-        slots(
-            &self.coarse,
-            states().filter_map(|state| match state {
-                State::Coarse(kept) => Some(kept),
-                _ => None,
-            }),
-        );
-        let wide = states().filter_map(|state| match state {
-            State::WideRing { slot, .. } => Some(slot),
-            _ => None,
-        });
-        self.wide_rings.assert_holds(wide.collect());
-    }
-
     /// What the table and the logs take at present.
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {

@@ -3,12 +3,12 @@
 use super::{
     cell::State,
     kept::{Kept, Rings, UNITS, shape_of},
-    slab::{Slab, rounded},
+    slab::Slab,
     slot::Slot,
 };
 use crate::{
     clock::Ticks,
-    window::moving::{Entry, Full, Hit, Log, Narrow, Resolution, Shape, Stamp},
+    window::moving::{Entry, Full, Hit, Log, Narrow, Shape, Stamp},
 };
 
 /// In milliseconds, the windows that are shorter than this are read right from 32 bits of microseconds.
@@ -17,14 +17,6 @@ const FINE: u64 = (1 << 31) / 1_000;
 const COARSE: u64 = 1 << 31;
 /// Milliseconds: windows this long or longer do not mind that hits are stamped in milliseconds.
 const SECOND: u64 = 1_000;
-
-/// The first size of a log elsewhere that has totals.
-const FIRST_RING: usize = 4;
-/// The same where hits have no totals: up to the second, it has as many places as are of use.
-const FIRST_UNIT_RING: usize = 8;
-const SMALL_UNIT_RING: usize = 12;
-/// Below this size, a ring grows to twice its size.
-const QUICK_RING: usize = 32;
 
 /// In what ticks a log keeps its times.
 #[derive(Clone, Copy)]
@@ -206,7 +198,7 @@ impl Write<'_> {
             return Kept::Pair { hits, len };
         }
         let most = self.capacity::<Narrow<MICROS>>();
-        let slot = rings.insert(FIRST_RING.min(self.useful()).clamp(3, most.max(3)));
+        let slot = rings.insert(self.first_ring(most));
         let shape = log.copy_to(rings.get_mut(slot));
         let (slot, shape) = self.to_ring(rings, slot, shape);
         Kept::Ring { slot, shape }
@@ -276,59 +268,8 @@ impl Write<'_> {
     fn ahead<T: Stamp>(&self) -> u64 {
         u64::from(!self.now.as_micros().is_multiple_of(T::MICROS))
     }
-
-    #[cold]
-    fn resolution<T: Stamp>(&self) -> Resolution {
-        let windows = self.slot.limits.iter().map(|limit| limit.window_millis());
-        let windows = windows.chain([self.horizon]).map(ticks::<T>);
-        Resolution::new(self.entries, windows)
-    }
-
-    /// How many hits there may be at most.
-    #[cold]
-    fn capacity<T: Stamp>(&self) -> usize {
-        let mut limits = self.slot.limits.iter();
-        if limits.all(|limit| limit.window_millis() == self.horizon) {
-            return Resolution::capacity_of_one(self.entries);
-        }
-        self.resolution::<T>().capacity()
-    }
-
-    /// The first size of a ring without totals.
-    fn first_unit_ring<T: Stamp>(&self) -> usize {
-        let useful = self.useful();
-        let size = if useful <= SMALL_UNIT_RING {
-            useful
-        } else {
-            FIRST_UNIT_RING
-        };
-        size.clamp(UNITS + 1, self.capacity::<T>().max(UNITS + 1))
-    }
-
-    /// As many hits as the limits can admit.
-    fn useful(&self) -> usize {
-        let counts = self.slot.limits.iter().map(|limit| limit.count().get());
-        counts.max().unwrap_or(1) as usize
-    }
-
-    /// The next size of a ring: twice as large, or larger by half if it is large; but no larger than is of use.
-    fn grown(&self, places: usize, most: usize) -> usize {
-        let more = if places < QUICK_RING {
-            places
-        } else {
-            places / 2
-        };
-        let grown = (places + more).max(FIRST_RING);
-        let useful = self.useful();
-        let grown = if places < useful {
-            grown.min(useful)
-        } else {
-            grown
-        };
-        rounded(grown).clamp(places + 1, most.max(places + 1))
-    }
 }
 
-fn ticks<T: Stamp>(millis: u64) -> u64 {
+pub(super) fn ticks<T: Stamp>(millis: u64) -> u64 {
     millis.saturating_mul(1_000 / T::MICROS)
 }

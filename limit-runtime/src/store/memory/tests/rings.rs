@@ -5,7 +5,15 @@ use crate::{
     clock::TestClock,
     decision::Receipt,
     key::{IntoKey, Key},
-    store::{Action, memory::MemoryStore},
+    store::{
+        Action,
+        memory::{
+            MemoryStore,
+            cell::{Cell, State},
+            kept::{Kept, Rings},
+            shard::Shard,
+        },
+    },
 };
 use limit_core::{Limit, Limits};
 use std::{num::NonZeroU32, time::Duration};
@@ -17,10 +25,51 @@ fn limit(count: u32, millis: u64) -> Limits {
         .into()
 }
 
-fn assert_whole(store: &MemoryStore) {
-    for shard in &store.shards {
-        shard.0.lock().assert_whole();
+/// Whether logs and rings are one to one, and the oldest hits in the cells those of the rings.
+fn assert_whole(shard: &Shard) {
+    let states = || shard.table.cells().filter_map(Cell::state);
+    assert_matched(
+        &shard.fine,
+        states().filter_map(|state| match state {
+            State::Fine(kept) => Some(kept),
+            _ => None,
+        }),
+    );
+    assert_matched(
+        &shard.coarse,
+        states().filter_map(|state| match state {
+            State::Coarse(kept) => Some(kept),
+            _ => None,
+        }),
+    );
+    let wide = states().filter_map(|state| match state {
+        State::WideRing { slot, .. } => Some(slot),
+        _ => None,
+    });
+    shard.wide_rings.assert_holds(wide.collect());
+}
+
+fn assert_matched<const MICROS: u64>(
+    rings: &Rings<MICROS>,
+    kept: impl Iterator<Item = Kept<MICROS>>,
+) {
+    let (mut units, mut hits) = (Vec::new(), Vec::new());
+    for kept in kept {
+        match kept {
+            Kept::UnitRing {
+                slot,
+                shape,
+                oldest,
+            } => {
+                assert_eq!(rings.units.get(slot)[shape.head as usize], oldest);
+                units.push(slot);
+            }
+            Kept::Ring { slot, .. } => hits.push(slot),
+            Kept::Units { .. } | Kept::Pair { .. } => {}
+        }
     }
+    rings.units.assert_holds(units);
+    rings.hits.assert_holds(hits);
 }
 
 /// What a sequence is made of, beside hits of one unit.
@@ -74,7 +123,9 @@ fn run(seed: u64, steps: u64, entries: u32, windows: &[u64], mix: Mix) {
                 mix,
             );
         }
-        assert_whole(&store);
+        for shard in &store.shards {
+            assert_whole(&shard.0.lock());
+        }
         clock.advance(Duration::from_secs(86_400 * 50));
     }
 }
@@ -194,7 +245,7 @@ fn rings_have_few_sizes_however_long_logs_were_when_their_limits_changed() {
         }
         let left = 1_000_000 - length - 1;
         assert_eq!(hit(&hour).outcomes()[0].remaining(), left);
-        store.shards[0].0.lock().assert_whole();
+        assert_whole(&store.shards[0].0.lock());
         clock.advance(Duration::from_secs(7_200));
     }
 }

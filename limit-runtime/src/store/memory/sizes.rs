@@ -1,0 +1,76 @@
+//! How large a log that lies elsewhere is, at first and as it grows: as large as its limits make use of, and no larger
+//! than its bound.
+
+use super::{
+    kept::UNITS,
+    slab::rounded,
+    write::{Write, ticks},
+};
+use crate::window::moving::{Resolution, Stamp};
+
+/// The first size of a log elsewhere that has totals.
+const FIRST_RING: usize = 4;
+/// The same where hits have no totals: up to the second, it has as many places as are of use.
+const FIRST_UNIT_RING: usize = 8;
+const SMALL_UNIT_RING: usize = 12;
+/// Below this size, a ring grows to twice its size.
+const QUICK_RING: usize = 32;
+
+impl Write<'_> {
+    /// How coarse the log may become.
+    #[cold]
+    pub(super) fn resolution<T: Stamp>(&self) -> Resolution {
+        let windows = self.slot.limits.iter().map(|limit| limit.window_millis());
+        let windows = windows.chain([self.horizon]).map(ticks::<T>);
+        Resolution::new(self.entries, windows)
+    }
+
+    /// How many hits there may be at most.
+    #[cold]
+    pub(super) fn capacity<T: Stamp>(&self) -> usize {
+        let mut limits = self.slot.limits.iter();
+        if limits.all(|limit| limit.window_millis() == self.horizon) {
+            return Resolution::capacity_of_one(self.entries);
+        }
+        self.resolution::<T>().capacity()
+    }
+
+    /// The first size of a ring with totals, of which there may be `most`.
+    pub(super) fn first_ring(&self, most: usize) -> usize {
+        FIRST_RING.min(self.useful()).clamp(3, most.max(3))
+    }
+
+    /// The first size of a ring without totals.
+    pub(super) fn first_unit_ring<T: Stamp>(&self) -> usize {
+        let useful = self.useful();
+        let size = if useful <= SMALL_UNIT_RING {
+            useful
+        } else {
+            FIRST_UNIT_RING
+        };
+        size.clamp(UNITS + 1, self.capacity::<T>().max(UNITS + 1))
+    }
+
+    /// As many hits as the limits can admit.
+    fn useful(&self) -> usize {
+        let counts = self.slot.limits.iter().map(|limit| limit.count().get());
+        counts.max().unwrap_or(1) as usize
+    }
+
+    /// The next size of a ring: twice as large, or larger by half if it is large; but no larger than is of use.
+    pub(super) fn grown(&self, places: usize, most: usize) -> usize {
+        let more = if places < QUICK_RING {
+            places
+        } else {
+            places / 2
+        };
+        let grown = (places + more).max(FIRST_RING);
+        let useful = self.useful();
+        let grown = if places < useful {
+            grown.min(useful)
+        } else {
+            grown
+        };
+        rounded(grown).clamp(places + 1, most.max(places + 1))
+    }
+}
