@@ -325,6 +325,11 @@ impl Outcome {
         self.reset_after
     }
 
+    /// Microseconds; zero if it had room.
+    pub(crate) const fn retry_after_micros(&self) -> u64 {
+        self.retry_after
+    }
+
     /// Whether it had room.
     #[must_use]
     pub const fn verdict(&self) -> Verdict {

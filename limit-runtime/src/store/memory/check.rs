@@ -2,8 +2,8 @@
 
 use super::{
     MemoryStore, PerSlot,
-    identity::Owner,
-    quick,
+    identity::{Owner, Variant},
+    quick::Question,
     shard::{Shard, millis},
     slot::Slot,
 };
@@ -13,6 +13,7 @@ use crate::{
     store::{Action, Charge},
     window::Strategy,
 };
+use limit_core::Limit;
 use parking_lot::MutexGuard;
 use smallvec::SmallVec;
 
@@ -20,6 +21,90 @@ impl MemoryStore {
     /// As [`Store::check`](crate::store::Store::check); memory always answers, and at once.
     #[inline]
     pub(crate) fn check(&self, charges: &[Charge<'_>], action: Action) -> Decision {
+        if let [charge] = charges {
+            let decision = match charge.limits.as_slice() {
+                &[limit]
+                    if charge.strategy == Strategy::MovingWindow
+                        && action == Action::Consume
+                        && charge.cost > 0 =>
+                {
+                    self.consume(charge, limit)
+                }
+                _ => None,
+            };
+            if let Some(decision) = decision {
+                return decision;
+            }
+        }
+        self.check_any(charges, action)
+    }
+
+    /// The quick way: `None` if there is more to be done; nothing was recorded then.
+    #[inline]
+    fn consume(&self, charge: &Charge<'_>, limit: Limit) -> Option<Decision> {
+        let owner = self.owners.owner(charge.scope, charge.key);
+        // Before the lock, which others may be waiting for.
+        let reading = self.clock.now();
+        self.sweep_if_due(reading);
+        let index = self.index(owner);
+        let denial = &self.denials[index];
+        if charge.cost == 1
+            && let Some(outcome) = denial.repeat(owner, limit, reading)
+        {
+            return Some(Decision::single(outcome, None));
+        }
+        let (mut guard, now) = self.enter(index, reading);
+        let shard = &mut *guard;
+        let question = Question {
+            owner,
+            limit,
+            cost: charge.cost,
+            now,
+            entries: self.bounds.log_entries,
+        };
+        let place = shard.table.find(owner.low, Variant::LOG);
+        if let Ok(place) = place
+            && shard.is_live(place, now)
+        {
+            let answer = shard.consume_quickly(place, &question)?;
+            if answer.recorded {
+                denial.forget_if_of(owner);
+                let receipt = Receipt::new(now.as_micros());
+                return Some(Decision::single(answer.outcome, Some(receipt)));
+            }
+            if charge.cost == 1 && answer.lasts {
+                denial.remember(owner, &answer.outcome, shard.latest_reading());
+            }
+            return Some(Decision::single(answer.outcome, None));
+        }
+        self.begin(shard, place, &question, reading)
+    }
+
+    /// The first hit of a budget; `None` if it may have a history elsewhere, or finds no room.
+    #[inline(never)]
+    fn begin(
+        &self,
+        shard: &mut Shard,
+        mut place: Result<usize, usize>,
+        question: &Question,
+        reading: Ticks,
+    ) -> Option<Decision> {
+        let (outcome, cell) = question.first()?;
+        if place.is_err() {
+            if self.overflow.0.is_remembered(millis(reading)) || !self.reserve(shard, question.now)
+            {
+                return None;
+            }
+            place = shard.table.find(question.owner.low, Variant::LOG);
+        }
+        shard.begin(place, cell);
+        let receipt = Receipt::new(question.now.as_micros());
+        Some(Decision::single(outcome, Some(receipt)))
+    }
+
+    /// The general way.
+    #[inline(never)]
+    fn check_any(&self, charges: &[Charge<'_>], action: Action) -> Decision {
         if let [charge] = charges
             && (charge.strategy == Strategy::MovingWindow || charge.limits.len() == 1)
         {
@@ -38,47 +123,19 @@ impl MemoryStore {
         self.check_all(charges, action)
     }
 
-    /// The quick way: one budget, one lock. `None` if the budget is new and has no room or a history elsewhere;
-    /// nothing was recorded then.
+    /// One budget, one lock. `None` if the budget is new and has no room or a history elsewhere; nothing was
+    /// recorded then.
     fn check_one(&self, slot: &Slot<'_>, action: Action) -> Option<Decision> {
-        // Before the lock, which others may be waiting for.
-        let mut reading = self.clock.now();
-        let mut guard = self.shard(slot.owner).lock();
+        let reading = self.clock.now();
+        self.sweep_if_due(reading);
+        let index = self.index(slot.owner);
+        let (mut guard, now) = self.enter(index, reading);
         let shard = &mut *guard;
-        if shard.is_past(reading) {
-            reading = self.clock.now();
-        }
-        let now = shard.now(reading);
         let mut place = shard.table.find(slot.owner.low, slot.variant);
-        let cell = shard.live(place, now);
         if place.is_err() && self.overflow.0.is_remembered(millis(reading)) {
             return None;
         }
-        if let (Some(cell), Ok(place)) = (&cell, place)
-            && let Some(answer) =
-                shard.check_quickly(place, cell, slot, now, action, self.bounds.log_entries)
-        {
-            drop(guard);
-            self.sweep_if_due(reading);
-            let receipt = answer.recorded.then(|| Receipt::new(now.as_micros()));
-            return Some(Decision::single(answer.outcome, receipt));
-        }
-        if cell.is_none()
-            && action != Action::Peek
-            && let Some((outcome, cell)) = quick::first(slot, now, self.bounds.log_entries)
-        {
-            if place.is_err() {
-                if !self.reserve(shard, now) {
-                    return None;
-                }
-                place = shard.table.find(slot.owner.low, slot.variant);
-            }
-            shard.begin(place, cell);
-            drop(guard);
-            self.sweep_if_due(reading);
-            let receipt = Receipt::new(now.as_micros());
-            return Some(Decision::single(outcome, Some(receipt)));
-        }
+        let cell = shard.live(place, now);
         let mut decision = Decision::empty();
         let mut allowed = true;
         for &limit in slot.limits {
@@ -94,13 +151,12 @@ impl MemoryStore {
                     }
                     place = shard.table.find(slot.owner.low, slot.variant);
                 }
+                self.denials[index].forget_if_of(slot.owner);
                 let cell = shard.record(place, slot, now, self.bounds.log_entries, None);
                 shard.settle(&cell, slot, now, decision.outcomes_mut());
             }
             decision.push_receipt(Receipt::new(now.as_micros()));
         }
-        drop(guard);
-        self.sweep_if_due(reading);
         Some(decision)
     }
 
@@ -256,8 +312,10 @@ impl MemoryStore {
             .map(|index| (index, self.shards[index].0.lock(), Ticks::default()))
             .collect();
         let reading = self.clock.now();
-        for (_, shard, now) in &mut shards {
-            *now = shard.now(reading);
+        for (index, shard, now) in &mut shards {
+            self.denials[*index].forget();
+            let present = shard.now(reading);
+            *now = present.unwrap_or_else(|| self.step_back(*index, shard));
         }
         Locked(shards)
     }

@@ -37,16 +37,12 @@ impl Table {
     pub(super) fn find(&self, owner: u64, variant: Variant) -> Result<usize, usize> {
         let mut place = self.home(owner);
         while let Some(cell) = self.cells.get(place) {
-            if cell.is_empty() {
-                return Err(place);
-            }
             if cell.owner >= owner {
-                let order = cell.order().cmp(&(owner, variant.0));
-                if order.is_eq() {
-                    return Ok(place);
-                }
-                if order.is_gt() {
+                if cell.owner > owner || cell.is_empty() || cell.variant().0 > variant.0 {
                     return Err(place);
+                }
+                if cell.variant() == variant {
+                    return Ok(place);
                 }
             }
             place += 1;
