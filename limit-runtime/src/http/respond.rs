@@ -36,6 +36,10 @@ where
 }
 
 /// The same for a handler whose costs depend on its arguments: it is called once they are consumed.
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an `async fn` holds its arguments twice"
+)]
 pub fn charge_and_respond<F, const N: usize>(
     admission: Admission,
     costs: [Option<u32>; N],
