@@ -1,5 +1,6 @@
 //! Monotonic time as integers, and a clock that tests move by hand.
 
+mod calibration;
 mod counter;
 
 use self::counter::Counter;

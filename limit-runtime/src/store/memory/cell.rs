@@ -144,17 +144,14 @@ impl Cell {
         (self.a, self.b)
     }
 
-    /// The same log of 32-bit times, once it has this form and these words.
+    /// Gives a log of 32-bit times another form and other words.
     #[inline]
-    pub(super) fn with(&self, (form, a, b): (u64, u64, u64), fresh_at: u64) -> Self {
+    pub(super) fn renew(&mut self, (form, a, b): (u64, u64, u64), fresh_at: u64) {
         let kind = self.meta & ((1 << KIND_BITS) - 1);
         let first = if kind > LAST_FINE { LAST_FINE } else { 0 };
-        Self {
-            owner: self.owner,
-            meta: meta(first + form, self.variant(), fresh_at),
-            a,
-            b,
-        }
+        self.meta = meta(first + form, self.variant(), fresh_at);
+        self.a = a;
+        self.b = b;
     }
 
     /// `None` if it is empty.

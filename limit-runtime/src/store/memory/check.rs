@@ -3,7 +3,7 @@
 use super::{
     MemoryStore, PerSlot,
     identity::{Owner, Variant},
-    quick::Question,
+    quick::{Question, Quick},
     shard::{Shard, millis},
     slot::Slot,
 };
@@ -11,47 +11,44 @@ use crate::{
     clock::Ticks,
     decision::{Decision, Outcome, Receipt},
     store::{Action, Charge},
-    window::Strategy,
+    window::{Strategy, window_micros},
 };
-use limit_core::Limit;
 use parking_lot::MutexGuard;
 use smallvec::SmallVec;
 
 impl MemoryStore {
     /// As [`Store::check`](crate::store::Store::check); memory always answers, and at once.
-    #[inline]
     pub(crate) fn check(&self, charges: &[Charge<'_>], action: Action) -> Decision {
-        if let [charge] = charges {
-            let decision = match charge.limits.as_slice() {
-                &[limit]
-                    if charge.strategy == Strategy::MovingWindow
-                        && action == Action::Consume
-                        && charge.cost > 0 =>
-                {
-                    self.consume(charge, limit)
-                }
-                _ => None,
-            };
-            if let Some(decision) = decision {
-                return decision;
-            }
+        if let [charge] = charges
+            && action == Action::Consume
+            && let Some((outcome, receipt)) = self.consume(charge)
+        {
+            return Decision::single(outcome, receipt);
         }
         self.check_any(charges, action)
     }
 
-    /// The quick way: `None` if there is more to be done; nothing was recorded then.
-    #[inline]
-    fn consume(&self, charge: &Charge<'_>, limit: Limit) -> Option<Decision> {
+    /// The quick way, for one limit under the moving window: `None` if there is more to be done; nothing was recorded then.
+    /// Where it is called, so that its answer need not be moved.
+    #[inline(always)]
+    pub(crate) fn consume(&self, charge: &Charge<'_>) -> Option<(Outcome, Option<Receipt>)> {
+        let &[limit] = charge.limits.as_slice() else {
+            return None;
+        };
+        if charge.strategy != Strategy::MovingWindow || charge.cost == 0 {
+            return None;
+        }
         let owner = self.owners.owner(charge.scope, charge.key);
         // Before the lock, which others may be waiting for.
         let reading = self.clock.now();
         self.sweep_if_due(reading);
         let index = self.index(owner);
-        let denial = &self.denials[index];
+        let denial = self.denials.of(index, owner)?;
         if charge.cost == 1
-            && let Some(outcome) = denial.repeat(owner, limit, reading)
+            && let Some((reset_after, retry_after)) = denial.repeat(owner, limit, reading)
         {
-            return Some(Decision::single(outcome, None));
+            let outcome = Outcome::allowed(limit, 0, reset_after).refused(retry_after);
+            return Some((outcome, None));
         }
         let (mut guard, now) = self.enter(index, reading);
         let shard = &mut *guard;
@@ -63,24 +60,30 @@ impl MemoryStore {
             entries: self.bounds.log_entries,
         };
         let place = shard.table.find(owner.low, Variant::LOG);
-        if let Ok(place) = place
-            && shard.is_live(place, now)
-        {
-            let answer = shard.consume_quickly(place, &question)?;
-            if answer.recorded {
+        let answer = match place {
+            Ok(place) if shard.is_live(place, now) => shard.consume_quickly(place, &question),
+            place => self.begin(shard, place, &question, reading),
+        };
+        match answer {
+            Quick::Consumed { left, ahead } => {
                 denial.forget_if_of(owner);
+                let reset_after = window_micros(limit) + u64::from(ahead);
                 let receipt = Receipt::new(now.as_micros());
-                return Some(Decision::single(answer.outcome, Some(receipt)));
+                Some((Outcome::allowed(limit, left, reset_after), Some(receipt)))
             }
-            if charge.cost == 1 && answer.lasts {
-                denial.remember(owner, &answer.outcome, shard.latest_reading());
+            Quick::Refused => {
+                let cell = shard.find(owner, Variant::LOG, now);
+                let outcome = shard.assess(cell.as_ref(), now, limit, charge.strategy, charge.cost);
+                if charge.cost == 1 {
+                    denial.remember(owner, &outcome, shard.latest_reading());
+                }
+                Some((outcome, None))
             }
-            return Some(Decision::single(answer.outcome, None));
+            Quick::Declined => None,
         }
-        self.begin(shard, place, &question, reading)
     }
 
-    /// The first hit of a budget; `None` if it may have a history elsewhere, or finds no room.
+    /// The first hit of a budget, unless that may have a history elsewhere, or finds no room.
     #[inline(never)]
     fn begin(
         &self,
@@ -88,18 +91,19 @@ impl MemoryStore {
         mut place: Result<usize, usize>,
         question: &Question,
         reading: Ticks,
-    ) -> Option<Decision> {
-        let (outcome, cell) = question.first()?;
+    ) -> Quick {
+        let Some((answer, cell)) = question.first() else {
+            return Quick::Declined;
+        };
         if place.is_err() {
             if self.overflow.0.is_remembered(millis(reading)) || !self.reserve(shard, question.now)
             {
-                return None;
+                return Quick::Declined;
             }
             place = shard.table.find(question.owner.low, Variant::LOG);
         }
         shard.begin(place, cell);
-        let receipt = Receipt::new(question.now.as_micros());
-        Some(Decision::single(outcome, Some(receipt)))
+        answer
     }
 
     /// The general way.
@@ -151,7 +155,9 @@ impl MemoryStore {
                     }
                     place = shard.table.find(slot.owner.low, slot.variant);
                 }
-                self.denials[index].forget_if_of(slot.owner);
+                if let Some(denial) = self.denials.of(index, slot.owner) {
+                    denial.forget_if_of(slot.owner);
+                }
                 let cell = shard.record(place, slot, now, self.bounds.log_entries, None);
                 shard.settle(&cell, slot, now, decision.outcomes_mut());
             }
@@ -313,7 +319,7 @@ impl MemoryStore {
             .collect();
         let reading = self.clock.now();
         for (index, shard, now) in &mut shards {
-            self.denials[*index].forget();
+            self.denials.forget(*index);
             let present = shard.now(reading);
             *now = present.unwrap_or_else(|| self.step_back(*index, shard));
         }

@@ -1,8 +1,8 @@
-//! The last refusal in a shard, for whoever asks the same again: it is read without the lock, so that a client
+//! The last refusals in a shard, for whoever asks the same again: they are read without the lock, so that a client
 //! that keeps on knocking, on all cores at once, keeps nobody else waiting.
 //!
-//! A refused request changes nothing, so a refusal of one unit by one limit stands until the oldest hit leaves,
-//! unless something else is done with the budget meanwhile. Whoever does that, under the shard's lock,
+//! A refused request changes nothing, so a refusal of one unit by one limit stands until its wait is over, with nothing
+//! left, unless something else is done with the budget meanwhile. Whoever does that, under the shard's lock,
 //! [forgets](Denial::forget) the refusal first.
 //!
 //! Writers are kept apart by the shard's lock. Readers follow them by a version, which is odd while one writes, as in
@@ -12,6 +12,33 @@ use super::identity::Owner;
 use crate::{clock::Ticks, decision::Outcome};
 use limit_core::Limit;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
+
+/// The places for refusals of each shard; an owner has one of them, which it may have to share.
+#[derive(Debug)]
+pub(super) struct Denials(Box<[Denial]>);
+
+/// How many places a shard has.
+const EACH: usize = 4;
+
+impl Denials {
+    pub(super) fn new(shards: usize) -> Self {
+        Self((0..shards * EACH).map(|_| Denial::default()).collect())
+    }
+
+    /// The place of an owner in its shard.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "two bits are wanted")]
+    pub(super) fn of(&self, shard: usize, owner: Owner) -> Option<&Denial> {
+        self.0.get(shard * EACH + owner.low as usize % EACH)
+    }
+
+    /// Whatever is done in this shard from here on is not what was refused. Under the shard's lock.
+    pub(super) fn forget(&self, shard: usize) {
+        for denial in self.0.iter().skip(shard * EACH).take(EACH) {
+            denial.forget();
+        }
+    }
+}
 
 /// One cache line, which its readers share.
 #[derive(Debug, Default)]
@@ -29,9 +56,9 @@ pub(super) struct Denial {
 }
 
 impl Denial {
-    /// The same refusal, as it stands now.
-    #[inline]
-    pub(super) fn repeat(&self, owner: Owner, limit: Limit, reading: Ticks) -> Option<Outcome> {
+    /// The same refusal: the microseconds until all is available again, and until something is.
+    #[inline(always)]
+    pub(super) fn repeat(&self, owner: Owner, limit: Limit, reading: Ticks) -> Option<(u64, u64)> {
         if self.low.load(Ordering::Relaxed) != owner.low {
             return None;
         }
@@ -55,8 +82,7 @@ impl Denial {
         let is_same = (low, high) == (owner.low, owner.high)
             && window == limit.window_millis()
             && count == u64::from(limit.count().get());
-        (is_same && since <= now && now < until)
-            .then(|| Outcome::allowed(limit, 0, reset_at - now).refused(until - now))
+        (is_same && since <= now && now < until).then(|| (reset_at - now, until - now))
     }
 
     /// Remembers a refusal of one unit that stands until its wait is over. Under the shard's lock.
@@ -92,10 +118,10 @@ impl Denial {
         }
     }
 
-    /// The same for whatever was refused.
-    #[cold]
-    pub(super) fn forget(&self) {
-        self.write(|| self.until.store(0, Ordering::Relaxed));
+    fn forget(&self) {
+        if self.until.load(Ordering::Relaxed) > 0 {
+            self.write(|| self.until.store(0, Ordering::Relaxed));
+        }
     }
 
     fn write(&self, words: impl FnOnce()) {

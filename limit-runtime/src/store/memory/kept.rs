@@ -1,7 +1,7 @@
 //! How a log of 32-bit times is kept: in its cell while it is small, in a ring when it outgrows that; and
 //! without totals while every hit is one unit.
 
-use super::slab::Slab;
+use super::{cell::Cell, slab::Slab};
 use crate::window::moving::{Hit, Log, Narrow, Shape};
 
 /// Hits of one unit each that fit a cell.
@@ -108,7 +108,8 @@ pub(super) struct Few<const MICROS: u64>(u128);
 
 impl<const MICROS: u64> Few<MICROS> {
     #[inline]
-    pub(super) fn new(a: u64, b: u64) -> Self {
+    pub(super) fn of(cell: &Cell) -> Self {
+        let (a, b) = cell.words();
         Self(u128::from(a) | u128::from(b) << 64)
     }
 

@@ -25,7 +25,7 @@ mod tests;
 mod write;
 
 use self::{
-    denial::Denial,
+    denial::Denials,
     identity::{Owner, Owners, Variant, Windows},
     overflow::Overflow,
     shard::Shard,
@@ -90,8 +90,8 @@ pub(crate) struct MemoryStore {
     owners: Owners,
     windows: Windows,
     shards: Box<[Apart<Mutex<Shard>>]>,
-    /// One for each shard, apart from its lock.
-    denials: Box<[Denial]>,
+    /// Apart from the locks of the shards.
+    denials: Denials,
     /// How many cells are taken.
     keys: Apart<AtomicUsize>,
     overflow: Apart<Overflow>,
@@ -117,7 +117,7 @@ impl MemoryStore {
             owners: Owners::new(),
             windows: Windows::new(),
             shards: (0..shards).map(|_| Apart::default()).collect(),
-            denials: (0..shards).map(|_| Denial::default()).collect(),
+            denials: Denials::new(shards),
             keys: Apart::default(),
             overflow: Apart::default(),
             sweep: Apart::default(),
@@ -134,7 +134,7 @@ impl MemoryStore {
                 let slot = Slot { owner, ..slot };
                 let index = self.index(owner);
                 let (mut shard, now) = self.enter(index, self.clock.now());
-                self.denials[index].forget();
+                self.denials.forget(index);
                 if shard.find(owner, slot.variant, now).is_some() {
                     shard.refund(&slot, at, now);
                     break;
@@ -147,15 +147,15 @@ impl MemoryStore {
         let owner = self.owners.owner(scope, key);
         let index = self.index(owner);
         let mut shard = self.shards[index].0.lock();
-        self.denials[index].forget();
+        self.denials.forget(index);
         let dropped = shard.clear(owner);
         self.keys.0.fetch_sub(dropped, Ordering::Relaxed);
     }
 
     pub(crate) fn reset(&self) {
-        for (shard, denial) in self.shards.iter().zip(&self.denials) {
+        for (index, shard) in self.shards.iter().enumerate() {
             let mut shard = shard.0.lock();
-            denial.forget();
+            self.denials.forget(index);
             let dropped = shard.reset();
             self.keys.0.fetch_sub(dropped, Ordering::Relaxed);
         }
@@ -237,7 +237,7 @@ impl MemoryStore {
     #[cold]
     fn step_back(&self, index: usize, shard: &mut Shard) -> Ticks {
         // It says until when in the clock's time, which has changed its meaning.
-        self.denials[index].forget();
+        self.denials.forget(index);
         shard.step_back(self.clock.now())
     }
 

@@ -5,16 +5,16 @@
 //! declines and leaves the check to that.
 
 use super::{
-    cell::{Cell, State},
+    cell::Cell,
     identity::{Owner, Variant},
     kept::{Few, Kept, RING, Rings, UNIT_RING, UNITS, pack, pack_ring, shape_of, unpack},
     shard::Shard,
+    slab::Slab,
     slot::Slot,
     write::{Tier, Write},
 };
 use crate::{
     clock::Ticks,
-    decision::Outcome,
     window::{
         Strategy,
         moving::{Coarse, Entry, Hit, Narrow, Shape, Stamp, grid},
@@ -33,32 +33,35 @@ pub(super) struct Question {
     pub(super) entries: u32,
 }
 
-pub(super) struct Answer {
-    pub(super) outcome: Outcome,
-    /// Whether it was recorded; else it was refused.
-    pub(super) recorded: bool,
-    /// Whether nothing of the answer but the time changes until the wait is over.
-    pub(super) lasts: bool,
+/// What came of it: small enough for registers, so that nothing is copied through memory on the way.
+#[derive(Clone, Copy)]
+pub(super) enum Quick {
+    /// There was room, and it is recorded.
+    Consumed {
+        /// What is left.
+        left: u32,
+        /// Microseconds by which its stamp is ahead of now: so much longer than the window it counts.
+        ahead: u32,
+    },
+    /// There is no room.
+    Refused,
+    /// It takes more than a quick look.
+    Declined,
 }
 
-/// The form and the two words of a cell.
-type Words = (u64, u64, u64);
-
 impl Shard {
-    /// Consumes from the log in this place, which does not equal a fresh one; `None` if this takes more than a quick look.
+    /// Consumes from the log in this place, which does not equal a fresh one.
     #[inline]
-    pub(super) fn consume_quickly(&mut self, place: usize, question: &Question) -> Option<Answer> {
-        let cell = *self.table.get(place)?;
-        let (answer, words) = match cell.form()? {
-            (Tier::Fine, form) => question.of_log(&cell, form, &mut self.fine)?,
-            (Tier::Coarse, form) => question.of_log(&cell, form, &mut self.coarse)?,
-            (Tier::Wide, _) => return None,
+    pub(super) fn consume_quickly(&mut self, place: usize, question: &Question) -> Quick {
+        let Some(cell) = self.table.get_mut(place) else {
+            return Quick::Declined;
         };
-        if answer.recorded {
-            let until = question.now.as_micros().div_ceil(1_000) + question.limit.window_millis();
-            self.table.set(place, cell.with(words, until));
-        }
-        Some(answer)
+        let answer = match cell.form() {
+            Some((Tier::Fine, form)) => question.of_log(cell, form, &mut self.fine),
+            Some((Tier::Coarse, form)) => question.of_log(cell, form, &mut self.coarse),
+            Some((Tier::Wide, _)) | None => None,
+        };
+        answer.unwrap_or(Quick::Declined)
     }
 }
 
@@ -66,6 +69,8 @@ impl Shard {
 struct Moment<const MICROS: u64> {
     /// The end of the tick that it lies in.
     stamp: Narrow<MICROS>,
+    /// So many microseconds from now.
+    ahead: u32,
     /// For how many microseconds a hit counts that comes now.
     lasts: u64,
 }
@@ -74,9 +79,11 @@ impl<const MICROS: u64> Moment<MICROS> {
     #[inline]
     fn new(question: &Question) -> Self {
         let now = question.now.as_micros();
-        let ahead = now.div_ceil(MICROS) * MICROS - now;
+        let ahead = now.next_multiple_of(MICROS) - now;
         Self {
             stamp: Narrow::end_of(question.now),
+            // It is less than a tick.
+            ahead: u32::try_from(ahead).unwrap_or(0),
             lasts: question.limit.window_millis() * 1_000 + ahead,
         }
     }
@@ -92,10 +99,11 @@ impl<const MICROS: u64> Moment<MICROS> {
         self.age(hit) >= self.lasts
     }
 
-    /// Microseconds until the hit leaves, which has not left.
+    /// The answer to a hit that is recorded now.
     #[inline]
-    fn wait(&self, hit: Narrow<MICROS>) -> u64 {
-        self.lasts - self.age(hit)
+    fn consumed(&self, left: u32) -> Quick {
+        let ahead = self.ahead;
+        Quick::Consumed { left, ahead }
     }
 }
 
@@ -103,48 +111,34 @@ impl Question {
     #[inline]
     fn of_log<const MICROS: u64>(
         &self,
-        cell: &Cell,
+        cell: &mut Cell,
         form: u64,
         rings: &mut Rings<MICROS>,
-    ) -> Option<(Answer, Words)> {
+    ) -> Option<Quick> {
         let moment = Moment::new(self);
-        let (a, b) = cell.words();
         match form {
-            len @ 1..=4 => self.of_units(cell, &moment, Few::new(a, b), len),
-            UNIT_RING => self.of_unit_ring(cell, &moment, &mut rings.units, (a, b)),
+            len @ 1..=4 => self.of_units(cell, &moment, len),
+            UNIT_RING => self.of_unit_ring(cell, &moment, &mut rings.units),
             RING => {
+                let (a, b) = cell.words();
                 let ((slot, base), (head, len)) = (unpack(a), unpack(b));
                 let mut shape = Shape { head, len, base };
                 let answer = self.of_hits(cell, &moment, rings.hits.get_mut(slot), &mut shape)?;
-                Some((answer, pack_ring(RING, slot, shape)))
+                self.renew(cell, answer, pack_ring(RING, slot, shape));
+                Some(answer)
             }
-            _ => match Kept::<MICROS>::unpack(form, a, b)? {
-                Kept::Pair { mut hits, len } => {
-                    let mut shape = shape_of(len);
-                    let answer = self.of_hits(cell, &moment, &mut hits, &mut shape)?;
-                    if shape.head > 0 {
-                        hits.swap(0, 1);
-                    }
-                    for hit in &mut hits {
-                        hit.total = hit.total.wrapping_sub(shape.base);
-                    }
-                    let len = shape.len;
-                    Some((answer, Kept::Pair { hits, len }.pack()))
-                }
-                _ => None,
-            },
+            _ => self.of_pair(cell, &moment, form),
         }
     }
 
     /// One to four hits of one unit, in the cell.
-    #[inline]
     fn of_units<const MICROS: u64>(
         &self,
-        cell: &Cell,
+        cell: &mut Cell,
         moment: &Moment<MICROS>,
-        mut hits: Few<MICROS>,
         mut len: u64,
-    ) -> Option<(Answer, Words)> {
+    ) -> Option<Quick> {
+        let mut hits = Few::<MICROS>::of(cell);
         let newest = hits.get(len - 1);
         if self.cost != 1 || !self.is_of_window(cell, newest) {
             return None;
@@ -157,29 +151,29 @@ impl Question {
             hits.forget_oldest();
         }
         let count = u64::from(self.limit.count().get());
-        if let Some(last) = len.checked_sub(count) {
-            let refused = self.refused(0, moment.wait(newest), moment.wait(hits.get(last)));
-            return Some((refused.lasting(last == 0), (0, 0, 0)));
+        if len >= count {
+            return Some(Quick::Refused);
         }
         if len == UNITS as u64 || len > u64::from(self.entries) || newest == moment.stamp {
             return None;
         }
         hits.append(len, moment.stamp);
-        let (a, b) = hits.words();
         // What is below the count has 32 bits.
         let left = u32::try_from(count - len - 1).ok()?;
-        Some((self.admitted(left, moment.lasts), (len + 1, a, b)))
+        let answer = moment.consumed(left);
+        let (a, b) = hits.words();
+        self.renew(cell, answer, (len + 1, a, b));
+        Some(answer)
     }
 
     /// More of them, elsewhere.
-    #[inline]
     fn of_unit_ring<const MICROS: u64>(
         &self,
-        cell: &Cell,
+        cell: &mut Cell,
         moment: &Moment<MICROS>,
-        rings: &mut super::slab::Slab<Narrow<MICROS>>,
-        (a, b): (u64, u64),
-    ) -> Option<(Answer, Words)> {
+        rings: &mut Slab<Narrow<MICROS>>,
+    ) -> Option<Quick> {
+        let (a, b) = cell.words();
         let ((slot, oldest), (head, len)) = (unpack(a), unpack(b));
         let mut oldest = Narrow(oldest);
         let mut shape = Shape { head, len, base: 0 };
@@ -194,10 +188,8 @@ impl Question {
             oldest = *hits.get(shape.head as usize)?;
         }
         let count = self.limit.count().get();
-        if let Some(last) = shape.len.checked_sub(count) {
-            let hit = *hits.get(shape.place(last, hits.len()))?;
-            let refused = self.refused(0, moment.wait(newest), moment.wait(hit));
-            return Some((refused.lasting(last == 0), (0, 0, 0)));
+        if shape.len >= count {
+            return Some(Quick::Refused);
         }
         if shape.len as usize == hits.len() || shape.len > self.entries || newest == moment.stamp {
             return None;
@@ -205,8 +197,43 @@ impl Question {
         let end = shape.place(shape.len, hits.len());
         *hits.get_mut(end)? = moment.stamp;
         shape.len += 1;
-        let words = (UNIT_RING, pack(slot, oldest.0), pack(shape.head, shape.len));
-        Some((self.admitted(count - shape.len, moment.lasts), words))
+        let answer = moment.consumed(count - shape.len);
+        let (a, b) = (pack(slot, oldest.0), pack(shape.head, shape.len));
+        self.renew(cell, answer, (UNIT_RING, a, b));
+        Some(answer)
+    }
+
+    /// One hit or two of any cost, in the cell.
+    fn of_pair<const MICROS: u64>(
+        &self,
+        cell: &mut Cell,
+        moment: &Moment<MICROS>,
+        form: u64,
+    ) -> Option<Quick> {
+        let (a, b) = cell.words();
+        let Kept::Pair { mut hits, len } = Kept::<MICROS>::unpack(form, a, b)? else {
+            return None;
+        };
+        let mut shape = shape_of(len);
+        let answer = self.of_hits(cell, moment, &mut hits, &mut shape)?;
+        if shape.head > 0 {
+            hits.swap(0, 1);
+        }
+        for hit in &mut hits {
+            hit.total = hit.total.wrapping_sub(shape.base);
+        }
+        let len = shape.len;
+        self.renew(cell, answer, Kept::Pair { hits, len }.pack());
+        Some(answer)
+    }
+
+    /// Writes the cell of a log in which a hit was recorded.
+    #[inline(always)]
+    fn renew(&self, cell: &mut Cell, answer: Quick, words: (u64, u64, u64)) {
+        if let Quick::Consumed { .. } = answer {
+            let until = self.now.as_micros().div_ceil(1_000) + self.limit.window_millis();
+            cell.renew(words, until);
+        }
     }
 
     /// Hits of any cost. The shape holds only if the request was recorded.
@@ -217,7 +244,7 @@ impl Question {
         moment: &Moment<MICROS>,
         hits: &mut [Hit<Narrow<MICROS>>],
         shape: &mut Shape,
-    ) -> Option<Answer> {
+    ) -> Option<Quick> {
         let end = shape.place(shape.len.checked_sub(1)?, hits.len());
         let newest = *hits.get(end)?;
         if !self.is_of_window(cell, newest.at) {
@@ -234,7 +261,7 @@ impl Question {
         let count = self.limit.count().get();
         let left = count.saturating_sub(used);
         if self.cost > left {
-            return self.refuse(moment, hits, shape, used);
+            return Some(Quick::Refused);
         }
         let total = newest.total.wrapping_add(self.cost);
         if newest.at == moment.stamp {
@@ -248,37 +275,7 @@ impl Question {
             };
             *hits.get_mut(end)? = Hit::new(moment.stamp, total);
         }
-        Some(self.admitted(left - self.cost, moment.lasts))
-    }
-
-    #[cold]
-    fn refuse<const MICROS: u64>(
-        &self,
-        moment: &Moment<MICROS>,
-        hits: &[Hit<Narrow<MICROS>>],
-        shape: &Shape,
-        used: u32,
-    ) -> Option<Answer> {
-        let hit = |index| hits.get(shape.place(index, hits.len())).copied();
-        let before = match shape.len.checked_sub(2) {
-            Some(before) => hit(before)?.total,
-            None => shape.base,
-        };
-        let newest = hit(shape.len.checked_sub(1)?)?;
-        let count = self.limit.count().get();
-        // Units that were given back leave a hit of nothing, which resets nothing.
-        if newest.total == before || self.cost > count {
-            return None;
-        }
-        // The first hits that bring enough; nearly always, that is the oldest.
-        let oldest = hit(0)?;
-        let short = u64::from(self.cost) + u64::from(used) - u64::from(count);
-        if short > oldest.total.wrapping_sub(shape.base).into() {
-            return None;
-        }
-        let left = count.saturating_sub(used);
-        let refused = self.refused(left, moment.wait(newest.at), moment.wait(oldest.at));
-        Some(refused.lasting(left == 0))
+        Some(moment.consumed(left - self.cost))
     }
 
     /// Makes the last place of a full log free, if the hit there lies in one cell of the grid with the one before it.
@@ -309,27 +306,9 @@ impl Question {
         horizon.wrapping_sub(self.limit.window_millis() * millis) < millis
     }
 
-    #[inline]
-    fn admitted(&self, left: u32, reset_after: u64) -> Answer {
-        Answer {
-            outcome: Outcome::allowed(self.limit, left, reset_after),
-            recorded: true,
-            lasts: false,
-        }
-    }
-
-    #[inline]
-    fn refused(&self, left: u32, reset_after: u64, retry_after: u64) -> Answer {
-        Answer {
-            outcome: Outcome::allowed(self.limit, left, reset_after).refused(retry_after),
-            recorded: false,
-            lasts: false,
-        }
-    }
-
     /// The answer to the first hit of a budget, and its cell; `None` if it can never fit.
     #[inline]
-    pub(super) fn first(&self) -> Option<(Outcome, Cell)> {
+    pub(super) fn first(&self) -> Option<(Quick, Cell)> {
         let limits = [self.limit];
         let slot = Slot {
             owner: self.owner,
@@ -347,24 +326,14 @@ impl Question {
             horizon: window,
             entries: self.entries,
         };
-        let now = self.now.as_micros();
         let tier = Tier::of(window, window);
-        let stamp = match tier {
-            Tier::Coarse => now.next_multiple_of(Coarse::MICROS),
-            Tier::Fine | Tier::Wide => now,
+        let answer = match tier {
+            Tier::Coarse => Moment::<{ Coarse::MICROS }>::new(self).consumed(left),
+            Tier::Fine | Tier::Wide => Quick::Consumed { left, ahead: 0 },
         };
-        let outcome = Outcome::allowed(self.limit, left, stamp + window * 1_000 - now);
-        let fresh_at = now.div_ceil(1_000) + window;
-        let state: State = write.first(tier);
-        Some((
-            outcome,
-            Cell::new(self.owner.low, Variant::LOG, state, fresh_at),
-        ))
-    }
-}
-
-impl Answer {
-    fn lasting(self, lasts: bool) -> Self {
-        Self { lasts, ..self }
+        let fresh_at = self.now.as_micros().div_ceil(1_000) + window;
+        let state = write.first(tier);
+        let cell = Cell::new(self.owner.low, Variant::LOG, state, fresh_at);
+        Some((answer, cell))
     }
 }
