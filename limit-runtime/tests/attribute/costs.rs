@@ -57,11 +57,10 @@ macro_rules! five_of_inputs {
 
 five_of_inputs! {
     a_call(inputs) first(inputs);
-    a_call_by_reference(inputs) first(&inputs);
     a_block(inputs) { let len = inputs.len(); 5 * len };
     a_match(inputs) match inputs.first() { Some(n) => *n, None => 1 };
     a_condition(inputs) if let Some(n) = inputs.first() { u64::from(*n) } else { 1 };
-    a_closure_inside(inputs) inputs.iter().map(|n| n + 0).sum::<u32>();
+    a_closure_inside(inputs) inputs.iter().map(|n| n + 1).sum::<u32>() - 1;
     an_array(inputs) [inputs.len(); 5].iter().sum::<usize>();
     a_macro(inputs) vec![inputs[0]].len() + 4;
 }

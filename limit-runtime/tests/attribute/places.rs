@@ -1,6 +1,6 @@
 //! Where handlers stand: modules, functions, macros, other names of the crate.
 
-use crate::common::{get, limited, request, routed, third_is_429, third_of_router_is_429};
+use crate::common::{get, limited, request, routed, status, third_is_429, third_of_router_is_429};
 use axum::handler::Handler;
 use axum::{Router, routing};
 use limit_runtime::{everyone, rate_limit};
@@ -239,4 +239,29 @@ async fn names_that_are_not_ascii() {
     async fn shared() {}
     third_is_429(größe, get).await;
     third_is_429(shared, get).await;
+}
+
+/// Which the reference says, with what to do about it.
+#[tokio::test]
+async fn one_name_in_two_functions_is_one_budget_on_a_route_without_a_scope() {
+    fn first() -> routing::MethodRouter {
+        #[rate_limit("2/minute")]
+        async fn handler() {}
+        routing::get(handler)
+    }
+    fn second() -> routing::MethodRouter {
+        #[rate_limit("2/minute")]
+        async fn handler() {}
+        routing::post(handler)
+    }
+    fn apart() -> routing::MethodRouter {
+        #[rate_limit("2/minute", scope = "apart")]
+        async fn handler() {}
+        routing::put(handler)
+    }
+    let router = limited(Router::new().route("/", first().merge(second()).merge(apart())));
+    for (method, expected) in [("GET", 200), ("POST", 200), ("GET", 429), ("POST", 429)] {
+        assert_eq!(status(&router, request(method, "/", "")).await, expected);
+    }
+    third_of_router_is_429(&router, || request("PUT", "/", "")).await;
 }
