@@ -92,6 +92,19 @@ async fn an_extractor_that_needs_state() {
 }
 
 #[tokio::test]
+async fn a_scope_from_state() {
+    #[rate_limit("2/minute", scope = by_db)]
+    async fn taken(State(_): State<Db>) {}
+    #[rate_limit("2/minute", scope = |State(db): State<Db>| db.0)]
+    async fn closure() {}
+    #[rate_limit("2/minute", scope = by_db, state = AppState)]
+    async fn named() {}
+    check(Router::new().route("/", routing::get(taken))).await;
+    check(Router::new().route("/", routing::get(closure))).await;
+    check(Router::new().route("/", routing::get(named))).await;
+}
+
+#[tokio::test]
 async fn a_trait_object() {
     trait Model: Send + Sync {
         fn name(&self) -> &'static str;
