@@ -9,7 +9,7 @@ use syn::{
 
 use crate::arguments::mentions;
 use crate::emit::Context;
-use crate::model::{Cost, Key, LimitsValue, Model};
+use crate::model::{Cost, Key, LimitsValue, Model, Scope};
 
 /// The type of the router's state: what the attribute says, or a parameter.
 pub(crate) fn state(context: &Context<'_>, place: Span) -> TokenStream {
@@ -80,6 +80,9 @@ fn functions(model: &Model) -> Vec<&Expr> {
     }
     let mut found = Vec::new();
     for rule in &model.rules {
+        if let Scope::Expr(expr) = &rule.scope {
+            found.push(expr);
+        }
         keys(&rule.key, &mut found);
         if let LimitsValue::Expr(expr) = &rule.limits {
             found.push(expr);
@@ -91,9 +94,24 @@ fn functions(model: &Model) -> Vec<&Expr> {
     found
 }
 
-/// Where to report what is wrong with the policy.
+/// Where to report what is wrong with the policy: at a function of the user's, since those of the runtime are right.
 pub(crate) fn place(model: &Model) -> Option<Span> {
-    functions(model).first().map(|function| token(function))
+    let functions = functions(model);
+    let theirs = functions.iter().find(|function| !is_ours(function));
+    theirs.or(functions.first()).map(|function| token(function))
+}
+
+/// Whether a function is, by its name, a key function of the runtime.
+fn is_ours(function: &Expr) -> bool {
+    match function {
+        Expr::Path(path) => path.path.segments.last().is_some_and(|last| {
+            ["client_ip", "everyone", "header"]
+                .iter()
+                .any(|name| last.ident == name)
+        }),
+        Expr::Call(call) => is_ours(&call.func),
+        _ => false,
+    }
 }
 
 /// The token of an expression that best stands for it: the last word of a path, else the first.

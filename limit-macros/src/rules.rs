@@ -140,13 +140,14 @@ fn label(key: &Key) -> Option<String> {
 
 /// The key, together with what a scope function returns.
 fn scoped_key(context: &Context<'_>, rule: &Rule, state: &TokenStream) -> TokenStream {
-    let (private, site) = (&context.private, context.site);
     let key = key(context, &rule.key, state);
     match &rule.scope {
         Scope::Handler | Scope::Shared(_) => key,
         Scope::Expr(scope) => {
+            let place = generics::place(context.model).unwrap_or(context.site);
+            let private = respanned(&context.private, place);
             let scope = called(context, "key", scope, state);
-            quote_spanned!(site=> #private::All((#scope, #key)))
+            quote_spanned!(place=> #private::All((#scope, #key)))
         }
     }
 }
@@ -158,7 +159,9 @@ fn key(context: &Context<'_>, key: &Key, state: &TokenStream) -> TokenStream {
         Key::Expr(expr) => called(context, "key", expr, state),
         Key::All(keys) => {
             let keys = keys.iter().map(|each| self::key(context, each, state));
-            quote_spanned!(site=> #private::All((#(#keys,)*)))
+            let place = generics::place(context.model).unwrap_or(site);
+            let private = respanned(private, place);
+            quote_spanned!(place=> #private::All((#(#keys,)*)))
         }
     }
 }

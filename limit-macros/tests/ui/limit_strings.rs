@@ -59,6 +59,24 @@ async fn case18() {}
 #[rate_limit(b"10/minute")]
 async fn case19() {}
 
+#[rate_limit("10/second 100/minute")]
+async fn case20() {}
+
+#[rate_limit("/minute")]
+async fn case21() {}
+
+#[rate_limit("10k/minute")]
+async fn case22() {}
+
+#[rate_limit("10/_5 s")]
+async fn case23() {}
+
+#[rate_limit("10/5")]
+async fn case24() {}
+
+#[rate_limit("1/s; 2/m; 3/h; 4/d; 5/w; 6/month; 7/y; 8/2y; 9 per 3 years")]
+async fn case25() {}
+
 fn main() {
-    let _ = ( case1, case2, case3, case4, case5, case6, case7, case8, case9, case10, case11, case12, case13, case14, case15, case16, case17, case18, case19,);
+    let _ = ( case1, case2, case3, case4, case5, case6, case7, case8, case9, case10, case11, case12, case13, case14, case15, case16, case17, case18, case19, case20, case21, case22, case23, case24, case25);
 }

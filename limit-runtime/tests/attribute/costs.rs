@@ -37,6 +37,34 @@ five!(an_expression, 2 * FIVE - 5);
 five!(an_async_function, later);
 five!(a_closure, |_: HeaderMap| 5_u8);
 
+fn first(inputs: &[u32]) -> u32 {
+    inputs.first().copied().unwrap_or(1)
+}
+
+/// Expressions over the handler's argument, which is `[5]`.
+macro_rules! five_of_inputs {
+    ($($test:ident($inputs:ident) $cost:expr;)*) => {$(
+        #[tokio::test]
+        async fn $test() {
+            #[rate_limit("10/minute", cost = $cost)]
+            async fn handler(Json($inputs): Json<Vec<u32>>) -> Json<Vec<u32>> {
+                Json($inputs)
+            }
+            third_is_429(handler, || json("[5]")).await;
+        }
+    )*};
+}
+
+five_of_inputs! {
+    a_call(inputs) first(inputs);
+    a_block(inputs) { let len = inputs.len(); 5 * len };
+    a_match(inputs) match inputs.first() { Some(n) => *n, None => 1 };
+    a_condition(inputs) if let Some(n) = inputs.first() { u64::from(*n) } else { 1 };
+    a_closure_inside(inputs) inputs.iter().map(|n| n + 1).sum::<u32>() - 1;
+    an_array(inputs) [inputs.len(); 5].iter().sum::<usize>();
+    a_macro(inputs) vec![inputs[0]].len() + 4;
+}
+
 #[derive(Deserialize)]
 struct Batch {
     inputs: Vec<f32>,

@@ -1,7 +1,9 @@
 //! Where handlers stand: modules, functions, macros, other names of the crate.
 
-use crate::common::{get, routed, third_is_429, third_of_router_is_429};
-use limit_runtime::rate_limit;
+use crate::common::{get, limited, request, routed, status, third_is_429, third_of_router_is_429};
+use axum::handler::Handler;
+use axum::{Router, routing};
+use limit_runtime::{everyone, rate_limit};
 
 mod private {
     mod deeper {
@@ -47,6 +49,54 @@ async fn in_functions_with_local_items() {
         Local
     }
     third_is_429(handler, get).await;
+}
+
+struct Api;
+
+impl Api {
+    fn router<T: Default>() -> Router {
+        #[rate_limit("2/minute")]
+        async fn handler() {}
+        let _ = T::default();
+        Router::new().route("/", routing::get(handler))
+    }
+
+    const ROUTER: fn() -> Router = {
+        #[rate_limit("2/minute")]
+        async fn handler() {}
+        || Router::new().route("/", routing::get(handler))
+    };
+}
+
+#[tokio::test]
+async fn in_methods_closures_and_constants() {
+    let router = || {
+        #[rate_limit("2/minute")]
+        async fn handler() {}
+        Router::new().route("/", routing::get(handler))
+    };
+    third_of_router_is_429(&limited(Api::router::<u8>()), get).await;
+    third_of_router_is_429(&limited((Api::ROUTER)()), get).await;
+    third_of_router_is_429(&limited(router()), get).await;
+}
+
+/// Wherever Axum takes a handler.
+#[tokio::test]
+async fn as_a_fallback_a_service_and_under_layers() {
+    #[rate_limit("2/minute", key = everyone)]
+    async fn handler() {}
+    let layered = handler.layer(tower::layer::util::Identity::new());
+    let service = Handler::<_, ()>::with_state(handler, ());
+    let other_method = routing::post(async || ()).fallback(handler);
+    for router in [
+        Router::new().fallback(handler),
+        Router::new().nest("/a", Router::new().fallback(handler)),
+        Router::new().route("/a/{id}", routing::get(layered)),
+        Router::new().route_service("/a/{id}", service),
+        Router::new().route("/a/{id}", other_method),
+    ] {
+        third_of_router_is_429(&limited(router), || request("GET", "/a/1", "")).await;
+    }
 }
 
 macro_rules! handlers {
@@ -189,4 +239,29 @@ async fn names_that_are_not_ascii() {
     async fn shared() {}
     third_is_429(größe, get).await;
     third_is_429(shared, get).await;
+}
+
+/// Which the reference says, with what to do about it.
+#[tokio::test]
+async fn one_name_in_two_functions_is_one_budget_on_a_route_without_a_scope() {
+    fn first() -> routing::MethodRouter {
+        #[rate_limit("2/minute")]
+        async fn handler() {}
+        routing::get(handler)
+    }
+    fn second() -> routing::MethodRouter {
+        #[rate_limit("2/minute")]
+        async fn handler() {}
+        routing::post(handler)
+    }
+    fn apart() -> routing::MethodRouter {
+        #[rate_limit("2/minute", scope = "apart")]
+        async fn handler() {}
+        routing::put(handler)
+    }
+    let router = limited(Router::new().route("/", first().merge(second()).merge(apart())));
+    for (method, expected) in [("GET", 200), ("POST", 200), ("GET", 429), ("POST", 429)] {
+        assert_eq!(status(&router, request(method, "/", "")).await, expected);
+    }
+    third_of_router_is_429(&router, || request("PUT", "/", "")).await;
 }

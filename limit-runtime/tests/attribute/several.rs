@@ -3,7 +3,8 @@
 use crate::common::{get, limited, request, routed, send, status, with};
 use axum::{Router, routing};
 use http::HeaderMap;
-use limit_runtime::{client_ip, everyone, header, rate_limit};
+use limit_runtime::{Limiter, client_ip, everyone, header, rate_limit};
+use std::time::Duration;
 
 async fn a_hundred_shared_and_fifty_each(router: Router) {
     let router = limited(router);
@@ -31,6 +32,39 @@ async fn are_one_check_in_any_order() {
     #[rate_limit("100/minute", key = everyone)]
     async fn reversed() {}
     a_hundred_shared_and_fifty_each(Router::new().route("/", routing::get(reversed))).await;
+}
+
+/// Three a minute and one a second: what a second refuses takes nothing from the minute.
+#[tokio::test]
+async fn what_one_refuses_the_others_keep_in_any_order() {
+    #[rate_limit("3/minute; 1/second", key = everyone)]
+    async fn in_one() {}
+    #[rate_limit("1/second; 3/minute", key = everyone)]
+    async fn in_one_reversed() {}
+    #[rate_limit("3/minute", key = everyone)]
+    #[rate_limit("1/second", key = everyone)]
+    async fn in_two() {}
+    #[rate_limit("1/second", key = everyone)]
+    #[rate_limit("3/minute", key = everyone)]
+    async fn in_two_reversed() {}
+
+    for route in [
+        routing::get(in_one),
+        routing::get(in_one_reversed),
+        routing::get(in_two),
+        routing::get(in_two_reversed),
+    ] {
+        let (limiter, clock) = Limiter::for_test();
+        let router = Router::new().route("/", route).layer(limiter.layer());
+        for expected in [200, 429, 429] {
+            assert_eq!(status(&router, get()).await, expected);
+        }
+        // Two are left for the minute.
+        for expected in [200, 200, 429] {
+            clock.advance(Duration::from_millis(1050));
+            assert_eq!(status(&router, get()).await, expected);
+        }
+    }
 }
 
 #[tokio::test]

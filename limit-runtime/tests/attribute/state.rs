@@ -7,6 +7,7 @@ use http::HeaderMap;
 use http::request::Parts;
 use limit_runtime::{Limits, everyone, limits, rate_limit};
 use std::convert::Infallible;
+use std::sync::Arc;
 
 #[derive(Clone)]
 struct Db(&'static str);
@@ -88,6 +89,38 @@ async fn an_extractor_that_needs_state() {
     #[rate_limit("2/minute", key = |tenant: Tenant| tenant.0)]
     async fn handler(_: Tenant) {}
     check(Router::new().route("/", routing::get(handler))).await;
+}
+
+#[tokio::test]
+async fn a_scope_from_state() {
+    #[rate_limit("2/minute", scope = by_db)]
+    async fn taken(State(_): State<Db>) {}
+    #[rate_limit("2/minute", scope = |State(db): State<Db>| db.0)]
+    async fn closure() {}
+    #[rate_limit("2/minute", scope = by_db, state = AppState)]
+    async fn named() {}
+    check(Router::new().route("/", routing::get(taken))).await;
+    check(Router::new().route("/", routing::get(closure))).await;
+    check(Router::new().route("/", routing::get(named))).await;
+}
+
+#[tokio::test]
+async fn a_trait_object() {
+    trait Model: Send + Sync {
+        fn name(&self) -> &'static str;
+    }
+    impl Model for Db {
+        fn name(&self) -> &'static str {
+            self.0
+        }
+    }
+    #[rate_limit("2/minute", key = |State(model): State<Arc<dyn Model>>| model.name())]
+    async fn handler(State(model): State<Arc<dyn Model>>) -> &'static str {
+        model.name()
+    }
+    let router = Router::new().route("/", routing::get(handler));
+    let router = router.with_state(Arc::new(Db("main")) as Arc<dyn Model>);
+    third_of_router_is_429(&limited(router), get).await;
 }
 
 #[tokio::test]

@@ -31,8 +31,9 @@
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use axum::Json;
-use limiting::{client_ip, header, rate_limit, IntoKey, Key, Limits};
+use limiting::{client_ip, header, rate_limit, Exceeded, IntoKey, Key, Limits};
 
 /// The limiter, for those who use this crate as a facade.
 pub use limiting;
@@ -88,13 +89,34 @@ pub async fn everything(
     Ok(Json(model.bias + inputs.iter().sum::<i64>()))
 }
 
+fn busy(exceeded: &Exceeded<'_>) -> (StatusCode, String) {
+    (StatusCode::TOO_MANY_REQUESTS, exceeded.to_string())
+}
+
+/// All that few handlers need.
+#[rate_limit(
+    "1/minute",
+    key = (),
+    scope = |headers: &HeaderMap| headers.len(),
+    strategy = sliding_window,
+    methods = [GET, POST],
+    wait = "1ms",
+    count_when = |response: &Response| response.status().is_success(),
+    on_limited = busy,
+    on_store_error = deny,
+    crate = ::limiting
+)]
+pub async fn optional() -> &'static str {
+    std::future::ready("ok").await
+}
+
 /// A lifetime, which edition 2021 captures only where it is asked to.
 #[rate_limit("1/minute", key = (), crate = ::limiting)]
 pub async fn with_a_lifetime<'a, T: Clone + Into<&'a str> + Send + Sync + 'static>(
     State(text): State<T>,
 ) -> String {
     let text: &'a str = text.into();
-    text.to_owned()
+    std::future::ready(text.to_owned()).await
 }
 
 /// Generic, with an attribute that makes the expansion wait.
@@ -119,7 +141,7 @@ macro_rules! limited {
 
 #[cfg(test)]
 mod tests {
-    use super::{everything, everything_now, generic, plain, Model};
+    use super::{everything, everything_now, generic, optional, plain, Model};
     use axum::body::Body;
     use axum::extract::State;
     use axum::http::Request;
@@ -138,7 +160,7 @@ mod tests {
     #[tokio::test]
     async fn limits_work_under_another_name() {
         let request = || Request::builder().uri("/").body(Body::empty()).unwrap();
-        for handler in [get(plain), get(by_macro)] {
+        for handler in [get(plain), get(optional), get(by_macro)] {
             let router = Router::new().route("/", handler);
             assert_eq!(
                 statuses(

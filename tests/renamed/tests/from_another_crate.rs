@@ -1,7 +1,5 @@
 //! Handlers that a macro of another crate makes: there, and not here, `$crate` knows the limiter.
 
-#![expect(clippy::unwrap_used, reason = "these are tests")]
-
 use axum::body::Body;
 use axum::http::{HeaderMap, Request};
 use axum::routing::get;
@@ -28,12 +26,7 @@ limited!(
     |_: HeaderMap| 1_u32,
     by_closure
 );
-limited!(
-    limits,
-    (key, "v1"),
-    u32::try_from(1_u8).unwrap_or(1),
-    by_limits
-);
+limited!(limits, (key, "v1"), u32::from(1_u8), by_limits);
 
 #[tokio::test]
 async fn are_limited() {

@@ -1,0 +1,13 @@
+//! `debug_handler` below sees the handler as written, and says what is wrong with it.
+
+use limit_runtime::rate_limit;
+
+struct NotAnExtractor;
+
+#[rate_limit("10/minute")]
+#[axum::debug_handler]
+async fn handler(_: NotAnExtractor, _: String) {}
+
+fn main() {
+    let _ = handler;
+}
