@@ -1,55 +1,126 @@
-//! `RateLimit-Policy`: what holds for a handler, whoever asks.
+//! What all responses of a policy say alike. Each thread makes it once, so that most requests only copy pointers.
 
 use super::{headers::Label, text::Text};
 use crate::decision::whole_seconds;
+use axum::body::Bytes;
 use http::HeaderValue;
 use limit_core::Limit;
 use std::cell::RefCell;
 
-/// The header for these policies.
-pub(super) fn of<'a>(
-    policies: impl Iterator<Item = (&'a Label<'a>, Limit)>,
-) -> Option<HeaderValue> {
+/// `RateLimit-Policy` for these policies.
+pub(super) fn policy_header(policies: impl Iterator<Item = (Label, Limit)>) -> Text {
     let mut text: Text = Text::new();
     for (index, (label, limit)) in policies.enumerate() {
-        text.str(if index > 0 { ", " } else { "" }).label(label);
+        text.str(if index > 0 { ", " } else { "" }).label(&label);
         text.str(";q=").number(limit.count().get().into());
         text.str(";w=").number(whole_seconds(limit.window()));
     }
-    text.value()
+    text
 }
 
-/// The same for one policy. Each thread remembers some, so that most requests only copy a pointer.
-pub(super) fn remembered(label: &Label<'_>, limit: Limit) -> Option<HeaderValue> {
-    let new = || of([(label, limit)].into_iter());
-    if label.window.is_some() {
-        return new();
+/// What is alike for one limit of a policy.
+pub(super) struct Alike {
+    /// `RateLimit-Policy`, where it is the only one.
+    pub(super) header: HeaderValue,
+    label_len: usize,
+    /// The body of a refusal, once there was one.
+    pub(super) refusal: Option<Bytes>,
+}
+
+impl Alike {
+    fn new(label: Label, limit: Limit) -> Option<Self> {
+        let mut quoted: Text = Text::new();
+        quoted.label(&label);
+        Some(Self {
+            // In an allocation of its own: in a chunk it would hold all of that for as long as the thread lives.
+            header: HeaderValue::from_bytes(policy_header([(label, limit)].into_iter()).as_bytes())
+                .ok()?,
+            label_len: quoted.as_bytes().len(),
+            refusal: None,
+        })
     }
-    let look = |remembered: &RefCell<[Remembered; PLACES]>| {
+
+    /// In quotes.
+    pub(super) fn label(&self) -> &[u8] {
+        let header = self.header.as_bytes();
+        header.get(..self.label_len).unwrap_or_default()
+    }
+}
+
+/// Looks at what is alike for this limit. `None` if its policy cannot be told, which every policy can.
+#[inline]
+pub(super) fn look<T>(label: Label, limit: Limit, at: impl FnOnce(&mut Alike) -> T) -> Option<T> {
+    let mut at = Some(at);
+    let mut look = |alike: &mut Alike| at.take().map(|at| at(alike));
+    let look_there = |remembered: &RefCell<[Remembered; PLACES]>| {
         let mut remembered = remembered.try_borrow_mut().ok()?;
-        let place = &mut remembered[place_of(label.name)];
+        let place = remembered.get_mut(place_of(label, limit))?;
         match place {
-            Some((name, at, value)) if &**name == label.name && *at == limit => Some(value.clone()),
+            Some((known, at, alike)) if known.is(label) && *at == limit => look(alike),
             _ => {
-                let value = new()?;
-                *place = Some((label.name.into(), limit, value.clone()));
-                Some(value)
+                let (_, _, alike) = place.insert((label, limit, Alike::new(label, limit)?));
+                look(alike)
             }
         }
     };
-    // A thread that is about to end may have no memory left of its own.
-    REMEMBERED.try_with(look).ok().flatten().or_else(new)
+    match REMEMBERED.try_with(look_there) {
+        Ok(seen @ Some(_)) => seen,
+        // A thread that is about to end may have no memory left of its own.
+        _ => look(&mut Alike::new(label, limit)?),
+    }
 }
 
-fn place_of(name: &str) -> usize {
-    let first = name.bytes().next().unwrap_or_default();
-    (name.len() + usize::from(first)) % PLACES
+/// Policies that lie near each other, and tiers of one policy, have places of their own.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the upper bits of the product are the ones that count"
+)]
+fn place_of(label: Label, limit: Limit) -> usize {
+    let word = label.name.as_ptr().addr() as u64
+        ^ limit.window_millis() << 20
+        ^ u64::from(limit.count().get()) << 32;
+    (word.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize % PLACES
 }
 
-const PLACES: usize = 32;
+const PLACES: usize = 64;
 
-type Remembered = Option<(Box<str>, Limit, HeaderValue)>;
+type Remembered = Option<(Label, Limit, Alike)>;
 
 thread_local! {
     static REMEMBERED: RefCell<[Remembered; PLACES]> = const { RefCell::new([const { None }; PLACES]) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use limit_core::limits;
+
+    #[test]
+    fn policies_that_share_a_place_are_never_mixed_up() {
+        let name = "predict-and-much-more-of-a-long-name-to-cut-others-from";
+        let limits = [limits!("10/minute"), limits!("3/second")].map(|limits| limits.first());
+        for round in 0..3 {
+            for len in 1..name.len() {
+                for (limit, window) in [
+                    (limits[0], None),
+                    (limits[1], None),
+                    (limits[1], Some(limits[1])),
+                ] {
+                    let label = Label {
+                        name: &name[..len],
+                        window,
+                    };
+                    let seen = look(label, limit, |alike| {
+                        let refusal = alike
+                            .refusal
+                            .get_or_insert_with(|| label.to_string().into());
+                        (alike.header.clone(), refusal.clone())
+                    });
+                    let expected = policy_header([(label, limit)].into_iter()).value().unwrap();
+                    let of_refusal = Bytes::from(label.to_string());
+                    assert_eq!(seen, Some((expected, of_refusal)), "{round} {label}");
+                }
+            }
+        }
+    }
 }

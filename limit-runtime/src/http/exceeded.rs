@@ -10,6 +10,7 @@ use crate::{
     store::Charge,
 };
 use axum::response::{IntoResponse, Response};
+use limit_core::Limit;
 use std::{fmt, time::Duration};
 
 /// A request that was over its limits: what [`on_limited`](crate::LimiterBuilder::on_limited) is given.
@@ -27,7 +28,7 @@ pub struct Exceeded<'a> {
 /// A limit that refused.
 struct Violation<'a> {
     demand: &'a Demand,
-    label: Label<'a>,
+    label: Label,
     outcome: &'a Outcome,
     cost: u32,
 }
@@ -91,8 +92,16 @@ impl<'a> Exceeded<'a> {
         refusing.next().map_or("", |demand| demand.spec.key_label)
     }
 
-    pub(super) fn violated(&self) -> impl Iterator<Item = Label<'_>> {
+    pub(super) fn violated(&self) -> impl Iterator<Item = Label> {
         self.violations().map(|violation| violation.label)
+    }
+
+    /// The limit that refused, where only one did and there is a wait that helps: all there is to say then.
+    pub(super) fn only_violated(&self) -> Option<(Label, Limit)> {
+        let mut violations = self.violations();
+        let only = violations.next()?;
+        let is_only = violations.next().is_none() && !self.decision.can_never_fit();
+        is_only.then(|| (only.label, only.outcome.limit()))
     }
 
     /// The demands that refused, once for each limit of theirs that did.

@@ -2,6 +2,7 @@
 
 use super::{
     admission::tell_with_outer,
+    alike,
     exceeded::Exceeded,
     headers::Told,
     spec::Demands,
@@ -84,8 +85,20 @@ fn too_many(limiter: &Limiter, exceeded: &Exceeded<'_>) -> Response {
     response
 }
 
-/// 429 with a body that people, programs and the client libraries of language models understand.
+/// 429 with a body that is alike for all who exceed the same limit, and mostly there already.
 fn standard(exceeded: &Exceeded<'_>) -> Response {
+    let remembered = exceeded.only_violated().and_then(|(label, limit)| {
+        alike::look(label, limit, |alike| {
+            let body = alike.refusal.get_or_insert_with(|| body_for(exceeded));
+            body.clone()
+        })
+    });
+    let body = remembered.unwrap_or_else(|| body_for(exceeded));
+    json(StatusCode::TOO_MANY_REQUESTS, body)
+}
+
+/// A body that people, programs and the client libraries of language models understand.
+fn body_for(exceeded: &Exceeded<'_>) -> Bytes {
     let code = if exceeded.decision.can_never_fit() {
         "cost_above_limit"
     } else {
@@ -106,7 +119,7 @@ fn standard(exceeded: &Exceeded<'_>) -> Response {
         .bytes(detail.as_bytes());
     body.str(r#","type":"rate_limit_error","code":""#).str(code);
     body.str(r#""}}"#);
-    json(StatusCode::TOO_MANY_REQUESTS, body.as_bytes())
+    Bytes::copy_from_slice(body.as_bytes())
 }
 
 impl IntoResponse for StoreError {
@@ -133,11 +146,11 @@ pub(super) fn problem(status: StatusCode, detail: &str) -> Response {
     body.str(r#","detail":"#);
     write_json_string(&mut body, detail);
     body.str("}");
-    json(status, body.as_bytes())
+    json(status, Bytes::copy_from_slice(body.as_bytes()))
 }
 
-fn json(status: StatusCode, body: &[u8]) -> Response {
-    let mut response = Response::new(Body::from(Bytes::copy_from_slice(body)));
+fn json(status: StatusCode, body: Bytes) -> Response {
+    let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     // Room for those of the policies, so that the map does not have to grow.
     let headers = response.headers_mut();

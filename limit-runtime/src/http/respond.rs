@@ -1,6 +1,9 @@
 //! What a limited handler does once its check has let the request through: it runs, then its answer gets the headers.
 
-use super::{admission::Admission, soon::Later};
+use super::{
+    admission::Admission,
+    soon::{Later, answer_of},
+};
 use axum::response::{IntoResponse, Response};
 use pin_project_lite::pin_project;
 use std::{
@@ -44,7 +47,7 @@ pub async fn charge_and_respond<F, const N: usize>(
 where
     F: Future<Output: IntoResponse> + Send,
 {
-    match admission.charge(&costs).await {
+    match answer_of!(admission.charge(&costs)) {
         Ok(()) => respond(admission, handler()).await,
         Err(refusal) => refusal,
     }

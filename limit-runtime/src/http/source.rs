@@ -4,19 +4,19 @@ use crate::{
     http::{
         answer::{CostAnswer, KeyAnswer, LimitsAnswer},
         extract_fn::ExtractFn,
+        instead::Instead,
         policy::{self, CostSource, KeySource, LimitsSource},
         spec::GivenLimits,
     },
     key::Key,
 };
-use axum::response::Response;
 use http::request::Parts;
 use std::{future::Future, pin::Pin, sync::Arc};
 
 /// Asks a request for something.
 pub(crate) type Source<T> = Arc<dyn for<'a> Fn(&'a mut Parts) -> Asked<'a, T> + Send + Sync>;
 
-type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T, Response>> + Send + 'a>>;
+type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T, Instead>> + Send + 'a>>;
 
 macro_rules! source {
     ($name:ident, $Source:ident, $Answer:ident => $Value:ty) => {

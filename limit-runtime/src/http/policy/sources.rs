@@ -2,10 +2,11 @@
 
 use crate::http::answer::{CostAnswer, KeyAnswer, LimitsAnswer};
 use crate::http::extract_fn::ExtractFn;
+use crate::http::instead::Instead;
+use crate::http::soon::answer_of;
 use crate::http::spec::GivenLimits;
 use crate::key::{IntoKey, Key};
 use crate::limiter::Limiter;
-use axum::response::Response;
 use http::request::Parts;
 use limit_core::Limits;
 use std::future::{Future, ready};
@@ -18,7 +19,7 @@ pub trait KeySource<S>: Send {
         self,
         parts: &mut Parts,
         state: &S,
-    ) -> impl Future<Output = Result<Option<Key>, Response>> + Send;
+    ) -> impl Future<Output = Result<Option<Key>, Instead>> + Send;
 }
 
 /// Where the limits of a rule come from.
@@ -28,7 +29,7 @@ pub trait LimitsSource<S>: Send {
         self,
         parts: &mut Parts,
         state: &S,
-    ) -> impl Future<Output = Result<Option<GivenLimits>, Response>> + Send;
+    ) -> impl Future<Output = Result<Option<GivenLimits>, Instead>> + Send;
 }
 
 /// Where the cost of a rule comes from.
@@ -38,7 +39,7 @@ pub trait CostSource<S>: Send {
         self,
         parts: &mut Parts,
         state: &S,
-    ) -> impl Future<Output = Result<u32, Response>> + Send;
+    ) -> impl Future<Output = Result<u32, Instead>> + Send;
 }
 
 /// A function of extractors, and the shapes that inference found for it.
@@ -71,7 +72,7 @@ pub trait KeyFn<S, M>: Send {
         self,
         parts: &mut Parts,
         state: &S,
-    ) -> impl Future<Output = Result<Option<Key>, Response>> + Send;
+    ) -> impl Future<Output = Result<Option<Key>, Instead>> + Send;
 }
 
 /// A rule's key function. The result is opaque, so that what is wrong with the function is said here.
@@ -96,7 +97,7 @@ pub trait LimitsFn<S, M>: Send {
         self,
         parts: &mut Parts,
         state: &S,
-    ) -> impl Future<Output = Result<Option<GivenLimits>, Response>> + Send;
+    ) -> impl Future<Output = Result<Option<GivenLimits>, Instead>> + Send;
 }
 
 /// A rule's limits function. The result is opaque, so that what is wrong with the function is said here.
@@ -117,11 +118,8 @@ pub fn limits<S: Sync, F: LimitsFn<S, M>, M>(function: F) -> impl LimitsSource<S
 )]
 pub trait CostFn<S, M>: Send {
     /// Extracts, calls, and awaits the answer.
-    fn ask(
-        self,
-        parts: &mut Parts,
-        state: &S,
-    ) -> impl Future<Output = Result<u32, Response>> + Send;
+    fn ask(self, parts: &mut Parts, state: &S)
+    -> impl Future<Output = Result<u32, Instead>> + Send;
 }
 
 /// A rule's cost function. The result is opaque, so that what is wrong with the function is said here.
@@ -143,10 +141,10 @@ macro_rules! called {
                 self,
                 parts: &mut Parts,
                 state: &S,
-            ) -> impl Future<Output = Result<$Value, Response>> + Send {
+            ) -> impl Future<Output = Result<$Value, Instead>> + Send {
                 async move {
-                    let arguments = F::extract(parts, state).await?;
-                    self.call(parts, arguments).answer().await
+                    let arguments = answer_of!(F::extract(parts, state))?;
+                    answer_of!(self.call(parts, arguments).answer())
                 }
             }
         }
@@ -157,7 +155,7 @@ macro_rules! called {
                 self,
                 parts: &mut Parts,
                 state: &S,
-            ) -> impl Future<Output = Result<$Value, Response>> + Send {
+            ) -> impl Future<Output = Result<$Value, Instead>> + Send {
                 self.function.ask(parts, state)
             }
         }
@@ -178,7 +176,7 @@ impl<S: Sync> KeySource<S> for DefaultKey {
         self,
         parts: &mut Parts,
         _: &S,
-    ) -> impl Future<Output = Result<Option<Key>, Response>> + Send {
+    ) -> impl Future<Output = Result<Option<Key>, Instead>> + Send {
         Limiter::default_key(parts)
     }
 }
@@ -196,7 +194,7 @@ macro_rules! all {
                 self,
                 parts: &mut Parts,
                 state: &S,
-            ) -> Result<Option<Key>, Response> {
+            ) -> Result<Option<Key>, Instead> {
                     let Self(($($K,)+)) = self;
                     $(let Some($K) = $K.key(parts, state).await? else { return Ok(None) };)+
                     Ok(Some(($($K,)+).into_key()))
@@ -220,14 +218,14 @@ impl<S: Sync> LimitsSource<S> for &'static Limits {
         self,
         _: &mut Parts,
         _: &S,
-    ) -> impl Future<Output = Result<Option<GivenLimits>, Response>> + Send {
+    ) -> impl Future<Output = Result<Option<GivenLimits>, Instead>> + Send {
         ready(Ok(Some(GivenLimits::Static(self))))
     }
 }
 
 impl<S: Sync> CostSource<S> for u32 {
     #[inline]
-    fn cost(self, _: &mut Parts, _: &S) -> impl Future<Output = Result<u32, Response>> + Send {
+    fn cost(self, _: &mut Parts, _: &S) -> impl Future<Output = Result<u32, Instead>> + Send {
         ready(Ok(self))
     }
 }
