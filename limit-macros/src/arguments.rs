@@ -202,14 +202,19 @@ fn field_borrowed(field: &mut FieldPat, keep: &impl Fn(&Ident) -> bool) {
 
 /// Whether a word occurs among some tokens.
 pub(crate) fn mentions(tokens: impl ToTokens, word: &str) -> bool {
-    fn any(tokens: TokenStream, word: &str) -> bool {
-        tokens.into_iter().any(|token| match token {
-            TokenTree::Ident(ident) => ident == word,
-            TokenTree::Group(group) => any(group.stream(), word),
-            TokenTree::Punct(_) | TokenTree::Literal(_) => false,
+    first(tokens, word).is_some()
+}
+
+/// Where a word first occurs among some tokens.
+pub(crate) fn first(tokens: impl ToTokens, word: &str) -> Option<Ident> {
+    fn find(tokens: TokenStream, word: &str) -> Option<Ident> {
+        tokens.into_iter().find_map(|token| match token {
+            TokenTree::Ident(ident) => (ident == word).then_some(ident),
+            TokenTree::Group(group) => find(group.stream(), word),
+            TokenTree::Punct(_) | TokenTree::Literal(_) => None,
         })
     }
-    any(tokens.into_token_stream(), word)
+    find(tokens.into_token_stream(), word)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::errors::Errors;
 use crate::model::{Cost, Key, LimitsValue, Model, Rule, Scope, Strategy};
 use crate::options::{Opt, means_limits};
 use crate::strategy;
-use crate::syntax::{Arguments, Entry, Value};
+use crate::syntax::{Arguments, Entry, Value, unwrapped};
 use crate::values;
 
 /// The most key functions in a tuple.
@@ -172,7 +172,6 @@ const SECOND_LIMITS: &str = "only the limits have no name, and they are given al
 const MISSING_LIMITS: &str = "the limits are missing: they come first, as in `#[rate_limit(\"10/minute\", key = client_ip)]`";
 
 fn limits_value(expr: Expr, bound: &Bound, errors: &mut Errors) -> Option<LimitsValue> {
-    let expr = unwrapped(expr);
     if let Expr::Lit(ExprLit { lit, .. }) = &expr {
         let Lit::Str(text) = lit else {
             errors.over(lit, "the limits are a string, as in `\"10/minute\"`");
@@ -192,7 +191,6 @@ fn limits_value(expr: Expr, bound: &Bound, errors: &mut Errors) -> Option<Limits
 
 /// The whole key; a part of one may be a constant.
 fn one_key(expr: Expr, bound: &Bound, errors: &mut Errors) -> Key {
-    let expr = unwrapped(expr);
     match &expr {
         Expr::Lit(ExprLit {
             lit: Lit::Str(text),
@@ -228,14 +226,16 @@ fn ends_with(function: &Expr, word: &str) -> bool {
 }
 
 fn key(expr: Expr, bound: &Bound, errors: &mut Errors) -> Key {
-    let expr = unwrapped(expr);
     match expr {
         Expr::Tuple(tuple) if !tuple.elems.is_empty() => {
             if tuple.elems.len() > MAX_KEYS {
                 errors.over(&tuple, format!("a key has at most {MAX_KEYS} parts"));
             }
             let keys = tuple.elems.into_iter();
-            Key::All(keys.map(|expr| key(expr, bound, errors)).collect())
+            Key::All(
+                keys.map(|expr| key(unwrapped(expr), bound, errors))
+                    .collect(),
+            )
         }
         expr => {
             not_over_arguments("key", "key = |…| …", &expr, bound, errors);
@@ -245,13 +245,11 @@ fn key(expr: Expr, bound: &Bound, errors: &mut Errors) -> Key {
 }
 
 fn scope(expr: Expr, bound: &Bound, errors: &mut Errors) -> Scope {
-    let expr = unwrapped(expr);
     not_over_arguments("scope", "scope = |…| …", &expr, bound, errors);
     values::scope(expr, errors)
 }
 
 fn cost(expr: Expr, bound: &Bound, errors: &mut Errors) -> Cost {
-    let expr = unwrapped(expr);
     match &expr {
         Expr::Lit(ExprLit { lit, .. }) => Cost::Fixed(fixed_cost(lit, errors)),
         Expr::Unary(ExprUnary {
@@ -367,14 +365,5 @@ fn not_over_arguments(what: &str, instead: &str, expr: &Expr, bound: &Bound, err
             name.span(),
             format!("the {what} cannot use the argument `{name}`, which is extracted after the check: write a function of extractors, `{instead}`"),
         );
-    }
-}
-
-/// The expression without parentheses and invisible groups around it.
-fn unwrapped(expr: Expr) -> Expr {
-    match expr {
-        Expr::Paren(inner) if inner.attrs.is_empty() => unwrapped(*inner.expr),
-        Expr::Group(inner) if inner.attrs.is_empty() => unwrapped(*inner.expr),
-        expr => expr,
     }
 }

@@ -3,7 +3,7 @@
 //! Names of ours are at [`Span::mixed_site`], so that they cannot meet names of the user's; tokens
 //! that rustc may complain about are also located at what the user wrote.
 
-use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
@@ -13,6 +13,7 @@ use crate::arguments::mentions;
 use crate::attributes::{Role, is_lint, role};
 use crate::generics;
 use crate::handler::Handler;
+use crate::lasting::lasting;
 use crate::model::{Cost, Model};
 use crate::rules;
 
@@ -72,16 +73,21 @@ impl Context<'_> {
             .model
             .charges_later()
             .then(|| quote_spanned!(place=> const HOW: #private::Admit = #private::Admit::Peek;));
-        let state = generics::state(self.model, place);
+        let state = generics::state(self, place);
         let under_state = generics::under_state(self, &state);
         let (impl_generics, _, bounds) = under_state.split_for_impl();
         let rules = rules::rules(self, &state, place);
+        // What is allowed in the handler is in its attribute.
+        let lints = self.handler.attrs.iter().filter(|attr| is_lint(attr));
+        let lints: TokenStream = lints.map(|attr| allowed(attr).to_token_stream()).collect();
         let item = quote_spanned! {*site=>
             #[doc(hidden)]
+            #lints
             #vis struct #policy #generics #fields #where_clause;
         };
         quote_spanned! {place=>
             #item
+            #lints
             impl #impl_generics #private::Policy<#state> for #policy #type_generics #bounds {
                 #how
                 fn rules() -> impl #private::Rules<#state> {
@@ -150,8 +156,12 @@ impl Context<'_> {
         let (impl_generics, type_generics, where_clause) = sig.generics.split_for_impl();
         let types = self.argument_types();
         let output = {
-            // Where the answer is, so that rustc does not repeat what is wrong with it.
-            let span = self.return_span();
+            // Where the answer is, so that rustc does not repeat what is wrong with it. With lifetimes it has to be of
+            // the edition of this crate, in which `impl` captures them.
+            let span = match sig.generics.lifetimes().next() {
+                Some(_) => site.located_at(self.return_span()),
+                None => self.return_span(),
+            };
             let private = respanned(private, span);
             quote_spanned!(span=> impl ::core::future::Future<Output = #private::Response>)
         };
@@ -233,11 +243,11 @@ impl Context<'_> {
     }
 
     /// The types of the handler's arguments.
-    pub(crate) fn argument_types(&self) -> Vec<&Type> {
+    pub(crate) fn argument_types(&self) -> Vec<Type> {
         let inputs = self.handler.sig.inputs.iter();
         inputs
             .filter_map(|argument| match argument {
-                FnArg::Typed(argument) => Some(&*argument.ty),
+                FnArg::Typed(argument) => Some(lasting(&argument.ty)),
                 FnArg::Receiver(_) => None,
             })
             .collect()
@@ -261,12 +271,16 @@ fn says_what_a_future_says(attr: &Attribute) -> bool {
     attr.path().is_ident("must_use") && matches!(attr.meta, Meta::Path(_))
 }
 
-/// The same tokens at another place.
+/// The same tokens at another place. `$crate` stays what it means where it is written: to another place's macro, it
+/// would be another crate.
 pub(crate) fn respanned(tokens: &TokenStream, span: Span) -> TokenStream {
     let tokens = tokens.clone().into_iter();
     tokens
         .map(|mut token| {
-            token.set_span(span);
+            token.set_span(match &token {
+                TokenTree::Ident(word) if word == "$crate" => word.span().located_at(span),
+                _ => span,
+            });
             token
         })
         .collect()

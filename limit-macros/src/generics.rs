@@ -12,11 +12,16 @@ use crate::emit::Context;
 use crate::model::{Cost, Key, LimitsValue, Model};
 
 /// The type of the router's state: what the attribute says, or a parameter.
-pub(crate) fn state(model: &Model, site: Span) -> TokenStream {
-    match &model.state {
-        Some(state) => state.to_token_stream(),
-        None => Ident::new("__S", site).into_token_stream(),
+pub(crate) fn state(context: &Context<'_>, place: Span) -> TokenStream {
+    if let Some(state) = &context.model.state {
+        return state.to_token_stream();
     }
+    let mut name = "__S".to_owned();
+    // It stands at a place of the user's, so it could be taken for a name of the user's.
+    while mentions(&context.handler.sig, &name) {
+        name.push('_');
+    }
+    Ident::new(&name, place).into_token_stream()
 }
 
 /// The handler's generics, and the state with the extractors that functions may use under it.
@@ -45,7 +50,7 @@ fn bounds(context: &Context<'_>, state: &TokenStream) -> Vec<WherePredicate> {
     }
     let arguments = context.argument_types();
     let (last, others) = match arguments.split_last() {
-        Some((last, others)) => (Some(*last), others),
+        Some((last, others)) => (Some(last), others),
         None => (None, [].as_slice()),
     };
     let closures = functions
@@ -53,7 +58,6 @@ fn bounds(context: &Context<'_>, state: &TokenStream) -> Vec<WherePredicate> {
         .flat_map(|function| closure_types(function));
     others
         .iter()
-        .copied()
         .chain(last.filter(|ty| is_state(ty)))
         .chain(closures)
         .filter(|ty| !mentions(ty, "_"))

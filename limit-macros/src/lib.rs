@@ -15,6 +15,7 @@ mod errors;
 mod expand;
 mod generics;
 mod handler;
+mod lasting;
 mod model;
 mod nearest;
 mod options;

@@ -107,7 +107,7 @@ fn more(context: &Context<'_>, rule: &Rule) -> TokenStream {
         let span = generics::token(answer);
         let private = respanned(private, span);
         settings.extend(quote_spanned! {span=>
-            .on_limited(|exceeded| #private::answer(#answer, exceeded))
+            .on_limited(|__it| #private::answer(#answer, __it))
         });
     }
     settings
@@ -195,5 +195,5 @@ fn called(context: &Context<'_>, role: &str, function: &Expr, state: &TokenStrea
     let private = respanned(&context.private, span);
     let state = respanned(state, span);
     let role = Ident::new(role, span);
-    quote_spanned!(span=> { let it = #function; #private::#role::<#state, _, _>(it) })
+    quote_spanned!(span=> { let __it = #function; #private::#role::<#state, _, _>(__it) })
 }

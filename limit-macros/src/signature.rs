@@ -1,7 +1,8 @@
 //! Which functions can be handlers.
 
-use syn::{Attribute, FnArg, ReturnType, Safety, Signature, Type};
+use syn::{Attribute, FnArg, GenericParam, ReturnType, Safety, Signature, Type};
 
+use crate::arguments::{first, mentions};
 use crate::errors::Errors;
 
 /// As many as Axum takes.
@@ -28,6 +29,20 @@ pub(crate) fn check(sig: &Signature, errors: &mut Errors) {
         errors.over(
             sig.fn_token,
             "a handler is an `async fn`, or returns a future: write `async fn`",
+        );
+    }
+    if sig.receiver().is_none()
+        && let Some(word) = first(sig, "Self")
+    {
+        errors.over(
+            word,
+            "a handler cannot be in an `impl`: move the function out of it, and write the type in place of `Self`",
+        );
+    }
+    for attr in sig.generics.params.iter().flat_map(conditions) {
+        errors.over(
+            attr,
+            "a parameter of a limited handler cannot be conditional: put `#[cfg]` on two handlers",
         );
     }
     for (number, argument) in sig.inputs.iter().enumerate() {
@@ -58,12 +73,23 @@ fn check_argument(argument: &FnArg, errors: &mut Errors) {
             "an argument of a limited handler cannot be conditional: put `#[cfg]` on two handlers, or make the argument an `Option`",
         );
     }
-    if let Type::ImplTrait(ty) = &*argument.ty {
+    let ty = &*argument.ty;
+    if !matches!(ty, Type::Macro(_)) && mentions(ty, "impl") {
         errors.over(
             ty,
             "an argument of a handler cannot be `impl Trait`: routers could not tell its type",
         );
     }
+}
+
+/// The conditions on a type parameter, a constant or a lifetime.
+fn conditions(param: &GenericParam) -> impl Iterator<Item = &Attribute> {
+    let attrs = match param {
+        GenericParam::Lifetime(lifetime) => &lifetime.attrs,
+        GenericParam::Type(ty) => &ty.attrs,
+        GenericParam::Const(value) => &value.attrs,
+    };
+    attrs.iter().filter(|attr| is_conditional(attr))
 }
 
 fn is_conditional(attr: &Attribute) -> bool {

@@ -8,6 +8,7 @@ use syn::{Expr, ExprAssign, ExprCall, ExprLit, Lit, Token};
 use crate::errors::Errors;
 use crate::model::Strategy;
 use crate::nearest::nearest;
+use crate::syntax::unwrapped;
 
 const ALL: [&str; 4] = ["moving_window", "fixed_window", "sliding_window", "gcra"];
 
@@ -55,7 +56,7 @@ const GCRA: &str =
 fn gcra(expr: &Expr, args: &Punctuated<Expr, Token![,]>, errors: &mut Errors) -> Strategy {
     let burst = match (args.first(), args.len()) {
         (Some(Expr::Assign(ExprAssign { left, right, .. })), 1) => {
-            match (word(left).as_deref(), &**right) {
+            match (word(left).as_deref(), &unwrapped((**right).clone())) {
                 (
                     Some("burst"),
                     Expr::Lit(ExprLit {

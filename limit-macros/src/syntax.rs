@@ -96,7 +96,7 @@ fn entry(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Entry> {
             let message = format!("`{word}` needs a value: write `{word} = …`");
             return Err(syn::Error::new(word.span(), message));
         }
-        return input.parse().map(Entry::Positional);
+        return input.parse().map(unwrapped).map(Entry::Positional);
     }
     let name = input.call(Ident::parse_any)?;
     let equals: Token![=] = input.parse()?;
@@ -151,7 +151,9 @@ fn value(option: Opt, input: ParseStream<'_>) -> syn::Result<Value> {
             .call(Path::parse_mod_style)
             .map(Value::Path)
             .map_err(wrong),
-        _ => input.parse().map(|expr| Value::Expr(Box::new(expr))),
+        _ => input
+            .parse()
+            .map(|expr| Value::Expr(Box::new(unwrapped(expr)))),
     }
 }
 
@@ -169,5 +171,14 @@ fn skip_value(input: ParseStream<'_>) {
         if input.parse::<TokenTree>().is_err() {
             return;
         }
+    }
+}
+
+/// The expression without parentheses and invisible groups around it, which are what a `macro_rules!` was given.
+pub(crate) fn unwrapped(expr: Expr) -> Expr {
+    match expr {
+        Expr::Paren(inner) if inner.attrs.is_empty() => unwrapped(*inner.expr),
+        Expr::Group(inner) if inner.attrs.is_empty() => unwrapped(*inner.expr),
+        expr => expr,
     }
 }

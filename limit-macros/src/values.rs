@@ -8,6 +8,7 @@ use crate::errors::Errors;
 use crate::model::Scope;
 use crate::nearest::nearest;
 use crate::options::Opt;
+use crate::syntax::unwrapped;
 
 /// Text that is not empty.
 pub(crate) fn text(option: Opt, expr: &Expr, errors: &mut Errors) -> Option<LitStr> {
@@ -87,7 +88,7 @@ pub(crate) fn methods(expr: &Expr, errors: &mut Errors) -> Vec<String> {
     }
     let words = array.elems.iter();
     words
-        .filter_map(|method| one_of(method, "method", &METHODS, errors))
+        .filter_map(|method| one_of(&unwrapped(method.clone()), "method", &METHODS, errors))
         .collect()
 }
 

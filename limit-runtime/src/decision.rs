@@ -10,6 +10,8 @@ use std::{fmt, time::Duration};
 pub struct Decision {
     outcomes: Outcomes,
     receipts: SmallVec<[Receipt; 2]>,
+    /// Whether all outcomes are.
+    is_allowed: bool,
 }
 
 /// Most checks have one limit or two; more spill to the heap, so that a decision is cheap to move.
@@ -71,8 +73,10 @@ impl Decision {
     /// A decision from the outcome of each limit, in the order in which the limits were given.
     #[must_use]
     pub fn new(outcomes: impl IntoIterator<Item = Outcome>) -> Self {
+        let outcomes: Outcomes = outcomes.into_iter().collect();
         Self {
-            outcomes: outcomes.into_iter().collect(),
+            is_allowed: outcomes.iter().all(Outcome::is_allowed),
+            outcomes,
             receipts: SmallVec::new(),
         }
     }
@@ -88,6 +92,7 @@ impl Decision {
         for outcome in &mut self.outcomes {
             *outcome = outcome.into_allowed();
         }
+        self.is_allowed = true;
         self
     }
 
@@ -108,12 +113,14 @@ impl Decision {
         Self {
             outcomes: SmallVec::new(),
             receipts: SmallVec::new(),
+            is_allowed: true,
         }
     }
 
     /// Adds the outcome of one more limit.
     #[inline]
     pub(crate) fn push(&mut self, outcome: Outcome) {
+        self.is_allowed &= outcome.is_allowed();
         self.outcomes.push(outcome);
     }
 
@@ -123,7 +130,7 @@ impl Decision {
         self.receipts.push(receipt);
     }
 
-    /// The outcomes, to be brought up to date once all is recorded.
+    /// The outcomes, to be [brought up to date](Outcome::settle) once all is recorded.
     pub(crate) fn outcomes_mut(&mut self) -> &mut [Outcome] {
         &mut self.outcomes
     }
@@ -145,7 +152,7 @@ impl Decision {
     /// (but for a [forced](crate::store::Action::Force) charge).
     #[must_use]
     pub fn is_allowed(&self) -> bool {
-        self.outcomes.iter().all(Outcome::is_allowed)
+        self.is_allowed
     }
 
     /// How each limit stands, in the order in which the limits were given.
@@ -323,6 +330,11 @@ impl Outcome {
     /// Microseconds.
     pub(crate) const fn reset_after_micros(&self) -> u64 {
         self.reset_after
+    }
+
+    /// Microseconds; zero if it had room.
+    pub(crate) const fn retry_after_micros(&self) -> u64 {
+        self.retry_after
     }
 
     /// Whether it had room.

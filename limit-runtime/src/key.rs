@@ -10,6 +10,8 @@ use std::{
 
 /// Long enough for an API key of 44 characters or a UUID beside an address, so that keys rarely allocate.
 const INLINE: usize = 56;
+/// The bytes before those of a part that may have any length.
+const PREFIX: usize = 9;
 
 /// Who a request is counted for.
 ///
@@ -35,15 +37,33 @@ impl Key {
         &self.0
     }
 
-    fn fixed(tag: Tag, bytes: &[u8]) -> Self {
-        let mut encoded = SmallVec::new();
-        encoded.push(tag as u8);
-        encoded.extend_from_slice(bytes);
-        Self(encoded)
+    /// The address that this is, as one word.
+    #[inline]
+    pub(crate) fn address(&self) -> Option<Address> {
+        match *self.0.as_slice() {
+            [tag, a, b, c, d] if tag == Tag::Ipv4 as u8 => {
+                Some(Address::V4(u32::from_le_bytes([a, b, c, d])))
+            }
+            [tag, a, b, c, d, e, f, g, h] if tag == Tag::Ipv6Net as u8 => {
+                Some(Address::V6Net(u64::from_le_bytes([a, b, c, d, e, f, g, h])))
+            }
+            _ => None,
+        }
+    }
+
+    #[inline]
+    fn fixed<const N: usize>(tag: Tag, bytes: [u8; N]) -> Self {
+        let mut encoded = [0; INLINE];
+        let [first, rest @ ..] = &mut encoded;
+        *first = tag as u8;
+        for (to, byte) in rest.iter_mut().zip(bytes) {
+            *to = byte;
+        }
+        Self(SmallVec::from_buf_and_len(encoded, N + 1))
     }
 
     fn variable(tag: Tag, bytes: &[u8]) -> Self {
-        let mut encoded = SmallVec::new();
+        let mut encoded = SmallVec::with_capacity(PREFIX + bytes.len());
         encoded.push(tag as u8);
         encoded.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
         encoded.extend_from_slice(bytes);
@@ -65,6 +85,14 @@ impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Key").finish_non_exhaustive()
     }
+}
+
+/// An address, by what is counted of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Address {
+    V4(u32),
+    /// Its first 64 bits.
+    V6Net(u64),
 }
 
 /// The first byte of a part. The numbers are part of what machines share through a store: they stay.
@@ -117,7 +145,7 @@ impl IntoKey for Key {
 
 impl IntoKey for () {
     fn into_key(self) -> Key {
-        Key::fixed(Tag::Everyone, &[])
+        Key::fixed(Tag::Everyone, [])
     }
 }
 
@@ -149,7 +177,7 @@ impl IntoKey for char {
 
 impl IntoKey for bool {
     fn into_key(self) -> Key {
-        Key::fixed(Tag::Bool, &[u8::from(self)])
+        Key::fixed(Tag::Bool, [u8::from(self)])
     }
 }
 
@@ -170,7 +198,7 @@ macro_rules! integer_keys {
         impl IntoKey for $integer {
             /// A number is the same key whatever its width.
             fn into_key(self) -> Key {
-                Key::fixed(Tag::$tag, &(self as $wide).to_le_bytes())
+                Key::fixed(Tag::$tag, (self as $wide).to_le_bytes())
             }
         }
     )*};
@@ -179,8 +207,9 @@ integer_keys!(Unsigned as u128: u8, u16, u32, u64, u128, usize);
 integer_keys!(Signed as i128: i8, i16, i32, i64, i128, isize);
 
 impl IntoKey for Ipv4Addr {
+    #[inline]
     fn into_key(self) -> Key {
-        Key::fixed(Tag::Ipv4, &self.octets())
+        Key::fixed(Tag::Ipv4, self.octets())
     }
 }
 
@@ -191,13 +220,14 @@ impl IntoKey for Ipv6Addr {
             return mapped.into_key();
         }
         let [a, b, c, d, e, f, g, h, ..] = self.octets();
-        Key::fixed(Tag::Ipv6Net, &[a, b, c, d, e, f, g, h])
+        Key::fixed(Tag::Ipv6Net, [a, b, c, d, e, f, g, h])
     }
 }
 
 impl IntoKey for IpAddr {
     /// As [`Ipv4Addr`] and [`Ipv6Addr`]: mapped addresses unmapped, IPv6 by /64.
     /// To count exact addresses, use their `octets()`.
+    #[inline]
     fn into_key(self) -> Key {
         match self {
             Self::V4(address) => address.into_key(),
@@ -238,7 +268,7 @@ impl IntoKey for http::HeaderValue {
 #[cfg_attr(docsrs, doc(cfg(feature = "uuid")))]
 impl IntoKey for uuid::Uuid {
     fn into_key(self) -> Key {
-        Key::fixed(Tag::Uuid, self.as_bytes())
+        Key::fixed(Tag::Uuid, self.into_bytes())
     }
 }
 

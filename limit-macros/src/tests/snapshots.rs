@@ -84,8 +84,8 @@ fn a_key_function_state_and_a_body() {
                                 .key_label("api_key")
                         },
                         {
-                            let it = api_key;
-                            ::limit_runtime::__private::key::<__S, _, _>(it)
+                            let __it = api_key;
+                            ::limit_runtime::__private::key::<__S, _, _>(__it)
                         },
                         const {
                             &::limit_runtime::__private::parsed([
@@ -224,17 +224,17 @@ fn several_attributes_with_everything() {
                             },
                             ::limit_runtime::__private::All((
                                 {
-                                    let it = client_ip;
-                                    ::limit_runtime::__private::key::<__S, _, _>(it)
+                                    let __it = client_ip;
+                                    ::limit_runtime::__private::key::<__S, _, _>(__it)
                                 },
                                 {
-                                    let it = |State(t): State<Tenant>| t;
-                                    ::limit_runtime::__private::key::<__S, _, _>(it)
+                                    let __it = |State(t): State<Tenant>| t;
+                                    ::limit_runtime::__private::key::<__S, _, _>(__it)
                                 },
                             )),
                             {
-                                let it = tier;
-                                ::limit_runtime::__private::limits::<__S, _, _>(it)
+                                let __it = tier;
+                                ::limit_runtime::__private::limits::<__S, _, _>(__it)
                             },
                             1u32,
                         ),
@@ -247,13 +247,13 @@ fn several_attributes_with_everything() {
                                     .key_label("everyone")
                             },
                             {
-                                let it = everyone;
-                                ::limit_runtime::__private::key::<__S, _, _>(it)
+                                let __it = everyone;
+                                ::limit_runtime::__private::key::<__S, _, _>(__it)
                             },
                             const { &::limit_runtime::__private::parsed([(100u32, 60000u64)]) },
                             {
-                                let it = weight;
-                                ::limit_runtime::__private::cost::<__S, _, _>(it)
+                                let __it = weight;
+                                ::limit_runtime::__private::cost::<__S, _, _>(__it)
                             },
                         ),
                     )
@@ -315,8 +315,8 @@ fn a_generic_handler_with_a_future_of_its_own() {
                                 .key_label("key::<T>")
                         },
                         {
-                            let it = key::<T>;
-                            ::facade::limiting::__private::key::<AppState, _, _>(it)
+                            let __it = key::<T>;
+                            ::facade::limiting::__private::key::<AppState, _, _>(__it)
                         },
                         const { &::facade::limiting::__private::parsed([(10u32, 60000u64)]) },
                         1u32,

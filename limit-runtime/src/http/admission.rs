@@ -50,6 +50,8 @@ impl Admission {
     /// The response for a request whose cost does not fit.
     pub fn charge(&self, known: &[Option<u32>]) -> Soon<Result<(), Response>> {
         let Held::Standing(standing) = &self.0 else {
+            // What is charged later was not charged at once.
+            debug_assert!(matches!(self.0, Held::Nothing), "charged twice");
             return Soon::Now(Ok(()));
         };
         let costs = standing.demands.iter().map(|demand| {

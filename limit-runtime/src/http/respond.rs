@@ -39,17 +39,23 @@ where
 }
 
 /// The same for a handler whose costs depend on its arguments: it is called once they are consumed.
-pub async fn charge_and_respond<F, const N: usize>(
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an `async fn` holds its arguments twice"
+)]
+pub fn charge_and_respond<F, const N: usize>(
     admission: Admission,
     costs: [Option<u32>; N],
     handler: impl FnOnce() -> F + Send,
-) -> Response
+) -> impl Future<Output = Response> + Send
 where
     F: Future<Output: IntoResponse> + Send,
 {
-    match answer_of!(admission.charge(&costs)) {
-        Ok(()) => respond(admission, handler()).await,
-        Err(refusal) => refusal,
+    async move {
+        match answer_of!(admission.charge(&costs)) {
+            Ok(()) => respond(admission, handler()).await,
+            Err(refusal) => refusal,
+        }
     }
 }
 

@@ -69,7 +69,7 @@ impl Standing {
 }
 
 /// The window of `limit` in the unit of [`Ticks`].
-fn window_micros(limit: Limit) -> u64 {
+pub(crate) fn window_micros(limit: Limit) -> u64 {
     limit.window_millis().saturating_mul(1_000)
 }
 

@@ -144,6 +144,41 @@ async fn inert() {
     direct().await;
 }
 
+/// What a handler allows, its attribute may do.
+mod allowed {
+    use super::{get, rate_limit, third_is_429};
+
+    #[deprecated = "old"]
+    fn old() -> &'static str {
+        "all"
+    }
+
+    #[rate_limit("2/minute", key = old)]
+    #[allow(deprecated)]
+    async fn below() {}
+
+    #[allow(deprecated, reason = "that is what is tested")]
+    #[rate_limit("2/minute", key = |_: http::Uri| old(), direct = direct)]
+    async fn above() {}
+
+    #[tokio::test]
+    async fn in_the_attribute() {
+        third_is_429(below, get).await;
+        third_is_429(above, get).await;
+        direct().await;
+    }
+}
+
+#[tokio::test]
+async fn must_use_with_a_reason() {
+    #[rate_limit("2/minute")]
+    #[must_use = "it is the answer"]
+    async fn handler() -> &'static str {
+        "ok"
+    }
+    third_is_429(handler, get).await;
+}
+
 /// Unused handlers are as unused as they would be without the limit, and used ones as used.
 mod unused {
     use super::rate_limit;

@@ -5,7 +5,7 @@ use axum::extract::{FromRequest, FromRequestParts, State};
 use axum::response::IntoResponse;
 use axum::{Json, Router, routing};
 use http::HeaderMap;
-use limit_runtime::{IntoKey, rate_limit};
+use limit_runtime::{IntoKey, Limits, limits, rate_limit};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::{Debug, Display};
@@ -93,6 +93,71 @@ async fn a_lifetime() {
     let router = Router::new()
         .route("/", routing::get(handler))
         .with_state("static");
+    crate::common::third_of_router_is_429(&limited(router), get).await;
+}
+
+#[tokio::test]
+async fn what_the_parameters_know() {
+    trait Plan: Send + Sync + 'static {
+        const LIMITS: Limits;
+        const COST: u32;
+        fn key(headers: &HeaderMap) -> usize;
+    }
+    struct Free;
+    impl Plan for Free {
+        const LIMITS: Limits = limits!("4/minute");
+        const COST: u32 = 2;
+        fn key(headers: &HeaderMap) -> usize {
+            headers.len()
+        }
+    }
+    #[rate_limit(P::LIMITS, key = P::key, cost = P::COST)]
+    async fn paths<P: Plan>() {}
+    #[rate_limit(|_: HeaderMap| P::LIMITS, key = |headers: &HeaderMap| P::key(headers), cost = |_: HeaderMap| P::COST)]
+    async fn closures<P: Plan>() {}
+    #[rate_limit("4/minute", cost = N)]
+    async fn number<const N: usize>() {}
+    #[rate_limit("4/minute", cost = [0; N].len() / 2 + path.path().len())]
+    async fn with_an_argument<const N: usize>(path: http::Uri) -> String {
+        path.to_string()
+    }
+    third_is_429(paths::<Free>, get).await;
+    third_is_429(closures::<Free>, get).await;
+    third_is_429(number::<2>, get).await;
+    third_is_429(with_an_argument::<2>, get).await;
+}
+
+#[tokio::test]
+async fn bounds_of_every_kind() {
+    #[rate_limit("2/minute", key = |_: &HeaderMap| "all")]
+    async fn handler<'a, 'b: 'a, T, U, const N: usize>(
+        State(state): State<T>,
+        _: HeaderMap,
+    ) -> String
+    where
+        for<'c> &'c T: Into<String>,
+        T: Clone + Send + Sync + 'static + AsRef<U>,
+        U: ?Sized + Debug + 'b + 'static,
+        [u8; N]: Default,
+        'static: 'a,
+    {
+        format!("{}{:?}", Into::<String>::into(&state), state.as_ref())
+    }
+    #[derive(Clone)]
+    struct Text;
+    impl From<&Text> for String {
+        fn from(_: &Text) -> Self {
+            "text".to_owned()
+        }
+    }
+    impl AsRef<str> for Text {
+        fn as_ref(&self) -> &str {
+            "text"
+        }
+    }
+    let router = Router::new()
+        .route("/", routing::get(handler::<Text, str, 3>))
+        .with_state(Text);
     crate::common::third_of_router_is_429(&limited(router), get).await;
 }
 

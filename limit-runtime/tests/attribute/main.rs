@@ -7,6 +7,7 @@ mod arity;
 mod attributes;
 mod common;
 mod costs;
+mod fragments;
 mod generics;
 mod keys;
 mod limits;

@@ -131,9 +131,62 @@ async fn among_names_like_ours() {
     struct Some;
     const a0: u8 = 0;
     const limited: u8 = 0;
+    const it: &str = "all";
+    static exceeded: u8 = 0;
     #[rate_limit("2/minute", cost = uri.path().len())]
     async fn handler(uri: http::Uri) {
         let _ = uri;
     }
     third_of_router_is_429(&routed(handler), get).await;
+
+    fn too_many(_: &::limit_runtime::Exceeded<'_>) -> http::StatusCode {
+        http::StatusCode::TOO_MANY_REQUESTS
+    }
+    #[rate_limit("2/minute", key = it, on_limited = too_many)]
+    async fn by_our_name() {}
+    third_is_429(by_our_name, get).await;
+
+    #[rate_limit("2/minute", key = |_: http::HeaderMap| "all", cost = __arguments.as_str().len() - 2)]
+    async fn hidden<__S: Clone + Send + Sync + 'static>(
+        __limited: axum::extract::State<__S>,
+        __a0: http::Uri,
+        __admission: http::Method,
+        __arguments: http::Method,
+    ) {
+        let _ = (__limited, __a0, __admission, __arguments);
+    }
+    third_is_429(hidden::<()>, get).await;
+}
+
+/// Where there is no prelude.
+mod bare {
+    #![no_implicit_prelude]
+
+    #[::limit_runtime::rate_limit(
+        "2/minute",
+        key = (::limit_runtime::client_ip, "all"),
+        cost = path.path().len(),
+        wait = "1ms",
+        methods = [GET],
+        on_store_error = deny
+    )]
+    #[::limit_runtime::rate_limit("2/minute", key = ::limit_runtime::everyone, strategy = gcra(burst = 2))]
+    pub(super) async fn handler(path: ::http::Uri) -> ::std::string::String {
+        ::std::string::ToString::to_string(&path)
+    }
+}
+
+#[tokio::test]
+async fn without_a_prelude() {
+    third_is_429(bare::handler, get).await;
+}
+
+#[tokio::test]
+async fn names_that_are_not_ascii() {
+    #[rate_limit("2/minute")]
+    async fn größe() {}
+    #[rate_limit("2/minute", scope = "größe \"1\"")]
+    async fn shared() {}
+    third_is_429(größe, get).await;
+    third_is_429(shared, get).await;
 }

@@ -128,6 +128,48 @@ async fn a_boxed_future() {
 }
 
 #[tokio::test]
+async fn a_boxed_future_below_another_attribute() {
+    #[rate_limit("2/minute")]
+    #[tracing::instrument]
+    fn handler(headers: HeaderMap) -> Pin<Box<dyn Future<Output = String> + Send>> {
+        Box::pin(async move { headers.len().to_string() })
+    }
+    third_is_429(handler, get).await;
+}
+
+#[tokio::test]
+async fn a_future_with_a_name() {
+    #[rate_limit("2/minute")]
+    fn handler() -> std::future::Ready<&'static str> {
+        std::future::ready("ok")
+    }
+    #[rate_limit("2/minute", cost = text.len() + 1)]
+    fn charged_later(text: String) -> std::future::Ready<String> {
+        std::future::ready(text)
+    }
+    third_is_429(handler, get).await;
+    third_is_429(charged_later, get).await;
+}
+
+#[tokio::test]
+async fn a_result_of_anything_or_anything() {
+    #[rate_limit("2/minute")]
+    async fn handler(headers: HeaderMap) -> Result<impl IntoResponse, impl IntoResponse> {
+        if headers.is_empty() {
+            Ok((StatusCode::ACCEPTED, "ok"))
+        } else {
+            Err(StatusCode::IM_A_TEAPOT)
+        }
+    }
+    #[rate_limit("2/minute")]
+    async fn captures_nothing(_: HeaderMap) -> impl IntoResponse + use<> {
+        "ok"
+    }
+    third_is_429(handler, get).await;
+    third_is_429(captures_nothing, get).await;
+}
+
+#[tokio::test]
 async fn recursion_counts_once() {
     #[rate_limit("2/minute")]
     async fn handler(headers: HeaderMap) -> String {

@@ -5,7 +5,7 @@ use axum::extract::{FromRef, FromRequestParts, State};
 use axum::{Router, routing};
 use http::HeaderMap;
 use http::request::Parts;
-use limit_runtime::{Limits, limits, rate_limit};
+use limit_runtime::{Limits, everyone, limits, rate_limit};
 use std::convert::Infallible;
 
 #[derive(Clone)]
@@ -88,6 +88,29 @@ async fn an_extractor_that_needs_state() {
     #[rate_limit("2/minute", key = |tenant: Tenant| tenant.0)]
     async fn handler(_: Tenant) {}
     check(Router::new().route("/", routing::get(handler))).await;
+}
+
+#[tokio::test]
+async fn state_with_a_lifetime_that_is_left_out() {
+    #[rate_limit("2/minute", key = |_: &HeaderMap| "all")]
+    async fn first(State(name): State<&str>, _: HeaderMap) -> String {
+        name.to_owned()
+    }
+    #[rate_limit("2/minute", key = |State(name): State<&'static str>| name)]
+    async fn last(State(name): State<&str>) -> String {
+        name.to_owned()
+    }
+    #[rate_limit("2/minute", key = everyone)]
+    async fn inner(State(name): State<std::borrow::Cow<'_, str>>) -> String {
+        name.into_owned()
+    }
+    for route in [routing::get(first), routing::get(last)] {
+        let router = Router::new().route("/", route).with_state("text");
+        third_of_router_is_429(&limited(router), get).await;
+    }
+    let router = Router::new().route("/", routing::get(inner));
+    let router = router.with_state(std::borrow::Cow::Borrowed("text"));
+    third_of_router_is_429(&limited(router), get).await;
 }
 
 #[tokio::test]

@@ -88,6 +88,15 @@ pub async fn everything(
     Ok(Json(model.bias + inputs.iter().sum::<i64>()))
 }
 
+/// A lifetime, which edition 2021 captures only where it is asked to.
+#[rate_limit("1/minute", key = (), crate = ::limiting)]
+pub async fn with_a_lifetime<'a, T: Clone + Into<&'a str> + Send + Sync + 'static>(
+    State(text): State<T>,
+) -> String {
+    let text: &'a str = text.into();
+    text.to_owned()
+}
+
 /// Generic, with an attribute that makes the expansion wait.
 #[rate_limit("1/minute", key = client_ip, crate = crate::limiting)]
 #[cfg_attr(all(), doc = "More.")]
@@ -100,6 +109,10 @@ pub async fn generic<T: Clone + Send + Sync + 'static, const N: usize>(_: State<
 macro_rules! limited {
     ($name:ident) => {
         #[$crate::limiting::rate_limit("1/minute", key = (), crate = $crate::limiting)]
+        async fn $name() {}
+    };
+    ($limits:expr_2021, $key:expr_2021, $cost:expr_2021, $name:ident) => {
+        #[$crate::limiting::rate_limit($limits, key = $key, cost = $cost, crate = $crate::limiting)]
         async fn $name() {}
     };
 }

@@ -3,6 +3,7 @@
 use super::{
     identity::Variant,
     kept::{FORMS, Kept, pack, pack_ring, unpack},
+    write::Tier,
 };
 use crate::{
     clock::Ticks,
@@ -63,8 +64,9 @@ const SLIDING: u64 = SINGLE + 3;
 const GCRA: u64 = SINGLE + 4;
 
 impl Cell {
+    /// It stands behind all others, so that a search ends at it.
     pub(super) const EMPTY: Self = Self {
-        owner: 0,
+        owner: u64::MAX,
         meta: EMPTY,
         a: 0,
         b: 0,
@@ -93,11 +95,9 @@ impl Cell {
                 pack(gcra.fraction, gcra.count),
             ),
         };
-        let fresh_at = fresh_at.min(u64::MAX >> (KIND_BITS + VARIANT_BITS));
-        let variant = u64::from(variant.0);
         Self {
             owner,
-            meta: kind | variant << KIND_BITS | fresh_at << (KIND_BITS + VARIANT_BITS),
+            meta: meta(kind, variant, fresh_at),
             a,
             b,
         }
@@ -109,7 +109,7 @@ impl Cell {
     }
 
     /// Where it stands among the others.
-    #[inline]
+    #[cfg(test)]
     pub(super) fn order(&self) -> (u64, u16) {
         (self.owner, self.variant().0)
     }
@@ -124,6 +124,34 @@ impl Cell {
     #[inline]
     pub(super) fn fresh_at(&self) -> u64 {
         self.meta >> (KIND_BITS + VARIANT_BITS)
+    }
+
+    /// In what ticks a log's times are, and its form; of no meaning but the ticks where these are whole.
+    /// `None` if it is no log.
+    #[inline]
+    pub(super) fn form(&self) -> Option<(Tier, u64)> {
+        Some(match self.meta & ((1 << KIND_BITS) - 1) {
+            form @ 1..=LAST_FINE => (Tier::Fine, form),
+            kind @ FIRST_COARSE..=LAST_COARSE => (Tier::Coarse, kind - LAST_FINE),
+            SINGLE | WIDE_RING => (Tier::Wide, 0),
+            _ => return None,
+        })
+    }
+
+    /// What a log of 32-bit times is packed into.
+    #[inline]
+    pub(super) fn words(&self) -> (u64, u64) {
+        (self.a, self.b)
+    }
+
+    /// Gives a log of 32-bit times another form and other words.
+    #[inline]
+    pub(super) fn renew(&mut self, (form, a, b): (u64, u64, u64), fresh_at: u64) {
+        let kind = self.meta & ((1 << KIND_BITS) - 1);
+        let first = if kind > LAST_FINE { LAST_FINE } else { 0 };
+        self.meta = meta(first + form, self.variant(), fresh_at);
+        self.a = a;
+        self.b = b;
     }
 
     /// `None` if it is empty.
@@ -163,4 +191,10 @@ impl Cell {
             _ => return None,
         })
     }
+}
+
+#[inline]
+fn meta(kind: u64, variant: Variant, fresh_at: u64) -> u64 {
+    let fresh_at = fresh_at.min(u64::MAX >> (KIND_BITS + VARIANT_BITS));
+    kind | u64::from(variant.0) << KIND_BITS | fresh_at << (KIND_BITS + VARIANT_BITS)
 }

@@ -2,8 +2,8 @@
 
 use super::{
     MemoryStore, PerSlot,
-    identity::Owner,
-    quick,
+    identity::{Owner, Variant},
+    quick::{Question, Quick},
     shard::{Shard, millis},
     slot::Slot,
 };
@@ -11,15 +11,104 @@ use crate::{
     clock::Ticks,
     decision::{Decision, Outcome, Receipt},
     store::{Action, Charge},
-    window::Strategy,
+    window::{Strategy, window_micros},
 };
 use parking_lot::MutexGuard;
 use smallvec::SmallVec;
 
 impl MemoryStore {
     /// As [`Store::check`](crate::store::Store::check); memory always answers, and at once.
-    #[inline]
     pub(crate) fn check(&self, charges: &[Charge<'_>], action: Action) -> Decision {
+        if let [charge] = charges
+            && action == Action::Consume
+            && let Some((outcome, receipt)) = self.consume(charge)
+        {
+            return Decision::single(outcome, receipt);
+        }
+        self.check_any(charges, action)
+    }
+
+    /// The quick way, for one limit under the moving window: `None` if there is more to be done; nothing was recorded then.
+    /// Where it is called, so that its answer need not be moved.
+    #[inline(always)]
+    pub(crate) fn consume(&self, charge: &Charge<'_>) -> Option<(Outcome, Option<Receipt>)> {
+        let &[limit] = charge.limits.as_slice() else {
+            return None;
+        };
+        if charge.strategy != Strategy::MovingWindow || charge.cost == 0 {
+            return None;
+        }
+        let owner = self.owners.owner(charge.scope, charge.key);
+        // Before the lock, which others may be waiting for.
+        let reading = self.clock.now();
+        self.sweep_if_due(reading);
+        let index = self.index(owner);
+        let denial = self.denials.of(index, owner)?;
+        if charge.cost == 1
+            && let Some((reset_after, retry_after)) = denial.repeat(owner, limit, reading)
+        {
+            let outcome = Outcome::allowed(limit, 0, reset_after).refused(retry_after);
+            return Some((outcome, None));
+        }
+        let (mut guard, now) = self.enter(index, reading);
+        let shard = &mut *guard;
+        let question = Question {
+            owner,
+            limit,
+            cost: charge.cost,
+            now,
+            entries: self.bounds.log_entries,
+        };
+        let place = shard.table.find(owner.low, Variant::LOG);
+        let answer = match place {
+            Ok(place) if shard.is_live(place, now) => shard.consume_quickly(place, &question),
+            place => self.begin(shard, place, &question, reading),
+        };
+        match answer {
+            Quick::Consumed { left, ahead } => {
+                denial.forget_if_of(owner);
+                let reset_after = window_micros(limit) + u64::from(ahead);
+                let receipt = Receipt::new(now.as_micros());
+                Some((Outcome::allowed(limit, left, reset_after), Some(receipt)))
+            }
+            Quick::Refused => {
+                let cell = shard.find(owner, Variant::LOG, now);
+                let outcome = shard.assess(cell.as_ref(), now, limit, charge.strategy, charge.cost);
+                if charge.cost == 1 {
+                    denial.remember(owner, &outcome, shard.latest_reading());
+                }
+                Some((outcome, None))
+            }
+            Quick::Declined => None,
+        }
+    }
+
+    /// The first hit of a budget, unless that may have a history elsewhere, or finds no room.
+    #[inline(never)]
+    fn begin(
+        &self,
+        shard: &mut Shard,
+        mut place: Result<usize, usize>,
+        question: &Question,
+        reading: Ticks,
+    ) -> Quick {
+        let Some((answer, cell)) = question.first() else {
+            return Quick::Declined;
+        };
+        if place.is_err() {
+            if self.overflow.0.is_remembered(millis(reading)) || !self.reserve(shard, question.now)
+            {
+                return Quick::Declined;
+            }
+            place = shard.table.find(question.owner.low, Variant::LOG);
+        }
+        shard.begin(place, cell);
+        answer
+    }
+
+    /// The general way.
+    #[inline(never)]
+    fn check_any(&self, charges: &[Charge<'_>], action: Action) -> Decision {
         if let [charge] = charges
             && (charge.strategy == Strategy::MovingWindow || charge.limits.len() == 1)
         {
@@ -38,47 +127,19 @@ impl MemoryStore {
         self.check_all(charges, action)
     }
 
-    /// The quick way: one budget, one lock. `None` if the budget is new and has no room or a history elsewhere;
-    /// nothing was recorded then.
+    /// One budget, one lock. `None` if the budget is new and has no room or a history elsewhere; nothing was
+    /// recorded then.
     fn check_one(&self, slot: &Slot<'_>, action: Action) -> Option<Decision> {
-        // Before the lock, which others may be waiting for.
-        let mut reading = self.clock.now();
-        let mut guard = self.shard(slot.owner).lock();
+        let reading = self.clock.now();
+        self.sweep_if_due(reading);
+        let index = self.index(slot.owner);
+        let (mut guard, now) = self.enter(index, reading);
         let shard = &mut *guard;
-        if shard.is_past(reading) {
-            reading = self.clock.now();
-        }
-        let now = shard.now(reading);
         let mut place = shard.table.find(slot.owner.low, slot.variant);
-        let cell = shard.live(place, now);
         if place.is_err() && self.overflow.0.is_remembered(millis(reading)) {
             return None;
         }
-        if let (Some(cell), Ok(place)) = (&cell, place)
-            && let Some(answer) =
-                shard.check_quickly(place, cell, slot, now, action, self.bounds.log_entries)
-        {
-            drop(guard);
-            self.sweep_if_due(reading);
-            let receipt = answer.recorded.then(|| Receipt::new(now.as_micros()));
-            return Some(Decision::single(answer.outcome, receipt));
-        }
-        if cell.is_none()
-            && action != Action::Peek
-            && let Some((outcome, cell)) = quick::first(slot, now, self.bounds.log_entries)
-        {
-            if place.is_err() {
-                if !self.reserve(shard, now) {
-                    return None;
-                }
-                place = shard.table.find(slot.owner.low, slot.variant);
-            }
-            shard.begin(place, cell);
-            drop(guard);
-            self.sweep_if_due(reading);
-            let receipt = Receipt::new(now.as_micros());
-            return Some(Decision::single(outcome, Some(receipt)));
-        }
+        let cell = shard.live(place, now);
         let mut decision = Decision::empty();
         let mut allowed = true;
         for &limit in slot.limits {
@@ -94,13 +155,14 @@ impl MemoryStore {
                     }
                     place = shard.table.find(slot.owner.low, slot.variant);
                 }
+                if let Some(denial) = self.denials.of(index, slot.owner) {
+                    denial.forget_if_of(slot.owner);
+                }
                 let cell = shard.record(place, slot, now, self.bounds.log_entries, None);
                 shard.settle(&cell, slot, now, decision.outcomes_mut());
             }
             decision.push_receipt(Receipt::new(now.as_micros()));
         }
-        drop(guard);
-        self.sweep_if_due(reading);
         Some(decision)
     }
 
@@ -256,8 +318,10 @@ impl MemoryStore {
             .map(|index| (index, self.shards[index].0.lock(), Ticks::default()))
             .collect();
         let reading = self.clock.now();
-        for (_, shard, now) in &mut shards {
-            *now = shard.now(reading);
+        for (index, shard, now) in &mut shards {
+            self.denials.forget(*index);
+            let present = shard.now(reading);
+            *now = present.unwrap_or_else(|| self.step_back(*index, shard));
         }
         Locked(shards)
     }

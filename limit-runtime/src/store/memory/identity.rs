@@ -1,7 +1,11 @@
 //! Who owns a budget, and which of the owner's budgets it is.
 
 use super::overflow::SHARED;
-use crate::{key::Key, store::Scope, window::Strategy};
+use crate::{
+    key::{Address, Key},
+    store::Scope,
+    window::Strategy,
+};
 use siphasher::sip128::{Hash128, SipHasher13};
 use std::{
     hash::{BuildHasher, RandomState},
@@ -12,12 +16,15 @@ use std::{
 ///
 /// Keys are what attackers choose. SipHash-1-3 with a seed of each process's own is made for this:
 /// whoever does not know the seed finds no collisions. Addresses are one word, which need not be hashed but only
-/// scattered: nothing of the result is ever shown, so there is less to guard than a text's collisions. Scopes are what the program's author chose, so a quicker hash with secret seeds of its own is laid over it.
+/// scattered: nothing of the result is ever shown, so there is less to guard than a text's collisions. Scopes are
+/// what the program's author chose, so a quicker hash with secret seeds of its own is laid over it.
 #[derive(Debug)]
 pub(super) struct Owners {
     /// For names, and for routes.
     scopes: [u64; 2],
     keys: [u64; 2],
+    /// What sets addresses of IPv4 and networks of IPv6 apart, which may be the same word.
+    kinds: [u64; 2],
     /// Odd, so that multiplying by them loses nothing.
     factors: [u64; 3],
 }
@@ -35,43 +42,44 @@ impl Owners {
     pub(super) fn new() -> Self {
         let seed = RandomState::new();
         Self {
-            scopes: [seed.hash_one(0), seed.hash_one(3)],
-            keys: [seed.hash_one(1), seed.hash_one(2)],
-            factors: [4, 5, 6].map(|number| seed.hash_one(number) | 1),
+            scopes: [seed.hash_one(0), seed.hash_one(1)],
+            keys: [seed.hash_one(2), seed.hash_one(3)],
+            kinds: [seed.hash_one(4), seed.hash_one(5)],
+            factors: [6, 7, 8].map(|number| seed.hash_one(number) | 1),
         }
     }
 
     #[inline]
     pub(super) fn owner(&self, scope: Scope<'_>, key: &Key) -> Owner {
-        self.within(scope, self.hash(key.as_bytes()))
+        self.within(scope, self.hash(key))
     }
 
     #[inline]
-    fn hash(&self, key: &[u8]) -> Hash128 {
-        match *key {
-            [tag, a, b, c, d] => self.scatter(tag, [a, b, c, d, 0, 0, 0, 0], 4),
-            [tag, a, b, c, d, e, f, g, h] => self.scatter(tag, [a, b, c, d, e, f, g, h], 8),
-            _ => {
+    fn hash(&self, key: &Key) -> Hash128 {
+        let [v4, v6] = self.kinds;
+        match key.address() {
+            Some(Address::V4(word)) => self.scatter(v4 ^ u64::from(word)),
+            Some(Address::V6Net(word)) => self.scatter(v6 ^ word),
+            None => {
                 let [first, second] = self.keys;
-                SipHasher13::new_with_keys(first, second).hash(key)
+                SipHasher13::new_with_keys(first, second).hash(key.as_bytes())
             }
         }
     }
 
-    /// A key of one word, by a bijection that nobody outside this process knows: no two addresses of a kind have one
+    /// A word by a bijection that nobody outside this process knows: no two addresses of a kind have one
     /// hash. The upper bits of a product depend on all of the word, and then so do its lower ones.
     #[inline]
-    fn scatter(&self, tag: u8, word: [u8; 8], len: u64) -> Hash128 {
-        let [first, second] = self.keys;
+    fn scatter(&self, word: u64) -> Hash128 {
         let [one, two, three] = self.factors;
-        // An address of another kind may be the same word: what sets them apart is secret, too.
-        let kind = first ^ fold(second ^ u64::from(tag) ^ len << 8);
-        let word = (u64::from_le_bytes(word) ^ kind).wrapping_mul(one);
+        let word = word.wrapping_mul(one);
         let word = (word ^ word >> 32).wrapping_mul(two);
         let word = (word ^ word >> 32).wrapping_mul(three);
+        let word = word ^ word >> 32;
         Hash128 {
-            h1: fold(word ^ second),
-            h2: word ^ word >> 32,
+            // The place depends on the upper bits, the shard on those in the middle.
+            h1: word.rotate_right(32),
+            h2: word,
         }
     }
 
@@ -79,7 +87,7 @@ impl Owners {
     pub(super) fn shared(&self, scope: Scope<'_>, owner: Owner) -> Owner {
         let number = owner.low % SHARED;
         // Whatever the seed, no key is likely to have such a hash: this is nobody's own budget.
-        let [first, second] = self.keys.map(|seed| fold(seed ^ number));
+        let [first, second] = self.keys.map(|seed| fold(seed ^ number, ODD));
         self.within(
             scope,
             Hash128 {
@@ -93,40 +101,60 @@ impl Owners {
     #[inline]
     fn within(&self, scope: Scope<'_>, key: Hash128) -> Owner {
         let [name, route] = self.scopes;
-        let name = fold_in(name, scope.name.as_bytes());
-        let route = fold_in(route, scope.route.as_bytes());
+        let name = fold_text(name, scope.name);
+        let route = fold_text(route, scope.route);
         Owner {
             high: key.h1 ^ name ^ route.rotate_left(32),
-            low: key.h2 ^ fold(name ^ route),
+            low: key.h2 ^ fold(name ^ route, ODD),
         }
     }
 }
 
-/// Folds `bytes` and their length into `seed`, eight at a time, after wyhash.
+/// The golden ratio, as in many hashes: odd, and without a pattern.
+const ODD: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// Folds a text and its length into `seed`, sixteen bytes at a time, after wyhash.
 #[inline]
-fn fold_in(seed: u64, bytes: &[u8]) -> u64 {
+fn fold_text(seed: u64, text: &str) -> u64 {
+    let bytes = text.as_bytes();
     let seed = seed ^ bytes.len() as u64;
-    let (words, rest) = bytes.as_chunks::<8>();
-    let last = match bytes.last_chunk::<8>() {
-        // It may overlap the word before: the length says by how much.
-        Some(last) => u64::from_le_bytes(*last),
-        None => rest
-            .iter()
-            .rev()
-            .fold(0, |word, &byte| word << 8 | u64::from(byte)),
+    // The last ones may be among those before: the length says by how much.
+    let last = match (
+        bytes.last_chunk::<16>(),
+        bytes.first_chunk::<8>(),
+        bytes.last_chunk::<8>(),
+    ) {
+        (Some(last), ..) => *last,
+        (None, Some(first), Some(last)) => (u128::from(u64::from_le_bytes(*first))
+            | u128::from(u64::from_le_bytes(*last)) << 64)
+            .to_le_bytes(),
+        _ => {
+            let mut all = [0; 16];
+            for (to, byte) in all.iter_mut().zip(bytes) {
+                *to = *byte;
+            }
+            all
+        }
     };
-    let folded = words
+    let (blocks, _) = bytes.as_chunks::<16>();
+    let folded = blocks
         .iter()
-        .fold(seed, |seed, &word| fold(seed ^ u64::from_le_bytes(word)));
-    fold(folded ^ last)
+        .fold(seed, |seed, &block| fold_block(seed, block));
+    fold_block(folded, last)
+}
+
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "these are the halves")]
+fn fold_block(seed: u64, block: [u8; 16]) -> u64 {
+    let block = u128::from_le_bytes(block);
+    fold(block as u64 ^ ODD, (block >> 64) as u64 ^ seed)
 }
 
 /// The two halves of a product, on top of each other: nearly every bit of the input reaches every bit of the output.
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "these are the halves")]
-fn fold(word: u64) -> u64 {
-    // The golden ratio, as in many hashes: odd, and without a pattern.
-    let product = u128::from(word ^ 0xF39C_C060_5CED_C834) * 0x9E37_79B9_7F4A_7C15;
+fn fold(one: u64, other: u64) -> u64 {
+    let product = u128::from(one) * u128::from(other);
     product as u64 ^ (product >> 64) as u64
 }
 

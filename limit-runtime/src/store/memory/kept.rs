@@ -1,7 +1,7 @@
 //! How a log of 32-bit times is kept: in its cell while it is small, in a ring when it outgrows that; and
 //! without totals while every hit is one unit.
 
-use super::slab::Slab;
+use super::{cell::Cell, slab::Slab};
 use crate::window::moving::{Hit, Log, Narrow, Shape};
 
 /// Hits of one unit each that fit a cell.
@@ -36,8 +36,8 @@ pub(super) struct Rings<const MICROS: u64> {
     pub(super) hits: Slab<Hit<Narrow<MICROS>>>,
 }
 
-const UNIT_RING: u64 = 7;
-const RING: u64 = 8;
+pub(super) const UNIT_RING: u64 = 7;
+pub(super) const RING: u64 = 8;
 /// Forms are numbers up to this one; none is zero.
 pub(super) const FORMS: u64 = RING;
 
@@ -99,6 +99,42 @@ impl<const MICROS: u64> Kept<MICROS> {
             RING => Self::Ring { slot: a.0, shape },
             _ => return None,
         })
+    }
+}
+
+/// Up to four times in the two words of a cell, the oldest lowest: as [`Kept::Units`] packs them.
+#[derive(Clone, Copy)]
+pub(super) struct Few<const MICROS: u64>(u128);
+
+impl<const MICROS: u64> Few<MICROS> {
+    #[inline]
+    pub(super) fn of(cell: &Cell) -> Self {
+        let (a, b) = cell.words();
+        Self(u128::from(a) | u128::from(b) << 64)
+    }
+
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "these are the halves")]
+    pub(super) fn words(self) -> (u64, u64) {
+        (self.0 as u64, (self.0 >> 64) as u64)
+    }
+
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "one of four is wanted")]
+    pub(super) fn get(self, index: u64) -> Narrow<MICROS> {
+        Narrow((self.0 >> (32 * index)) as u32)
+    }
+
+    #[inline]
+    pub(super) fn forget_oldest(&mut self) {
+        self.0 >>= 32;
+    }
+
+    /// Puts a time behind the `len` that there are.
+    #[inline]
+    pub(super) fn append(&mut self, len: u64, hit: Narrow<MICROS>) {
+        let place = 32 * len;
+        self.0 = self.0 & !(u128::from(u32::MAX) << place) | u128::from(hit.0) << place;
     }
 }
 

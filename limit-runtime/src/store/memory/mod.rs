@@ -7,6 +7,7 @@
 
 mod cell;
 mod check;
+mod denial;
 mod identity;
 mod kept;
 mod log;
@@ -24,6 +25,7 @@ mod tests;
 mod write;
 
 use self::{
+    denial::Denials,
     identity::{Owner, Owners, Variant, Windows},
     overflow::Overflow,
     shard::Shard,
@@ -38,7 +40,7 @@ use crate::{
     window::{Strategy, moving::MAX_ENTRIES},
 };
 use limit_core::Limit;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use smallvec::SmallVec;
 use std::{
     fmt,
@@ -88,6 +90,8 @@ pub(crate) struct MemoryStore {
     owners: Owners,
     windows: Windows,
     shards: Box<[Apart<Mutex<Shard>>]>,
+    /// Apart from the locks of the shards.
+    denials: Denials,
     /// How many cells are taken.
     keys: Apart<AtomicUsize>,
     overflow: Apart<Overflow>,
@@ -106,14 +110,14 @@ impl MemoryStore {
             ..bounds
         };
         let shards = (bounds.max_keys / SHARD_KEYS).clamp(LEAST_SHARDS, MOST_SHARDS);
+        let shards = shards.next_power_of_two();
         Self {
             clock,
             bounds,
             owners: Owners::new(),
             windows: Windows::new(),
-            shards: (0..shards.next_power_of_two())
-                .map(|_| Apart::default())
-                .collect(),
+            shards: (0..shards).map(|_| Apart::default()).collect(),
+            denials: Denials::new(shards),
             keys: Apart::default(),
             overflow: Apart::default(),
             sweep: Apart::default(),
@@ -128,8 +132,9 @@ impl MemoryStore {
             let at = Ticks::from_micros(receipt.at());
             for owner in [slot.owner, self.spare(&slot, charges)] {
                 let slot = Slot { owner, ..slot };
-                let mut shard = self.shard(owner).lock();
-                let now = shard.now(self.clock.now());
+                let index = self.index(owner);
+                let (mut shard, now) = self.enter(index, self.clock.now());
+                self.denials.forget(index);
                 if shard.find(owner, slot.variant, now).is_some() {
                     shard.refund(&slot, at, now);
                     break;
@@ -140,13 +145,18 @@ impl MemoryStore {
 
     pub(crate) fn clear(&self, scope: Scope<'_>, key: &Key) {
         let owner = self.owners.owner(scope, key);
-        let dropped = self.shard(owner).lock().clear(owner);
+        let index = self.index(owner);
+        let mut shard = self.shards[index].0.lock();
+        self.denials.forget(index);
+        let dropped = shard.clear(owner);
         self.keys.0.fetch_sub(dropped, Ordering::Relaxed);
     }
 
     pub(crate) fn reset(&self) {
-        for shard in &self.shards {
-            let dropped = shard.0.lock().reset();
+        for (index, shard) in self.shards.iter().enumerate() {
+            let mut shard = shard.0.lock();
+            self.denials.forget(index);
+            let dropped = shard.reset();
             self.keys.0.fetch_sub(dropped, Ordering::Relaxed);
         }
         self.overflow.0.end();
@@ -210,8 +220,25 @@ impl MemoryStore {
         self.owners.shared(scope, slot.owner)
     }
 
+    #[cfg(test)]
     fn shard(&self, owner: Owner) -> &Mutex<Shard> {
         &self.shards[self.index(owner)].0
+    }
+
+    /// Locks a shard, and says what time it is there.
+    #[inline]
+    fn enter(&self, index: usize, reading: Ticks) -> (MutexGuard<'_, Shard>, Ticks) {
+        let mut shard = self.shards[index].0.lock();
+        let now = shard.now(reading);
+        let now = now.unwrap_or_else(|| self.step_back(index, &mut shard));
+        (shard, now)
+    }
+
+    #[cold]
+    fn step_back(&self, index: usize, shard: &mut Shard) -> Ticks {
+        // It says until when in the clock's time, which has changed its meaning.
+        self.denials.forget(index);
+        shard.step_back(self.clock.now())
     }
 
     /// The shard of an owner.

@@ -1,270 +1,339 @@
-//! The commonest check, without detours: one limit under the moving window, for a log that is new, or was never
-//! asked for another window.
+//! The commonest check, without detours: one limit under the moving window, in a log that was never asked for
+//! another one.
 //!
 //! It answers and records exactly as the general way does (the tests compare both with one model), or
 //! declines and leaves the check to that.
 
 use super::{
-    cell::{Cell, State},
-    kept::{Kept, Rings, shape_of},
-    log,
+    cell::Cell,
+    identity::{Owner, Variant},
+    kept::{Few, Kept, RING, Rings, UNIT_RING, UNITS, pack, pack_ring, shape_of, unpack},
     shard::Shard,
+    slab::Slab,
     slot::Slot,
     write::{Tier, Write},
 };
 use crate::{
     clock::Ticks,
-    decision::Outcome,
-    store::Action,
     window::{
         Strategy,
-        moving::{Coarse, Entry, Narrow, Shape, Stamp, grid},
+        moving::{Coarse, Entry, Hit, Narrow, Shape, Stamp, grid},
     },
 };
 use limit_core::Limit;
 
-/// What was answered, and whether it was recorded.
-pub(super) struct Answer {
-    pub(super) outcome: Outcome,
-    pub(super) recorded: bool,
+/// What is to be consumed.
+#[derive(Clone, Copy)]
+pub(super) struct Question {
+    pub(super) owner: Owner,
+    pub(super) limit: Limit,
+    /// One at least.
+    pub(super) cost: u32,
+    pub(super) now: Ticks,
+    pub(super) entries: u32,
+}
+
+/// What came of it: small enough for registers, so that nothing is copied through memory on the way.
+#[derive(Clone, Copy)]
+pub(super) enum Quick {
+    /// There was room, and it is recorded.
+    Consumed {
+        /// What is left.
+        left: u32,
+        /// Microseconds by which its stamp is ahead of now: so much longer than the window it counts.
+        ahead: u32,
+    },
+    /// There is no room.
+    Refused,
+    /// It takes more than a quick look.
+    Declined,
 }
 
 impl Shard {
-    /// Checks one limit against a cell that does not equal a fresh one; `None` if this takes more than a quick look.
+    /// Consumes from the log in this place, which does not equal a fresh one.
     #[inline]
-    pub(super) fn check_quickly(
-        &mut self,
-        place: usize,
-        cell: &Cell,
-        slot: &Slot<'_>,
-        now: Ticks,
-        action: Action,
-        entries: u32,
-    ) -> Option<Answer> {
-        let &[limit] = slot.limits else {
-            return None;
+    pub(super) fn consume_quickly(&mut self, place: usize, question: &Question) -> Quick {
+        let Some(cell) = self.table.get_mut(place) else {
+            return Quick::Declined;
         };
-        let question = Question {
-            cell,
-            limit,
-            cost: slot.cost,
-            now: now.as_micros(),
-            action,
-            entries,
+        let answer = match cell.form() {
+            Some((Tier::Fine, form)) => question.of_log(cell, form, &mut self.fine),
+            Some((Tier::Coarse, form)) => question.of_log(cell, form, &mut self.coarse),
+            Some((Tier::Wide, _)) | None => None,
         };
-        let (answer, state) = match cell.state()? {
-            State::Fine(kept) => {
-                let (answer, kept) = question.of_kept(&mut self.fine, kept)?;
-                (answer, State::Fine(kept))
-            }
-            State::Coarse(kept) => {
-                let (answer, kept) = question.of_kept(&mut self.coarse, kept)?;
-                (answer, State::Coarse(kept))
-            }
-            _ => return None,
-        };
-        if answer.recorded {
-            let fresh_at = question.now.div_ceil(1_000) + limit.window_millis();
-            let cell = Cell::new(cell.owner, cell.variant(), state, fresh_at);
-            self.table.set(place, cell);
+        answer.unwrap_or(Quick::Declined)
+    }
+}
+
+/// The present moment and a window, as the stamps of a log see them.
+struct Moment<const MICROS: u64> {
+    /// The end of the tick that it lies in.
+    stamp: Narrow<MICROS>,
+    /// So many microseconds from now.
+    ahead: u32,
+    /// For how many microseconds a hit counts that comes now.
+    lasts: u64,
+}
+
+impl<const MICROS: u64> Moment<MICROS> {
+    #[inline]
+    fn new(question: &Question) -> Self {
+        let now = question.now.as_micros();
+        let ahead = now.next_multiple_of(MICROS) - now;
+        Self {
+            stamp: Narrow::end_of(question.now),
+            // It is less than a tick.
+            ahead: u32::try_from(ahead).unwrap_or(0),
+            lasts: question.limit.window_millis() * 1_000 + ahead,
         }
+    }
+
+    /// Microseconds from the hit to the stamp.
+    #[inline]
+    fn age(&self, hit: Narrow<MICROS>) -> u64 {
+        hit.until(self.stamp) * MICROS
+    }
+
+    #[inline]
+    fn has_left(&self, hit: Narrow<MICROS>) -> bool {
+        self.age(hit) >= self.lasts
+    }
+
+    /// The answer to a hit that is recorded now.
+    #[inline]
+    fn consumed(&self, left: u32) -> Quick {
+        let ahead = self.ahead;
+        Quick::Consumed { left, ahead }
+    }
+}
+
+impl Question {
+    #[inline]
+    fn of_log<const MICROS: u64>(
+        &self,
+        cell: &mut Cell,
+        form: u64,
+        rings: &mut Rings<MICROS>,
+    ) -> Option<Quick> {
+        let moment = Moment::new(self);
+        match form {
+            len @ 1..=4 => self.of_units(cell, &moment, len),
+            UNIT_RING => self.of_unit_ring(cell, &moment, &mut rings.units),
+            RING => {
+                let (a, b) = cell.words();
+                let ((slot, base), (head, len)) = (unpack(a), unpack(b));
+                let mut shape = Shape { head, len, base };
+                let answer = self.of_hits(cell, &moment, rings.hits.get_mut(slot), &mut shape)?;
+                self.renew(cell, answer, pack_ring(RING, slot, shape));
+                Some(answer)
+            }
+            _ => self.of_pair(cell, &moment, form),
+        }
+    }
+
+    /// One to four hits of one unit, in the cell.
+    fn of_units<const MICROS: u64>(
+        &self,
+        cell: &mut Cell,
+        moment: &Moment<MICROS>,
+        mut len: u64,
+    ) -> Option<Quick> {
+        let mut hits = Few::<MICROS>::of(cell);
+        let newest = hits.get(len - 1);
+        if self.cost != 1 || !self.is_of_window(cell, newest) {
+            return None;
+        }
+        while moment.has_left(hits.get(0)) {
+            len -= 1;
+            if len == 0 {
+                return None;
+            }
+            hits.forget_oldest();
+        }
+        let count = u64::from(self.limit.count().get());
+        if len >= count {
+            return Some(Quick::Refused);
+        }
+        if len == UNITS as u64 || len > u64::from(self.entries) || newest == moment.stamp {
+            return None;
+        }
+        hits.append(len, moment.stamp);
+        // What is below the count has 32 bits.
+        let left = u32::try_from(count - len - 1).ok()?;
+        let answer = moment.consumed(left);
+        let (a, b) = hits.words();
+        self.renew(cell, answer, (len + 1, a, b));
         Some(answer)
     }
-}
 
-/// The answer to the first hit of a budget, and its cell; `None` if this takes more than a quick look.
-#[inline]
-pub(super) fn first(slot: &Slot<'_>, now: Ticks, entries: u32) -> Option<(Outcome, Cell)> {
-    let &[limit] = slot.limits else {
-        return None;
-    };
-    let left = limit.count().get().checked_sub(slot.cost)?;
-    if slot.cost == 0 || slot.strategy != Strategy::MovingWindow {
-        return None;
-    }
-    let window = limit.window_millis();
-    let write = Write {
-        slot,
-        now,
-        horizon: window,
-        entries,
-    };
-    let now = now.as_micros();
-    let tier = Tier::of(window, window);
-    let stamp = match tier {
-        Tier::Coarse => now.next_multiple_of(Coarse::MICROS),
-        Tier::Fine | Tier::Wide => now,
-    };
-    let outcome = Outcome::allowed(limit, left, stamp + window * 1_000 - now);
-    let fresh_at = now.div_ceil(1_000) + window;
-    let cell = Cell::new(slot.owner.low, slot.variant, write.first(tier), fresh_at);
-    Some((outcome, cell))
-}
-
-struct Question<'a> {
-    cell: &'a Cell,
-    limit: Limit,
-    cost: u32,
-    /// Microseconds.
-    now: u64,
-    action: Action,
-    entries: u32,
-}
-
-impl Question<'_> {
-    /// The answer, and what the log became.
-    #[inline]
-    fn of_kept<const MICROS: u64>(
+    /// More of them, elsewhere.
+    fn of_unit_ring<const MICROS: u64>(
         &self,
-        rings: &mut Rings<MICROS>,
-        kept: Kept<MICROS>,
-    ) -> Option<(Answer, Kept<MICROS>)> {
-        Some(match kept {
-            Kept::Units { mut hits, len } => {
-                let mut shape = shape_of(len);
-                let [mut oldest, ..] = hits;
-                let answer = self.ask(&mut hits, &mut shape, &mut oldest)?;
-                if shape.head > 0 {
-                    hits.rotate_left(shape.head as usize);
-                }
-                let len = shape.len;
-                (answer, Kept::Units { hits, len })
-            }
-            Kept::UnitRing {
-                slot,
-                mut shape,
-                mut oldest,
-            } => {
-                let hits = rings.units.get_mut(slot);
-                let answer = self.ask(hits, &mut shape, &mut oldest)?;
-                let kept = Kept::UnitRing {
-                    slot,
-                    shape,
-                    oldest,
-                };
-                (answer, kept)
-            }
-            Kept::Pair { mut hits, len } => {
-                let mut shape = shape_of(len);
-                let [mut oldest, _] = hits;
-                let answer = self.ask(&mut hits, &mut shape, &mut oldest)?;
-                if shape.head > 0 {
-                    hits.swap(0, 1);
-                }
-                for hit in &mut hits {
-                    hit.total = hit.total.wrapping_sub(shape.base);
-                }
-                let len = shape.len;
-                (answer, Kept::Pair { hits, len })
-            }
-            Kept::Ring { slot, mut shape } => {
-                let hits = rings.hits.get_mut(slot);
-                let mut oldest = *hits.get(shape.head as usize)?;
-                let answer = self.ask(hits, &mut shape, &mut oldest)?;
-                (answer, Kept::Ring { slot, shape })
-            }
-        })
-    }
-
-    /// Answers, and records what is to be recorded. The shape and the oldest hit hold only if it was.
-    #[inline]
-    fn ask<const MICROS: u64, E: Entry<Stamp = Narrow<MICROS>>>(
-        &self,
-        hits: &mut [E],
-        shape: &mut Shape,
-        oldest: &mut E,
-    ) -> Option<Answer> {
-        let window = self.limit.window_millis() * 1_000;
-        let newest = *hits.get(shape.place(shape.len.checked_sub(1)?, hits.len()))?;
-        let (newest_ticks, horizon) = log::newest_and_horizon(self.cell, newest.at());
-        let is_heavy = E::UNIT && self.cost != 1;
-        if horizon * 1_000 != window || self.cost == 0 || is_heavy {
+        cell: &mut Cell,
+        moment: &Moment<MICROS>,
+        rings: &mut Slab<Narrow<MICROS>>,
+    ) -> Option<Quick> {
+        let (a, b) = cell.words();
+        let ((slot, oldest), (head, len)) = (unpack(a), unpack(b));
+        let mut oldest = Narrow(oldest);
+        let mut shape = Shape { head, len, base: 0 };
+        let hits = rings.get_mut(slot);
+        let newest = *hits.get(shape.place(len.checked_sub(1)?, hits.len()))?;
+        if self.cost != 1 || !self.is_of_window(cell, newest) {
             return None;
         }
-        let leaves = |hit: E| (newest_ticks - hit.at().until(newest.at())) * MICROS + window;
-        while leaves(*oldest) <= self.now {
-            shape.base = oldest.base();
+        while moment.has_left(oldest) {
             shape.head = u32::try_from(shape.place(1, hits.len())).ok()?;
             shape.len = shape.len.checked_sub(2)? + 1;
-            *oldest = *hits.get(shape.head as usize)?;
+            oldest = *hits.get(shape.head as usize)?;
         }
-        let all = newest.total(shape.len - 1);
-        let used = all.wrapping_sub(shape.base);
         let count = self.limit.count().get();
-        let left = count.saturating_sub(used);
-        let outcome = |remaining, newest_ticks: u64| {
-            let reset_after = newest_ticks * MICROS + window - self.now;
-            Outcome::allowed(self.limit, remaining, reset_after)
-        };
-        // Units that were given back leave a hit of nothing, which resets nothing.
-        let is_void = !E::UNIT
-            && all
-                == match shape.len.checked_sub(2) {
-                    Some(before) => hits.get(shape.place(before, hits.len()))?.total(before),
-                    None => shape.base,
-                };
-        if self.cost > left {
-            if is_void || self.action == Action::Force || self.cost > count {
-                return None;
-            }
-            // The first hits that bring enough; nearly always, that is the oldest.
-            let short = u64::from(self.cost) + u64::from(used) - u64::from(count);
-            let short = u32::try_from(short).ok()?;
-            let last = if E::UNIT {
-                *hits.get(shape.place(short - 1, hits.len()))?
-            } else if short <= oldest.total(0).wrapping_sub(shape.base) {
-                *oldest
-            } else {
-                return None;
-            };
-            return Some(Answer {
-                outcome: outcome(left, newest_ticks).refused(leaves(last) - self.now),
-                recorded: false,
-            });
+        if shape.len >= count {
+            return Some(Quick::Refused);
         }
-        if self.action == Action::Peek {
-            return (!is_void).then(|| Answer {
-                outcome: outcome(left, newest_ticks),
-                recorded: false,
-            });
-        }
-        let stamp = self.now.div_ceil(MICROS);
-        if stamp != newest_ticks {
-            if E::UNIT && shape.len > self.entries {
-                return None;
-            }
-            if shape.len as usize == hits.len() {
-                self.merge(hits, shape, newest_ticks)?;
-            } else {
-                shape.len += 1;
-            }
-        } else if E::UNIT {
+        if shape.len as usize == hits.len() || shape.len > self.entries || newest == moment.stamp {
             return None;
         }
-        let end = shape.place(shape.len - 1, hits.len());
-        let at = Narrow::end_of(Ticks::from_micros(self.now));
-        *hits.get_mut(end)? = E::new(at, all.wrapping_add(self.cost));
-        Some(Answer {
-            outcome: outcome(left - self.cost, stamp),
-            recorded: true,
-        })
+        let end = shape.place(shape.len, hits.len());
+        *hits.get_mut(end)? = moment.stamp;
+        shape.len += 1;
+        let answer = moment.consumed(count - shape.len);
+        let (a, b) = (pack(slot, oldest.0), pack(shape.head, shape.len));
+        self.renew(cell, answer, (UNIT_RING, a, b));
+        Some(answer)
+    }
+
+    /// One hit or two of any cost, in the cell.
+    fn of_pair<const MICROS: u64>(
+        &self,
+        cell: &mut Cell,
+        moment: &Moment<MICROS>,
+        form: u64,
+    ) -> Option<Quick> {
+        let (a, b) = cell.words();
+        let Kept::Pair { mut hits, len } = Kept::<MICROS>::unpack(form, a, b)? else {
+            return None;
+        };
+        let mut shape = shape_of(len);
+        let answer = self.of_hits(cell, moment, &mut hits, &mut shape)?;
+        if shape.head > 0 {
+            hits.swap(0, 1);
+        }
+        for hit in &mut hits {
+            hit.total = hit.total.wrapping_sub(shape.base);
+        }
+        let len = shape.len;
+        self.renew(cell, answer, Kept::Pair { hits, len }.pack());
+        Some(answer)
+    }
+
+    /// Writes the cell of a log in which a hit was recorded.
+    #[inline(always)]
+    fn renew(&self, cell: &mut Cell, answer: Quick, words: (u64, u64, u64)) {
+        if let Quick::Consumed { .. } = answer {
+            let until = self.now.as_micros().div_ceil(1_000) + self.limit.window_millis();
+            cell.renew(words, until);
+        }
+    }
+
+    /// Hits of any cost. The shape holds only if the request was recorded.
+    #[inline]
+    fn of_hits<const MICROS: u64>(
+        &self,
+        cell: &Cell,
+        moment: &Moment<MICROS>,
+        hits: &mut [Hit<Narrow<MICROS>>],
+        shape: &mut Shape,
+    ) -> Option<Quick> {
+        let end = shape.place(shape.len.checked_sub(1)?, hits.len());
+        let newest = *hits.get(end)?;
+        if !self.is_of_window(cell, newest.at) {
+            return None;
+        }
+        let mut oldest = *hits.get(shape.head as usize)?;
+        while moment.has_left(oldest.at) {
+            shape.base = oldest.total;
+            shape.head = u32::try_from(shape.place(1, hits.len())).ok()?;
+            shape.len = shape.len.checked_sub(2)? + 1;
+            oldest = *hits.get(shape.head as usize)?;
+        }
+        let used = newest.total.wrapping_sub(shape.base);
+        let count = self.limit.count().get();
+        let left = count.saturating_sub(used);
+        if self.cost > left {
+            return Some(Quick::Refused);
+        }
+        let total = newest.total.wrapping_add(self.cost);
+        if newest.at == moment.stamp {
+            hits.get_mut(end)?.total = total;
+        } else {
+            let end = if shape.len as usize == hits.len() {
+                self.merge(moment, hits, shape, end)?
+            } else {
+                shape.len += 1;
+                shape.place(shape.len - 1, hits.len())
+            };
+            *hits.get_mut(end)? = Hit::new(moment.stamp, total);
+        }
+        Some(moment.consumed(left - self.cost))
     }
 
     /// Makes the last place of a full log free, if the hit there lies in one cell of the grid with the one before it.
-    fn merge<const MICROS: u64, E: Entry<Stamp = Narrow<MICROS>>>(
+    fn merge<const MICROS: u64>(
         &self,
-        hits: &mut [E],
+        moment: &Moment<MICROS>,
+        hits: &mut [Hit<Narrow<MICROS>>],
         shape: &Shape,
-        newest_ticks: u64,
-    ) -> Option<()> {
-        let entries = u64::from(self.entries);
-        let is_largest = hits.len() as u64 >= entries + 2;
-        let before = shape.place(shape.len.checked_sub(2)?, hits.len());
-        let newest = *hits.get(shape.place(shape.len - 1, hits.len()))?;
-        let before = hits.get_mut(before)?;
-        let before_ticks = newest_ticks - before.at().until(newest.at());
+        end: usize,
+    ) -> Option<usize> {
+        let is_largest = hits.len() as u64 >= u64::from(self.entries) + 2;
+        let newest = *hits.get(end)?;
+        let before = hits.get_mut(shape.place(shape.len.checked_sub(2)?, hits.len()))?;
+        let now = self.now.as_micros().div_ceil(MICROS);
         let cell = grid(self.limit.window_millis() * 1_000 / MICROS, self.entries);
-        let is_one = before_ticks / cell == newest_ticks / cell;
-        (is_largest && is_one && !E::UNIT).then(|| *before = newest)
+        let from_edge = (now - newest.at.until(moment.stamp)) % cell;
+        (is_largest && before.at.until(newest.at) <= from_edge).then(|| {
+            *before = newest;
+            end
+        })
+    }
+
+    /// Whether the log was only ever asked for this window: its newest hit is forgotten when it leaves.
+    #[inline]
+    fn is_of_window<const MICROS: u64>(&self, cell: &Cell, newest: Narrow<MICROS>) -> bool {
+        let millis = 1_000 / MICROS;
+        let horizon = newest.until(Narrow::low(cell.fresh_at() * millis));
+        horizon.wrapping_sub(self.limit.window_millis() * millis) < millis
+    }
+
+    /// The answer to the first hit of a budget, and its cell; `None` if it can never fit.
+    #[inline]
+    pub(super) fn first(&self) -> Option<(Quick, Cell)> {
+        let limits = [self.limit];
+        let slot = Slot {
+            owner: self.owner,
+            variant: Variant::LOG,
+            limits: &limits,
+            cost: self.cost,
+            strategy: Strategy::MovingWindow,
+            charge: 0,
+        };
+        let left = self.limit.count().get().checked_sub(self.cost)?;
+        let window = self.limit.window_millis();
+        let write = Write {
+            slot: &slot,
+            now: self.now,
+            horizon: window,
+            entries: self.entries,
+        };
+        let tier = Tier::of(window, window);
+        let answer = match tier {
+            Tier::Coarse => Moment::<{ Coarse::MICROS }>::new(self).consumed(left),
+            Tier::Fine | Tier::Wide => Quick::Consumed { left, ahead: 0 },
+        };
+        let fresh_at = self.now.as_micros().div_ceil(1_000) + window;
+        let state = write.first(tier);
+        let cell = Cell::new(self.owner.low, Variant::LOG, state, fresh_at);
+        Some((answer, cell))
     }
 }

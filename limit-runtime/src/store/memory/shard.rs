@@ -22,9 +22,12 @@ use crate::{
 };
 use limit_core::Limit;
 
+/// What every check touches comes first, so that it lies in one cache line with the lock.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(super) struct Shard {
     pub(super) table: Table,
+    time: Time,
     pub(super) fine: Rings<FINE_MICROS>,
     pub(super) coarse: Rings<COARSE_MICROS>,
     pub(super) wide_rings: Slab<Hit<u64>>,
@@ -32,7 +35,6 @@ pub(super) struct Shard {
     hand: usize,
     /// How many budgets were new.
     begun: u32,
-    time: Time,
 }
 
 /// Time that never falls: if the clock steps back, time goes on from where it was, and ages stay what they are.
@@ -58,21 +60,45 @@ impl Ask for Assess {
     }
 }
 
-impl Shard {
-    /// Whether another thread read a later time and was here before: times in a budget never fall.
+impl Time {
     #[inline]
-    pub(super) fn is_past(&self, reading: Ticks) -> bool {
-        reading.as_micros() < self.time.latest
+    fn now(&self) -> Ticks {
+        Ticks::from_micros(self.latest.saturating_add(self.stepped_back))
+    }
+}
+
+/// Microseconds by which a reading may lie before the latest one without the clock having stepped back.
+const SLACK: u64 = 1_000;
+
+impl Shard {
+    /// The present moment, from a reading of the clock; `None` if this lies so far back that the clock has to be
+    /// read [again](Self::step_back) under the lock.
+    #[inline]
+    pub(super) fn now(&mut self, reading: Ticks) -> Option<Ticks> {
+        let time = &mut self.time;
+        // Threads that read the clock at once may come here in any order: the latest of them counts.
+        time.latest = match reading.as_micros() {
+            later if later >= time.latest => later,
+            earlier if time.latest - earlier <= SLACK => time.latest,
+            _ => return None,
+        };
+        Some(self.time.now())
     }
 
-    /// The present moment, from a reading of the clock that was taken under the lock, or is not [past](Self::is_past).
-    #[inline]
-    pub(super) fn now(&mut self, reading: Ticks) -> Ticks {
-        let time = &mut self.time;
-        let reading = reading.as_micros();
-        time.stepped_back += time.latest.saturating_sub(reading);
-        time.latest = reading;
-        Ticks::from_micros(reading.saturating_add(time.stepped_back))
+    /// The present moment, from a reading of the clock under the lock: if it lies far back, the clock stepped.
+    #[cold]
+    pub(super) fn step_back(&mut self, reading: Ticks) -> Ticks {
+        if self.now(reading).is_none() {
+            let time = &mut self.time;
+            time.stepped_back += time.latest - reading.as_micros();
+            time.latest = reading.as_micros();
+        }
+        self.time.now()
+    }
+
+    /// The present moment as the clock reads it.
+    pub(super) fn latest_reading(&self) -> Ticks {
+        Ticks::from_micros(self.time.latest)
     }
 
     /// A moment of this shard's time, as the clock reads it.
@@ -91,6 +117,14 @@ impl Shard {
     pub(super) fn live(&self, place: Result<usize, usize>, now: Ticks) -> Option<Cell> {
         let cell = self.table.get(place.ok()?)?;
         (cell.fresh_at() > millis(now)).then_some(*cell)
+    }
+
+    /// Whether what lies there does not equal a fresh one.
+    #[inline]
+    pub(super) fn is_live(&self, place: usize, now: Ticks) -> bool {
+        self.table
+            .get(place)
+            .is_some_and(|cell| cell.fresh_at() > millis(now))
     }
 
     /// Whether a budget has a cell, even one that equals a fresh one.

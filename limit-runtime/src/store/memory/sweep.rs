@@ -38,6 +38,7 @@ impl MemoryStore {
             return;
         };
         let now = shard.now(self.clock.now());
+        let now = now.unwrap_or_else(|| self.step_back(index, &mut shard));
         let dropped = shard.evict(now, SLICE);
         self.release(dropped);
         if shard.is_swept() {

@@ -41,6 +41,18 @@ pub(crate) trait Stamp: Copy + Debug + Default + Eq {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Narrow<const MICROS: u64>(pub(crate) u32);
 
+impl<const MICROS: u64> Narrow<MICROS> {
+    /// A time in ticks, of which the lower 32 bits are kept.
+    #[inline]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "differences survive wrap-around"
+    )]
+    pub(crate) fn low(ticks: u64) -> Self {
+        Self(ticks as u32)
+    }
+}
+
 /// Microseconds: for windows of up to 35 minutes.
 pub(crate) type Fine = Narrow<1>;
 
@@ -51,12 +63,8 @@ impl<const MICROS: u64> Stamp for Narrow<MICROS> {
     const MICROS: u64 = MICROS;
 
     #[inline]
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "differences survive wrap-around"
-    )]
     fn end_of(now: Ticks) -> Self {
-        Self(now.as_micros().div_ceil(MICROS) as u32)
+        Self::low(now.as_micros().div_ceil(MICROS))
     }
 
     #[inline]
@@ -92,9 +100,6 @@ pub(crate) trait Entry: Copy + Debug + Default {
     /// When it was.
     type Stamp: Stamp;
 
-    /// Whether every hit is one unit.
-    const UNIT: bool;
-
     /// A hit at this time, up to and including which all hits come to `total`.
     fn new(at: Self::Stamp, total: u32) -> Self;
 
@@ -110,7 +115,6 @@ pub(crate) trait Entry: Copy + Debug + Default {
 
 impl<T: Stamp> Entry for Hit<T> {
     type Stamp = T;
-    const UNIT: bool = false;
 
     #[inline]
     fn new(at: T, total: u32) -> Self {
@@ -135,7 +139,6 @@ impl<T: Stamp> Entry for Hit<T> {
 
 impl<const MICROS: u64> Entry for Narrow<MICROS> {
     type Stamp = Self;
-    const UNIT: bool = true;
 
     #[inline]
     fn new(at: Self, _: u32) -> Self {

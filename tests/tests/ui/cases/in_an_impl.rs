@@ -1,5 +1,6 @@
 //! A handler is a function outside an `impl`.
 
+use axum::extract::State;
 use limit_runtime::rate_limit;
 
 struct Api;
@@ -7,8 +8,14 @@ struct Api;
 impl Api {
     #[rate_limit("10/minute")]
     async fn handler() {}
+
+    #[rate_limit("10/minute")]
+    async fn made(_: State<Self>) -> Option<Self> {
+        None
+    }
 }
 
 fn main() {
     let _ = Api::handler;
+    let _ = Api::made;
 }

@@ -148,7 +148,7 @@ fn what_a_shared_budget_counted_is_inherited_although_the_clock_stepped_back() {
         let spare = store.owners.shared(SCOPE, own);
         // Only the shard of the shared budget sees the later time.
         clock.advance(Duration::from_secs(20));
-        store.shard(spare).lock().now(clock.now());
+        assert!(store.shard(spare).lock().now(clock.now()).is_some());
         clock.step_back(Duration::from_secs(20));
         store.clear(SCOPE, &"filler".into_key());
         // The shared budget takes a place, too.

@@ -1,5 +1,6 @@
 //! The store beside models that are too simple to be wrong, and under attack.
 
+mod denials;
 mod flood;
 mod logs;
 mod memory;
