@@ -8,7 +8,7 @@ use super::{
     instead::{Instead, instead},
     refusal::refuse,
     soon::Soon,
-    spec::{Demands, Spec, SpecRef},
+    spec::{Demand, Demands, Spec, SpecRef},
     standing::Standing,
 };
 use crate::{
@@ -61,20 +61,21 @@ pub(super) fn admit(
         }
         return Soon::Now(Ok(Admission::unlimited()));
     }
-    let limiter = Limiter::of(parts);
-    let outer = parts.extensions.get::<RateLimit>();
+    // A layer that leaves a handle leaves its limiter, too.
+    let (limiter, outer) = match parts.extensions.get::<Limiter>() {
+        Some(limiter) => (limiter, parts.extensions.get::<RateLimit>()),
+        None => (Limiter::global(), None),
+    };
     if outer.is_none()
-        && let Some(spec) = charged_only(demands, terms)
+        && let Some((demand, spec)) = charged_only(demands, terms)
     {
-        let route = parts.extensions.get::<MatchedPath>();
-        let charges = demands.first().map(|demand| demand.charge(route));
-        let charges = charges.as_slice();
-        if let Ok(decision) = limiter.decide_now(charges, Action::Consume) {
+        let charges = [demand.charge(parts.extensions.get::<MatchedPath>())];
+        if let Ok(decision) = limiter.decide_now(&charges, Action::Consume) {
             return Soon::Now(if decision.is_allowed() {
                 let (outcomes, style) = (decision.outcomes(), limiter.header_style());
                 Ok(Admission::told(Headers::of_one(spec.name, outcomes, style)))
             } else {
-                Err(refuse(limiter, demands, charges, &decision, None))
+                Err(refuse(limiter, demands, &charges, &decision, None))
             });
         }
     }
@@ -96,8 +97,8 @@ pub(super) fn admit(
     }
 }
 
-/// The attribute whose charge is all there is to do for the request, if one is.
-fn charged_only(demands: &Demands, terms: Terms) -> Option<&'static Spec> {
+/// The attribute whose charge is all there is to do for the request, if one is, and what it demands.
+fn charged_only(demands: &Demands, terms: Terms) -> Option<(&Demand, &'static Spec)> {
     let [demand] = demands.as_slice() else {
         return None;
     };
@@ -108,7 +109,7 @@ fn charged_only(demands: &Demands, terms: Terms) -> Option<&'static Spec> {
         && !terms.is_handled
         && spec.count_when.is_none()
         && spec.wait.is_zero();
-    is_all.then_some(spec)
+    is_all.then_some((demand, spec))
 }
 
 impl Limiter {

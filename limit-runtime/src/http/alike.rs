@@ -22,28 +22,23 @@ pub(super) fn policy_header(policies: impl Iterator<Item = (Label, Limit)>) -> T
 pub(super) struct Alike {
     /// `RateLimit-Policy`, where it is the only one.
     pub(super) header: HeaderValue,
-    label_len: usize,
+    /// What `RateLimit` begins with: all but the numbers.
+    pub(super) state: Box<[u8]>,
     /// The body of a refusal, once there was one.
     pub(super) refusal: Option<Bytes>,
 }
 
 impl Alike {
     fn new(label: Label, limit: Limit) -> Option<Self> {
-        let mut quoted: Text = Text::new();
-        quoted.label(&label);
+        let mut state: Text = Text::new();
+        state.label(&label).str(";r=");
+        let header = policy_header([(label, limit)].into_iter());
         Some(Self {
             // In an allocation of its own: in a chunk it would hold all of that for as long as the thread lives.
-            header: HeaderValue::from_bytes(policy_header([(label, limit)].into_iter()).as_bytes())
-                .ok()?,
-            label_len: quoted.as_bytes().len(),
+            header: HeaderValue::from_bytes(header.as_bytes()).ok()?,
+            state: state.as_bytes().into(),
             refusal: None,
         })
-    }
-
-    /// In quotes.
-    pub(super) fn label(&self) -> &[u8] {
-        let header = self.header.as_bytes();
-        header.get(..self.label_len).unwrap_or_default()
     }
 }
 

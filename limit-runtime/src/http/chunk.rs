@@ -12,22 +12,25 @@ thread_local! {
     static CHUNK: RefCell<BytesMut> = RefCell::new(BytesMut::new());
 }
 
-/// A copy of `text`, in what this thread has left of a chunk.
-pub(super) fn copy(text: &[u8]) -> Bytes {
+/// These one after the other, in what this thread has left of a chunk.
+pub(super) fn joined<const N: usize>(parts: [&[u8]; N]) -> Bytes {
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    if length > ROOM {
+        return parts.concat().into();
+    }
     let in_chunk = |chunk: &RefCell<BytesMut>| {
         let mut chunk = chunk.try_borrow_mut().ok()?;
-        if text.len() > chunk.capacity() {
+        if length > chunk.capacity() {
             chunk.reserve(ROOM);
         }
-        chunk.extend_from_slice(text);
+        for part in parts {
+            chunk.extend_from_slice(part);
+        }
         Some(chunk.split().freeze())
     };
-    if text.len() > ROOM {
-        return Bytes::copy_from_slice(text);
-    }
     // A thread that is about to end may have no memory left of its own.
-    let copied = CHUNK.try_with(in_chunk).ok().flatten();
-    copied.unwrap_or_else(|| Bytes::copy_from_slice(text))
+    let joined = CHUNK.try_with(in_chunk).ok().flatten();
+    joined.unwrap_or_else(|| parts.concat().into())
 }
 
 #[cfg(test)]
@@ -39,17 +42,25 @@ mod tests {
         let texts: Vec<String> = (0..1_000)
             .map(|number| format!("\"predict\";r={number};t={}", "6".repeat(number % 70)))
             .collect();
-        let kept: Vec<Bytes> = texts.iter().map(|text| copy(text.as_bytes())).collect();
+        let kept: Vec<Bytes> = texts.iter().map(|text| joined([text.as_bytes()])).collect();
         for (text, kept) in texts.iter().zip(&kept) {
             assert_eq!(kept, text);
         }
     }
 
     #[test]
+    fn parts_are_joined_in_their_order() {
+        assert_eq!(
+            joined([b"\"predict\";r=", b"9", b"", b";t=6"]),
+            "\"predict\";r=9;t=6"
+        );
+    }
+
+    #[test]
     fn text_of_any_length_is_copied() {
         for length in [0, 1, ROOM - 1, ROOM, ROOM + 1, 5 * ROOM, 0, 1] {
             let text = vec![b'a'; length];
-            let copies = [copy(&text), copy(&text)];
+            let copies = [joined([&text]), joined([&text, &[]])];
             assert!(copies.iter().all(|copy| *copy == text));
         }
     }
@@ -57,9 +68,10 @@ mod tests {
     #[test]
     fn a_chunk_is_used_again_once_its_values_are_gone() {
         let text = [b'a'; ROOM / 4];
-        let first = copy(&[b'b'; ROOM]).as_ptr();
+        let first = joined([&[b'b'; ROOM]]).as_ptr().addr();
         for _ in 0..100 {
-            assert!((first.addr()..first.addr() + ROOM).contains(&copy(&text).as_ptr().addr()));
+            let next = joined([&text]).as_ptr().addr();
+            assert!((first..first + ROOM).contains(&next));
         }
     }
 }

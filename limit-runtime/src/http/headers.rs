@@ -1,11 +1,6 @@
 //! What responses say about the limits on them.
 
-use super::{
-    alike,
-    header_style::HeaderStyle,
-    spec::Demands,
-    text::{Text, number},
-};
+use super::{alike, chunk, header_style::HeaderStyle, spec::Demands, text::number};
 use crate::decision::{Decision, Outcome, strictest, whole_millis, whole_seconds};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use limit_core::Limit;
@@ -81,7 +76,7 @@ impl Headers {
 
     fn ietf(&mut self, policies: &[Policy], label: Label, outcome: &Outcome) {
         alike::look(label, outcome.limit(), |alike| {
-            self.state = state(alike.label(), outcome);
+            self.state = state(&alike.state, outcome);
             self.policy = match policies {
                 [_] => Some(alike.header.clone()),
                 policies => {
@@ -142,21 +137,26 @@ impl Headers {
         if let Some(state) = self.state {
             headers.insert(HeaderStyle::RATE_LIMIT, state);
         }
-        for (name, value) in self.others.into_iter().flat_map(|others| *others) {
-            headers.insert(name, value);
+        if let Some(others) = self.others {
+            for (name, value) in *others {
+                headers.insert(name, value);
+            }
         }
     }
 }
 
-/// `RateLimit`, for the policy of this label.
-fn state(label: &[u8], outcome: &Outcome) -> Option<HeaderValue> {
-    let mut text: Text = Text::new();
-    text.bytes(label);
-    text.str(";r=").number(outcome.remaining().into());
+/// `RateLimit`, which begins with all but the numbers. `None` if it is no header value, which it always is.
+fn state(beginning: &[u8], outcome: &Outcome) -> Option<HeaderValue> {
     // Without the part of a millisecond, as in `to_millis`.
     let reset_after = outcome.reset_after_micros() / 1_000;
-    text.str(";t=").number(reset_after.div_ceil(1_000));
-    text.value()
+    let (mut remaining, mut seconds) = (itoa::Buffer::new(), itoa::Buffer::new());
+    let joined = chunk::joined([
+        beginning,
+        remaining.format(outcome.remaining()).as_bytes(),
+        b";t=",
+        seconds.format(reset_after.div_ceil(1_000)).as_bytes(),
+    ]);
+    HeaderValue::from_maybe_shared(joined).ok()
 }
 
 /// The policy a client should look at first, of those that `chosen` says.

@@ -74,7 +74,7 @@ impl<const N: usize> Text<N> {
 
     /// `None` if it is no header value, which text of this crate always is.
     pub(super) fn value(&self) -> Option<HeaderValue> {
-        HeaderValue::from_maybe_shared(chunk::copy(self.as_bytes())).ok()
+        HeaderValue::from_maybe_shared(chunk::joined([self.as_bytes()])).ok()
     }
 }
 
