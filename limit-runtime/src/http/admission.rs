@@ -85,7 +85,7 @@ impl Admission {
     /// Adds the headers of the limits to the handler's answer. Where the answer does not count, it is taken, and
     /// comes back once its charge has been given back.
     pub(super) fn finish(&mut self, response: &mut Response) -> Option<Later<Response>> {
-        match mem::replace(&mut self.0, Held::Nothing) {
+        match &mut self.0 {
             Held::Nothing => None,
             Held::Told(headers) => {
                 if !is_told(response) {
@@ -96,10 +96,10 @@ impl Admission {
             Held::Standing(standing) => {
                 let uncounted = standing.uncounted(response);
                 if uncounted.is_empty() {
-                    tell(&standing, response);
+                    tell(standing, response);
                     return None;
                 }
-                let mut response = mem::take(response);
+                let (standing, mut response) = (standing.clone(), mem::take(response));
                 Some(Box::pin(async move {
                     let is_uncounted = |index| uncounted.contains(&index);
                     if let Err(error) = standing.give_back(is_uncounted, u32::MAX).await {

@@ -70,12 +70,13 @@ pub(super) fn admit(
         && let Some((demand, spec)) = charged_only(demands, terms)
     {
         let charges = [demand.charge(parts.extensions.get::<MatchedPath>())];
-        if let Ok(decision) = limiter.decide_now(&charges, Action::Consume) {
+        // By reference: a decision is large to move.
+        if let Ok(decision) = &limiter.decide_now(&charges, Action::Consume) {
             return Soon::Now(if decision.is_allowed() {
                 let (outcomes, style) = (decision.outcomes(), limiter.header_style());
                 Ok(Admission::told(Headers::of_one(spec.name, outcomes, style)))
             } else {
-                Err(refuse(limiter, demands, &charges, &decision, None))
+                Err(refuse(limiter, demands, &charges, decision, None))
             });
         }
     }

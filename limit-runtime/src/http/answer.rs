@@ -27,8 +27,9 @@ pub struct Later<W>(PhantomData<fn() -> W>);
 /// What a function answered, or the future of it.
 pub(crate) type Answer<T, F> = Soon<Result<T, Instead>, F>;
 
+/// What is there at once.
 #[inline]
-fn now<T>(answer: Result<T, Instead>) -> Answer<T, Never<Result<T, Instead>>> {
+pub(crate) fn now<T>(answer: Result<T, Instead>) -> Answer<T, Never<Result<T, Instead>>> {
     Soon::Now(answer)
 }
 

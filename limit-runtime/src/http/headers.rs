@@ -41,6 +41,7 @@ pub(super) struct Headers {
 
 impl Headers {
     /// Those that tell of the limits of one attribute, `name`.
+    #[inline]
     pub(super) fn of_one(name: &'static str, outcomes: &[Outcome], style: &HeaderStyle) -> Self {
         if let [outcome] = outcomes {
             return Self::of(&[(Label { name, window: None }, *outcome)], style);
@@ -53,6 +54,7 @@ impl Headers {
         Self::of(&policies, style)
     }
 
+    #[inline]
     fn of(policies: &[Policy], style: &HeaderStyle) -> Self {
         let mut headers = Self::default();
         let Some((label, outcome)) = strictest_of(policies, |_| true) else {
@@ -74,6 +76,7 @@ impl Headers {
         headers
     }
 
+    #[inline]
     fn ietf(&mut self, policies: &[Policy], label: Label, outcome: &Outcome) {
         alike::look(label, outcome.limit(), |alike| {
             self.state = state(&alike.state, outcome);
@@ -130,14 +133,14 @@ impl Headers {
     }
 
     /// Adds them in place of what the response may say of limits itself.
-    pub(super) fn add_to(self, headers: &mut HeaderMap) {
-        if let Some(policy) = self.policy {
+    pub(super) fn add_to(&mut self, headers: &mut HeaderMap) {
+        if let Some(policy) = self.policy.take() {
             headers.insert(HeaderStyle::RATE_LIMIT_POLICY, policy);
         }
-        if let Some(state) = self.state {
+        if let Some(state) = self.state.take() {
             headers.insert(HeaderStyle::RATE_LIMIT, state);
         }
-        if let Some(others) = self.others {
+        if let Some(others) = self.others.take() {
             for (name, value) in *others {
                 headers.insert(name, value);
             }

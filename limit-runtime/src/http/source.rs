@@ -6,6 +6,7 @@ use crate::{
         extract_fn::ExtractFn,
         instead::Instead,
         policy::{self, CostSource, KeySource, LimitsSource},
+        soon::answer_of,
         spec::GivenLimits,
     },
     key::Key,
@@ -29,7 +30,7 @@ macro_rules! source {
         {
             Arc::new(move |parts| {
                 let called = policy::$name::<(), F, (M, W)>(function.clone());
-                Box::pin($Source::$name(called, parts, &()))
+                Box::pin(async move { answer_of!($Source::$name(called, parts, &())) })
             })
         }
     };

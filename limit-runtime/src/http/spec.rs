@@ -95,12 +95,14 @@ impl Spec {
 
 impl Spec {
     /// Whether it applies to requests of this method.
+    #[inline]
     pub(super) fn applies_to(&self, method: &Method) -> bool {
-        self.methods.is_empty()
-            || self
-                .methods
-                .iter()
-                .any(|listed| is_served_as(method, listed))
+        self.methods.is_empty() || self.lists(method)
+    }
+
+    fn lists(&self, method: &Method) -> bool {
+        let mut listed = self.methods.iter();
+        listed.any(|listed| is_served_as(method, listed))
     }
 }
 

@@ -9,6 +9,7 @@ pub(super) use self::sources::{CostSource, KeySource, LimitsSource};
 
 use super::admit::Admit;
 use super::instead::Instead;
+use super::soon::answer_of;
 use super::spec::{Demand, Demands, Spec};
 use http::request::Parts;
 use std::future::Future;
@@ -116,13 +117,13 @@ where
             if !self.spec.applies_to(&parts.method) {
                 return Ok(());
             }
-            let Some(key) = self.key.key(parts, state).await? else {
+            let Some(key) = answer_of!(self.key.key(parts, state))? else {
                 return Ok(());
             };
-            let Some(limits) = self.limits.limits(parts, state).await? else {
+            let Some(limits) = answer_of!(self.limits.limits(parts, state))? else {
                 return Ok(());
             };
-            let cost = self.cost.cost(parts, state).await?;
+            let cost = answer_of!(self.cost.cost(parts, state))?;
             wanted.demands.push(Demand {
                 rule,
                 spec: self.spec.into(),
