@@ -2,7 +2,7 @@
 
 use super::{
     headers::{Label, labelled},
-    spec::{Demand, Demands},
+    spec::{Demand, Demands, OnLimited},
 };
 use crate::{
     decision::{Decision, Outcome, Verdict, whole_seconds},
@@ -96,12 +96,24 @@ impl<'a> Exceeded<'a> {
         self.violations().map(|violation| violation.label)
     }
 
+    /// The answer of a handler's own, where the policy that refused has one.
+    pub(super) fn of_handler(&self) -> Option<OnLimited> {
+        let mut all = self.demands.iter();
+        if all.all(|demand| demand.spec.on_limited.is_none()) {
+            return None;
+        }
+        self.refusing().find_map(|demand| demand.spec.on_limited)
+    }
+
     /// The limit that refused, where only one did and there is a wait that helps: all there is to say then.
     pub(super) fn only_violated(&self) -> Option<(Label, Limit)> {
-        let mut violations = self.violations();
-        let only = violations.next()?;
-        let is_only = violations.next().is_none() && !self.decision.can_never_fit();
-        is_only.then(|| (only.label, only.outcome.limit()))
+        if self.decision.can_never_fit() {
+            return None;
+        }
+        let mut labelled = labelled(self.demands, self.decision);
+        let (label, outcome) = labelled.find(|(_, outcome)| !outcome.is_allowed())?;
+        let is_only = labelled.all(|(_, outcome)| outcome.is_allowed());
+        is_only.then(|| (label, outcome.limit()))
     }
 
     /// The demands that refused, once for each limit of theirs that did.

@@ -46,6 +46,11 @@ impl Headers {
         if let [outcome] = outcomes {
             return Self::of(&[(Label { name, window: None }, *outcome)], style);
         }
+        Self::of_several(name, outcomes, style)
+    }
+
+    #[inline(never)]
+    fn of_several(name: &'static str, outcomes: &[Outcome], style: &HeaderStyle) -> Self {
         let policies = outcomes.iter().map(|&outcome| {
             let window = Some(outcome.limit());
             (Label { name, window }, outcome)

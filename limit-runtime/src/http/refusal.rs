@@ -4,7 +4,7 @@ use super::{
     admission::tell_with_outer,
     alike,
     exceeded::Exceeded,
-    headers::Told,
+    headers::{Headers, Told},
     spec::Demands,
     standing::Standing,
     text::{Text, number},
@@ -56,6 +56,11 @@ pub(super) fn refuse(
 ) -> Response {
     let exceeded = Exceeded::new(demands, charges, decision, limiter);
     let mut response = too_many(limiter, &exceeded);
+    if let ([demand], None) = (demands.as_slice(), outer) {
+        let (outcomes, style) = (decision.outcomes(), limiter.header_style());
+        Headers::of_one(demand.spec.name, outcomes, style).add_to(response.headers_mut());
+        return response;
+    }
     let mut told = Told::default();
     told.add(demands, decision);
     tell_with_outer(limiter, outer, told, &mut response);
@@ -64,10 +69,7 @@ pub(super) fn refuse(
 
 /// The same without the headers of the policies.
 fn too_many(limiter: &Limiter, exceeded: &Exceeded<'_>) -> Response {
-    let of_handler = exceeded
-        .refusing()
-        .find_map(|demand| demand.spec.on_limited);
-    let mut response = match (of_handler, limiter.on_limited()) {
+    let mut response = match (exceeded.of_handler(), limiter.on_limited()) {
         (Some(answer), _) => answer(exceeded),
         (None, Some(answer)) => answer(exceeded),
         (None, None) => standard(exceeded),

@@ -21,10 +21,13 @@ pub struct Spec {
     pub(super) key_label: &'static str,
     pub(super) methods: &'static [&'static str],
     pub(super) wait: Duration,
-    pub(super) on_limited: Option<fn(&Exceeded<'_>) -> Response>,
+    pub(super) on_limited: Option<OnLimited>,
     pub(super) count_when: Option<fn(&Response) -> bool>,
     pub(super) on_store_error: Option<Fallback>,
 }
+
+/// What a refused client is answered.
+pub(super) type OnLimited = fn(&Exceeded<'_>) -> Response;
 
 impl Spec {
     /// A policy that clients read as `name`.

@@ -80,8 +80,9 @@ impl<const N: usize> Text<N> {
 
 /// A number as the value of a header: what `HeaderValue` makes of one takes an allocation more.
 pub(super) fn number(number: u64) -> HeaderValue {
-    let value = Text::<20>::new().number(number).value();
-    value.unwrap_or_else(|| number.into())
+    let mut digits = itoa::Buffer::new();
+    let joined = chunk::joined([digits.format(number).as_bytes()]);
+    HeaderValue::from_maybe_shared(joined).unwrap_or_else(|_| number.into())
 }
 
 impl<const N: usize> fmt::Write for Text<N> {
