@@ -37,6 +37,7 @@ fn a_check_allocates_nothing() {
     let limiter = Limiter::new();
     let roomy: Limits = limits!("1000000/second; 100000000/minute");
     let tight: Limits = limits!("1/hour; 5/day");
+    let (roomy_one, tight_one) = (limits!("100000000/minute"), limits!("1/hour"));
     let burst = std::num::NonZeroU32::new(1_000).unwrap();
     let strategies = [
         Strategy::MovingWindow,
@@ -45,13 +46,14 @@ fn a_check_allocates_nothing() {
         Strategy::Gcra { burst },
     ];
     for strategy in strategies {
-        for limits in [roomy, tight] {
+        for limits in [roomy, tight, roomy_one, tight_one] {
             for action in [Action::Consume, Action::Peek] {
                 let counted = allocations(|| {
                     let key = "sk-0123456789abcdef0123456789abcdef".into_key();
                     let scope = Scope::handler("predict", "/predict");
                     let charge = Charge::new(scope, &key, &limits).strategy(strategy);
                     ready(limiter.decide(&[charge], action)).unwrap();
+                    limiter.consume_now(&charge).unwrap();
                 });
                 assert_eq!(counted.count_total, 0, "{strategy:?} {limits} {action:?}");
             }

@@ -49,22 +49,25 @@ impl Owners {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn owner(&self, scope: Scope<'_>, key: &Key) -> Owner {
         self.within(scope, self.hash(key))
     }
 
-    #[inline]
+    #[inline(always)]
     fn hash(&self, key: &Key) -> Hash128 {
         let [v4, v6] = self.kinds;
         match key.address() {
             Some(Address::V4(word)) => self.scatter(v4 ^ u64::from(word)),
             Some(Address::V6Net(word)) => self.scatter(v6 ^ word),
-            None => {
-                let [first, second] = self.keys;
-                SipHasher13::new_with_keys(first, second).hash(key.as_bytes())
-            }
+            None => self.hash_bytes(key.as_bytes()),
         }
+    }
+
+    #[inline(never)]
+    fn hash_bytes(&self, bytes: &[u8]) -> Hash128 {
+        let [first, second] = self.keys;
+        SipHasher13::new_with_keys(first, second).hash(bytes)
     }
 
     /// A word by a bijection that nobody outside this process knows: no two addresses of a kind have one
@@ -98,7 +101,7 @@ impl Owners {
     }
 
     /// The owner of a hashed key in a scope. The processor works on both hashes at a time.
-    #[inline]
+    #[inline(always)]
     fn within(&self, scope: Scope<'_>, key: Hash128) -> Owner {
         let [name, route] = self.scopes;
         let name = fold_text(name, scope.name);
