@@ -66,10 +66,6 @@ pub(super) fn look<T>(label: Label, limit: Limit, at: impl FnOnce(&mut Alike) ->
 }
 
 /// Policies that lie near each other, and tiers of one policy, have places of their own.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the upper bits of the product are the ones that count"
-)]
 fn place_of(label: Label, limit: Limit) -> usize {
     let word = label.name.as_ptr().addr() as u64
         ^ limit.window_millis() << 20

@@ -36,6 +36,10 @@ pub(super) struct Headers {
     /// `RateLimit-Policy` and `RateLimit`, which most responses carry.
     policy: Option<HeaderValue>,
     state: Option<HeaderValue>,
+    #[expect(
+        clippy::box_collection,
+        reason = "headers are moved with each request, and most have no others"
+    )]
     others: Option<Box<Vec<(HeaderName, HeaderValue)>>>,
 }
 
