@@ -1,28 +1,34 @@
 #!/usr/bin/env bash
 # What the attribute costs a request: instructions (callgrind) and allocations (memcheck) of one request
-# through the router, for a bare handler and limited ones. The difference of two runs of different length,
-# so that neither start-up nor the first request counts. Needs valgrind.
+# through the router, for a bare handler and limited ones. Instructions are counted within `counted` alone, so
+# that start-up and the calibration of the clock do not count; allocations are the difference of two runs.
+# Needs valgrind.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 cargo build --quiet --profile bench -p limit-benches --bin request_cost
 program=${CARGO_TARGET_DIR:-target}/release/request_cost
-# Behind the requests that are watched for a wrong set-up.
-few=11000 many=12000
+count=1000
 
 instructions() {
-    valgrind --tool=callgrind --callgrind-out-file=/dev/null "$program" "$1" "$2" 2>&1 |
-        awk '/Collected/ { print $4 }'
+    valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect='request_cost::counted' \
+        "$program" "$1" $count 2>&1 | awk -v count=$count '/Collected/ { printf "%d", $4 / count }'
+}
+
+allocated() {
+    valgrind "$program" "$1" "$2" 2>&1 | awk '/total heap usage/ { gsub(",", ""); print $5 }'
 }
 
 allocations() {
-    valgrind "$program" "$1" "$2" 2>&1 | awk '/total heap usage/ { gsub(",", ""); print $5 }'
+    echo "$(allocated "$1" $((2 * count))) $(allocated "$1" $count)" |
+        awk -v count=$count '{ printf "%.2f", ($1 - $2) / count }'
 }
 
 printf '%-20s %14s %12s %14s %12s\n' handler instructions 'over bare' allocations 'over bare'
 bare_instructions='' bare_allocations=''
 for handler in bare limited refused layered_bare layered_limited layered_by_header; do
-    i=$((($(instructions $handler $many) - $(instructions $handler $few)) / (many - few)))
-    a=$((($(allocations $handler $many) - $(allocations $handler $few)) / (many - few)))
+    i=$(instructions $handler)
+    a=$(allocations $handler)
     : "${bare_instructions:=$i}" "${bare_allocations:=$a}"
-    printf '%-20s %14d %+12d %14d %+12d\n' $handler $i $((i - bare_instructions)) $a $((a - bare_allocations))
+    printf '%-20s %14d %+12d %14.2f %+12.2f\n' $handler "$i" $((i - bare_instructions)) \
+        "$a" "$(awk "BEGIN { print $a - $bare_allocations }")"
 done

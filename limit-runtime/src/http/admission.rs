@@ -2,14 +2,12 @@
 
 use super::{
     admit::Admit,
-    headers::{self, Told},
-    soon::{Later, Soon},
-    spec::Spec,
+    headers::{Headers, Told},
+    soon::{Later, Soon, answer_of},
     standing::Standing,
 };
-use crate::{decision::Outcome, limiter::Limiter, store::Action};
+use crate::{limiter::Limiter, store::Action};
 use axum::response::Response;
-use smallvec::SmallVec;
 use std::{mem, sync::Arc};
 
 /// A request that was let through: it charges what is still to be charged, and adds the headers.
@@ -20,18 +18,10 @@ pub struct Admission(Held);
 enum Held {
     /// No limit applies: nothing is charged, and no headers are added.
     Nothing,
-    /// The common case, small and without an allocation: all that is left to do is to write headers.
-    Charged(Charged),
+    /// The common case, small and without an allocation: all that is left to do is to add headers.
+    Told(Headers),
     /// Shared with the handles on it.
     Standing(Arc<Standing>),
-}
-
-/// One attribute's limits, on a request that was charged for good.
-#[derive(Debug)]
-struct Charged {
-    limiter: Limiter,
-    spec: &'static Spec,
-    outcomes: SmallVec<[Outcome; 2]>,
 }
 
 /// A response that already tells of all policies, those of the layers around included.
@@ -44,14 +34,9 @@ impl Admission {
         Self(Held::Nothing)
     }
 
-    /// A request that one attribute limits, and whose charge nothing can change any more.
-    #[inline]
-    pub(super) fn charged(limiter: Limiter, spec: &'static Spec, outcomes: &[Outcome]) -> Self {
-        Self(Held::Charged(Charged {
-            limiter,
-            spec,
-            outcomes: SmallVec::from_slice(outcomes),
-        }))
+    /// A request whose charge nothing can change any more.
+    pub(super) fn told(headers: Headers) -> Self {
+        Self(Held::Told(headers))
     }
 
     /// Any other request that is limited.
@@ -67,7 +52,7 @@ impl Admission {
         let Held::Standing(standing) = &self.0 else {
             // What is charged later was not charged at once.
             debug_assert!(matches!(self.0, Held::Nothing), "charged twice");
-            return Soon::now(Ok(()));
+            return Soon::Now(Ok(()));
         };
         let costs = standing.demands.iter().map(|demand| {
             let known = known.get(demand.rule).copied().flatten();
@@ -82,11 +67,11 @@ impl Admission {
     /// The answer to a request whose arguments could not be extracted. It counts all the same: where the charge
     /// waits for the arguments, it is made now, as if each cost that depends on them were 1.
     #[cold]
-    pub(super) fn reject(self, mut rejection: Response, how: Admit) -> Later<Response> {
+    pub(super) fn reject(mut self, mut rejection: Response, how: Admit) -> Later<Response> {
         Box::pin(async move {
             if how == Admit::Peek
                 && let Held::Standing(standing) = &self.0
-                && let Err(refusal) = standing.clone().admit(drop).await
+                && let Err(refusal) = answer_of!(standing.clone().admit(drop))
             {
                 return refusal;
             }
@@ -99,11 +84,13 @@ impl Admission {
 
     /// Adds the headers of the limits to the handler's answer. Where the answer does not count, it is taken, and
     /// comes back once its charge has been given back.
-    pub(super) fn finish(&self, response: &mut Response) -> Option<Later<Response>> {
-        match &self.0 {
+    pub(super) fn finish(&mut self, response: &mut Response) -> Option<Later<Response>> {
+        match &mut self.0 {
             Held::Nothing => None,
-            Held::Charged(charged) => {
-                charged.tell(response);
+            Held::Told(headers) => {
+                if !is_told(response) {
+                    headers.add_to(response.headers_mut());
+                }
                 None
             }
             Held::Standing(standing) => {
@@ -126,20 +113,6 @@ impl Admission {
     }
 }
 
-impl Charged {
-    fn tell(&self, response: &mut Response) {
-        if is_told(response) {
-            return;
-        }
-        headers::write_one(
-            response.headers_mut(),
-            self.limiter.header_style(),
-            self.spec.name,
-            &self.outcomes,
-        );
-    }
-}
-
 /// Whether somebody further in has told of all policies.
 fn is_told(response: &Response) -> bool {
     response.extensions().get::<AllTold>().is_some()
@@ -158,10 +131,10 @@ fn tell(standing: &Standing, response: &mut Response) {
 }
 
 /// The same, with what is `told` already and the policies of the layers around.
-pub(super) fn tell_with_outer<'a>(
+pub(super) fn tell_with_outer(
     limiter: &Limiter,
-    outer: Option<&'a Standing>,
-    mut told: Told<'a>,
+    outer: Option<&Standing>,
+    mut told: Told,
     response: &mut Response,
 ) {
     if outer.is_some() {
@@ -172,5 +145,6 @@ pub(super) fn tell_with_outer<'a>(
             told.add(&standing.demands, &decision);
         }
     }
-    told.write(response.headers_mut(), limiter.header_style());
+    told.headers(limiter.header_style())
+        .add_to(response.headers_mut());
 }

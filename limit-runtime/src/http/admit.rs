@@ -4,9 +4,11 @@ use super::{
     admission::Admission,
     client_ip::client_ip,
     handle::RateLimit,
+    headers::Headers,
+    instead::{Instead, instead},
     refusal::refuse,
     soon::Soon,
-    spec::{Demands, Spec, SpecRef},
+    spec::{Demand, Demands, Spec, SpecRef},
     standing::Standing,
 };
 use crate::{
@@ -16,7 +18,7 @@ use crate::{
 };
 use axum::{
     extract::{FromRequestParts, MatchedPath},
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use http::request::Parts;
 use std::{convert::Infallible, sync::Arc};
@@ -38,13 +40,17 @@ pub(super) struct Terms {
     pub(super) is_handled: bool,
 }
 
+/// Whether the limiter looks at this request at all.
+pub(super) fn is_limited(parts: &Parts) -> bool {
+    !Limiter::of(parts).skips(parts)
+}
+
 /// Checks all `demands` as one.
 ///
 /// # Errors
 /// The response for a request that is refused.
 pub(super) fn admit(
     parts: &mut Parts,
-    limiter: Limiter,
     demands: &mut Demands,
     terms: Terms,
 ) -> Soon<Result<Admission, Response>> {
@@ -53,26 +59,30 @@ pub(super) fn admit(
             let handle = RateLimit::new(Arc::new(Standing::of_nothing()));
             parts.extensions.insert(handle);
         }
-        return Soon::now(Ok(Admission::unlimited()));
+        return Soon::Now(Ok(Admission::unlimited()));
     }
-    let outer = parts.extensions.get::<RateLimit>();
+    // A layer that leaves a handle leaves its limiter, too.
+    let (limiter, outer) = match parts.extensions.get::<Limiter>() {
+        Some(limiter) => (limiter, parts.extensions.get::<RateLimit>()),
+        None => (Limiter::global(), None),
+    };
     if outer.is_none()
-        && let Some(spec) = charged_only(demands, terms)
+        && let Some((demand, spec)) = charged_only(demands, terms)
     {
-        let route = parts.extensions.get::<MatchedPath>();
-        let charges = demands.first().map(|demand| demand.charge(route));
-        let charges = charges.as_slice();
-        if let Ok(decision) = limiter.decide_now(charges, Action::Consume) {
-            return Soon::now(if decision.is_allowed() {
-                Ok(Admission::charged(limiter, spec, decision.outcomes()))
+        let charges = [demand.charge(parts.extensions.get::<MatchedPath>())];
+        // By reference: a decision is large to move.
+        if let Ok(decision) = &limiter.decide_now(&charges, Action::Consume) {
+            return Soon::Now(if decision.is_allowed() {
+                let (outcomes, style) = (decision.outcomes(), limiter.header_style());
+                Ok(Admission::told(Headers::of_one(spec.name, outcomes, style)))
             } else {
-                Err(refuse(&limiter, demands, charges, &decision, None))
+                Err(refuse(limiter, demands, &charges, decision, None))
             });
         }
     }
     let outer = outer.map(|handle| handle.standing().clone());
     let route = parts.extensions.get::<MatchedPath>().cloned();
-    let standing = Standing::new(limiter, route, std::mem::take(demands), outer);
+    let standing = Standing::new(limiter.clone(), route, std::mem::take(demands), outer);
     let standing = Arc::new(standing);
     standing.warn_of_double_charge();
     if terms.is_handled {
@@ -88,8 +98,8 @@ pub(super) fn admit(
     }
 }
 
-/// The attribute whose charge is all there is to do for the request, if one is.
-fn charged_only(demands: &Demands, terms: Terms) -> Option<&'static Spec> {
+/// The attribute whose charge is all there is to do for the request, if one is, and what it demands.
+fn charged_only(demands: &Demands, terms: Terms) -> Option<(&Demand, &'static Spec)> {
     let [demand] = demands.as_slice() else {
         return None;
     };
@@ -100,7 +110,7 @@ fn charged_only(demands: &Demands, terms: Terms) -> Option<&'static Spec> {
         && !terms.is_handled
         && spec.count_when.is_none()
         && spec.wait.is_zero();
-    is_all.then_some(spec)
+    is_all.then_some((demand, spec))
 }
 
 impl Limiter {
@@ -114,12 +124,12 @@ impl Limiter {
     }
 
     /// The key of a request where neither attribute nor layer names one.
-    pub(super) async fn default_key(parts: &mut Parts) -> Result<Option<Key>, Response> {
+    pub(super) async fn default_key(parts: &mut Parts) -> Result<Option<Key>, Instead> {
         match Self::of(parts).own_key().cloned() {
             Some(key) => key(parts).await,
             None => match client_ip(parts) {
                 Ok(address) => Ok(Some(address.into_key())),
-                Err(rejection) => Err(rejection.into_response()),
+                Err(rejection) => Err(instead(rejection)),
             },
         }
     }

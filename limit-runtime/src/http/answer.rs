@@ -1,13 +1,12 @@
 //! What key, limits and cost functions may return: the value, an `Option`, a `Result`, or a future
 //! of one of these.
 
-use axum::response::{IntoResponse, Response};
-use pin_project_lite::pin_project;
-use std::future::{Future, Ready, ready};
+use axum::response::IntoResponse;
+use std::future::Future;
 use std::marker::PhantomData;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
+use super::instead::{Instead, instead};
+use super::soon::{Never, Soon, answer_of};
 use super::spec::GivenLimits;
 use crate::key::{IntoKey, Key};
 use limit_core::Limits;
@@ -25,6 +24,15 @@ pub struct Fallible<W>(PhantomData<fn() -> W>);
 #[derive(Debug)]
 pub struct Later<W>(PhantomData<fn() -> W>);
 
+/// What a function answered, or the future of it.
+pub(crate) type Answer<T, F> = Soon<Result<T, Instead>, F>;
+
+/// What is there at once.
+#[inline]
+pub(crate) fn now<T>(answer: Result<T, Instead>) -> Answer<T, Never<Result<T, Instead>>> {
+    Soon::Now(answer)
+}
+
 /// What a key function may return. `None` exempts the request from this limit.
 ///
 /// `W` is the shape of the answer; it is always inferred.
@@ -36,7 +44,9 @@ pub struct Later<W>(PhantomData<fn() -> W>);
 )]
 pub trait KeyAnswer<W>: Sized {
     /// The key, or the response that takes the handler's place.
-    fn answer(self) -> impl Future<Output = Result<Option<Key>, Response>> + Send;
+    fn answer(
+        self,
+    ) -> Answer<Option<Key>, impl Future<Output = Result<Option<Key>, Instead>> + Send>;
 }
 
 /// What a limits function may return. `None` exempts the request from this limit.
@@ -50,7 +60,12 @@ pub trait KeyAnswer<W>: Sized {
 )]
 pub trait LimitsAnswer<W>: Sized {
     /// The limits, or the response that takes the handler's place.
-    fn answer(self) -> impl Future<Output = Result<Option<GivenLimits>, Response>> + Send;
+    fn answer(
+        self,
+    ) -> Answer<
+        Option<GivenLimits>,
+        impl Future<Output = Result<Option<GivenLimits>, Instead>> + Send,
+    >;
 }
 
 /// What a cost function may return.
@@ -64,7 +79,7 @@ pub trait LimitsAnswer<W>: Sized {
 )]
 pub trait CostAnswer<W>: Sized {
     /// The cost, or the response that takes the handler's place.
-    fn answer(self) -> impl Future<Output = Result<u32, Response>> + Send;
+    fn answer(self) -> Answer<u32, impl Future<Output = Result<u32, Instead>> + Send>;
 }
 
 /// Limits by value or by reference.
@@ -125,38 +140,16 @@ impl<C: IntoCost + Copy> IntoCost for &C {
     }
 }
 
-pin_project! {
-    /// The answer of a function that returned a `Result`.
-    #[project = AttemptPinned]
-    enum Attempt<F, T> {
-        Going { #[pin] answer: F },
-        Failed { response: Ready<Result<T, Response>> },
-    }
-}
-
-impl<F, T> Future for Attempt<F, T>
-where
-    F: Future<Output = Result<T, Response>>,
-{
-    type Output = Result<T, Response>;
-
-    #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project() {
-            AttemptPinned::Going { answer } => answer.poll(cx),
-            AttemptPinned::Failed { response } => Pin::new(response).poll(cx),
-        }
-    }
-}
-
 macro_rules! answers {
     ($Answer:ident: $Into:ident => $Value:ty, |$it:ident| $convert:expr) => {
         #[diagnostic::do_not_recommend]
         impl<V: $Into> $Answer<Plain> for V {
             #[inline]
-            fn answer(self) -> impl Future<Output = Result<$Value, Response>> + Send {
+            fn answer(
+                self,
+            ) -> Answer<$Value, impl Future<Output = Result<$Value, Instead>> + Send> {
                 let $it = self;
-                ready(Ok($convert))
+                now(Ok($convert))
             }
         }
 
@@ -167,14 +160,12 @@ macro_rules! answers {
             E: IntoResponse,
         {
             #[inline]
-            fn answer(self) -> impl Future<Output = Result<$Value, Response>> + Send {
+            fn answer(
+                self,
+            ) -> Answer<$Value, impl Future<Output = Result<$Value, Instead>> + Send> {
                 match self {
-                    Ok(value) => Attempt::Going {
-                        answer: value.answer(),
-                    },
-                    Err(error) => Attempt::Failed {
-                        response: ready(Err(error.into_response())),
-                    },
+                    Ok(value) => value.answer(),
+                    Err(error) => Soon::Now(Err(instead(error))),
                 }
             }
         }
@@ -185,8 +176,10 @@ macro_rules! answers {
             V: Future<Output: $Answer<W>> + Send,
         {
             #[inline]
-            async fn answer(self) -> Result<$Value, Response> {
-                self.await.answer().await
+            fn answer(
+                self,
+            ) -> Answer<$Value, impl Future<Output = Result<$Value, Instead>> + Send> {
+                Soon::Later(async move { answer_of!(self.await.answer()) })
             }
         }
     };
@@ -197,8 +190,10 @@ macro_rules! exempting {
         #[diagnostic::do_not_recommend]
         impl<V: $Into> $Answer<Maybe> for Option<V> {
             #[inline]
-            fn answer(self) -> impl Future<Output = Result<Option<$Value>, Response>> + Send {
-                ready(Ok(self.map(|$it| $convert)))
+            fn answer(
+                self,
+            ) -> Answer<Option<$Value>, impl Future<Output = Result<Option<$Value>, Instead>> + Send> {
+                now(Ok(self.map(|$it| $convert)))
             }
         }
     };

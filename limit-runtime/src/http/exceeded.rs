@@ -2,7 +2,7 @@
 
 use super::{
     headers::{Label, labelled},
-    spec::{Demand, Demands},
+    spec::{Demand, Demands, OnLimited},
 };
 use crate::{
     decision::{Decision, Outcome, Verdict, whole_seconds},
@@ -10,6 +10,7 @@ use crate::{
     store::Charge,
 };
 use axum::response::{IntoResponse, Response};
+use limit_core::Limit;
 use std::{fmt, time::Duration};
 
 /// A request that was over its limits: what [`on_limited`](crate::LimiterBuilder::on_limited) is given.
@@ -27,7 +28,7 @@ pub struct Exceeded<'a> {
 /// A limit that refused.
 struct Violation<'a> {
     demand: &'a Demand,
-    label: Label<'a>,
+    label: Label,
     outcome: &'a Outcome,
     cost: u32,
 }
@@ -91,8 +92,28 @@ impl<'a> Exceeded<'a> {
         refusing.next().map_or("", |demand| demand.spec.key_label)
     }
 
-    pub(super) fn violated(&self) -> impl Iterator<Item = Label<'_>> {
+    pub(super) fn violated(&self) -> impl Iterator<Item = Label> {
         self.violations().map(|violation| violation.label)
+    }
+
+    /// The answer of a handler's own, where the policy that refused has one.
+    pub(super) fn of_handler(&self) -> Option<OnLimited> {
+        let mut all = self.demands.iter();
+        if all.all(|demand| demand.spec.on_limited.is_none()) {
+            return None;
+        }
+        self.refusing().find_map(|demand| demand.spec.on_limited)
+    }
+
+    /// The limit that refused, where only one did and there is a wait that helps: all there is to say then.
+    pub(super) fn only_violated(&self) -> Option<(Label, Limit)> {
+        if self.decision.can_never_fit() {
+            return None;
+        }
+        let mut labelled = labelled(self.demands, self.decision);
+        let (label, outcome) = labelled.find(|(_, outcome)| !outcome.is_allowed())?;
+        let is_only = labelled.all(|(_, outcome)| outcome.is_allowed());
+        is_only.then(|| (label, outcome.limit()))
     }
 
     /// The demands that refused, once for each limit of theirs that did.

@@ -6,13 +6,14 @@
 //! the business of [`answer`](super::answer).
 
 use axum::extract::FromRequestParts;
-use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, Uri};
 use std::future::Future;
 use std::marker::PhantomData;
 use std::num::NonZeroU32;
 
+use super::instead::{Instead, instead};
+use super::soon::{Never, Soon};
 use crate::key::IntoKey;
 use limit_core::Limits;
 
@@ -36,11 +37,14 @@ pub trait ExtractFn<S, M>: Sized {
     fn extract(
         parts: &mut Parts,
         state: &S,
-    ) -> impl Future<Output = Result<Self::Arguments, Response>> + Send;
+    ) -> Soon<Extracted<Self::Arguments>, impl Future<Output = Extracted<Self::Arguments>> + Send>;
 
     /// Calls the function.
     fn call<'a>(self, parts: &'a Parts, arguments: Self::Arguments) -> Self::Output<'a>;
 }
+
+/// The extracted arguments, or the rejection of the first that failed.
+type Extracted<T> = Result<T, Instead>;
 
 /// Shape: every argument is an extractor.
 #[derive(Debug)]
@@ -119,15 +123,18 @@ macro_rules! apply {
 }
 
 macro_rules! extract_body {
-    ($parts:ident, $state:ident, $($T:ident)*) => {
-        async move {
-            let _ = (&$parts, $state);
+    ($parts:ident, $state:ident,) => {{
+        let _ = ($parts, $state);
+        Soon::<_, Never<_>>::Now(Ok(()))
+    }};
+    ($parts:ident, $state:ident, $($T:ident)+) => {
+        Soon::Later(async move {
             Ok(($(
                 $T::from_request_parts($parts, $state)
                     .await
-                    .map_err(IntoResponse::into_response)?,
-            )*))
-        }
+                    .map_err(instead)?,
+            )+))
+        })
     };
 }
 
@@ -149,7 +156,7 @@ macro_rules! owned {
             fn extract(
                 parts: &mut Parts,
                 state: &S,
-            ) -> impl Future<Output = Result<Self::Arguments, Response>> + Send {
+            ) -> Soon<Extracted<Self::Arguments>, impl Future<Output = Extracted<Self::Arguments>> + Send> {
                 extract_body!(parts, state, $($T)*)
             }
 
@@ -189,7 +196,7 @@ macro_rules! borrowed {
             fn extract(
                 parts: &mut Parts,
                 state: &S,
-            ) -> impl Future<Output = Result<Self::Arguments, Response>> + Send {
+            ) -> Soon<Extracted<Self::Arguments>, impl Future<Output = Extracted<Self::Arguments>> + Send> {
                 extract_body!(parts, state, $($Before)* $($After)*)
             }
 
@@ -234,8 +241,8 @@ macro_rules! constant {
             fn extract(
                 _: &mut Parts,
                 _: &S,
-            ) -> impl Future<Output = Result<(), Response>> + Send {
-                std::future::ready(Ok(()))
+            ) -> Soon<Extracted<()>, impl Future<Output = Extracted<()>> + Send> {
+                Soon::<_, Never<_>>::Now(Ok(()))
             }
 
             #[inline]

@@ -1,11 +1,6 @@
 //! What responses say about the limits on them.
 
-use super::{
-    header_style::HeaderStyle,
-    policy_header as policy,
-    spec::Demands,
-    text::{Text, number},
-};
+use super::{alike, chunk, header_style::HeaderStyle, spec::Demands, text::number};
 use crate::decision::{Decision, Outcome, strictest, whole_millis, whole_seconds};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use limit_core::Limit;
@@ -17,131 +12,173 @@ use std::{
 
 /// All policies on a response, those of layers around included.
 #[derive(Default)]
-pub(super) struct Told<'a> {
-    policies: SmallVec<[Policy<'a>; 2]>,
+pub(super) struct Told {
+    policies: SmallVec<[Policy; 2]>,
 }
 
 /// One limit, and how it stands.
-type Policy<'a> = (Label<'a>, Outcome);
+type Policy = (Label, Outcome);
 
-impl<'a> Told<'a> {
-    pub(super) fn add(&mut self, demands: &'a Demands, decision: &Decision) {
+impl Told {
+    pub(super) fn add(&mut self, demands: &Demands, decision: &Decision) {
         let outcomes = decision.outcomes().iter().copied();
         self.policies.extend(labels(demands).zip(outcomes));
     }
 
-    pub(super) fn write(&self, headers: &mut HeaderMap, style: &HeaderStyle) {
-        write(headers, style, &self.policies);
+    pub(super) fn headers(&self, style: &HeaderStyle) -> Headers {
+        Headers::of(&self.policies, style)
     }
 }
 
-/// Tells of the limits of one attribute, `name`.
-pub(super) fn write_one(
-    headers: &mut HeaderMap,
-    style: &HeaderStyle,
-    name: &str,
-    outcomes: &[Outcome],
-) {
-    if let [outcome] = outcomes {
-        return write(headers, style, &[(Label { name, window: None }, *outcome)]);
-    }
-    let policies = outcomes.iter().map(|&outcome| {
-        let window = Some(outcome.limit());
-        (Label { name, window }, outcome)
-    });
-    let policies: SmallVec<[Policy<'_>; 2]> = policies.collect();
-    write(headers, style, &policies);
+/// The headers that tell of limits, to be added to a response.
+#[derive(Debug, Default)]
+pub(super) struct Headers {
+    /// `RateLimit-Policy` and `RateLimit`, which most responses carry.
+    policy: Option<HeaderValue>,
+    state: Option<HeaderValue>,
+    #[expect(
+        clippy::box_collection,
+        reason = "headers are moved with each request, and most have no others"
+    )]
+    others: Option<Box<Vec<(HeaderName, HeaderValue)>>>,
 }
 
-fn write(headers: &mut HeaderMap, style: &HeaderStyle, policies: &[Policy<'_>]) {
-    let Some((label, outcome)) = strictest_of(policies, |_| true) else {
-        return;
-    };
-    match style {
-        HeaderStyle::Off => {}
-        HeaderStyle::Ietf => ietf(headers, policies, label, outcome),
-        HeaderStyle::XRateLimit => x_rate_limit(headers, outcome),
-        HeaderStyle::OpenAi => open_ai(headers, policies),
-        HeaderStyle::Both => {
-            ietf(headers, policies, label, outcome);
-            x_rate_limit(headers, outcome);
+impl Headers {
+    /// Those that tell of the limits of one attribute, `name`.
+    #[inline]
+    pub(super) fn of_one(name: &'static str, outcomes: &[Outcome], style: &HeaderStyle) -> Self {
+        if let [outcome] = outcomes {
+            return Self::of(&[(Label { name, window: None }, *outcome)], style);
         }
-        HeaderStyle::Named(names) => named(
-            headers,
-            [&names.limit, &names.remaining, &names.reset],
-            outcome,
-        ),
+        Self::of_several(name, outcomes, style)
     }
+
+    #[inline(never)]
+    fn of_several(name: &'static str, outcomes: &[Outcome], style: &HeaderStyle) -> Self {
+        let policies = outcomes.iter().map(|&outcome| {
+            let window = Some(outcome.limit());
+            (Label { name, window }, outcome)
+        });
+        let policies: SmallVec<[Policy; 2]> = policies.collect();
+        Self::of(&policies, style)
+    }
+
+    #[inline]
+    fn of(policies: &[Policy], style: &HeaderStyle) -> Self {
+        let mut headers = Self::default();
+        let Some((label, outcome)) = strictest_of(policies, |_| true) else {
+            return headers;
+        };
+        match style {
+            HeaderStyle::Off => {}
+            HeaderStyle::Ietf => headers.ietf(policies, *label, outcome),
+            HeaderStyle::XRateLimit => headers.x_rate_limit(outcome),
+            HeaderStyle::OpenAi => headers.open_ai(policies),
+            HeaderStyle::Both => {
+                headers.ietf(policies, *label, outcome);
+                headers.x_rate_limit(outcome);
+            }
+            HeaderStyle::Named(names) => {
+                headers.named([&names.limit, &names.remaining, &names.reset], outcome);
+            }
+        }
+        headers
+    }
+
+    #[inline]
+    fn ietf(&mut self, policies: &[Policy], label: Label, outcome: &Outcome) {
+        alike::look(label, outcome.limit(), |alike| {
+            self.state = state(&alike.state, outcome);
+            self.policy = match policies {
+                [_] => Some(alike.header.clone()),
+                policies => {
+                    let limits = policies.iter();
+                    alike::policy_header(limits.map(|(label, outcome)| (*label, outcome.limit())))
+                        .value()
+                }
+            };
+        });
+    }
+
+    /// What is named `tokens` is told as tokens, and all else as requests; of each, the strictest.
+    fn open_ai(&mut self, policies: &[Policy]) {
+        let is_tokens = |label: &Label| label.name == "tokens";
+        if let Some((_, outcome)) = strictest_of(policies, |label| !is_tokens(label)) {
+            self.open_ai_of(&HeaderStyle::OPEN_AI_REQUESTS, outcome);
+        }
+        if let Some((_, outcome)) = strictest_of(policies, is_tokens) {
+            self.open_ai_of(&HeaderStyle::OPEN_AI_TOKENS, outcome);
+        }
+    }
+
+    /// The reset as OpenAI writes durations: `6m0s`, `1s`, `250ms`.
+    fn open_ai_of(&mut self, [limit, remaining, reset]: &[HeaderName; 3], outcome: &Outcome) {
+        self.add(limit, number(outcome.limit().count().get().into()));
+        self.add(remaining, number(outcome.remaining().into()));
+        // Digits and letters, which are always a header value.
+        if let Ok(reset_after) = HeaderValue::try_from(go_duration(outcome.reset_after())) {
+            self.add(reset, reset_after);
+        }
+    }
+
+    fn x_rate_limit(&mut self, outcome: &Outcome) {
+        self.named(HeaderStyle::X_RATE_LIMIT.each_ref(), outcome);
+    }
+
+    /// Limit, remaining, and the reset as seconds since 1970, as GitHub and slowapi send it.
+    fn named(&mut self, [limit, remaining, reset]: [&HeaderName; 3], outcome: &Outcome) {
+        let since_1970 = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        let reset_at = whole_seconds(since_1970.saturating_add(to_millis(outcome.reset_after())));
+        self.add(limit, number(outcome.limit().count().get().into()));
+        self.add(remaining, number(outcome.remaining().into()));
+        self.add(reset, number(reset_at));
+    }
+
+    fn add(&mut self, name: &HeaderName, value: HeaderValue) {
+        let others = self.others.get_or_insert_default();
+        others.push((name.clone(), value));
+    }
+
+    /// Adds them in place of what the response may say of limits itself.
+    pub(super) fn add_to(&mut self, headers: &mut HeaderMap) {
+        if let Some(policy) = self.policy.take() {
+            headers.insert(HeaderStyle::RATE_LIMIT_POLICY, policy);
+        }
+        if let Some(state) = self.state.take() {
+            headers.insert(HeaderStyle::RATE_LIMIT, state);
+        }
+        if let Some(others) = self.others.take() {
+            for (name, value) in *others {
+                headers.insert(name, value);
+            }
+        }
+    }
+}
+
+/// `RateLimit`, which begins with all but the numbers. `None` if it is no header value, which it always is.
+fn state(beginning: &[u8], outcome: &Outcome) -> Option<HeaderValue> {
+    // Without the part of a millisecond, as in `to_millis`.
+    let reset_after = outcome.reset_after_micros() / 1_000;
+    let (mut remaining, mut seconds) = (itoa::Buffer::new(), itoa::Buffer::new());
+    let joined = chunk::joined([
+        beginning,
+        remaining.format(outcome.remaining()).as_bytes(),
+        b";t=",
+        seconds.format(reset_after.div_ceil(1_000)).as_bytes(),
+    ]);
+    HeaderValue::from_maybe_shared(joined).ok()
 }
 
 /// The policy a client should look at first, of those that `chosen` says.
-fn strictest_of<'p, 'a>(
-    policies: &'p [Policy<'a>],
-    chosen: impl Fn(&Label<'_>) -> bool,
-) -> Option<&'p Policy<'a>> {
+fn strictest_of(policies: &[Policy], chosen: impl Fn(&Label) -> bool) -> Option<&Policy> {
     if let [(label, _)] = policies {
         return policies.first().filter(|_| chosen(label));
     }
     let mut policies = policies.iter().filter(|(label, _)| chosen(label));
     let index = strictest(policies.clone().map(|(_, outcome)| outcome))?;
     policies.nth(index)
-}
-
-fn ietf(headers: &mut HeaderMap, policies: &[Policy<'_>], label: &Label<'_>, outcome: &Outcome) {
-    let policy = match policies {
-        // Nearly always the same for every request of a handler.
-        [(label, outcome)] => policy::remembered(label, outcome.limit()),
-        policies => policy::of(
-            policies
-                .iter()
-                .map(|(label, outcome)| (label, outcome.limit())),
-        ),
-    };
-    insert(headers, HeaderStyle::RATE_LIMIT_POLICY, policy);
-    let mut state: Text = Text::new();
-    state.label(label);
-    state.str(";r=").number(outcome.remaining().into());
-    let reset_after = to_millis(outcome.reset_after());
-    state.str(";t=").number(whole_seconds(reset_after));
-    insert(headers, HeaderStyle::RATE_LIMIT, state.value());
-}
-
-/// What is named `tokens` is told as tokens, and all else as requests; of each, the strictest.
-fn open_ai(headers: &mut HeaderMap, policies: &[Policy<'_>]) {
-    let is_tokens = |label: &Label<'_>| label.name == "tokens";
-    if let Some((_, outcome)) = strictest_of(policies, |label| !is_tokens(label)) {
-        open_ai_of(headers, &HeaderStyle::OPEN_AI_REQUESTS, outcome);
-    }
-    if let Some((_, outcome)) = strictest_of(policies, is_tokens) {
-        open_ai_of(headers, &HeaderStyle::OPEN_AI_TOKENS, outcome);
-    }
-}
-
-fn x_rate_limit(headers: &mut HeaderMap, outcome: &Outcome) {
-    named(headers, HeaderStyle::X_RATE_LIMIT.each_ref(), outcome);
-}
-
-/// Limit, remaining, and the reset as seconds since 1970, as GitHub and slowapi send it.
-fn named(headers: &mut HeaderMap, [limit, remaining, reset]: [&HeaderName; 3], outcome: &Outcome) {
-    let since_1970 = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    let reset_at = whole_seconds(since_1970.saturating_add(to_millis(outcome.reset_after())));
-    headers.insert(limit, number(outcome.limit().count().get().into()));
-    headers.insert(remaining, number(outcome.remaining().into()));
-    headers.insert(reset, number(reset_at));
-}
-
-/// The reset as OpenAI writes durations: `6m0s`, `1s`, `250ms`.
-fn open_ai_of(
-    headers: &mut HeaderMap,
-    [limit, remaining, reset]: &[HeaderName; 3],
-    outcome: &Outcome,
-) {
-    headers.insert(limit, number(outcome.limit().count().get().into()));
-    headers.insert(remaining, number(outcome.remaining().into()));
-    let reset_after = HeaderValue::try_from(go_duration(outcome.reset_after()));
-    insert(headers, reset.clone(), reset_after.ok());
 }
 
 fn go_duration(duration: Duration) -> String {
@@ -157,22 +194,15 @@ fn go_duration(duration: Duration) -> String {
     }
 }
 
-fn insert(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
-    // The text is ASCII without control characters, which is always a header value.
-    if let Some(value) = value {
-        headers.insert(name, value);
-    }
-}
-
 /// Each outcome with the name of its policy.
 pub(super) fn labelled<'a>(
     demands: &'a Demands,
     decision: &'a Decision,
-) -> impl Iterator<Item = (Label<'a>, &'a Outcome)> {
+) -> impl Iterator<Item = (Label, &'a Outcome)> {
     labels(demands).zip(decision.outcomes())
 }
 
-fn labels(demands: &Demands) -> impl Iterator<Item = Label<'_>> {
+fn labels(demands: &Demands) -> impl Iterator<Item = Label> {
     demands.iter().flat_map(|demand| {
         let several = demand.limits.len() > 1;
         demand.limits.iter().map(move |&limit| Label {
@@ -183,14 +213,21 @@ fn labels(demands: &Demands) -> impl Iterator<Item = Label<'_>> {
 }
 
 /// The name of a policy: the attribute's, and the window where the attribute has several limits.
-pub(super) struct Label<'a> {
-    pub(super) name: &'a str,
+#[derive(Clone, Copy)]
+pub(super) struct Label {
+    pub(super) name: &'static str,
     pub(super) window: Option<Limit>,
 }
 
-impl Label<'_> {
+impl Label {
+    /// Whether it is certainly the same: names of one place are, and looking at the place is quick.
+    #[inline]
+    pub(super) fn is(self, other: Self) -> bool {
+        std::ptr::eq(self.name, other.name) && self.window == other.window
+    }
+
     /// As it may stand in a structured field's string (RFC 9651, section 3.3.3): printable ASCII.
-    pub(super) fn write_to(&self, to: &mut impl Write) -> fmt::Result {
+    pub(super) fn write_to(self, to: &mut impl Write) -> fmt::Result {
         // These two would need escapes.
         let is_plain = |byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
         if self.name.bytes().all(is_plain) {
@@ -209,7 +246,7 @@ impl Label<'_> {
     }
 }
 
-impl fmt::Display for Label<'_> {
+impl fmt::Display for Label {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write_to(f)
     }

@@ -1,9 +1,10 @@
 //! The one argument of a limited handler: the check, then the handler's own arguments.
 
 use super::admission::Admission;
-use super::admit::{Admit, Terms};
+use super::admit::{Admit, Terms, admit};
 use super::handle::{RateLimit, RateLimitRejection};
-use super::policy::{Policy, Rules, run};
+use super::policy::{Policy, Rules, checked};
+use super::soon::answer_of;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
 use pin_project_lite::pin_project;
@@ -123,7 +124,7 @@ impl Arguments<()> {
             is_handled: false,
         };
         async move {
-            let admission = run(rules, terms, &mut parts, state).await?;
+            let admission = checked!(rules, terms, parts, state)?;
             Ok((admission, ()))
         }
     }
@@ -172,7 +173,7 @@ macro_rules! limited {
                 let is_handled = $(is_handle::<$T>() ||)* is_handle::<$Last>();
                 let terms = Terms { how, is_handled };
                 async move {
-                    let admission = run(rules, terms, &mut parts, state).await?;
+                    let admission = checked!(rules, terms, parts, state)?;
                     let rejection = 'rejected: {
                         $(
                             let $T = match $T::from_request_parts(&mut parts, state).await {

@@ -2,7 +2,9 @@
 
 mod admission;
 mod admit;
+mod alike;
 pub(crate) mod answer;
+mod chunk;
 mod client_ip;
 pub(crate) mod exceeded;
 pub(crate) mod extract_fn;
@@ -10,10 +12,10 @@ mod handle;
 mod header_key;
 mod header_style;
 mod headers;
+mod instead;
 mod layer;
 pub(crate) mod limited;
 pub(crate) mod policy;
-mod policy_header;
 mod refusal;
 pub(crate) mod respond;
 pub mod setup;

@@ -2,8 +2,9 @@
 
 use super::{
     admission::tell_with_outer,
+    alike,
     exceeded::Exceeded,
-    headers::Told,
+    headers::{Headers, Told},
     spec::Demands,
     standing::Standing,
     text::{Text, number},
@@ -55,6 +56,11 @@ pub(super) fn refuse(
 ) -> Response {
     let exceeded = Exceeded::new(demands, charges, decision, limiter);
     let mut response = too_many(limiter, &exceeded);
+    if let ([demand], None) = (demands.as_slice(), outer) {
+        let (outcomes, style) = (decision.outcomes(), limiter.header_style());
+        Headers::of_one(demand.spec.name, outcomes, style).add_to(response.headers_mut());
+        return response;
+    }
     let mut told = Told::default();
     told.add(demands, decision);
     tell_with_outer(limiter, outer, told, &mut response);
@@ -63,10 +69,7 @@ pub(super) fn refuse(
 
 /// The same without the headers of the policies.
 fn too_many(limiter: &Limiter, exceeded: &Exceeded<'_>) -> Response {
-    let of_handler = exceeded
-        .refusing()
-        .find_map(|demand| demand.spec.on_limited);
-    let mut response = match (of_handler, limiter.on_limited()) {
+    let mut response = match (exceeded.of_handler(), limiter.on_limited()) {
         (Some(answer), _) => answer(exceeded),
         (None, Some(answer)) => answer(exceeded),
         (None, None) => standard(exceeded),
@@ -84,8 +87,20 @@ fn too_many(limiter: &Limiter, exceeded: &Exceeded<'_>) -> Response {
     response
 }
 
-/// 429 with a body that people, programs and the client libraries of language models understand.
+/// 429 with a body that is alike for all who exceed the same limit, and mostly there already.
 fn standard(exceeded: &Exceeded<'_>) -> Response {
+    let remembered = exceeded.only_violated().and_then(|(label, limit)| {
+        alike::look(label, limit, |alike| {
+            let body = alike.refusal.get_or_insert_with(|| body_for(exceeded));
+            body.clone()
+        })
+    });
+    let body = remembered.unwrap_or_else(|| body_for(exceeded));
+    json(StatusCode::TOO_MANY_REQUESTS, body)
+}
+
+/// A body that people, programs and the client libraries of language models understand.
+fn body_for(exceeded: &Exceeded<'_>) -> Bytes {
     let code = if exceeded.decision.can_never_fit() {
         "cost_above_limit"
     } else {
@@ -106,7 +121,7 @@ fn standard(exceeded: &Exceeded<'_>) -> Response {
         .bytes(detail.as_bytes());
     body.str(r#","type":"rate_limit_error","code":""#).str(code);
     body.str(r#""}}"#);
-    json(StatusCode::TOO_MANY_REQUESTS, body.as_bytes())
+    Bytes::copy_from_slice(body.as_bytes())
 }
 
 impl IntoResponse for StoreError {
@@ -133,11 +148,11 @@ pub(super) fn problem(status: StatusCode, detail: &str) -> Response {
     body.str(r#","detail":"#);
     write_json_string(&mut body, detail);
     body.str("}");
-    json(status, body.as_bytes())
+    json(status, Bytes::copy_from_slice(body.as_bytes()))
 }
 
-fn json(status: StatusCode, body: &[u8]) -> Response {
-    let mut response = Response::new(Body::from(Bytes::copy_from_slice(body)));
+fn json(status: StatusCode, body: Bytes) -> Response {
+    let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     // Room for those of the policies, so that the map does not have to grow.
     let headers = response.headers_mut();

@@ -1,6 +1,9 @@
 //! What a limited handler does once its check has let the request through: it runs, then its answer gets the headers.
 
-use super::{admission::Admission, soon::Later};
+use super::{
+    admission::Admission,
+    soon::{Later, answer_of},
+};
 use axum::response::{IntoResponse, Response};
 use pin_project_lite::pin_project;
 use std::{
@@ -49,7 +52,7 @@ where
     F: Future<Output: IntoResponse> + Send,
 {
     async move {
-        match admission.charge(&costs).await {
+        match answer_of!(admission.charge(&costs)) {
             Ok(()) => respond(admission, handler()).await,
             Err(refusal) => refusal,
         }

@@ -4,19 +4,20 @@ use crate::{
     http::{
         answer::{CostAnswer, KeyAnswer, LimitsAnswer},
         extract_fn::ExtractFn,
+        instead::Instead,
         policy::{self, CostSource, KeySource, LimitsSource},
+        soon::answer_of,
         spec::GivenLimits,
     },
     key::Key,
 };
-use axum::response::Response;
 use http::request::Parts;
 use std::{future::Future, pin::Pin, sync::Arc};
 
 /// Asks a request for something.
 pub(crate) type Source<T> = Arc<dyn for<'a> Fn(&'a mut Parts) -> Asked<'a, T> + Send + Sync>;
 
-type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T, Response>> + Send + 'a>>;
+type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T, Instead>> + Send + 'a>>;
 
 macro_rules! source {
     ($name:ident, $Source:ident, $Answer:ident => $Value:ty) => {
@@ -29,7 +30,7 @@ macro_rules! source {
         {
             Arc::new(move |parts| {
                 let called = policy::$name::<(), F, (M, W)>(function.clone());
-                Box::pin($Source::$name(called, parts, &()))
+                Box::pin(async move { answer_of!($Source::$name(called, parts, &())) })
             })
         }
     };

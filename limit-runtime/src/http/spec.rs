@@ -21,10 +21,13 @@ pub struct Spec {
     pub(super) key_label: &'static str,
     pub(super) methods: &'static [&'static str],
     pub(super) wait: Duration,
-    pub(super) on_limited: Option<fn(&Exceeded<'_>) -> Response>,
+    pub(super) on_limited: Option<OnLimited>,
     pub(super) count_when: Option<fn(&Response) -> bool>,
     pub(super) on_store_error: Option<Fallback>,
 }
+
+/// What a refused client is answered.
+pub(super) type OnLimited = fn(&Exceeded<'_>) -> Response;
 
 impl Spec {
     /// A policy that clients read as `name`.
@@ -95,12 +98,14 @@ impl Spec {
 
 impl Spec {
     /// Whether it applies to requests of this method.
+    #[inline]
     pub(super) fn applies_to(&self, method: &Method) -> bool {
-        self.methods.is_empty()
-            || self
-                .methods
-                .iter()
-                .any(|listed| is_served_as(method, listed))
+        self.methods.is_empty() || self.lists(method)
+    }
+
+    fn lists(&self, method: &Method) -> bool {
+        let mut listed = self.methods.iter();
+        listed.any(|listed| is_served_as(method, listed))
     }
 }
 

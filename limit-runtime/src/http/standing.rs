@@ -117,13 +117,13 @@ impl Standing {
             if let Ok(decision) = self.limiter.decide_now(&charges, action) {
                 let refusal = self.conclude(&charges, decision);
                 drop(charges);
-                return Soon::now(match refusal {
+                return Soon::Now(match refusal {
                     None => Ok(then(self)),
                     Some(refusal) => Err(refusal),
                 });
             }
         }
-        Soon::later(async move {
+        Soon::Later(Box::pin(async move {
             let charges = self.charges(|index, _| costs.get(index).copied());
             let refusal = match decide(&self, &charges, action).await {
                 Ok(decision) => self.conclude(&charges, decision),
@@ -134,7 +134,7 @@ impl Standing {
                 None => Ok(then(self)),
                 Some(refusal) => Err(refusal),
             }
-        })
+        }))
     }
 
     /// Keeps what the store answered to `charges`, one for each demand; the response if it refused them.

@@ -248,3 +248,51 @@ async fn a_limiter_has_a_key_for_those_that_name_none() {
         without.body
     );
 }
+
+#[rate_limit("1000/minute")]
+async fn roomy() {}
+
+#[tokio::test]
+async fn headers_of_answers_that_are_kept_stay_as_they_are() {
+    let app = App::new(Router::new().route("/", get(roomy)));
+    let mut kept = Vec::new();
+    for _ in 0..300 {
+        kept.push(app.get("/").await);
+    }
+    for (index, answer) in kept.iter().enumerate() {
+        let state = format!("\"roomy\";r={};t=60", 999 - index);
+        assert_eq!(answer.header("ratelimit"), Some(state.as_str()));
+        let policy = Some("\"roomy\";q=1000;w=60");
+        assert_eq!(answer.header("ratelimit-policy"), policy);
+    }
+}
+
+fn units(headers: &http::HeaderMap) -> u32 {
+    let units = headers.get("x-units").and_then(|units| units.to_str().ok());
+    units.and_then(|units| units.parse().ok()).unwrap_or(1)
+}
+
+#[rate_limit("3/minute", cost = units)]
+async fn costly() {}
+
+#[tokio::test]
+async fn a_refusal_says_why_whatever_was_said_before() {
+    let app = App::new(Router::new().route("/", get(costly)));
+    for (units, code, detail) in [
+        ("5", "cost_above_limit", "The cost of this request, 5,"),
+        ("4", "cost_above_limit", "The cost of this request, 4,"),
+        ("3", "", ""),
+        ("1", "rate_limit_exceeded", "exceeded: 3 per 1 minute"),
+        ("5", "cost_above_limit", "The cost of this request, 5,"),
+        ("2", "rate_limit_exceeded", "exceeded: 3 per 1 minute"),
+    ] {
+        let mut request = Request::new(Body::empty());
+        let headers = request.headers_mut();
+        headers.insert("x-units", units.parse().unwrap());
+        let peer = std::net::SocketAddr::from(([192, 0, 2, 1], 1234));
+        let peer = axum::extract::ConnectInfo(peer);
+        request.extensions_mut().insert(peer);
+        let body = app.call(request).await.body;
+        assert!(body.contains(code) && body.contains(detail), "{body}");
+    }
+}

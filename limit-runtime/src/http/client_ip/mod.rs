@@ -22,7 +22,7 @@ use axum::{
     extract::connect_info::{ConnectInfo, MockConnectInfo},
     response::{IntoResponse, Response},
 };
-use http::{Extensions, StatusCode, request::Parts};
+use http::{Extensions, HeaderMap, StatusCode, request::Parts};
 use std::{
     fmt,
     net::{IpAddr, SocketAddr},
@@ -62,10 +62,22 @@ pub fn client_ip(parts: &Parts) -> Result<ClientIp, ClientIpRejection> {
     let Some(peer) = peer(&parts.extensions) else {
         return Err(ClientIpRejection::say_once());
     };
-    let proxies = Limiter::of(parts).trusted_proxies();
-    let client = proxies.map_or(peer, |proxies| proxies.client(peer, &parts.headers));
-    watch::observe(peer, client, &parts.headers, proxies);
+    let client = match Limiter::of(parts).trusted_proxies() {
+        None => {
+            watch::observe(peer, peer, &parts.headers, None);
+            peer
+        }
+        Some(proxies) => client_behind(proxies, peer, &parts.headers),
+    };
     Ok(ClientIp(client))
+}
+
+/// The same where proxies are trusted: a walk through a header, and out of the way of all others.
+#[inline(never)]
+fn client_behind(proxies: &TrustedProxies, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    let client = proxies.client(peer, headers);
+    watch::observe(peer, client, headers, Some(proxies));
+    client
 }
 
 /// The peer's address, found where [`ConnectInfo`]'s own extractor looks for it.

@@ -6,6 +6,8 @@ use crate::{
         admit::{Admit, Terms, admit},
         answer::{CostAnswer, KeyAnswer, LimitsAnswer},
         extract_fn::ExtractFn,
+        instead::Instead,
+        soon::answer_of,
         source::{self, Source},
         spec::{Demand, Demands, GivenLimits, ScopeSpec, Spec, SpecRef, is_served_as},
     },
@@ -251,7 +253,7 @@ struct Checks {
 
 impl Checks {
     /// Checks one request; those that the layer leaves out are unlimited.
-    async fn check(&self, parts: &mut Parts) -> Result<Admission, Response> {
+    async fn check(&self, parts: &mut Parts) -> Result<Admission, Instead> {
         let layer = &self.layer;
         if self.leaves_out(parts) || layer.limiter.skips(parts) {
             return Ok(Admission::unlimited());
@@ -278,7 +280,7 @@ impl Checks {
             how: Admit::Consume,
             is_handled: true,
         };
-        admit(parts, layer.limiter.clone(), &mut demands, terms).await
+        answer_of!(admit(parts, &mut demands, terms)).map_err(Box::new)
     }
 
     fn leaves_out(&self, parts: &Parts) -> bool {
@@ -319,9 +321,9 @@ where
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
             parts.extensions.insert(checks.layer.limiter.clone());
-            let admission = match checks.check(&mut parts).await {
+            let mut admission = match checks.check(&mut parts).await {
                 Ok(admission) => admission,
-                Err(refusal) => return Ok(refusal),
+                Err(refusal) => return Ok(*refusal),
             };
             let response = inner.call(Request::from_parts(parts, body)).await?;
             let mut response = response.map(Body::new);

@@ -7,11 +7,10 @@ pub use self::constants::{gcra, parsed};
 pub use self::sources::{All, DefaultKey, cost, key, limits};
 pub(super) use self::sources::{CostSource, KeySource, LimitsSource};
 
-use super::admission::Admission;
-use super::admit::{Admit, Terms, admit};
+use super::admit::Admit;
+use super::instead::Instead;
+use super::soon::answer_of;
 use super::spec::{Demand, Demands, Spec};
-use crate::limiter::Limiter;
-use axum::response::Response;
 use http::request::Parts;
 use std::future::Future;
 
@@ -32,34 +31,25 @@ pub trait Rules<S>: Send {
         parts: &mut Parts,
         state: &S,
         wanted: &mut Wanted,
-    ) -> impl Future<Output = Result<(), Response>> + Send;
+    ) -> impl Future<Output = Result<(), Instead>> + Send;
 }
 
-/// Runs the check for one request. Generic over the rules and not the policy: handlers with like rules share
+/// Runs the check for one request, in the async block where it stands: a future of its own would be moved there, with
+/// room for all that it may have to hold. Generic over the rules and not the policy: handlers with like rules share
 /// the code.
-///
-/// # Errors
-/// The response that takes the handler's place.
-#[inline]
-#[expect(
-    clippy::manual_async_fn,
-    reason = "an `async fn` holds its arguments twice"
-)]
-pub(super) fn run<R: Rules<S>, S: Sync>(
-    rules: R,
-    terms: Terms,
-    parts: &mut Parts,
-    state: &S,
-) -> impl Future<Output = Result<Admission, Response>> + Send {
-    async move {
-        let limiter = Limiter::of(parts).clone();
-        let mut wanted = Wanted::default();
-        if !limiter.skips(parts) {
-            rules.resolve(parts, state, &mut wanted).await?;
+macro_rules! checked {
+    ($rules:ident, $terms:ident, $parts:ident, $state:ident) => {{
+        let mut wanted = $crate::http::policy::Wanted::default();
+        if $crate::http::admit::is_limited(&$parts)
+            && let Err(instead) = $rules.resolve(&mut $parts, $state, &mut wanted).await
+        {
+            Err(*instead)
+        } else {
+            answer_of!(admit(&mut $parts, wanted.demands(), $terms))
         }
-        admit(parts, limiter, &mut wanted.demands, terms).await
-    }
+    }};
 }
+pub(super) use checked;
 
 /// What the rules resolved so far come to.
 #[derive(Debug, Default)]
@@ -70,6 +60,11 @@ pub struct Wanted {
 }
 
 impl Wanted {
+    /// All of them.
+    pub(super) fn demands(&mut self) -> &mut Demands {
+        &mut self.demands
+    }
+
     /// The place of the rule that is resolved now.
     #[inline]
     fn next(&mut self) -> usize {
@@ -116,19 +111,19 @@ where
         parts: &mut Parts,
         state: &S,
         wanted: &mut Wanted,
-    ) -> impl Future<Output = Result<(), Response>> + Send {
+    ) -> impl Future<Output = Result<(), Instead>> + Send {
         async move {
             let rule = wanted.next();
             if !self.spec.applies_to(&parts.method) {
                 return Ok(());
             }
-            let Some(key) = self.key.key(parts, state).await? else {
+            let Some(key) = answer_of!(self.key.key(parts, state))? else {
                 return Ok(());
             };
-            let Some(limits) = self.limits.limits(parts, state).await? else {
+            let Some(limits) = answer_of!(self.limits.limits(parts, state))? else {
                 return Ok(());
             };
-            let cost = self.cost.cost(parts, state).await?;
+            let cost = answer_of!(self.cost.cost(parts, state))?;
             wanted.demands.push(Demand {
                 rule,
                 spec: self.spec.into(),
@@ -148,7 +143,7 @@ impl<S: Sync, First: Rules<S>, Others: Rules<S>> Rules<S> for (First, Others) {
         parts: &mut Parts,
         state: &S,
         wanted: &mut Wanted,
-    ) -> Result<(), Response> {
+    ) -> Result<(), Instead> {
         self.0.resolve(parts, state, wanted).await?;
         self.1.resolve(parts, state, wanted).await
     }

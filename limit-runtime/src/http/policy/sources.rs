@@ -1,14 +1,15 @@
 //! Where the key, the limits and the cost of a rule come from.
 
-use crate::http::answer::{CostAnswer, KeyAnswer, LimitsAnswer};
+use crate::http::answer::{Answer, CostAnswer, KeyAnswer, LimitsAnswer, now};
 use crate::http::extract_fn::ExtractFn;
+use crate::http::instead::Instead;
+use crate::http::soon::{Soon, answer_of};
 use crate::http::spec::GivenLimits;
 use crate::key::{IntoKey, Key};
 use crate::limiter::Limiter;
-use axum::response::Response;
 use http::request::Parts;
 use limit_core::Limits;
-use std::future::{Future, ready};
+use std::future::Future;
 use std::marker::PhantomData;
 
 /// Where the key of a rule comes from.
@@ -18,7 +19,7 @@ pub trait KeySource<S>: Send {
         self,
         parts: &mut Parts,
         state: &S,
-    ) -> impl Future<Output = Result<Option<Key>, Response>> + Send;
+    ) -> Answer<Option<Key>, impl Future<Output = Result<Option<Key>, Instead>> + Send>;
 }
 
 /// Where the limits of a rule come from.
@@ -28,7 +29,10 @@ pub trait LimitsSource<S>: Send {
         self,
         parts: &mut Parts,
         state: &S,
-    ) -> impl Future<Output = Result<Option<GivenLimits>, Response>> + Send;
+    ) -> Answer<
+        Option<GivenLimits>,
+        impl Future<Output = Result<Option<GivenLimits>, Instead>> + Send,
+    >;
 }
 
 /// Where the cost of a rule comes from.
@@ -38,7 +42,7 @@ pub trait CostSource<S>: Send {
         self,
         parts: &mut Parts,
         state: &S,
-    ) -> impl Future<Output = Result<u32, Response>> + Send;
+    ) -> Answer<u32, impl Future<Output = Result<u32, Instead>> + Send>;
 }
 
 /// A function of extractors, and the shapes that inference found for it.
@@ -71,7 +75,7 @@ pub trait KeyFn<S, M>: Send {
         self,
         parts: &mut Parts,
         state: &S,
-    ) -> impl Future<Output = Result<Option<Key>, Response>> + Send;
+    ) -> impl Future<Output = Result<Option<Key>, Instead>> + Send;
 }
 
 /// A rule's key function. The result is opaque, so that what is wrong with the function is said here.
@@ -96,7 +100,7 @@ pub trait LimitsFn<S, M>: Send {
         self,
         parts: &mut Parts,
         state: &S,
-    ) -> impl Future<Output = Result<Option<GivenLimits>, Response>> + Send;
+    ) -> impl Future<Output = Result<Option<GivenLimits>, Instead>> + Send;
 }
 
 /// A rule's limits function. The result is opaque, so that what is wrong with the function is said here.
@@ -117,11 +121,8 @@ pub fn limits<S: Sync, F: LimitsFn<S, M>, M>(function: F) -> impl LimitsSource<S
 )]
 pub trait CostFn<S, M>: Send {
     /// Extracts, calls, and awaits the answer.
-    fn ask(
-        self,
-        parts: &mut Parts,
-        state: &S,
-    ) -> impl Future<Output = Result<u32, Response>> + Send;
+    fn ask(self, parts: &mut Parts, state: &S)
+    -> impl Future<Output = Result<u32, Instead>> + Send;
 }
 
 /// A rule's cost function. The result is opaque, so that what is wrong with the function is said here.
@@ -143,10 +144,10 @@ macro_rules! called {
                 self,
                 parts: &mut Parts,
                 state: &S,
-            ) -> impl Future<Output = Result<$Value, Response>> + Send {
+            ) -> impl Future<Output = Result<$Value, Instead>> + Send {
                 async move {
-                    let arguments = F::extract(parts, state).await?;
-                    self.call(parts, arguments).answer().await
+                    let arguments = answer_of!(F::extract(parts, state))?;
+                    answer_of!(self.call(parts, arguments).answer())
                 }
             }
         }
@@ -157,8 +158,8 @@ macro_rules! called {
                 self,
                 parts: &mut Parts,
                 state: &S,
-            ) -> impl Future<Output = Result<$Value, Response>> + Send {
-                self.function.ask(parts, state)
+            ) -> Answer<$Value, impl Future<Output = Result<$Value, Instead>> + Send> {
+                Soon::Later(self.function.ask(parts, state))
             }
         }
     };
@@ -178,8 +179,8 @@ impl<S: Sync> KeySource<S> for DefaultKey {
         self,
         parts: &mut Parts,
         _: &S,
-    ) -> impl Future<Output = Result<Option<Key>, Response>> + Send {
-        Limiter::default_key(parts)
+    ) -> Answer<Option<Key>, impl Future<Output = Result<Option<Key>, Instead>> + Send> {
+        Soon::Later(Limiter::default_key(parts))
     }
 }
 
@@ -192,15 +193,17 @@ macro_rules! all {
         impl<S: Sync, $($K: KeySource<S>),+> KeySource<S> for All<($($K,)+)> {
             #[inline]
             #[allow(non_snake_case)]
-            async fn key(
+            fn key(
                 self,
                 parts: &mut Parts,
                 state: &S,
-            ) -> Result<Option<Key>, Response> {
+            ) -> Answer<Option<Key>, impl Future<Output = Result<Option<Key>, Instead>> + Send> {
+                Soon::Later(async move {
                     let Self(($($K,)+)) = self;
-                    $(let Some($K) = $K.key(parts, state).await? else { return Ok(None) };)+
+                    $(let Some($K) = answer_of!($K.key(parts, state))? else { return Ok(None) };)+
                     Ok(Some(($($K,)+).into_key()))
-                }
+                })
+            }
         }
     };
 }
@@ -220,14 +223,21 @@ impl<S: Sync> LimitsSource<S> for &'static Limits {
         self,
         _: &mut Parts,
         _: &S,
-    ) -> impl Future<Output = Result<Option<GivenLimits>, Response>> + Send {
-        ready(Ok(Some(GivenLimits::Static(self))))
+    ) -> Answer<
+        Option<GivenLimits>,
+        impl Future<Output = Result<Option<GivenLimits>, Instead>> + Send,
+    > {
+        now(Ok(Some(GivenLimits::Static(self))))
     }
 }
 
 impl<S: Sync> CostSource<S> for u32 {
     #[inline]
-    fn cost(self, _: &mut Parts, _: &S) -> impl Future<Output = Result<u32, Response>> + Send {
-        ready(Ok(self))
+    fn cost(
+        self,
+        _: &mut Parts,
+        _: &S,
+    ) -> Answer<u32, impl Future<Output = Result<u32, Instead>> + Send> {
+        now(Ok(self))
     }
 }
