@@ -103,7 +103,7 @@ impl<const MICROS: u64> Kept<MICROS> {
 }
 
 /// Up to four times in the two words of a cell, the oldest lowest: as [`Kept::Units`] packs them.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Few<const MICROS: u64>(u128);
 
 impl<const MICROS: u64> Few<MICROS> {

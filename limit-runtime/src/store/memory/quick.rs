@@ -17,7 +17,7 @@ use crate::{
     clock::Ticks,
     window::{
         Strategy,
-        moving::{Coarse, Entry, Hit, Narrow, Shape, Stamp, grid},
+        moving::{Coarse, Entry, Hit, Narrow, Resolution, Shape, Stamp, grid},
     },
 };
 use limit_core::Limit;
@@ -32,6 +32,9 @@ pub(super) struct Question {
     pub(super) now: Ticks,
     pub(super) entries: u32,
 }
+
+/// A ring with so many hits left is given back. Fewer than a cell can hold, or a log would often go back and forth.
+const FEW_LEFT: u32 = 2;
 
 /// What came of it: small enough for registers, so that nothing is copied through memory on the way.
 #[derive(Clone, Copy)]
@@ -166,7 +169,7 @@ impl Question {
         Some(answer)
     }
 
-    /// More of them, elsewhere.
+    /// More of them, elsewhere; back in the cell once there are few.
     fn of_unit_ring<const MICROS: u64>(
         &self,
         cell: &mut Cell,
@@ -191,13 +194,25 @@ impl Question {
         if shape.len >= count {
             return Some(Quick::Refused);
         }
-        if shape.len as usize == hits.len() || shape.len > self.entries || newest == moment.stamp {
+        let room = hits.len().min(Resolution::capacity_of_one(self.entries));
+        if shape.len as usize >= room || newest == moment.stamp {
             return None;
+        }
+        let answer = moment.consumed(count - shape.len - 1);
+        if shape.len <= FEW_LEFT {
+            let mut few = Few::default();
+            for index in 0..shape.len {
+                few.append(index.into(), *hits.get(shape.place(index, hits.len()))?);
+            }
+            few.append(shape.len.into(), moment.stamp);
+            rings.remove(slot);
+            let (a, b) = few.words();
+            self.renew(cell, answer, (u64::from(shape.len) + 1, a, b));
+            return Some(answer);
         }
         let end = shape.place(shape.len, hits.len());
         *hits.get_mut(end)? = moment.stamp;
         shape.len += 1;
-        let answer = moment.consumed(count - shape.len);
         let (a, b) = (pack(slot, oldest.0), pack(shape.head, shape.len));
         self.renew(cell, answer, (UNIT_RING, a, b));
         Some(answer)
@@ -286,7 +301,7 @@ impl Question {
         shape: &Shape,
         end: usize,
     ) -> Option<usize> {
-        let is_largest = hits.len() as u64 >= u64::from(self.entries) + 2;
+        let is_largest = hits.len() >= Resolution::capacity_of_one(self.entries);
         let newest = *hits.get(end)?;
         let before = hits.get_mut(shape.place(shape.len.checked_sub(2)?, hits.len()))?;
         let now = self.now.as_micros().div_ceil(MICROS);

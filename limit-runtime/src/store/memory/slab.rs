@@ -1,42 +1,47 @@
 //! The logs that have outgrown their cells.
 //!
-//! Rings of one size lie side by side in chunks, so that a ring is found through a few small tables that stay in
+//! Rings of one size lie side by side in chunks, so that a ring is found through one small table that stays in
 //! the processor's caches, and only the ring itself has to be fetched from memory. A chunk that holds no
 //! ring any more is given back.
 
 use crate::window::moving::{Entry, Log, Shape};
+use std::{mem, ops::Range};
 
 /// Rings by number.
 #[derive(Debug)]
 pub(super) struct Slab<E> {
-    classes: Vec<Class<E>>,
-}
-
-/// All rings of one size.
-#[derive(Debug)]
-struct Class<E> {
-    size: usize,
-    /// There are two to this power rings in a chunk.
-    shift: u32,
     chunks: Vec<Chunk<E>>,
-    /// No chunk before this one has room.
-    room: usize,
+    classes: Vec<Class>,
+    /// Chunks that were given back: their numbers are free.
+    vacant: Vec<u32>,
 }
 
+/// Rings of one size, in one piece.
 #[derive(Debug)]
 struct Chunk<E> {
     /// Empty while no ring is taken.
     hits: Box<[E]>,
+    /// Of each ring.
+    size: u32,
+    class: u32,
     /// A bit for each ring.
     taken: u64,
+}
+
+/// A size of rings.
+#[derive(Debug)]
+struct Class {
+    size: usize,
+    /// The chunks that hold rings of this size and have room for another.
+    roomy: Vec<u32>,
 }
 
 /// About so many bytes lie together: few, so that they are given back soon.
 const CHUNK: usize = 8_192;
 /// As many as there are bits.
 const MOST_RINGS: usize = 64;
-/// The upper bits of a slot say the class, the lower ones the ring.
-const CLASS_SHIFT: u32 = 22;
+/// The lower bits of a slot say which ring of its chunk.
+const RING_BITS: u32 = MOST_RINGS.ilog2();
 
 /// What size a ring of at least so many hits has: in steps of an eighth, so that there are few sizes.
 pub(super) fn rounded(size: usize) -> usize {
@@ -47,7 +52,9 @@ pub(super) fn rounded(size: usize) -> usize {
 impl<E> Default for Slab<E> {
     fn default() -> Self {
         Self {
+            chunks: Vec::new(),
             classes: Vec::new(),
+            vacant: Vec::new(),
         }
     }
 }
@@ -55,17 +62,20 @@ impl<E> Default for Slab<E> {
 impl<E: Entry> Slab<E> {
     #[inline]
     pub(super) fn get(&self, slot: u32) -> &[E] {
-        let (class, ring) = apart(slot);
-        let ring = self.classes.get(class).and_then(|class| class.get(ring));
-        ring.unwrap_or(&[])
+        let (number, ring) = apart(slot);
+        let chunk = self.chunks.get(number);
+        let hits = chunk.and_then(|chunk| chunk.hits.get(chunk.place(ring)));
+        hits.unwrap_or(&[])
     }
 
     #[inline]
     pub(super) fn get_mut(&mut self, slot: u32) -> &mut [E] {
-        let (class, ring) = apart(slot);
-        let class = self.classes.get_mut(class);
-        let ring = class.and_then(|class| class.get_mut(ring));
-        ring.unwrap_or(&mut [])
+        let (number, ring) = apart(slot);
+        let hits = self.chunks.get_mut(number).and_then(|chunk| {
+            let place = chunk.place(ring);
+            chunk.hits.get_mut(place)
+        });
+        hits.unwrap_or(&mut [])
     }
 
     /// A new ring of this size. Sizes are [rounded], or as large as a log may become, so that there are few.
@@ -73,16 +83,47 @@ impl<E: Entry> Slab<E> {
     pub(super) fn insert(&mut self, size: usize) -> u32 {
         let found = self.classes.iter().position(|class| class.size == size);
         let class = found.unwrap_or_else(|| {
-            self.classes.push(Class::new(size));
+            let roomy = Vec::new();
+            self.classes.push(Class { size, roomy });
             self.classes.len() - 1
         });
-        together(class, self.classes[class].insert())
+        let number = match self.classes[class].roomy.last() {
+            Some(&number) => number,
+            None => self.begin_chunk(class),
+        };
+        let chunk = &mut self.chunks[number as usize];
+        let ring = chunk.taken.trailing_ones();
+        chunk.taken |= 1 << ring;
+        if chunk.taken == full(size, size_of::<E>()) {
+            self.classes[class].roomy.pop();
+        }
+        number << RING_BITS | ring
     }
 
     pub(super) fn remove(&mut self, slot: u32) {
-        let (class, ring) = apart(slot);
-        if let Some(class) = self.classes.get_mut(class) {
-            class.remove(ring);
+        let (number, ring) = apart(slot);
+        let Some(chunk) = self.chunks.get_mut(number) else {
+            return;
+        };
+        let was_full = chunk.taken == full(chunk.size as usize, size_of::<E>());
+        chunk.taken &= !(1 << ring);
+        let roomy = match self.classes.get_mut(chunk.class as usize) {
+            Some(class) => &mut class.roomy,
+            None => return,
+        };
+        if chunk.taken > 0 {
+            if was_full {
+                roomy.push(slot >> RING_BITS);
+            }
+            return;
+        }
+        chunk.hits = Box::default();
+        if !was_full {
+            roomy.retain(|&other| other != slot >> RING_BITS);
+        }
+        self.vacant.push(slot >> RING_BITS);
+        if self.vacant.len() == self.chunks.len() {
+            *self = Self::default();
         }
     }
 
@@ -94,30 +135,49 @@ impl<E: Entry> Slab<E> {
         }
         let to = self.insert(size);
         // Out of its chunk while it is copied: the two lie in different ones.
-        let (class, ring) = apart(slot);
-        let mut chunk = self
-            .classes
-            .get_mut(class)
-            .and_then(|class| class.chunk_mut(ring))
-            .map(|chunk| std::mem::take(&mut chunk.hits));
-        let from = chunk.as_deref_mut().and_then(|hits| {
-            let place = self.classes.get(class)?.place(ring);
-            hits.get_mut(place)
-        });
-        let shape = Log {
-            hits: from.unwrap_or(&mut []),
+        let (number, ring) = apart(slot);
+        let Some(chunk) = self.chunks.get_mut(number) else {
+            return (to, shape);
+        };
+        let (mut hits, place) = (mem::take(&mut chunk.hits), chunk.place(ring));
+        let hits_there = hits.get_mut(place).unwrap_or(&mut []);
+        let log = Log {
+            hits: hits_there,
             shape,
-        }
-        .copy_to(self.get_mut(to));
-        let home = self
-            .classes
-            .get_mut(class)
-            .and_then(|class| class.chunk_mut(ring));
-        if let (Some(home), Some(chunk)) = (home, chunk) {
-            home.hits = chunk;
+        };
+        let shape = log.copy_to(self.get_mut(to));
+        if let Some(chunk) = self.chunks.get_mut(number) {
+            chunk.hits = hits;
         }
         self.remove(slot);
         (to, shape)
+    }
+
+    /// A chunk without rings for this class.
+    fn begin_chunk(&mut self, class: usize) -> u32 {
+        let size = self.classes[class].size;
+        let chunk = Chunk {
+            hits: vec![E::default(); size * rings(size, size_of::<E>())].into_boxed_slice(),
+            size: to_u32(size),
+            class: to_u32(class),
+            taken: 0,
+        };
+        let number = match self.vacant.pop() {
+            Some(number) => {
+                self.chunks[number as usize] = chunk;
+                number
+            }
+            None => {
+                // By a quarter: there may be many of them.
+                if self.chunks.len() == self.chunks.capacity() {
+                    self.chunks.reserve_exact(self.chunks.len() / 4 + 1);
+                }
+                self.chunks.push(chunk);
+                to_u32(self.chunks.len() - 1)
+            }
+        };
+        self.classes[class].roomy.push(number);
+        number
     }
 
     /// Whether these are the rings that are taken, each once, and all others are given back.
@@ -128,11 +188,20 @@ impl<E: Entry> Slab<E> {
         slots.sort_unstable();
         slots.dedup();
         assert_eq!(slots.len(), all, "two logs in one ring");
-        let chunks = self.classes.iter().flat_map(|class| &class.chunks);
-        let taken: u32 = chunks.clone().map(|chunk| chunk.taken.count_ones()).sum();
+        let taken: u32 = self
+            .chunks
+            .iter()
+            .map(|chunk| chunk.taken.count_ones())
+            .sum();
         assert_eq!(taken as usize, all, "a ring without a log, or freed twice");
-        for chunk in chunks {
+        for (chunk, number) in self.chunks.iter().zip(0..) {
             assert_eq!(chunk.taken == 0, chunk.hits.is_empty());
+            assert_eq!(chunk.taken == 0, self.vacant.contains(&number));
+            let class = &self.classes[chunk.class as usize];
+            let is_full = chunk.taken == full(class.size, size_of::<E>());
+            let is_roomy = !is_full && chunk.taken > 0;
+            let count = class.roomy.iter().filter(|&&other| other == number).count();
+            assert_eq!(count, usize::from(is_roomy));
         }
         assert!(slots.iter().all(|&slot| !self.get(slot).is_empty()));
     }
@@ -140,101 +209,41 @@ impl<E: Entry> Slab<E> {
     /// What all of it takes at present.
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
-        let classes = self.classes.iter().map(|class| {
-            let hits: usize = class.chunks.iter().map(|chunk| chunk.hits.len()).sum();
-            hits * size_of::<E>() + class.chunks.capacity() * size_of::<Chunk<E>>()
-        });
-        classes.sum::<usize>() + self.classes.capacity() * size_of::<Class<E>>()
+        let hits: usize = self.chunks.iter().map(|chunk| chunk.hits.len()).sum();
+        let roomy = self.classes.iter().map(|class| class.roomy.capacity());
+        hits * size_of::<E>()
+            + self.chunks.capacity() * size_of::<Chunk<E>>()
+            + self.classes.capacity() * size_of::<Class>()
+            + (self.vacant.capacity() + roomy.sum::<usize>()) * size_of::<u32>()
     }
 }
 
-impl<E: Entry> Class<E> {
-    fn new(size: usize) -> Self {
-        let rings = (CHUNK / (size.max(1) * size_of::<E>())).clamp(1, MOST_RINGS);
-        Self {
-            size,
-            shift: rings.ilog2(),
-            chunks: Vec::new(),
-            room: 0,
-        }
-    }
-
+impl<E> Chunk<E> {
+    /// Where a ring lies.
     #[inline]
-    fn get(&self, ring: usize) -> Option<&[E]> {
-        let chunk = self.chunks.get(ring >> self.shift)?;
-        chunk.hits.get(self.place(ring))
-    }
-
-    #[inline]
-    fn get_mut(&mut self, ring: usize) -> Option<&mut [E]> {
-        let place = self.place(ring);
-        self.chunk_mut(ring)?.hits.get_mut(place)
-    }
-
-    #[inline]
-    fn chunk_mut(&mut self, ring: usize) -> Option<&mut Chunk<E>> {
-        self.chunks.get_mut(ring >> self.shift)
-    }
-
-    /// Where in its chunk a ring lies.
-    #[inline]
-    fn place(&self, ring: usize) -> std::ops::Range<usize> {
-        let start = (ring & ((1 << self.shift) - 1)) * self.size;
-        start..start + self.size
-    }
-
-    fn insert(&mut self) -> usize {
-        let all = u64::MAX >> (MOST_RINGS - (1 << self.shift));
-        let room = self.chunks[self.room..]
-            .iter()
-            .position(|chunk| chunk.taken != all);
-        self.room = room.map_or(self.chunks.len(), |room| self.room + room);
-        if self.room == self.chunks.len() {
-            // By a quarter: there may be many of them.
-            if self.chunks.len() == self.chunks.capacity() {
-                self.chunks.reserve_exact(self.chunks.len() / 4 + 1);
-            }
-            self.chunks.push(Chunk {
-                hits: Box::default(),
-                taken: 0,
-            });
-        }
-        let hits = self.size << self.shift;
-        let chunk = &mut self.chunks[self.room];
-        if chunk.taken == 0 {
-            chunk.hits = vec![E::default(); hits].into_boxed_slice();
-        }
-        let ring = chunk.taken.trailing_ones();
-        chunk.taken |= 1 << ring;
-        (self.room << self.shift) + ring as usize
-    }
-
-    fn remove(&mut self, ring: usize) {
-        let (index, bit) = (ring >> self.shift, ring & ((1 << self.shift) - 1));
-        let Some(chunk) = self.chunks.get_mut(index) else {
-            return;
-        };
-        chunk.taken &= !(1 << bit);
-        if chunk.taken == 0 {
-            chunk.hits = Box::default();
-        }
-        self.room = self.room.min(index);
-        while self.chunks.last().is_some_and(|chunk| chunk.taken == 0) {
-            self.chunks.pop();
-        }
-        if self.chunks.is_empty() {
-            self.chunks = Vec::new();
-        }
-        self.room = self.room.min(self.chunks.len());
+    fn place(&self, ring: usize) -> Range<usize> {
+        let size = self.size as usize;
+        ring * size..(ring + 1) * size
     }
 }
 
+/// How many rings of so many hits, each of so many bytes, a chunk has.
+fn rings(size: usize, bytes: usize) -> usize {
+    (CHUNK / (size.max(1) * bytes)).clamp(1, MOST_RINGS)
+}
+
+/// The bits of a chunk of which all rings are taken.
+fn full(size: usize, bytes: usize) -> u64 {
+    u64::MAX >> (MOST_RINGS - rings(size, bytes))
+}
+
+#[inline]
 fn apart(slot: u32) -> (usize, usize) {
-    let ring = slot & ((1 << CLASS_SHIFT) - 1);
-    ((slot >> CLASS_SHIFT) as usize, ring as usize)
+    let ring = slot & ((1 << RING_BITS) - 1);
+    ((slot >> RING_BITS) as usize, ring as usize)
 }
 
-fn together(class: usize, ring: usize) -> u32 {
-    debug_assert!(class >> (u32::BITS - CLASS_SHIFT) == 0, "too many sizes");
-    u32::try_from(class << CLASS_SHIFT | ring).unwrap_or(u32::MAX)
+/// A shard has some thousand budgets, so that its chunks, sizes and logs are far below this.
+fn to_u32(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     clock::Ticks,
-    window::moving::{Entry, Full, Hit, Log, Narrow, Shape, Stamp},
+    window::moving::{Entry, Full, Hit, Log, Narrow, Resolution, Shape, Stamp},
 };
 
 /// In milliseconds, the windows that are shorter than this are read right from 32 bits of microseconds.
@@ -248,7 +248,7 @@ impl Write<'_> {
             return Err(Unfit::Heavy);
         }
         // No bound is less than this, so that it is looked at more closely only by those that reach it.
-        if log.shape.len >= self.entries.saturating_add(2)
+        if log.shape.len as usize >= Resolution::capacity_of_one(self.entries)
             && log.shape.len as usize >= self.capacity::<T>()
         {
             return Err(Unfit::Full);

@@ -70,9 +70,12 @@ impl Resolution {
         }
     }
 
-    /// The same where there is one window.
+    /// The same where there is one window. Some more than is promised, so that a full log is not gone through for
+    /// each cell of its grid.
+    #[inline]
     pub(crate) fn capacity_of_one(entries: u32) -> usize {
-        entries.clamp(1, MAX_ENTRIES) as usize + 2
+        let entries = entries.clamp(1, MAX_ENTRIES) as usize;
+        entries + entries / 16 + 2
     }
 
     pub(super) fn shortest(&self) -> u64 {

@@ -85,7 +85,7 @@ fn a_log_is_no_larger_than_its_limits_and_its_bound_allow() {
     for (text, most) in [
         // No totals while every hit is one unit.
         ("100/minute", 104 * 4),
-        ("100000/hour", 66 * 8),
+        ("100000/hour", 70 * 8),
     ] {
         let clock = TestClock::new();
         let entries = if text == "100/minute" { 1_024 } else { 64 };
@@ -99,7 +99,7 @@ fn a_log_is_no_larger_than_its_limits_and_its_bound_allow() {
         }
         let each = store.bytes() / KEYS;
         // With the cell, its part of the table's empty places, and of a chunk's.
-        assert!(each <= most + 110, "{text}: {each}");
+        assert!(each <= most + 120, "{text}: {each}");
     }
 }
 

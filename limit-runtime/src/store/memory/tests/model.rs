@@ -130,7 +130,7 @@ impl Model {
         windows.sort_unstable();
         windows.dedup();
         let capacity = match windows.len() {
-            1 => self.entries + 2,
+            1 => self.entries + self.entries / 16 + 2,
             several => several * 2 * (self.entries + 1),
         };
         if self.hits.len() < capacity {
