@@ -12,6 +12,7 @@ use super::{
     standing::Standing,
 };
 use crate::{
+    decision::Decision,
     key::{IntoKey, Key},
     limiter::Limiter,
     store::Action,
@@ -70,14 +71,22 @@ pub(super) fn admit(
         && let Some((demand, spec)) = charged_only(demands, terms)
     {
         let charges = [demand.charge(parts.extensions.get::<MatchedPath>())];
-        // By reference: a decision is large to move.
-        if let Ok(decision) = &limiter.decide_now(&charges, Action::Consume) {
-            return Soon::Now(if decision.is_allowed() {
-                let (outcomes, style) = (decision.outcomes(), limiter.header_style());
-                Ok(Admission::told(Headers::of_one(spec.name, outcomes, style)))
-            } else {
-                Err(refuse(limiter, demands, &charges, decision, None))
-            });
+        let told = |outcomes| {
+            let headers = Headers::of_one(spec.name, outcomes, limiter.header_style());
+            Soon::Now(Ok(Admission::told(headers)))
+        };
+        // By reference: a decision is large to move, and most requests need none.
+        let decision = &match limiter.consume_quickly(&charges[0]) {
+            Some(outcome) if outcome.is_allowed() => return told(&[outcome]),
+            Some(refused) => Ok(Decision::new([refused])),
+            None => limiter.decide_now(&charges, Action::Consume),
+        };
+        match decision {
+            Ok(decision) if decision.is_allowed() => return told(decision.outcomes()),
+            Ok(decision) => {
+                return Soon::Now(Err(refuse(limiter, demands, &charges, decision, None)));
+            }
+            Err(_) => {}
         }
     }
     let outer = outer.map(|handle| handle.standing().clone());

@@ -218,14 +218,22 @@ impl Limiter {
     /// ```
     #[must_use]
     pub fn consume_now(&self, charge: &Charge<'_>) -> Option<Outcome> {
-        if let Backend::Memory(store) = &self.0.store
-            && self.0.enabled
-            && let Some((outcome, _)) = store.consume(charge)
-        {
+        if let Some(outcome) = self.consume_quickly(charge) {
             return Some(outcome);
         }
         let decision = self.decide_now(slice::from_ref(charge), Action::Consume);
         decision.ok()?.strictest().copied()
+    }
+
+    /// The outcome of the most common charge, in memory. `None` for all others: nothing was consumed then.
+    #[inline]
+    pub(crate) fn consume_quickly(&self, charge: &Charge<'_>) -> Option<Outcome> {
+        match &self.0.store {
+            Backend::Memory(store) if self.0.enabled => {
+                store.consume(charge).map(|(outcome, _)| outcome)
+            }
+            _ => None,
+        }
     }
 
     /// The same where nothing has to be waited for, as in memory; else who is to be asked.
