@@ -6,9 +6,16 @@
     reason = "these are tests"
 )]
 
-use limit_runtime::{Limiter, clock::TestClock};
+use limit_runtime::{
+    Decision, Limiter, Receipt,
+    clock::TestClock,
+    store::{Action, Charge},
+};
 use std::{sync::Arc, time::Duration};
-use workspace_tests::scenarios::{self, Subject};
+use workspace_tests::{
+    oracle,
+    scenarios::{self, Subject},
+};
 
 struct Memory {
     limiter: Limiter,
@@ -17,7 +24,10 @@ struct Memory {
 
 impl Memory {
     fn new() -> Self {
-        let clock = TestClock::new();
+        Self::with_clock(TestClock::new())
+    }
+
+    fn with_clock(clock: TestClock) -> Self {
         Self {
             limiter: Limiter::builder().clock(clock.clone()).build(),
             clock,
@@ -38,6 +48,30 @@ impl Subject for Memory {
         self.clock.step_back(by);
         true
     }
+}
+
+impl oracle::Subject for Memory {
+    async fn check(&self, charges: &[Charge<'_>], action: Action) -> Decision {
+        self.limiter.decide(charges, action).await.unwrap()
+    }
+
+    async fn refund(&self, charges: &[Charge<'_>], receipts: &[Receipt]) {
+        self.limiter.refund(charges, receipts).await.unwrap();
+    }
+
+    fn tick(window: u64) -> u64 {
+        // Microseconds and then milliseconds, while 31 bits hold the window.
+        match window {
+            0..0x8000_0000 => 1,
+            _ if window < 0x8000_0000 * 1_000 => 1_000,
+            _ => 1,
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_answer_is_the_models() {
+    oracle::run(60_000, async |clock, _| Memory::with_clock(clock.clone())).await;
 }
 
 #[tokio::test]

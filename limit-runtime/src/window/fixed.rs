@@ -3,7 +3,7 @@
 //! At worst 2 N in an interval of length T: one hit opens a window, the other N − 1 come just before
 //! its end, and N more just after.
 
-use super::{Standing, after, to_u32, until, window_micros};
+use super::{Left, Standing, after, to_u32, until, window_micros};
 use crate::{clock::Ticks, decision::Outcome};
 use limit_core::Limit;
 
@@ -30,6 +30,18 @@ impl Fixed {
             reset_after: ends_in,
         };
         standing.outcome(limit, cost, |_| ends_in)
+    }
+
+    /// Records a request of `cost`, at least 1, if it fits.
+    #[inline]
+    pub(crate) fn consume(&mut self, now: Ticks, limit: Limit, cost: u32) -> Option<Left> {
+        let used = if self.over(now, limit) { 0 } else { self.used };
+        let remaining = limit.count().get().checked_sub(used)?.checked_sub(cost)?;
+        self.record(now, limit, cost);
+        Some(Left {
+            remaining,
+            reset_after: until(now, self.fresh_at(limit)),
+        })
     }
 
     /// Records a request of `cost` now.

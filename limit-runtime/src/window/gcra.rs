@@ -6,7 +6,7 @@
 //! whose denominator is the count: rounding never adds up. After the virtual scheduling algorithm
 //! of ITU-T I.371, as in governor and redis-cell.
 
-use super::{Standing, after, to_u32, window_micros};
+use super::{Left, Standing, after, to_u32, until, window_micros};
 use crate::{clock::Ticks, decision::Outcome};
 use limit_core::Limit;
 use std::num::NonZeroU32;
@@ -25,17 +25,37 @@ pub(crate) struct Gcra {
 impl Gcra {
     /// How `limit` stands for a request of `cost` now, before anything is recorded.
     pub(crate) fn assess(&self, now: Ticks, limit: Limit, burst: NonZeroU32, cost: u32) -> Outcome {
-        let count = u64::from(limit.count().get());
         let window = window_micros(limit);
         let level = self.level(now);
         let standing = Standing {
             used: div_up(level, window),
             capacity: burst.get().into(),
-            reset_after: div_up(level, count),
+            reset_after: until(now, self.fresh_at()),
         };
         standing.outcome(limit, cost, |target| {
             let above = level.saturating_sub(u128::from(target) * u128::from(window));
-            div_up(above, count)
+            div_up(above, self.count.into())
+        })
+    }
+
+    /// Records a request of `cost`, at least 1, if it fits.
+    #[inline]
+    pub(crate) fn consume(
+        &mut self,
+        now: Ticks,
+        limit: Limit,
+        burst: NonZeroU32,
+        cost: u32,
+    ) -> Option<Left> {
+        let window = window_micros(limit);
+        let level = self.level(now) + u128::from(cost) * u128::from(window);
+        if level > u128::from(burst.get()) * u128::from(window) {
+            return None;
+        }
+        self.fill(now, limit, level);
+        Some(Left {
+            remaining: burst.get() - to_u32(div_up(level, window)),
+            reset_after: until(now, self.fresh_at()),
         })
     }
 
@@ -64,7 +84,7 @@ impl Gcra {
     }
 
     /// What the bucket holds: a unit of cost weighs one window, and each microsecond drains the count.
-    /// So a changed count keeps what is in it, and drains it at the new rate.
+    /// So a changed count keeps what is in it, and drains it at the new rate once something is recorded.
     fn level(&self, now: Ticks) -> u128 {
         let Some(ahead) = self.empty_at.as_micros().checked_sub(now.as_micros()) else {
             return 0;
@@ -97,7 +117,7 @@ fn to_u64(value: u128) -> u64 {
 /// Rounded up; nearly always, 64 bits suffice, and divide several times faster.
 fn div_up(level: u128, by: u64) -> u64 {
     match u64::try_from(level) {
-        Ok(level) => level.div_ceil(by),
-        Err(_) => to_u64(level.div_ceil(u128::from(by))),
+        Ok(level) => level.div_ceil(by.max(1)),
+        Err(_) => to_u64(level.div_ceil(u128::from(by.max(1)))),
     }
 }

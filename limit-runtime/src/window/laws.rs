@@ -1,6 +1,6 @@
 //! What the counters promise, on random sequences: their worst case, their waits, and that refunds never give too much.
 
-use super::{fixed::Fixed, gcra::Gcra, sliding::Sliding};
+use super::{Left, fixed::Fixed, gcra::Gcra, sliding::Sliding};
 use crate::{
     clock::Ticks,
     decision::{Outcome, Verdict},
@@ -8,7 +8,7 @@ use crate::{
 use limit_core::Limit;
 use std::{num::NonZeroU32, time::Duration};
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Counter {
     Fixed(Fixed),
     Sliding(Sliding),
@@ -29,6 +29,14 @@ impl Counter {
             Self::Fixed(fixed) => fixed.record(now, limit, cost),
             Self::Sliding(sliding) => sliding.record(now, limit, cost),
             Self::Gcra(gcra, _) => gcra.record(now, limit, cost),
+        }
+    }
+
+    fn consume(&mut self, now: Ticks, limit: Limit, cost: u32) -> Option<Left> {
+        match self {
+            Self::Fixed(fixed) => fixed.consume(now, limit, cost),
+            Self::Sliding(sliding) => sliding.consume(now, limit, cost),
+            Self::Gcra(gcra, burst) => gcra.consume(now, limit, *burst, cost),
         }
     }
 
@@ -150,16 +158,27 @@ fn counters_keep_their_laws() {
                 let cost = random.below(4) as u32;
                 obeys(counter, micros(now), limit, cost);
                 let before = counter.assess(micros(now), limit, cost);
-                if before.verdict() == Verdict::Allowed && cost > 0 {
+                let mut at_once = counter;
+                let left = (cost > 0).then(|| at_once.consume(micros(now), limit, cost));
+                let fits = before.verdict() == Verdict::Allowed;
+                assert_eq!(left.is_some_and(|left| left.is_some()), fits && cost > 0);
+                if fits && cost > 0 {
                     counter.record(micros(now), limit, cost);
                     admitted.push((now, cost));
                     let after = counter.assess(micros(now), limit, 0);
+                    let (remaining, reset_after) = (after.remaining(), after.reset_after_micros());
+                    let expected = Left {
+                        remaining,
+                        reset_after,
+                    };
+                    assert_eq!(left, Some(Some(expected)), "{counter:?} {limit}");
                     assert_eq!(
                         after.remaining(),
                         before.remaining() - cost,
                         "{counter:?} {limit}"
                     );
                 }
+                assert_eq!(at_once, counter, "{limit} {cost}");
                 let within = |hit: &&(u64, u32)| hit.0 + window * 1_000 > now;
                 let sum: u32 = admitted.iter().filter(within).map(|hit| hit.1).sum();
                 assert!(sum <= counter.worst(limit), "{counter:?} {limit}: {sum}");
@@ -240,12 +259,35 @@ fn a_refund_gives_back_no_more_than_still_counts() {
     }
 }
 
+/// The count may change with each request, as that of a tier does.
 #[test]
-fn a_raised_count_keeps_the_units_of_a_bucket() {
+fn a_wait_holds_whatever_the_count_was_before() {
+    let mut random = Random(0x5eed_0302);
+    for _ in 0..100_000 {
+        let window = [1, 333, 60_000, 86_400_000][random.below(4) as usize];
+        let burst = 1 + random.below(9) as u32;
+        for mut counter in counters(burst) {
+            let mut now = EPOCH;
+            for _ in 0..8 {
+                now += random.below(window * 700);
+                let limit = limit(1 + random.below(9) as u32, window);
+                let cost = 1 + random.below(3) as u32;
+                obeys(counter, micros(now), limit, cost);
+                counter.consume(micros(now), limit, cost);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_changed_count_keeps_the_units_of_a_bucket() {
     let burst = NonZeroU32::new(50).unwrap();
     let mut gcra = Gcra::default();
     gcra.record(micros(EPOCH), limit(10, 60_000), 10);
-    let raised = gcra.assess(micros(EPOCH), limit(50, 60_000), burst, 0);
-    assert_eq!(raised.remaining(), 40);
-    assert_eq!(raised.reset_after(), Duration::from_secs(12));
+    let raised = limit(50, 60_000);
+    let before = gcra.assess(micros(EPOCH), raised, burst, 0);
+    assert_eq!(before.remaining(), 40);
+    assert_eq!(before.reset_after(), Duration::from_secs(60));
+    let after = gcra.consume(micros(EPOCH), raised, burst, 1).unwrap();
+    assert_eq!((after.remaining, after.reset_after), (39, 13_200_000));
 }

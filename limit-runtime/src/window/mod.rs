@@ -68,6 +68,14 @@ impl Standing {
     }
 }
 
+/// What a request that was recorded has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Left {
+    pub(crate) remaining: u32,
+    /// Microseconds until all is available again.
+    pub(crate) reset_after: u64,
+}
+
 /// The window of `limit` in the unit of [`Ticks`].
 pub(crate) fn window_micros(limit: Limit) -> u64 {
     limit.window_millis().saturating_mul(1_000)

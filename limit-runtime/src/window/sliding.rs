@@ -6,7 +6,7 @@
 //!
 //! Windows follow each other from the first hit on, so that not all keys turn over at once.
 
-use super::{Standing, after, mul_div_down, mul_div_up, to_u32, until, window_micros};
+use super::{Left, Standing, after, mul_div_down, mul_div_up, to_u32, until, window_micros};
 use crate::{clock::Ticks, decision::Outcome};
 use limit_core::Limit;
 
@@ -33,6 +33,24 @@ impl Sliding {
         };
         standing.outcome(limit, cost, |target| {
             until(now, state.falls_to(target, window))
+        })
+    }
+
+    /// Records a request of `cost`, at least 1, if it fits.
+    #[inline]
+    pub(crate) fn consume(&mut self, now: Ticks, limit: Limit, cost: u32) -> Option<Left> {
+        let window = window_micros(limit);
+        let turned = self.turned(now, window);
+        let used = u32::try_from(turned.estimate(now, window)).ok()?;
+        let remaining = limit.count().get().checked_sub(used)?.checked_sub(cost)?;
+        *self = Self {
+            // What fits is below the count.
+            current: turned.current.saturating_add(cost),
+            ..turned
+        };
+        Some(Left {
+            remaining,
+            reset_after: until(now, self.faded_at(window)),
         })
     }
 

@@ -135,6 +135,25 @@ fn of_one_strategy() -> Vec<Row> {
             ],
         ),
         row(
+            "11, with a count that changes: waits hold, and the new count drains what is recorded from then on",
+            GCRA,
+            [
+                at(0, "10/min").gives("10T F").retry_after(6_000),
+                at(0, "60/min")
+                    .gives("F")
+                    .reset_after(60_000)
+                    .retry_after(6_000),
+                at(5_999, "60/min").gives("F").retry_after(1),
+                at(6_000, "60/min")
+                    .gives("T F")
+                    .reset_after(10_000)
+                    .retry_after(1_000),
+                at(7_000, "60/min").gives("T F"),
+                at(7_500, "10/min").gives("F").retry_after(500),
+                at(8_000, "10/min").gives("T F").retry_after(6_000),
+            ],
+        ),
+        row(
             "13a: all limits or none",
             MOVING,
             [

@@ -2,7 +2,7 @@
 
 use super::{
     MemoryStore, PerSlot,
-    identity::{Owner, Variant},
+    identity::Owner,
     quick::{Question, Quick},
     shard::{Shard, millis},
     slot::Slot,
@@ -11,7 +11,7 @@ use crate::{
     clock::Ticks,
     decision::{Decision, Outcome, Receipt},
     store::{Action, Charge},
-    window::{Strategy, window_micros},
+    window::Strategy,
 };
 use parking_lot::MutexGuard;
 use smallvec::SmallVec;
@@ -28,24 +28,26 @@ impl MemoryStore {
         self.check_any(charges, action)
     }
 
-    /// The quick way, for one limit under the moving window: `None` if there is more to be done; nothing was recorded then.
+    /// The quick way, for one limit: `None` if there is more to be done; nothing was recorded then.
     /// Where it is called, so that its answer need not be moved.
     #[inline(always)]
     pub(crate) fn consume(&self, charge: &Charge<'_>) -> Option<(Outcome, Option<Receipt>)> {
         let &[limit] = charge.limits.as_slice() else {
             return None;
         };
-        if charge.strategy != Strategy::MovingWindow || charge.cost == 0 {
+        if charge.cost == 0 {
             return None;
         }
+        let strategy = charge.strategy;
         let owner = self.owners.owner(charge.scope, charge.key);
+        let variant = self.windows.variant(strategy, limit.window_millis());
         // Before the lock, which others may be waiting for.
         let reading = self.clock.now();
         self.sweep_if_due(reading);
         let index = self.index(owner);
         let denial = self.denials.of(index, owner)?;
         if charge.cost == 1
-            && let Some((reset_after, retry_after)) = denial.repeat(owner, limit, reading)
+            && let Some((reset_after, retry_after)) = denial.repeat(owner, limit, strategy, reading)
         {
             let outcome = Outcome::allowed(limit, 0, reset_after).refused(retry_after);
             return Some((outcome, None));
@@ -54,28 +56,29 @@ impl MemoryStore {
         let shard = &mut *guard;
         let question = Question {
             owner,
+            variant,
             limit,
+            strategy,
             cost: charge.cost,
             now,
             entries: self.bounds.log_entries,
         };
-        let place = shard.table.find(owner.low, Variant::LOG);
+        let place = shard.table.find(owner.low, variant);
         let answer = match place {
             Ok(place) if shard.is_live(place, now) => shard.consume_quickly(place, &question),
             place => self.begin(shard, place, &question, reading),
         };
         match answer {
-            Quick::Consumed { left, ahead } => {
+            Quick::Consumed { left, reset_after } => {
                 denial.forget_if_of(owner);
-                let reset_after = window_micros(limit) + u64::from(ahead);
                 let receipt = Receipt::new(now.as_micros());
                 Some((Outcome::allowed(limit, left, reset_after), Some(receipt)))
             }
             Quick::Refused => {
-                let cell = shard.find(owner, Variant::LOG, now);
-                let outcome = shard.assess(cell.as_ref(), now, limit, charge.strategy, charge.cost);
+                let cell = shard.find(owner, variant, now);
+                let outcome = shard.assess(cell.as_ref(), now, limit, strategy, charge.cost);
                 if charge.cost == 1 {
-                    denial.remember(owner, &outcome, shard.latest_reading());
+                    denial.remember(owner, strategy, &outcome, shard.latest_reading());
                 }
                 Some((outcome, None))
             }
@@ -100,7 +103,7 @@ impl MemoryStore {
             {
                 return Quick::Declined;
             }
-            place = shard.table.find(question.owner.low, Variant::LOG);
+            place = shard.table.find(question.owner.low, question.variant);
         }
         shard.begin(place, cell);
         answer

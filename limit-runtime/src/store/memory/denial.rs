@@ -9,7 +9,7 @@
 //! Linux's seqlocks; the words are atomic, so that what is read meanwhile is of no use but does no harm.
 
 use super::identity::Owner;
-use crate::{clock::Ticks, decision::Outcome};
+use crate::{clock::Ticks, decision::Outcome, window::Strategy};
 use limit_core::Limit;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
@@ -58,7 +58,13 @@ pub(super) struct Denial {
 impl Denial {
     /// The same refusal: the microseconds until all is available again, and until something is.
     #[inline(always)]
-    pub(super) fn repeat(&self, owner: Owner, limit: Limit, reading: Ticks) -> Option<(u64, u64)> {
+    pub(super) fn repeat(
+        &self,
+        owner: Owner,
+        limit: Limit,
+        strategy: Strategy,
+        reading: Ticks,
+    ) -> Option<(u64, u64)> {
         if self.low.load(Ordering::Relaxed) != owner.low {
             return None;
         }
@@ -79,22 +85,28 @@ impl Denial {
             return None;
         }
         let now = reading.as_micros();
-        let is_same = (low, high) == (owner.low, owner.high)
-            && window == limit.window_millis()
-            && count == u64::from(limit.count().get());
+        let is_same =
+            (low, high) == (owner.low, owner.high) && (window, count) == terms(limit, strategy);
         (is_same && since <= now && now < until).then(|| (reset_at - now, until - now))
     }
 
     /// Remembers a refusal of one unit that stands until its wait is over. Under the shard's lock.
     #[cold]
-    pub(super) fn remember(&self, owner: Owner, outcome: &Outcome, reading: Ticks) {
-        let (limit, now) = (outcome.limit(), reading.as_micros());
+    pub(super) fn remember(
+        &self,
+        owner: Owner,
+        strategy: Strategy,
+        outcome: &Outcome,
+        reading: Ticks,
+    ) {
+        let now = reading.as_micros();
+        let (window, count) = terms(outcome.limit(), strategy);
         self.write(|| {
             for (word, value) in [
                 (&self.low, owner.low),
                 (&self.high, owner.high),
-                (&self.window, limit.window_millis()),
-                (&self.count, limit.count().get().into()),
+                (&self.window, window),
+                (&self.count, count),
                 (
                     &self.until,
                     now.saturating_add(outcome.retry_after_micros()),
@@ -133,4 +145,21 @@ impl Denial {
         self.version
             .store(version.wrapping_add(2), Ordering::Release);
     }
+}
+
+/// What was asked, in two words: the window with the strategy above it, which is far shorter, and the count with the
+/// burst above it.
+#[inline]
+fn terms(limit: Limit, strategy: Strategy) -> (u64, u64) {
+    let (number, burst) = match strategy {
+        Strategy::MovingWindow => (0, 0),
+        Strategy::FixedWindow => (1, 0),
+        Strategy::SlidingWindow => (2, 0),
+        Strategy::Gcra { burst } => (3, burst.get()),
+    };
+    let count = u64::from(limit.count().get());
+    (
+        limit.window_millis() | number << 60,
+        count | u64::from(burst) << 32,
+    )
 }

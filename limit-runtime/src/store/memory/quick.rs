@@ -1,11 +1,10 @@
-//! The commonest check, without detours: one limit under the moving window, in a log that was never asked for
-//! another one.
+//! The commonest check, without detours: one limit, by a counter or in a log that was never asked for another one.
 //!
 //! It answers and records exactly as the general way does (the tests compare both with one model), or
 //! declines and leaves the check to that.
 
 use super::{
-    cell::Cell,
+    cell::{Cell, State},
     identity::{Owner, Variant},
     kept::{Few, Kept, RING, Rings, UNIT_RING, UNITS, pack, pack_ring, shape_of, unpack},
     shard::Shard,
@@ -17,7 +16,11 @@ use crate::{
     clock::Ticks,
     window::{
         Strategy,
+        fixed::Fixed,
+        gcra::Gcra,
         moving::{Coarse, Entry, Hit, Narrow, Resolution, Shape, Stamp, grid},
+        sliding::Sliding,
+        window_micros,
     },
 };
 use limit_core::Limit;
@@ -26,7 +29,9 @@ use limit_core::Limit;
 #[derive(Clone, Copy)]
 pub(super) struct Question {
     pub(super) owner: Owner,
+    pub(super) variant: Variant,
     pub(super) limit: Limit,
+    pub(super) strategy: Strategy,
     /// One at least.
     pub(super) cost: u32,
     pub(super) now: Ticks,
@@ -43,8 +48,8 @@ pub(super) enum Quick {
     Consumed {
         /// What is left.
         left: u32,
-        /// Microseconds by which its stamp is ahead of now: so much longer than the window it counts.
-        ahead: u32,
+        /// Microseconds until all is available again.
+        reset_after: u64,
     },
     /// There is no room.
     Refused,
@@ -53,7 +58,7 @@ pub(super) enum Quick {
 }
 
 impl Shard {
-    /// Consumes from the log in this place, which does not equal a fresh one.
+    /// Consumes from the budget in this place, which does not equal a fresh one.
     #[inline]
     pub(super) fn consume_quickly(&mut self, place: usize, question: &Question) -> Quick {
         let Some(cell) = self.table.get_mut(place) else {
@@ -62,7 +67,8 @@ impl Shard {
         let answer = match cell.form() {
             Some((Tier::Fine, form)) => question.of_log(cell, form, &mut self.fine),
             Some((Tier::Coarse, form)) => question.of_log(cell, form, &mut self.coarse),
-            Some((Tier::Wide, _)) | None => None,
+            Some((Tier::Wide, _)) => None,
+            None => question.of_counter(cell),
         };
         answer.unwrap_or(Quick::Declined)
     }
@@ -72,8 +78,6 @@ impl Shard {
 struct Moment<const MICROS: u64> {
     /// The end of the tick that it lies in.
     stamp: Narrow<MICROS>,
-    /// So many microseconds from now.
-    ahead: u32,
     /// For how many microseconds a hit counts that comes now.
     lasts: u64,
 }
@@ -85,8 +89,6 @@ impl<const MICROS: u64> Moment<MICROS> {
         let ahead = now.next_multiple_of(MICROS) - now;
         Self {
             stamp: Narrow::end_of(question.now),
-            // It is less than a tick.
-            ahead: u32::try_from(ahead).unwrap_or(0),
             lasts: question.limit.window_millis() * 1_000 + ahead,
         }
     }
@@ -105,8 +107,8 @@ impl<const MICROS: u64> Moment<MICROS> {
     /// The answer to a hit that is recorded now.
     #[inline]
     fn consumed(&self, left: u32) -> Quick {
-        let ahead = self.ahead;
-        Quick::Consumed { left, ahead }
+        let reset_after = self.lasts;
+        Quick::Consumed { left, reset_after }
     }
 }
 
@@ -321,9 +323,56 @@ impl Question {
         horizon.wrapping_sub(self.limit.window_millis() * millis) < millis
     }
 
+    /// A counter.
+    #[inline]
+    fn of_counter(&self, cell: &mut Cell) -> Option<Quick> {
+        match self.counted(cell.state()?) {
+            Some((answer, after)) => {
+                *cell = after;
+                Some(answer)
+            }
+            None => Some(Quick::Refused),
+        }
+    }
+
+    /// The answer of a counter, and its cell then; `None` if there is no room.
+    #[inline]
+    fn counted(&self, mut state: State) -> Option<(Quick, Cell)> {
+        let (now, limit, cost) = (self.now, self.limit, self.cost);
+        let (left, fresh_at) = match (&mut state, self.strategy) {
+            (State::Gcra(gcra), Strategy::Gcra { burst }) => {
+                (gcra.consume(now, limit, burst, cost)?, gcra.fresh_at())
+            }
+            (State::Fixed(fixed), _) => (fixed.consume(now, limit, cost)?, fixed.fresh_at(limit)),
+            (State::Sliding(sliding), _) => {
+                (sliding.consume(now, limit, cost)?, sliding.fresh_at(limit))
+            }
+            _ => return None,
+        };
+        let fresh_at = fresh_at.as_micros().div_ceil(1_000);
+        let answer = Quick::Consumed {
+            left: left.remaining,
+            reset_after: left.reset_after,
+        };
+        Some((
+            answer,
+            Cell::new(self.owner.low, self.variant, state, fresh_at),
+        ))
+    }
+
     /// The answer to the first hit of a budget, and its cell; `None` if it can never fit.
     #[inline]
     pub(super) fn first(&self) -> Option<(Quick, Cell)> {
+        match self.strategy {
+            Strategy::MovingWindow => self.first_of_log(),
+            Strategy::FixedWindow => self.counted(State::Fixed(Fixed::default())),
+            Strategy::SlidingWindow => self.counted(State::Sliding(Sliding::default())),
+            Strategy::Gcra { .. } => self.counted(State::Gcra(Gcra::default())),
+        }
+    }
+
+    #[inline]
+    fn first_of_log(&self) -> Option<(Quick, Cell)> {
         let limits = [self.limit];
         let slot = Slot {
             owner: self.owner,
@@ -344,7 +393,10 @@ impl Question {
         let tier = Tier::of(window, window);
         let answer = match tier {
             Tier::Coarse => Moment::<{ Coarse::MICROS }>::new(self).consumed(left),
-            Tier::Fine | Tier::Wide => Quick::Consumed { left, ahead: 0 },
+            Tier::Fine | Tier::Wide => Quick::Consumed {
+                left,
+                reset_after: window_micros(self.limit),
+            },
         };
         let fresh_at = self.now.as_micros().div_ceil(1_000) + window;
         let state = write.first(tier);

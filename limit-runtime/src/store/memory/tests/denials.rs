@@ -3,6 +3,7 @@
 use super::{Random, charge, hit, limits, store};
 use crate::{clock::TestClock, decision::Verdict, key::IntoKey, store::Action, window::Strategy};
 use std::{
+    num::NonZeroU32,
     sync::atomic::{AtomicBool, AtomicU32, Ordering},
     thread,
     time::Duration,
@@ -173,4 +174,39 @@ fn readers_without_the_lock_never_see_half_a_refusal() {
         is_over.store(true, Ordering::Relaxed);
     });
     assert_eq!(clock.now(), began);
+}
+
+/// A look at the budget itself says what is true.
+#[test]
+fn a_refusal_says_what_a_look_at_the_budget_says_under_every_strategy() {
+    let burst = |burst| Strategy::Gcra {
+        burst: NonZeroU32::new(burst).unwrap(),
+    };
+    let strategies = [
+        Strategy::MovingWindow,
+        Strategy::FixedWindow,
+        Strategy::SlidingWindow,
+        burst(2),
+        burst(3),
+    ];
+    let limits = ["2/second", "3/second", "3/minute", "10000/minute"].map(limits);
+    let clock = TestClock::new();
+    let store = store(&clock, 64, 16);
+    let mut random = Random(12);
+    let mut refused = 0;
+    for _ in 0..100_000 {
+        if random.one_in(3) {
+            clock.advance(Duration::from_micros(random.below(400_000)));
+        }
+        let key = random.below(6).into_key();
+        let limits = &limits[random.below(4) as usize];
+        let strategy = strategies[random.below(5) as usize];
+        let charges = [charge(&key, limits, 1).strategy(strategy)];
+        let decision = store.check(&charges, Action::Consume);
+        if !decision.is_allowed() {
+            refused += 1;
+            assert_eq!(decision, store.check(&charges, Action::Peek));
+        }
+    }
+    assert!(refused > 10_000, "{refused}");
 }

@@ -13,7 +13,7 @@ for _ = 1, tonumber(ARGV[1]) do
   local action, limits = tonumber(ARGV[arg + 1]), tonumber(ARGV[arg + 2])
   arg = arg + 2
   local allowed = true
-  local budgets, costs, opened, at = {}, {}, {}, #reply + 1
+  local budgets, costs, counts, opened, at = {}, {}, {}, {}, #reply + 1
   for index = 1, limits do
     key = key + 1
     local name = KEYS[key]
@@ -31,7 +31,7 @@ for _ = 1, tonumber(ARGV[1]) do
     local remaining, reset, wait = strategy.assess(budget.state, count, wanted, burst)
     budget.taken = budget.taken + cost
     allowed = allowed and wait == 0
-    budgets[index], costs[index] = budget, cost
+    budgets[index], costs[index], counts[index] = budget, cost, count
     local place = at + 3 * (index - 1)
     reply[place + 1], reply[place + 2], reply[place + 3] = remaining, reset, wait
   end
@@ -41,7 +41,7 @@ for _ = 1, tonumber(ARGV[1]) do
     for index = 1, limits do
       local budget, cost = budgets[index], costs[index]
       if cost > 0 then
-        budget.strategy.record(budget.state, cost)
+        budget.strategy.record(budget.state, cost, counts[index])
       end
     end
     for index = 1, limits do

@@ -3,7 +3,8 @@
 -- A unit weighs one window, and each microsecond drains `count`, so that nothing is ever rounded.
 -- What the bucket holds is written as the time that it takes to drain: `ahead` whole microseconds
 -- and `part` count-ths of one. In a string: (written, empty, part, count), in which `empty` is when
--- the bucket will be. A changed count keeps what is in it, and drains it at the new rate.
+-- the bucket will be. A changed count keeps what is in it, and drains it at the new rate once
+-- something is recorded.
 local gcra = {}
 strategies[4] = gcra
 
@@ -18,12 +19,17 @@ function gcra.open(key, window, count)
   -- If the clock went back, what it went back by is no time to wait.
   local ahead = empty - math.max(written, now)
   if ahead >= 0 then
-    state.ahead, state.part = ahead, part
-    if its_count ~= count then
-      state.ahead, state.part = mul_div(ahead, its_count, count, part)
-    end
+    state.count, state.ahead, state.part = its_count, ahead, part
   end
   return state
+end
+
+-- From now on, it drains at the rate of another count.
+local function drain_by(state, count)
+  if state.count ~= count then
+    state.ahead, state.part = mul_div(state.ahead, state.count, count, state.part)
+    state.count = count
+  end
 end
 
 -- The time until the bucket is empty.
@@ -56,11 +62,12 @@ function gcra.assess(state, _, wanted, burst)
   return remaining, reset, state.ahead - ahead + (state.part > part and 1 or 0)
 end
 
-function gcra.record(state, cost)
-  local ahead, part = mul_div(state.window, cost, state.count)
+function gcra.record(state, cost, count)
+  drain_by(state, count)
+  local ahead, part = mul_div(state.window, cost, count)
   state.ahead, state.part = state.ahead + ahead, state.part + part
-  if state.part >= state.count then
-    state.ahead, state.part = state.ahead + 1, state.part - state.count
+  if state.part >= count then
+    state.ahead, state.part = state.ahead + 1, state.part - count
   end
   save_gcra(state)
 end
@@ -68,6 +75,7 @@ end
 -- Gives back what has not drained yet of what was consumed at `at`.
 function gcra.refund(key, window, cost, at, count)
   local state = gcra.open(key, window, count)
+  drain_by(state, count)
   local ahead, part = mul_div(window, cost, count)
   ahead = ahead - math.max(now - at, 0)
   if ahead < 0 or gcra.consumed(state) == 0 then

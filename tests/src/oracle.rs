@@ -1,0 +1,343 @@
+//! Random checks against a model that counts by brute force: every answer must be the same, from any store and
+//! under each strategy.
+
+use limit_runtime::{
+    Decision, IntoKey, Key, Limits, Receipt, Strategy, Verdict,
+    clock::{Clock, TestClock},
+    store::{Action, Charge, Scope},
+};
+use std::{future::Future, num::NonZeroU32, time::Duration};
+
+/// Some are longer than fits into 32 bits of microseconds, so that the moving window counts in longer ticks.
+const WINDOWS: [&str; 6] = ["7ms", "1s", "1min", "17min", "5h", "365d"];
+
+/// A store under test, empty and with a clock of its own.
+pub trait Subject {
+    /// What a check answers.
+    fn check(
+        &self,
+        charges: &[Charge<'_>],
+        action: Action,
+    ) -> impl Future<Output = Decision> + Send;
+
+    /// Gives back what a check consumed.
+    fn refund(
+        &self,
+        charges: &[Charge<'_>],
+        receipts: &[Receipt],
+    ) -> impl Future<Output = ()> + Send;
+
+    /// The moving window's tick under a window of so many microseconds.
+    fn tick(window: u64) -> u64;
+}
+
+/// xorshift64*: the same sequence in every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % bound
+    }
+}
+
+/// What was consumed under one key and window: every hit, for ever.
+#[derive(Default)]
+struct Model {
+    hits: Vec<Hit>,
+    /// GCRA: when the bucket is empty, in `count`-ths of a microsecond.
+    level: (u64, u128),
+}
+
+#[derive(Clone, Copy)]
+struct Hit {
+    at: u64,
+    units: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Answer {
+    remaining: u64,
+    reset: u64,
+    /// 0: room; `u64::MAX`: never.
+    wait: u64,
+}
+
+struct Rule {
+    strategy: Strategy,
+    count: u64,
+    window: u64,
+    /// The moving window's: hits count from the end of theirs to the beginning of another.
+    tick: u64,
+}
+
+impl Model {
+    /// What the rule counts as used at `now`.
+    fn used(&self, rule: &Rule, now: u64) -> u64 {
+        let since = |from: u64, till: u64| -> u64 {
+            let hits = self.hits.iter();
+            hits.filter(|hit| hit.at >= from && hit.at < till)
+                .map(|hit| hit.units)
+                .sum()
+        };
+        match rule.strategy {
+            Strategy::MovingWindow => {
+                let tick = rule.tick;
+                let counts =
+                    |hit: &&Hit| hit.at.div_ceil(tick) + rule.window.div_ceil(tick) > now / tick;
+                self.hits.iter().filter(counts).map(|hit| hit.units).sum()
+            }
+            Strategy::FixedWindow => match self.window_start(rule, now) {
+                Some(start) if now < start + rule.window => since(start, now + 1),
+                _ => 0,
+            },
+            Strategy::SlidingWindow => match self.window_start(rule, now) {
+                Some(start) => {
+                    let start = if now >= start + rule.window {
+                        start + rule.window
+                    } else {
+                        start
+                    };
+                    let previous = since(start.saturating_sub(rule.window), start);
+                    let left = u128::from((start + rule.window).saturating_sub(now));
+                    let faded = (u128::from(previous) * left).div_ceil(u128::from(rule.window));
+                    u64::try_from(faded).unwrap() + since(start, now + 1)
+                }
+                None => 0,
+            },
+            _ => {
+                let drained = u128::from(now - self.level.0) * u128::from(rule.count);
+                let level = self.level.1.saturating_sub(drained);
+                u64::try_from(level.div_ceil(u128::from(rule.window))).unwrap()
+            }
+        }
+    }
+
+    /// Follows the windows from the first hit on; a new one begins when nothing is left of the last.
+    fn window_start(&self, rule: &Rule, now: u64) -> Option<u64> {
+        let mut start: Option<u64> = None;
+        for hit in self.hits.iter().filter(|hit| hit.at <= now) {
+            start = Some(match start {
+                Some(start) if hit.at < start + rule.window => start,
+                Some(start)
+                    if rule.strategy == Strategy::SlidingWindow
+                        && hit.at < start + 2 * rule.window
+                        && self
+                            .hits
+                            .iter()
+                            .any(|h| h.at >= start && h.at < start + rule.window) =>
+                {
+                    start + rule.window
+                }
+                _ => hit.at,
+            });
+        }
+        start.filter(|&start| {
+            let windows = if rule.strategy == Strategy::SlidingWindow {
+                2
+            } else {
+                1
+            };
+            now < start + windows * rule.window
+        })
+    }
+
+    /// The first moment from `now` on at which no more than `target` is used, by bisection: what
+    /// nobody adds to only falls.
+    fn falls_to(&self, rule: &Rule, now: u64, target: u64) -> u64 {
+        let (mut low, mut high) = (now, now + 4 * rule.window.max(1) * 64);
+        while low < high {
+            let middle = low.midpoint(high);
+            if self.used(rule, middle) <= target {
+                high = middle;
+            } else {
+                low = middle + 1;
+            }
+        }
+        low - now
+    }
+
+    fn assess(&self, rule: &Rule, now: u64, cost: u64) -> Answer {
+        let capacity = match rule.strategy {
+            Strategy::Gcra { burst } => burst.get().into(),
+            _ => rule.count,
+        };
+        let used = self.used(rule, now);
+        let wanted = cost.max(1);
+        Answer {
+            remaining: capacity.saturating_sub(used),
+            reset: match (used, rule.strategy) {
+                (0, _) => 0,
+                // Its counters are forgotten as a whole: the estimate alone may reach zero sooner.
+                (_, Strategy::SlidingWindow) => self.forgotten(rule, now),
+                _ => self.falls_to(rule, now, 0),
+            },
+            wait: if used + wanted <= capacity {
+                0
+            } else if wanted > capacity {
+                u64::MAX
+            } else {
+                self.falls_to(rule, now, capacity - wanted)
+            },
+        }
+    }
+
+    fn forgotten(&self, rule: &Rule, now: u64) -> u64 {
+        let start = self.window_start(rule, now).unwrap();
+        let start = if now >= start + rule.window {
+            start + rule.window
+        } else {
+            start
+        };
+        let current = self.hits.iter().any(|hit| hit.at >= start);
+        start + if current { 2 } else { 1 } * rule.window - now
+    }
+
+    /// Takes up to `units` out of what was recorded in the tick of `at`.
+    fn refund(&mut self, rule: &Rule, at: u64, mut units: u64) {
+        let tick = |at: u64| at.div_ceil(rule.tick);
+        for hit in self.hits.iter_mut().filter(|hit| tick(hit.at) == tick(at)) {
+            let taken = units.min(hit.units);
+            hit.units -= taken;
+            units -= taken;
+        }
+    }
+
+    fn record(&mut self, rule: &Rule, now: u64, units: u64) {
+        if matches!(rule.strategy, Strategy::Gcra { .. }) {
+            let drained = u128::from(now - self.level.0) * u128::from(rule.count);
+            let level = self.level.1.saturating_sub(drained);
+            self.level = (now, level + u128::from(units) * u128::from(rule.window));
+        } else {
+            let oldest = now.saturating_sub(8 * rule.window);
+            if self.hits.len() > 4000 {
+                self.hits.retain(|hit| hit.at > oldest);
+            }
+            self.hits.push(Hit { at: now, units });
+        }
+    }
+}
+
+fn strategies() -> [Strategy; 4] {
+    [
+        Strategy::MovingWindow,
+        Strategy::FixedWindow,
+        Strategy::SlidingWindow,
+        Strategy::Gcra {
+            burst: NonZeroU32::new(7).unwrap(),
+        },
+    ]
+}
+
+/// Asks `checks` questions or some more, each sequence of a subject that `subject` makes.
+///
+/// # Panics
+/// When an answer is not the model's.
+pub async fn run<S: Subject>(checks: usize, subject: impl AsyncFn(&TestClock, u64) -> S) {
+    let mut done = 0;
+    let mut seed = 1;
+    while done < checks {
+        for strategy in strategies() {
+            for window in WINDOWS {
+                let clock = TestClock::new();
+                let subject = subject(&clock, seed).await;
+                done += sequence(&subject, &clock, strategy, window, seed).await;
+                seed += 1;
+            }
+        }
+    }
+    println!("{done} checks, 0 mismatches");
+}
+
+/// A sequence of checks on a few keys; answers with how many.
+async fn sequence<S: Subject>(
+    store: &S,
+    clock: &TestClock,
+    strategy: Strategy,
+    window: &str,
+    seed: u64,
+) -> usize {
+    const STEPS: usize = 250;
+    let time = Clock::from(clock.clone());
+    let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    let count = 1 + random.below(if seed.is_multiple_of(3) { 400 } else { 12 });
+    let limits: Limits = format!("{count}/{window}").parse().unwrap();
+    let window_micros = u64::try_from(limits.as_slice()[0].window().as_micros()).unwrap();
+    let rule = Rule {
+        strategy,
+        count,
+        window: window_micros,
+        tick: S::tick(window_micros),
+    };
+    let mut models: [Model; 3] = Default::default();
+    let keys: [Key; 3] = [0_u8, 1, 2].map(IntoKey::into_key);
+    let mut consumed = Vec::new();
+    for step in 0..STEPS {
+        let long = rule.window;
+        let jump = match random.below(10) {
+            0..4 => 0,
+            4..7 => random.below(rule.window / count + 2),
+            7 | 8 => random.below(long),
+            _ => long * random.below(3) + random.below(2 * rule.tick),
+        };
+        clock.advance(Duration::from_micros(jump));
+        let now = time.now().as_micros();
+        let which = usize::try_from(random.below(3)).unwrap();
+        let cost = match random.below(8) {
+            0 => 0,
+            1..5 => 1,
+            5 => random.below(count + 3),
+            _ => random.below(4),
+        };
+        let action = match random.below(20) {
+            0 | 1 => Action::Peek,
+            2 => Action::Force,
+            _ => Action::Consume,
+        };
+        let charge = |which: usize, cost: u64| {
+            Charge::new(Scope::shared("oracle"), &keys[which], &limits)
+                .cost(u32::try_from(cost).unwrap())
+                .strategy(strategy)
+        };
+        let decision = store.check(&[charge(which, cost)], action).await;
+        let mut expected = models[which].assess(&rule, now, cost);
+        let consumes = action == Action::Force || action == Action::Consume && expected.wait == 0;
+        if consumes && cost > 0 {
+            models[which].record(&rule, now, cost);
+            let after = models[which].assess(&rule, now, 0);
+            expected.remaining = after.remaining;
+            expected.reset = after.reset;
+        }
+        let outcome = decision.outcomes()[0];
+        let found = Answer {
+            remaining: outcome.remaining().into(),
+            reset: u64::try_from(outcome.reset_after().as_micros()).unwrap(),
+            wait: match outcome.verdict() {
+                Verdict::Allowed => 0,
+                Verdict::RetryAfter(wait) => u64::try_from(wait.as_micros()).unwrap(),
+                Verdict::NeverFits => u64::MAX,
+            },
+        };
+        assert_eq!(
+            found, expected,
+            "step {step} of seed {seed}: {count}/{window}, {strategy:?}, cost {cost}, {action:?}, at {now}"
+        );
+        assert_eq!(decision.receipts().is_empty(), !consumes);
+        if let Some(&receipt) = decision.receipts().first() {
+            consumed.push((which, receipt, cost));
+        }
+        // The other strategies hold no hits apart: rows say what they give back.
+        if strategy == Strategy::MovingWindow && random.below(6) == 0 && !consumed.is_empty() {
+            let place = random.below(consumed.len().min(9) as u64);
+            let place = consumed.len() - 1 - usize::try_from(place).unwrap();
+            let (which, receipt, cost) = consumed.swap_remove(place);
+            let units = random.below(cost + 1);
+            let charge = charge(which, units);
+            store.refund(&[charge], &[receipt]).await;
+            models[which].refund(&rule, receipt.at(), units);
+        }
+    }
+    STEPS
+}
