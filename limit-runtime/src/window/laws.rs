@@ -1,6 +1,6 @@
 //! What the counters promise, on random sequences: their worst case, their waits, and that refunds never give too much.
 
-use super::{Left, fixed::Fixed, gcra::Gcra, sliding::Sliding};
+use super::{Left, Strategy, counter::Counter, gcra::Gcra};
 use crate::{
     clock::Ticks,
     decision::{Outcome, Verdict},
@@ -8,67 +8,22 @@ use crate::{
 use limit_core::Limit;
 use std::{num::NonZeroU32, time::Duration};
 
+/// A counter under the strategy that it is of.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Counter {
-    Fixed(Fixed),
-    Sliding(Sliding),
-    Gcra(Gcra, NonZeroU32),
-}
+struct Counted(Counter, Strategy);
 
-impl Counter {
+impl Counted {
     fn assess(&self, now: Ticks, limit: Limit, cost: u32) -> Outcome {
-        match self {
-            Self::Fixed(fixed) => fixed.assess(now, limit, cost),
-            Self::Sliding(sliding) => sliding.assess(now, limit, cost),
-            Self::Gcra(gcra, burst) => gcra.assess(now, limit, *burst, cost),
-        }
-    }
-
-    fn record(&mut self, now: Ticks, limit: Limit, cost: u32) {
-        match self {
-            Self::Fixed(fixed) => fixed.record(now, limit, cost),
-            Self::Sliding(sliding) => sliding.record(now, limit, cost),
-            Self::Gcra(gcra, _) => gcra.record(now, limit, cost),
-        }
+        self.0.assess(now, limit, self.1, cost)
     }
 
     fn consume(&mut self, now: Ticks, limit: Limit, cost: u32) -> Option<Left> {
-        match self {
-            Self::Fixed(fixed) => fixed.consume(now, limit, cost),
-            Self::Sliding(sliding) => sliding.consume(now, limit, cost),
-            Self::Gcra(gcra, burst) => gcra.consume(now, limit, *burst, cost),
-        }
-    }
-
-    fn refund(&mut self, now: Ticks, at: Ticks, limit: Limit, cost: u32) {
-        match self {
-            Self::Fixed(fixed) => fixed.refund(at, cost),
-            Self::Sliding(sliding) => sliding.refund(at, limit, cost),
-            Self::Gcra(gcra, _) => gcra.refund(now, at, limit, cost),
-        }
-    }
-
-    fn fresh_at(&self, limit: Limit) -> Ticks {
-        match self {
-            Self::Fixed(fixed) => fixed.fresh_at(limit),
-            Self::Sliding(sliding) => sliding.fresh_at(limit),
-            Self::Gcra(gcra, _) => gcra.fresh_at(),
-        }
-    }
-
-    fn capacity(&self, limit: Limit) -> u32 {
-        match self {
-            Self::Gcra(_, burst) => burst.get(),
-            _ => limit.count().get(),
-        }
+        self.0.consume(now, limit, self.1, cost)
     }
 
     /// What any interval as long as the window may admit.
     fn worst(&self, limit: Limit) -> u32 {
-        match self {
-            Self::Gcra(_, burst) => limit.count().get() + burst.get(),
-            _ => 2 * limit.count().get(),
-        }
+        limit.count().get() + self.1.capacity(limit).get()
     }
 }
 
@@ -96,16 +51,18 @@ fn limit(count: u32, window_millis: u64) -> Limit {
     Limit::new(count, Duration::from_millis(window_millis)).unwrap()
 }
 
-fn counters(burst: u32) -> [Counter; 3] {
+fn counters(burst: u32) -> [Counted; 3] {
+    let burst = NonZeroU32::new(burst).unwrap();
     [
-        Counter::Fixed(Fixed::default()),
-        Counter::Sliding(Sliding::default()),
-        Counter::Gcra(Gcra::default(), NonZeroU32::new(burst).unwrap()),
+        Strategy::FixedWindow,
+        Strategy::SlidingWindow,
+        Strategy::Gcra { burst },
     ]
+    .map(|strategy| Counted(Counter::fresh(strategy).unwrap(), strategy))
 }
 
 /// The cost fits after the wait and not a microsecond sooner, and so does a reset.
-fn obeys(counter: Counter, now: Ticks, limit: Limit, cost: u32) {
+fn obeys(counter: Counted, now: Ticks, limit: Limit, cost: u32) {
     let outcome = counter.assess(now, limit, cost);
     if let Verdict::RetryAfter(wait) = outcome.verdict() {
         let there = later(now, wait);
@@ -120,13 +77,13 @@ fn obeys(counter: Counter, now: Ticks, limit: Limit, cost: u32) {
             "{counter:?} {limit} {cost}"
         );
     }
-    let full = counter.capacity(limit);
+    let full = counter.1.capacity(limit).get();
     let there = later(now, outcome.reset_after());
     assert_eq!(counter.assess(there, limit, 0).remaining(), full);
-    assert!(counter.fresh_at(limit) <= there.max(now) || outcome.reset_after() > Duration::ZERO);
+    assert!(counter.0.fresh_at(limit) <= there.max(now) || outcome.reset_after() > Duration::ZERO);
     assert_eq!(
         counter
-            .assess(counter.fresh_at(limit).max(now), limit, 0)
+            .assess(counter.0.fresh_at(limit).max(now), limit, 0)
             .remaining(),
         full
     );
@@ -163,7 +120,7 @@ fn counters_keep_their_laws() {
                 let fits = before.verdict() == Verdict::Allowed;
                 assert_eq!(left.is_some_and(|left| left.is_some()), fits && cost > 0);
                 if fits && cost > 0 {
-                    counter.record(micros(now), limit, cost);
+                    counter.0.record(micros(now), limit, cost);
                     admitted.push((now, cost));
                     let after = counter.assess(micros(now), limit, 0);
                     let (remaining, reset_after) = (after.remaining(), after.reset_after_micros());
@@ -192,11 +149,11 @@ fn the_worst_cases_are_reached() {
     let limit = limit(10, 60_000);
     let minute = 60_000_000;
     let [mut fixed, mut sliding, mut gcra] = counters(10);
-    let admit = |counter: &mut Counter, at: u64, wanted: u32| {
+    let admit = |counter: &mut Counted, at: u64, wanted: u32| {
         let mut admitted = 0;
         for _ in 0..wanted {
             if counter.assess(micros(EPOCH + at), limit, 1).verdict() == Verdict::Allowed {
-                counter.record(micros(EPOCH + at), limit, 1);
+                counter.0.record(micros(EPOCH + at), limit, 1);
                 admitted += 1;
             }
         }
@@ -239,7 +196,7 @@ fn a_refund_gives_back_no_more_than_still_counts() {
                 now += random.below(window * 700);
                 let cost = 1 + random.below(3) as u32;
                 if counter.assess(micros(now), limit, cost).verdict() == Verdict::Allowed {
-                    counter.record(micros(now), limit, cost);
+                    counter.0.record(micros(now), limit, cost);
                     hits.push((now, cost));
                 }
             }
@@ -248,11 +205,11 @@ fn a_refund_gives_back_no_more_than_still_counts() {
             };
             let mut without = counter;
             now += random.below(window * 2_500);
-            without.refund(micros(now), micros(at), limit, cost);
+            without.0.refund(micros(now), micros(at), limit, cost);
             let kept = counter.assess(micros(now), limit, 0).remaining();
             let given = without.assess(micros(now), limit, 0).remaining() - kept;
             assert!(given <= cost, "{counter:?}");
-            if now >= counter.fresh_at(limit).as_micros() {
+            if now >= counter.0.fresh_at(limit).as_micros() {
                 assert_eq!(given, 0, "{counter:?}");
             }
         }

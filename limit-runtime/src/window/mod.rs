@@ -3,6 +3,7 @@
 //! Each file is one algorithm and says what it promises at worst. All times are [`Ticks`], all
 //! arithmetic is in integers, and whatever has to be rounded is rounded against the client.
 
+pub(crate) mod counter;
 pub(crate) mod fixed;
 pub(crate) mod gcra;
 pub(crate) mod moving;
@@ -39,6 +40,17 @@ pub enum Strategy {
         /// How much may be taken at once after a pause.
         burst: NonZeroU32,
     },
+}
+
+impl Strategy {
+    /// What fits at once at most.
+    #[inline]
+    pub(crate) fn capacity(self, limit: Limit) -> NonZeroU32 {
+        match self {
+            Self::Gcra { burst } => burst,
+            _ => limit.count(),
+        }
+    }
 }
 
 /// What a limit of N per T has left, before anything is recorded.

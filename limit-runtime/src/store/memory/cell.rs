@@ -8,6 +8,7 @@ use super::{
 use crate::{
     clock::Ticks,
     window::{
+        counter::Counter,
         fixed::Fixed,
         gcra::Gcra,
         moving::{Coarse, Fine, Hit, Shape, Stamp},
@@ -38,12 +39,8 @@ pub(super) enum State {
     Single(Hit<u64>),
     /// More of these, elsewhere.
     WideRing { slot: u32, shape: Shape },
-    /// The counter of a fixed window.
-    Fixed(Fixed),
-    /// The counters of a sliding window.
-    Sliding(Sliding),
-    /// A bucket.
-    Gcra(Gcra),
+    /// What is no log.
+    Counter(Counter),
 }
 
 pub(super) const FINE_MICROS: u64 = Fine::MICROS;
@@ -83,17 +80,7 @@ impl Cell {
             }
             State::Single(hit) => (SINGLE, hit.at, hit.total.into()),
             State::WideRing { slot, shape } => pack_ring(WIDE_RING, slot, shape),
-            State::Fixed(fixed) => (FIXED, fixed.start.as_micros(), fixed.used.into()),
-            State::Sliding(sliding) => (
-                SLIDING,
-                sliding.start.as_micros(),
-                pack(sliding.previous, sliding.current),
-            ),
-            State::Gcra(gcra) => (
-                GCRA,
-                gcra.empty_at.as_micros(),
-                pack(gcra.fraction, gcra.count),
-            ),
+            State::Counter(counter) => packed(counter),
         };
         Self {
             owner,
@@ -158,7 +145,6 @@ impl Cell {
     #[inline(always)]
     pub(super) fn state(&self) -> Option<State> {
         let kind = self.meta & ((1 << KIND_BITS) - 1);
-        let start = Ticks::from_micros(self.a);
         let b = unpack(self.b);
         Some(match kind {
             1..=LAST_FINE => State::Fine(Kept::unpack(kind, self.a, self.b)?),
@@ -177,19 +163,47 @@ impl Cell {
                     shape: Shape { head, len, base },
                 }
             }
-            FIXED => State::Fixed(Fixed { start, used: b.0 }),
-            SLIDING => State::Sliding(Sliding {
+            _ => State::Counter(self.counter()?),
+        })
+    }
+
+    /// `None` if it is empty or a log.
+    #[inline(always)]
+    pub(super) fn counter(&self) -> Option<Counter> {
+        let start = Ticks::from_micros(self.a);
+        let b = unpack(self.b);
+        Some(match self.meta & ((1 << KIND_BITS) - 1) {
+            FIXED => Counter::Fixed(Fixed { start, used: b.0 }),
+            SLIDING => Counter::Sliding(Sliding {
                 start,
                 previous: b.0,
                 current: b.1,
             }),
-            GCRA => State::Gcra(Gcra {
+            GCRA => Counter::Gcra(Gcra {
                 empty_at: start,
                 fraction: b.0,
                 count: b.1,
             }),
             _ => return None,
         })
+    }
+}
+
+/// The kind of a counter, and the words that it is kept in.
+#[inline]
+fn packed(counter: Counter) -> (u64, u64, u64) {
+    match counter {
+        Counter::Fixed(fixed) => (FIXED, fixed.start.as_micros(), fixed.used.into()),
+        Counter::Sliding(sliding) => (
+            SLIDING,
+            sliding.start.as_micros(),
+            pack(sliding.previous, sliding.current),
+        ),
+        Counter::Gcra(gcra) => (
+            GCRA,
+            gcra.empty_at.as_micros(),
+            pack(gcra.fraction, gcra.count),
+        ),
     }
 }
 

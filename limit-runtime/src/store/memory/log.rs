@@ -168,7 +168,7 @@ pub(super) fn refund(shard: &mut Shard, cell: &Cell, at: Ticks, cost: u32) -> Op
             refund_hit(shard.wide_rings.get_mut(slot), shape, newest, at, cost);
             State::WideRing { slot, shape }
         }
-        State::Fixed(_) | State::Sliding(_) | State::Gcra(_) => return None,
+        State::Counter(_) => return None,
     })
 }
 

@@ -4,7 +4,7 @@
 //! declines and leaves the check to that.
 
 use super::{
-    cell::{Cell, State},
+    cell::Cell,
     identity::{Owner, Variant},
     kept::{Few, Kept, RING, Rings, UNIT_RING, UNITS, pack, pack_ring, shape_of, unpack},
     shard::Shard,
@@ -16,10 +16,8 @@ use crate::{
     clock::Ticks,
     window::{
         Strategy,
-        fixed::Fixed,
-        gcra::Gcra,
+        counter::Counter,
         moving::{Coarse, Entry, Hit, Narrow, Resolution, Shape, Stamp, grid},
-        sliding::Sliding,
         window_micros,
     },
 };
@@ -326,7 +324,7 @@ impl Question {
     /// A counter.
     #[inline]
     fn of_counter(&self, cell: &mut Cell) -> Option<Quick> {
-        match self.counted(cell.state()?) {
+        match self.counted(cell.counter()?) {
             Some((answer, after)) => {
                 *cell = after;
                 Some(answer)
@@ -337,51 +335,40 @@ impl Question {
 
     /// The answer of a counter, and its cell then; `None` if there is no room.
     #[inline]
-    fn counted(&self, mut state: State) -> Option<(Quick, Cell)> {
-        let (now, limit, cost) = (self.now, self.limit, self.cost);
-        let (left, fresh_at) = match (&mut state, self.strategy) {
-            (State::Gcra(gcra), Strategy::Gcra { burst }) => {
-                (gcra.consume(now, limit, burst, cost)?, gcra.fresh_at())
-            }
-            (State::Fixed(fixed), _) => (fixed.consume(now, limit, cost)?, fixed.fresh_at(limit)),
-            (State::Sliding(sliding), _) => {
-                (sliding.consume(now, limit, cost)?, sliding.fresh_at(limit))
-            }
-            _ => return None,
-        };
-        let fresh_at = fresh_at.as_micros().div_ceil(1_000);
+    fn counted(&self, mut counter: Counter) -> Option<(Quick, Cell)> {
+        let left = counter.consume(self.now, self.limit, self.strategy, self.cost)?;
         let answer = Quick::Consumed {
             left: left.remaining,
             reset_after: left.reset_after,
         };
-        Some((
-            answer,
-            Cell::new(self.owner.low, self.variant, state, fresh_at),
-        ))
+        Some((answer, self.slot(&[]).counted(counter, self.limit)))
+    }
+
+    #[inline]
+    fn slot<'a>(&self, limits: &'a [Limit]) -> Slot<'a> {
+        Slot {
+            owner: self.owner,
+            variant: self.variant,
+            limits,
+            cost: self.cost,
+            strategy: self.strategy,
+            charge: 0,
+        }
     }
 
     /// The answer to the first hit of a budget, and its cell; `None` if it can never fit.
     #[inline]
     pub(super) fn first(&self) -> Option<(Quick, Cell)> {
-        match self.strategy {
-            Strategy::MovingWindow => self.first_of_log(),
-            Strategy::FixedWindow => self.counted(State::Fixed(Fixed::default())),
-            Strategy::SlidingWindow => self.counted(State::Sliding(Sliding::default())),
-            Strategy::Gcra { .. } => self.counted(State::Gcra(Gcra::default())),
+        match Counter::fresh(self.strategy) {
+            Some(counter) => self.counted(counter),
+            None => self.first_of_log(),
         }
     }
 
     #[inline]
     fn first_of_log(&self) -> Option<(Quick, Cell)> {
         let limits = [self.limit];
-        let slot = Slot {
-            owner: self.owner,
-            variant: Variant::LOG,
-            limits: &limits,
-            cost: self.cost,
-            strategy: Strategy::MovingWindow,
-            charge: 0,
-        };
+        let slot = self.slot(&limits);
         let left = self.limit.count().get().checked_sub(self.cost)?;
         let window = self.limit.window_millis();
         let write = Write {
@@ -400,7 +387,7 @@ impl Question {
         };
         let fresh_at = self.now.as_micros().div_ceil(1_000) + window;
         let state = write.first(tier);
-        let cell = Cell::new(self.owner.low, Variant::LOG, state, fresh_at);
+        let cell = Cell::new(self.owner.low, self.variant, state, fresh_at);
         Some((answer, cell))
     }
 }

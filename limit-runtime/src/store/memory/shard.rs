@@ -14,10 +14,8 @@ use crate::{
     decision::Outcome,
     window::{
         Strategy,
-        fixed::Fixed,
-        gcra::Gcra,
+        counter::Counter,
         moving::{Entry, Fine, Hit, View},
-        sliding::Sliding,
     },
 };
 use limit_core::Limit;
@@ -142,12 +140,9 @@ impl Shard {
         strategy: Strategy,
         cost: u32,
     ) -> Outcome {
-        let state = || cell.and_then(Cell::state);
-        match strategy {
-            Strategy::MovingWindow => self.read(cell, Assess { now, limit, cost }),
-            Strategy::FixedWindow => fixed(state()).assess(now, limit, cost),
-            Strategy::SlidingWindow => sliding(state()).assess(now, limit, cost),
-            Strategy::Gcra { burst } => gcra(state()).assess(now, limit, burst, cost),
+        match counter_of(cell, strategy) {
+            Some(counter) => counter.assess(now, limit, strategy, cost),
+            None => self.read(cell, Assess { now, limit, cost }),
         }
     }
 
@@ -164,9 +159,7 @@ impl Shard {
             State::WideRing { slot, shape } => {
                 question.ask(log::wide_view(self.wide_rings.get(slot), shape))
             }
-            State::Fixed(_) | State::Sliding(_) | State::Gcra(_) => {
-                question.ask(View::<Fine>::EMPTY)
-            }
+            State::Counter(_) => question.ask(View::<Fine>::EMPTY),
         }
     }
 
@@ -207,27 +200,13 @@ impl Shard {
         now: Ticks,
         entries: u32,
     ) -> Cell {
-        let state = before.and_then(|cell| cell.state());
-        let (state, fresh_at) = match (slot.strategy, slot.limits) {
-            (Strategy::FixedWindow, &[limit]) => {
-                let mut fixed = fixed(state);
-                fixed.record(now, limit, slot.cost);
-                (State::Fixed(fixed), fixed.fresh_at(limit))
+        match (counter_of(before.as_ref(), slot.strategy), slot.limits) {
+            (Some(mut counter), &[limit]) => {
+                counter.record(now, limit, slot.cost);
+                slot.counted(counter, limit)
             }
-            (Strategy::SlidingWindow, &[limit]) => {
-                let mut sliding = sliding(state);
-                sliding.record(now, limit, slot.cost);
-                (State::Sliding(sliding), sliding.fresh_at(limit))
-            }
-            (Strategy::Gcra { .. }, &[limit]) => {
-                let mut gcra = gcra(state);
-                gcra.record(now, limit, slot.cost);
-                (State::Gcra(gcra), gcra.fresh_at())
-            }
-            _ => return log::record(self, before, slot, now, entries),
-        };
-        let fresh_at = fresh_at.as_micros().div_ceil(1_000);
-        Cell::new(slot.owner.low, slot.variant, state, fresh_at)
+            _ => log::record(self, before, slot, now, entries),
+        }
     }
 
     /// Brings outcomes that were assessed before `slot` was recorded up to date.
@@ -297,18 +276,10 @@ impl Shard {
         let Some(cell) = self.table.get(place).copied() else {
             return;
         };
-        let state = match (cell.state(), slot.limits) {
-            (Some(State::Fixed(mut fixed)), _) => {
-                fixed.refund(at, slot.cost);
-                Some(State::Fixed(fixed))
-            }
-            (Some(State::Sliding(mut sliding)), &[limit]) => {
-                sliding.refund(at, limit, slot.cost);
-                Some(State::Sliding(sliding))
-            }
-            (Some(State::Gcra(mut gcra)), &[limit]) => {
-                gcra.refund(now, at, limit, slot.cost);
-                Some(State::Gcra(gcra))
+        let state = match (cell.counter(), slot.limits) {
+            (Some(mut counter), &[limit]) => {
+                counter.refund(now, at, limit, slot.cost);
+                Some(State::Counter(counter))
             }
             _ => log::refund(self, &cell, at, slot.cost),
         };
@@ -329,7 +300,7 @@ impl Shard {
         there: Ticks,
     ) -> Option<Cell> {
         match cell.state()? {
-            state @ (State::Fixed(_) | State::Sliding(_) | State::Gcra(_)) => Some(Cell::new(
+            state @ State::Counter(_) => Some(Cell::new(
                 slot.owner.low,
                 slot.variant,
                 state,
@@ -419,23 +390,9 @@ pub(super) fn millis(now: Ticks) -> u64 {
     now.as_micros() / 1_000
 }
 
-fn fixed(state: Option<State>) -> Fixed {
-    match state {
-        Some(State::Fixed(fixed)) => fixed,
-        _ => Fixed::default(),
-    }
-}
-
-fn sliding(state: Option<State>) -> Sliding {
-    match state {
-        Some(State::Sliding(sliding)) => sliding,
-        _ => Sliding::default(),
-    }
-}
-
-fn gcra(state: Option<State>) -> Gcra {
-    match state {
-        Some(State::Gcra(gcra)) => gcra,
-        _ => Gcra::default(),
-    }
+/// The counter in a cell, or a fresh one; `None` if the strategy keeps a log.
+#[inline]
+fn counter_of(cell: Option<&Cell>, strategy: Strategy) -> Option<Counter> {
+    let fresh = Counter::fresh(strategy)?;
+    Some(cell.and_then(Cell::counter).unwrap_or(fresh))
 }
