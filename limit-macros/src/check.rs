@@ -3,7 +3,7 @@
 use limit_core::Limits;
 use proc_macro2::{Ident, Span};
 use std::fmt::Display;
-use syn::{Expr, ExprLit, ExprUnary, Lit, Path, UnOp};
+use syn::{Expr, ExprLit, ExprUnary, Lit, LitStr, Path, UnOp};
 
 use crate::arguments::Bound;
 use crate::errors::Errors;
@@ -203,6 +203,16 @@ fn one_key(expr: Expr, bound: &Bound, errors: &mut Errors) -> Key {
                 text.value()
             ),
         ),
+        Expr::Lit(ExprLit {
+            lit: Lit::Str(text),
+            ..
+        }) if means_function(text) => errors.over(
+            text,
+            format!(
+                "a text as the key is one budget for everybody: write it without quotes, `key = {}`, or `key = everyone`",
+                text.value()
+            ),
+        ),
         Expr::Call(call) if call.args.is_empty() && ends_with(&call.func, "client_ip") => {
             errors.over(
                 &expr,
@@ -212,6 +222,12 @@ fn one_key(expr: Expr, bound: &Bound, errors: &mut Errors) -> Key {
         _ => {}
     }
     key(expr, bound, errors)
+}
+
+/// Whether text is not a word but what names or calls a function.
+fn means_function(text: &LitStr) -> bool {
+    let is_word = text.value().chars().all(char::is_alphanumeric);
+    !is_word && matches!(text.parse(), Ok(Expr::Path(_) | Expr::Call(_)))
 }
 
 fn ends_with(function: &Expr, word: &str) -> bool {

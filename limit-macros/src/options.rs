@@ -105,9 +105,9 @@ pub(crate) fn unknown(name: &Ident) -> syn::Error {
         },
     };
     let hint = if hint.is_empty() {
-        hint
+        ".".to_owned()
     } else {
-        format!(" {hint}")
+        format!(": {hint}")
     };
     let all: Vec<_> = Opt::ALL
         .iter()
@@ -115,10 +115,7 @@ pub(crate) fn unknown(name: &Ident) -> syn::Error {
         .collect();
     syn::Error::new(
         name.span(),
-        format!(
-            "unknown option `{word}`:{hint} There are {}",
-            all.join(", ")
-        ),
+        format!("unknown option `{word}`{hint} There are {}", all.join(", ")),
     )
 }
 

@@ -53,6 +53,9 @@ pub(crate) fn check(expr: &Expr, errors: &mut Errors) -> Strategy {
 const GCRA: &str =
     "`gcra` needs to know how much may be taken at once: write `strategy = gcra(burst = 10)`";
 
+const NO_BURST: &str =
+    "the burst is zero, so that every request would be refused: it is at least 1";
+
 fn gcra(expr: &Expr, args: &Punctuated<Expr, Token![,]>, errors: &mut Errors) -> Strategy {
     let burst = match (args.first(), args.len()) {
         (Some(Expr::Assign(ExprAssign { left, right, .. })), 1) => {
@@ -63,7 +66,13 @@ fn gcra(expr: &Expr, args: &Punctuated<Expr, Token![,]>, errors: &mut Errors) ->
                         lit: Lit::Int(burst),
                         ..
                     }),
-                ) => burst.base10_parse::<NonZeroU32>().ok(),
+                ) => {
+                    if burst.base10_parse::<u32>().is_ok_and(|burst| burst == 0) {
+                        errors.over(burst, NO_BURST);
+                        return Strategy::MovingWindow;
+                    }
+                    burst.base10_parse::<NonZeroU32>().ok()
+                }
                 _ => None,
             }
         }
@@ -87,13 +96,13 @@ fn word(expr: &Expr) -> Option<String> {
 
 fn unknown(expr: &Expr, word: Option<&str>, errors: &mut Errors) -> Strategy {
     let hint = match nearest(word.unwrap_or_default(), ALL.into_iter()) {
-        Some(near) => format!("did you mean `{near}`? "),
-        None => String::new(),
+        Some(near) => format!(": did you mean `{near}`?"),
+        None => ".".to_owned(),
     };
     errors.over(
         expr,
         format!(
-            "unknown strategy: {hint}There are `moving_window` (the default), `fixed_window`, `sliding_window`, `gcra(burst = 10)`"
+            "unknown strategy{hint} There are `moving_window` (the default), `fixed_window`, `sliding_window`, `gcra(burst = 10)`"
         ),
     );
     Strategy::MovingWindow

@@ -127,11 +127,14 @@ fn one_of(expr: &Expr, what: &str, allowed: &[&str], errors: &mut Errors) -> Opt
             .copied()
             .or_else(|| nearest(&word, allowed.iter().copied()))
     });
-    let hint = near.map_or_else(String::new, |near| format!(" did you mean `{near}`?"));
+    let hint = near.map_or_else(
+        || ".".to_owned(),
+        |near| format!(": did you mean `{near}`?"),
+    );
     let all: Vec<_> = allowed.iter().map(|word| format!("`{word}`")).collect();
     errors.over(
         expr,
-        format!("unknown {what}:{hint} There are {}", all.join(", ")),
+        format!("unknown {what}{hint} There are {}", all.join(", ")),
     );
     None
 }

@@ -37,7 +37,8 @@
 //!
 //! - Under the moving window, no interval as long as the window, wherever it starts, admits more than the count.
 //!   Windows are half open: a hit exactly one window ago is free.
-//! - A request under several limits consumes from all of them or from none; a refused request consumes nothing.
+//! - A request under several limits of its handler consumes from all of them or from none; a refused request consumes
+//!   nothing. A layer's limits are checked before, and count what the handler refuses.
 //! - A limit that changes keeps its history.
 //! - A lone client that waits `Retry-After` is admitted, and one that comes sooner is not.
 //! - The check runs before the body is read, unless the cost needs the body; then those who have nothing left are

@@ -3,8 +3,8 @@
 //! Put a limiter on a [`TestClock`] around the router, and move the clock:
 //!
 //! ```
+//! use axum::http::{Request, StatusCode};
 //! use axum::{Router, body::Body, extract::connect_info::MockConnectInfo, routing::get};
-//! use http::{Request, StatusCode};
 //! use limit_runtime::{Limiter, rate_limit};
 //! use std::{net::SocketAddr, time::Duration};
 //! use tower::ServiceExt;
@@ -35,6 +35,9 @@
 //!
 //! For settings of your own, such as the application's answers, build the limiter on a clock by hand:
 //! `let clock = TestClock::new(); let limiter = Limiter::builder().clock(clock.clone()).on_limited(…).build();`
+//!
+//! A handler that waits for room (`wait = "2s"`) waits in real time, on this clock too. For tests that wait no real
+//! time, count by tokio's clock and pause that; see [`Clock`](crate::clock::Clock).
 //!
 //! A handler alone, without its limits, is tested through [`Limited::unlimited`](crate::Limited::unlimited),
 //! or by its `direct` name; see [`rate_limit`](crate::rate_limit).

@@ -3,6 +3,9 @@ use limit_macros::rate_limit;
 #[rate_limit("10/minute", key = "x-api-key")]
 async fn header_name() {}
 
+#[rate_limit("10/minute", key = "client_ip")]
+async fn function_name() {}
+
 #[rate_limit("10/minute", key = client_ip())]
 async fn called() {}
 

@@ -53,34 +53,50 @@ impl Calibration {
 
     /// Learns from a reading of the clock.
     pub(super) fn learn(&self, reading: Reading) {
-        if self.trusted.load(Ordering::Relaxed) > 0 {
+        let Some(mut learning) = self.learning.as_ref().and_then(Mutex::try_lock) else {
             return;
-        }
-        let learnt = self.learning.as_ref().and_then(Mutex::try_lock);
-        if let Some(cycle) = learnt.and_then(|mut learning| learning.from(reading)) {
-            self.cycle.store(cycle, Ordering::Relaxed);
-            let trusted = (nanos(TRUSTED) << FRACTION) / cycle;
-            self.trusted.store(trusted, Ordering::Release);
+        };
+        match learning.from(reading) {
+            Span::Open => {}
+            Span::Odd => self.trusted.store(0, Ordering::Release),
+            Span::Agrees(cycle) => {
+                self.cycle.store(cycle, Ordering::Relaxed);
+                let trusted = (nanos(TRUSTED) << FRACTION) / cycle;
+                self.trusted.store(trusted, Ordering::Release);
+            }
         }
     }
 }
 
+/// What the time since the last span says.
+enum Span {
+    /// Nothing: too short yet, or too long.
+    Open,
+    /// Another speed than the one before, as after a migration to another machine.
+    Odd,
+    /// A cycle of the same length.
+    Agrees(u64),
+}
+
 impl Learning {
-    /// The cycle, once it is known.
-    fn from(&mut self, reading: Reading) -> Option<u64> {
+    fn from(&mut self, reading: Reading) -> Span {
         let start = *self.start.get_or_insert(reading);
         let span = reading.nanos.saturating_sub(start.nanos);
         if span < SPAN.start {
-            return None;
+            return Span::Open;
         }
         self.start = Some(reading);
-        let cycles = reading.cycles.checked_sub(start.cycles)?;
-        if !SPAN.contains(&span) || cycles == 0 {
-            return None;
+        if span >= SPAN.end {
+            return Span::Open;
         }
-        let before = std::mem::replace(&mut self.cycle, (span << FRACTION) / cycles);
-        let is_sure = before.abs_diff(self.cycle) < self.cycle / AGREEMENT;
-        is_sure.then_some(self.cycle)
+        let cycles = reading.cycles.saturating_sub(start.cycles);
+        let cycle = (span << FRACTION).checked_div(cycles).unwrap_or_default();
+        let before = std::mem::replace(&mut self.cycle, cycle);
+        if before.abs_diff(cycle) < cycle / AGREEMENT {
+            Span::Agrees(cycle)
+        } else {
+            Span::Odd
+        }
     }
 }
 
@@ -122,6 +138,24 @@ mod tests {
             calibration.learn(Reading { cycles, nanos });
         }
         assert_eq!(calibration.nanos(2_500), Some(999));
+    }
+
+    #[test]
+    fn another_speed_is_noticed_and_learnt() {
+        let calibration = Calibration::new(true);
+        for millis in [0, 10, 20] {
+            calibration.learn(at(millis));
+        }
+        assert_eq!(calibration.nanos(2_500), Some(999));
+        // From here on a cycle is 0.2 ns.
+        let faster = |millis| Reading {
+            cycles: at(20).cycles + 2 * at(millis).cycles,
+            nanos: at(20 + millis).nanos,
+        };
+        calibration.learn(faster(10));
+        assert_eq!(calibration.nanos(1), None);
+        calibration.learn(faster(20));
+        assert_eq!(calibration.nanos(5_000), Some(999));
     }
 
     #[test]

@@ -4,8 +4,8 @@
 //! The counter is never trusted for longer than [`TRUSTED`]: then the thread reads the operating system again. So time is
 //! never further ahead of a reading than that, whatever the counter does (another speed after a live
 //! migration, another value on another core), and what an error of its calibration comes to is nanoseconds. It is used at
-//! all only where the kernel makes its own clock of the same counter, having found it steady and alike on all
-//! cores; elsewhere each reading is the operating system's.
+//! all only where the kernel makes its own clock of the same counter, and while its speed stays the same from one
+//! hundredth of a second to the next; elsewhere each reading is the operating system's.
 
 use super::calibration::Calibration;
 use std::{

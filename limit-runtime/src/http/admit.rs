@@ -57,12 +57,12 @@ pub(super) fn admit(
 ) -> Soon<Result<Admission, Response>> {
     if demands.is_empty() {
         if terms.is_handled {
-            let handle = RateLimit::new(Arc::new(Standing::of_nothing()));
-            parts.extensions.insert(handle);
+            let standing = Standing::of_nothing();
+            leave(parts, Arc::new(standing));
         }
         return Soon::Now(Ok(Admission::unlimited()));
     }
-    // A layer that leaves a handle leaves its limiter, too.
+    // Whoever leaves a handle leaves its limiter, too.
     let (limiter, outer) = match parts.extensions.get::<Limiter>() {
         Some(limiter) => (limiter, parts.extensions.get::<RateLimit>()),
         None => (Limiter::global(), None),
@@ -79,7 +79,7 @@ pub(super) fn admit(
         let decision = &match limiter.consume_quickly(&charges[0]) {
             Some(outcome) if outcome.is_allowed() => return told(&[outcome]),
             Some(refused) => Ok(Decision::new([refused])),
-            None => limiter.decide_now(&charges, Action::Consume),
+            None => limiter.decide_at_length(&charges, Action::Consume),
         };
         match decision {
             Ok(decision) if decision.is_allowed() => return told(decision.outcomes()),
@@ -95,8 +95,7 @@ pub(super) fn admit(
     let standing = Arc::new(standing);
     standing.warn_of_double_charge();
     if terms.is_handled {
-        let handle = RateLimit::new(standing.clone());
-        parts.extensions.insert(handle);
+        leave(parts, standing.clone());
     } else if standing.outer.is_some() {
         // The handle of a layer is not this handler's: an extractor must not charge the wrong budget.
         parts.extensions.remove::<RateLimit>();
@@ -105,6 +104,13 @@ pub(super) fn admit(
         Admit::Consume => standing.admit(Admission::standing),
         Admit::Peek => standing.peek(Admission::standing),
     }
+}
+
+/// Leaves the handle for whoever asks for it, further in, too.
+fn leave(parts: &mut Parts, standing: Arc<Standing>) {
+    let limiter = Limiter::of(parts).clone();
+    parts.extensions.insert(limiter);
+    parts.extensions.insert(RateLimit::new(standing));
 }
 
 /// The attribute whose charge is all there is to do for the request, if one is, and what it demands.

@@ -30,6 +30,8 @@ use std::{
 /// }
 /// ```
 ///
+/// On a handler with attributes it stands for their limits alone, and on one without for those of the nearest layer.
+///
 /// On a handler with several policies, [`only`](Self::only) chooses one by its name.
 /// On a request that no limit applies to (an exempt client) it has no outcomes, and charges nothing.
 #[derive(Clone)]

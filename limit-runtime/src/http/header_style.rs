@@ -30,7 +30,7 @@ pub enum HeaderStyle {
 /// Names for [`HeaderStyle::Named`].
 ///
 /// ```
-/// use http::HeaderName;
+/// use axum::http::HeaderName;
 /// use limit_runtime::{HeaderNames, HeaderStyle, Limiter};
 ///
 /// let names = HeaderNames {

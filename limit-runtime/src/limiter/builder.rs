@@ -155,7 +155,7 @@ impl LimiterBuilder {
     /// the [style](Self::header_style) are added to the answer.
     ///
     /// ```
-    /// use http::StatusCode;
+    /// use axum::http::StatusCode;
     /// use limit_runtime::Limiter;
     ///
     /// let limiter = Limiter::builder()

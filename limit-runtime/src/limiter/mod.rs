@@ -221,7 +221,7 @@ impl Limiter {
         if let Some(outcome) = self.consume_quickly(charge) {
             return Some(outcome);
         }
-        let decision = self.decide_now(slice::from_ref(charge), Action::Consume);
+        let decision = self.decide_at_length(slice::from_ref(charge), Action::Consume);
         decision.ok()?.strictest().copied()
     }
 
@@ -236,8 +236,20 @@ impl Limiter {
         }
     }
 
-    /// The same where nothing has to be waited for, as in memory; else who is to be asked.
+    /// The decision on any charges where nothing has to be waited for, as in memory; else who is to be asked.
     pub(crate) fn decide_now(
+        &self,
+        charges: &[Charge<'_>],
+        action: Action,
+    ) -> Result<Decision, &Guard> {
+        match &self.0.store {
+            Backend::Memory(store) if self.0.enabled => Ok(store.check(charges, action)),
+            _ => self.decide_at_length(charges, action),
+        }
+    }
+
+    /// The same for what [`consume_quickly`](Self::consume_quickly) has nothing to say of.
+    pub(crate) fn decide_at_length(
         &self,
         charges: &[Charge<'_>],
         action: Action,
@@ -246,7 +258,7 @@ impl Limiter {
             return Ok(Decision::untouched(charges));
         }
         match &self.0.store {
-            Backend::Memory(store) => Ok(store.check(charges, action)),
+            Backend::Memory(store) => Ok(store.check_any(charges, action)),
             Backend::Guarded(remote) => Err(remote),
         }
     }

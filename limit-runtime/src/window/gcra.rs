@@ -29,7 +29,7 @@ impl Gcra {
         let level = self.level(now);
         let standing = Standing {
             used: div_up(level, window),
-            capacity: burst.get().into(),
+            capacity: capacity(limit, burst).into(),
             reset_after: until(now, self.fresh_at()),
         };
         standing.outcome(limit, cost, |target| {
@@ -49,12 +49,13 @@ impl Gcra {
     ) -> Option<Left> {
         let window = window_micros(limit);
         let level = self.level(now) + u128::from(cost) * u128::from(window);
-        if level > u128::from(burst.get()) * u128::from(window) {
+        let capacity = capacity(limit, burst);
+        if level > u128::from(capacity) * u128::from(window) {
             return None;
         }
-        self.fill(now, limit, level);
+        self.fill(now, limit.count().get(), level);
         Some(Left {
-            remaining: burst.get() - to_u32(div_up(level, window)),
+            remaining: capacity - to_u32(div_up(level, window)),
             reset_after: until(now, self.fresh_at()),
         })
     }
@@ -65,17 +66,17 @@ impl Gcra {
             return;
         }
         let level = self.level(now) + u128::from(cost) * u128::from(window_micros(limit));
-        self.fill(now, limit, level);
+        self.fill(now, limit.count().get(), level);
     }
 
     /// Gives back what is left of `cost` units that were recorded at `at`. The bucket does not know in which
-    /// order its units drain, so those of the refund are taken to have drained first.
+    /// order its units drain, so those of the refund are taken to have drained first. What is left drains as before.
     pub(crate) fn refund(&mut self, now: Ticks, at: Ticks, limit: Limit, cost: u32) {
         let drained = now.as_micros().saturating_sub(at.as_micros());
         let units = (u128::from(cost) * u128::from(window_micros(limit)))
             .saturating_sub(u128::from(drained) * u128::from(limit.count().get()));
         let level = self.level(now).saturating_sub(units);
-        self.fill(now, limit, level);
+        self.fill(now, self.count.max(1), level);
     }
 
     /// When nothing of this counts any more.
@@ -92,8 +93,7 @@ impl Gcra {
         u128::from(ahead) * u128::from(self.count) + u128::from(self.fraction)
     }
 
-    fn fill(&mut self, now: Ticks, limit: Limit, level: u128) {
-        let count = limit.count().get();
+    fn fill(&mut self, now: Ticks, count: u32, level: u128) {
         let wide = u64::from(count);
         let (ahead, fraction) = match u64::try_from(level) {
             Ok(level) => (level / wide, level % wide),
@@ -107,6 +107,21 @@ impl Gcra {
             fraction: to_u32(fraction),
             count,
         };
+    }
+}
+
+/// In microseconds (71 years): times to wait are never longer, in any store, so that each can be told and kept.
+const LONGEST: u64 = 1 << 51;
+
+/// What the bucket holds at most: the burst, but never more than drains within [`LONGEST`].
+#[inline]
+fn capacity(limit: Limit, burst: NonZeroU32) -> u32 {
+    let (count, window) = (u128::from(limit.count().get()), window_micros(limit));
+    let drains = u128::from(LONGEST) * count;
+    if u128::from(burst.get()) * u128::from(window) <= drains {
+        burst.get()
+    } else {
+        to_u32(to_u64(drains / u128::from(window.max(1))))
     }
 }
 

@@ -248,3 +248,48 @@ fn a_changed_count_keeps_the_units_of_a_bucket() {
     let after = gcra.consume(micros(EPOCH), raised, burst, 1).unwrap();
     assert_eq!((after.remaining, after.reset_after), (39, 13_200_000));
 }
+
+#[test]
+fn a_refund_under_another_count_makes_no_wait_longer() {
+    let mut random = Random(0x5eed_0303);
+    for _ in 0..100_000 {
+        let window = [333, 60_000][random.below(2) as usize];
+        for mut counter in counters(1 + random.below(4) as u32) {
+            let mut now = EPOCH;
+            let mut hits = Vec::new();
+            for _ in 0..4 {
+                now += random.below(window * 700);
+                let limit = limit(1 + random.below(60) as u32, window);
+                if counter.consume(micros(now), limit, 1).is_some() {
+                    hits.push((now, limit));
+                }
+            }
+            let (at, limit) = hits[random.below(hits.len() as u64) as usize];
+            now += random.below(window * 1_500);
+            let before = counter;
+            counter.0.refund(micros(now), micros(at), limit, 1);
+            let waits = |counter: Counted| {
+                let outcome = counter.assess(micros(now), limit, 1);
+                (outcome.reset_after(), outcome.retry_after())
+            };
+            assert!(waits(counter) <= waits(before), "{before:?}");
+            assert!(counter.0.fresh_at(limit) <= before.0.fresh_at(limit).max(micros(now)));
+        }
+    }
+}
+
+#[test]
+fn no_bucket_holds_more_than_it_can_tell_the_end_of() {
+    let longest = limit(1, 3_650 * 86_400_000);
+    for burst in [7, 8, 100_000, u32::MAX] {
+        let [.., mut gcra] = counters(burst);
+        let admitted = (0..1_000).filter(|_| gcra.consume(micros(EPOCH), longest, 1).is_some());
+        assert_eq!(admitted.count(), 7);
+        let Verdict::RetryAfter(wait) = gcra.assess(micros(EPOCH), longest, 1).verdict() else {
+            panic!("{gcra:?}");
+        };
+        let then = gcra.assess(later(micros(EPOCH), wait), longest, 1);
+        assert_eq!(then.verdict(), Verdict::Allowed);
+        assert!(gcra.assess(micros(EPOCH), longest, 8).verdict() == Verdict::NeverFits);
+    }
+}

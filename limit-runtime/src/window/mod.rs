@@ -21,7 +21,8 @@ use std::num::NonZeroU32;
 ///
 /// A budget is counted under one strategy: changing it begins anew. Under the moving window the
 /// log is one for all limits of a budget, so that any change of limits keeps the history; the other
-/// strategies keep a counter for each window length, so that a changed count keeps it.
+/// strategies keep a counter for each window length, so that a changed count keeps it. In memory they tell 4,096 window
+/// lengths apart: do not compute one for each request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Strategy {
@@ -35,7 +36,8 @@ pub enum Strategy {
     /// Smooth, of constant size; an interval may admit up to 2 N when all hits of a window came at its end.
     SlidingWindow,
     /// The generic cell rate algorithm, also known as the leaky bucket: N per T evenly, and up to
-    /// `burst` at once. An interval admits up to N + `burst`. A cost above `burst` can never fit.
+    /// `burst` at once. An interval admits up to N + `burst`. A cost above `burst` can never fit. A bucket never holds
+    /// more than drains in 71 years (2⁵¹ µs), whatever the burst.
     Gcra {
         /// How much may be taken at once after a pause.
         burst: NonZeroU32,

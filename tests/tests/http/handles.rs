@@ -1,10 +1,17 @@
 //! Handlers that look at their limits, charge more, and give back.
 
 use crate::app::App;
-use axum::{Json, Router, extract::Path, routing::get};
+use axum::{
+    Json, Router,
+    body::Body,
+    extract::{Path, Request},
+    response::Response,
+    routing::get,
+};
 use http::StatusCode;
-use limit_runtime::{HeaderStyle, Limiter, RateLimit, limits, rate_limit};
+use limit_runtime::{HeaderStyle, Limiter, RateLimit, everyone, limits, rate_limit};
 use std::time::Duration;
+use tower::ServiceExt;
 
 const OK: StatusCode = StatusCode::OK;
 const LIMITED: StatusCode = StatusCode::TOO_MANY_REQUESTS;
@@ -160,5 +167,33 @@ async fn a_handle_of_an_exempt_request_is_empty() {
         let answer = app.get("/").await;
         assert_eq!((answer.status, answer.body.as_str()), (OK, "0"));
         assert_eq!(answer.header("x-ratelimit-limit"), None);
+    }
+}
+
+#[rate_limit("2/minute", key = everyone, name = "inner")]
+async fn inner() {}
+
+#[rate_limit("100/minute", key = everyone, name = "outer")]
+async fn outer(_limit: RateLimit, request: Request) -> Response {
+    let nested = Router::new().route("/", get(inner));
+    nested.oneshot(request).await.unwrap()
+}
+
+/// Under the process's limiter: there is no layer that leaves another.
+#[tokio::test]
+async fn a_limited_handler_within_another_tells_of_both() {
+    let router = Router::new().route("/", get(outer));
+    for (status, state) in [
+        (OK, "\"inner\";r=1;"),
+        (OK, "\"inner\";r=0;"),
+        (LIMITED, "\"inner\";r=0;"),
+    ] {
+        let request = Request::get("/").body(Body::empty()).unwrap();
+        let response = router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), status);
+        let told = response.headers()["ratelimit"].to_str().unwrap();
+        assert!(told.starts_with(state), "{told}");
+        let policies = &response.headers()["ratelimit-policy"];
+        assert_eq!(policies, "\"inner\";q=2;w=60, \"outer\";q=100;w=60");
     }
 }

@@ -1,11 +1,13 @@
 //! The store gives the answers of the model that counts by brute force.
 
 use limit_runtime::{
-    Decision, Receipt,
-    store::{Action, Charge, Store, redis::RedisStore},
+    Decision, IntoKey, Limiter, Limits, Receipt, Strategy,
+    clock::TestClock,
+    store::{Action, Charge, Scope, Store, redis::RedisStore},
 };
+use std::{num::NonZeroU32, time::Duration};
 use workspace_tests::{
-    oracle::{self, Subject},
+    oracle::{self, Random, Subject},
     servers::Server,
 };
 
@@ -28,12 +30,8 @@ impl Subject for Redis {
     }
 }
 
-#[tokio::test]
-async fn every_answer_is_the_models() {
-    let server = Server::redis();
-    let wanted = std::env::var("REDIS_ORACLE_CHECKS").ok();
-    let checks = wanted.map_or(CHECKS, |number| number.parse().unwrap());
-    oracle::run(checks, async |clock, seed| {
+impl Redis {
+    async fn new(server: &Server, clock: &TestClock, prefix: &str) -> Self {
         // A connection of our own that waits for a busy machine.
         let client = ::redis::Client::open(server.url()).unwrap();
         let patient = ::redis::AsyncConnectionConfig::new().set_response_timeout(None);
@@ -41,11 +39,58 @@ async fn every_answer_is_the_models() {
             .get_multiplexed_async_connection_with_config(&patient)
             .await
             .unwrap();
-        Redis(
-            RedisStore::from_redis_connection(connection)
-                .prefix(&format!("oracle{seed}"))
-                .clock(clock.clone()),
-        )
+        let store = RedisStore::from_redis_connection(connection);
+        Self(store.prefix(prefix).clock(clock.clone()))
+    }
+}
+
+#[tokio::test]
+async fn every_answer_is_the_models() {
+    let server = Server::redis();
+    let wanted = std::env::var("REDIS_ORACLE_CHECKS").ok();
+    let checks = wanted.map_or(CHECKS, |number| number.parse().unwrap());
+    oracle::run(checks, async |clock, seed| {
+        Redis::new(&server, clock, &format!("oracle{seed}")).await
     })
     .await;
+}
+
+/// What the model does not know: limits whose count changes, refunds of a bucket, and one that is too large.
+#[tokio::test]
+async fn buckets_are_those_of_memory() {
+    let server = Server::redis();
+    let clock = TestClock::new();
+    let store = Redis::new(&server, &clock, "buckets").await;
+    let memory = Limiter::builder().clock(clock.clone()).build();
+    let limits = ["1/min", "7/min", "60/min", "1/3650days"];
+    let limits: [Limits; 4] = limits.map(|text| text.parse().unwrap());
+    let key = "alice".into_key();
+    let mut random = Random(0x5eed);
+    let mut consumed = Vec::new();
+    for step in 0..3_000 {
+        let one_in = |random: &mut Random, bound| random.below(bound) == 0;
+        if one_in(&mut random, 2) {
+            clock.advance(Duration::from_micros(random.below(20_000_000)));
+        }
+        let limits = &limits[usize::try_from(random.below(4)).unwrap()];
+        let burst =
+            NonZeroU32::new([5, 5, 100][usize::try_from(random.below(3)).unwrap()]).unwrap();
+        let charge = Charge::new(Scope::shared("buckets"), &key, limits)
+            .cost(u32::try_from(1 + random.below(3)).unwrap())
+            .strategy(Strategy::Gcra { burst });
+        let charges = [charge];
+        if one_in(&mut random, 4) && !consumed.is_empty() {
+            let place = usize::try_from(random.below(consumed.len() as u64)).unwrap();
+            let (here, there): (Receipt, Receipt) = consumed.swap_remove(place);
+            memory.refund(&charges, &[here]).await.unwrap();
+            store.refund(&charges, &[there]).await;
+            continue;
+        }
+        let expected = memory.decide(&charges, Action::Consume).await.unwrap();
+        let found = store.check(&charges, Action::Consume).await;
+        assert_eq!(found.outcomes(), expected.outcomes(), "step {step}");
+        let receipts = expected.receipts().iter().zip(found.receipts());
+        consumed.extend(receipts.map(|(&here, &there)| (here, there)));
+    }
+    assert!(consumed.len() > 100, "{}", consumed.len());
 }

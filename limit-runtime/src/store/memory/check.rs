@@ -109,9 +109,9 @@ impl MemoryStore {
         answer
     }
 
-    /// The general way.
+    /// The general way: also for what [`consume`](Self::consume) has declined.
     #[inline(never)]
-    fn check_any(&self, charges: &[Charge<'_>], action: Action) -> Decision {
+    pub(crate) fn check_any(&self, charges: &[Charge<'_>], action: Action) -> Decision {
         if let [charge] = charges
             && (charge.strategy == Strategy::MovingWindow || charge.limits.len() == 1)
         {

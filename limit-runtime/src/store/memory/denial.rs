@@ -2,8 +2,8 @@
 //! that keeps on knocking, on all cores at once, keeps nobody else waiting.
 //!
 //! A refused request changes nothing, so a refusal of one unit by one limit stands until its wait is over, with nothing
-//! left, unless something else is done with the budget meanwhile. Whoever does that, under the shard's lock,
-//! [forgets](Denial::forget) the refusal first.
+//! left, unless something else is done with the budget meanwhile. Whoever does that [forgets](Denial::forget) the
+//! refusal before the shard's lock is given back.
 //!
 //! Writers are kept apart by the shard's lock. Readers follow them by a version, which is odd while one writes, as in
 //! Linux's seqlocks; the words are atomic, so that what is read meanwhile is of no use but does no harm.

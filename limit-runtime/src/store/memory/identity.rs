@@ -9,7 +9,10 @@ use crate::{
 use siphasher::sip128::{Hash128, SipHasher13};
 use std::{
     hash::{BuildHasher, RandomState},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Once,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// Turns scopes and keys into owners, by a hash that nobody outside this process can predict.
@@ -172,8 +175,8 @@ impl Variant {
 
 /// The window lengths that counters were ever asked for: a number for each, so that a budget need not hold its own.
 ///
-/// A program has as many as its limits have windows, so this never fills up; if it did, further
-/// windows would share the counters of one: stricter, never looser.
+/// A program has as many as its limits have windows, so this does not fill up unless windows are computed anew all the
+/// time. If it does, further windows share the counters of one, and a warning says so.
 pub(super) struct Windows(Box<[AtomicU64]>);
 
 const WINDOWS: u16 = 4096;
@@ -207,7 +210,20 @@ impl Windows {
                 return number.wrapping_add(to_u16(start)) % WINDOWS;
             }
         }
+        Self::warn_of_sharing();
         0
+    }
+
+    #[cold]
+    fn warn_of_sharing() {
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| {
+            tracing::warn!(
+                "limits with more than {WINDOWS} different windows were checked under fixed windows, sliding windows or \
+                 GCRA, so that further windows share counters and are not counted right: use fewer window lengths, or the \
+                 moving window"
+            );
+        });
     }
 }
 

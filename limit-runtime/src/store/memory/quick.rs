@@ -1,4 +1,5 @@
-//! The commonest check, without detours: one limit, by a counter or in a log that was never asked for another one.
+//! The commonest check, without detours: one limit, by a counter or in a log that was never asked for a longer
+//! window.
 //!
 //! It answers and records exactly as the general way does (the tests compare both with one model), or
 //! declines and leaves the check to that.
@@ -84,7 +85,7 @@ impl<const MICROS: u64> Moment<MICROS> {
     #[inline]
     fn new(question: &Question) -> Self {
         let now = question.now.as_micros();
-        let ahead = now.next_multiple_of(MICROS) - now;
+        let ahead = (MICROS - now % MICROS) % MICROS;
         Self {
             stamp: Narrow::end_of(question.now),
             lasts: question.limit.window_millis() * 1_000 + ahead,
@@ -313,7 +314,7 @@ impl Question {
         })
     }
 
-    /// Whether the log was only ever asked for this window: its newest hit is forgotten when it leaves.
+    /// Whether the log was never asked for a longer window: its newest hit is forgotten when it leaves this one.
     #[inline]
     fn is_of_window<const MICROS: u64>(&self, cell: &Cell, newest: Narrow<MICROS>) -> bool {
         let millis = 1_000 / MICROS;

@@ -1,6 +1,6 @@
 //! The moving window beside the model, on a million random sequences.
 
-use super::{Random, charge, model::Model, store};
+use super::{Random, charge, hit, limits, model::Model, store};
 use crate::{
     clock::{TestClock, Ticks},
     decision::{Outcome, Receipt, Verdict},
@@ -173,5 +173,17 @@ fn logs_that_merge_agree_with_the_model() {
     for (entries, seed) in (1..=6).zip(0x5eed_0100..) {
         run(seed, 25_000, entries, &LONG, false);
         run(seed + 100, 5_000, entries, &SHORT, false);
+    }
+}
+
+#[test]
+fn the_end_of_time_is_no_panic() {
+    for text in ["1/minute", "1/hour", "1/3650days"] {
+        let clock = TestClock::new();
+        let store = store(&clock, 10, 16);
+        clock.advance(Duration::MAX);
+        for _ in 0..3 {
+            hit(&store, "a", &limits(text), 1);
+        }
     }
 }

@@ -43,7 +43,11 @@ local function save_gcra(state)
   keep(state.key, div_up(empty + 1 - now, 1000) + 1)
 end
 
-function gcra.assess(state, _, wanted, burst)
+-- In microseconds (71 years): no bucket holds more than drains within this, so that `empty` can be kept.
+local LONGEST = 2 ^ 51
+
+function gcra.assess(state, count, wanted, burst)
+  burst = math.min(burst, (mul_div(LONGEST, count, state.window)))
   local whole, rest = mul_div(state.ahead, state.count, state.window, state.part)
   local used = whole + (rest > 0 and 1 or 0)
   local reset = gcra.consumed(state)
@@ -75,15 +79,18 @@ end
 -- Gives back what has not drained yet of what was consumed at `at`.
 function gcra.refund(key, window, cost, at, count)
   local state = gcra.open(key, window, count)
-  drain_by(state, count)
   local ahead, part = mul_div(window, cost, count)
   ahead = ahead - math.max(now - at, 0)
   if ahead < 0 or gcra.consumed(state) == 0 then
     return
   end
+  -- What is left drains as before.
+  if state.count ~= count then
+    ahead, part = mul_div(ahead, count, state.count, part)
+  end
   state.ahead, state.part = state.ahead - ahead, state.part - part
   if state.part < 0 then
-    state.ahead, state.part = state.ahead - 1, state.part + count
+    state.ahead, state.part = state.ahead - 1, state.part + state.count
   end
   if state.ahead < 0 then
     state.ahead, state.part = 0, 0
