@@ -9,6 +9,16 @@ pub(crate) fn nearest<'a>(word: &str, allowed: impl Iterator<Item = &'a str>) ->
         .map(|(_, candidate)| candidate)
 }
 
+/// What stands behind an unknown word: a hint, or the end of the sentence.
+pub(crate) fn hinted(hint: Option<String>) -> String {
+    hint.map_or_else(|| ".".to_owned(), |hint| format!(": {hint}"))
+}
+
+/// The hint that a near word is.
+pub(crate) fn did_you_mean(near: Option<&str>) -> Option<String> {
+    near.map(|near| format!("did you mean `{near}`?"))
+}
+
 /// The edit distance, where two swapped neighbours are one edit.
 fn distance(from: &str, to: &str) -> usize {
     let to: Vec<char> = to.chars().collect();

@@ -4,7 +4,7 @@ use proc_macro2::Ident;
 use std::fmt;
 use syn::ext::IdentExt;
 
-use crate::nearest::nearest;
+use crate::nearest::{did_you_mean, hinted, nearest};
 
 /// An option, `name = value`.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -97,18 +97,8 @@ pub(crate) fn find(name: &Ident) -> Option<Opt> {
 /// There is no option of that name: what is near, and what there is.
 pub(crate) fn unknown(name: &Ident) -> syn::Error {
     let word = name.unraw().to_string();
-    let hint = match elsewhere(&word) {
-        Some(hint) => hint.to_owned(),
-        None => match nearest(&word, Opt::ALL.into_iter().map(Opt::name)) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => String::new(),
-        },
-    };
-    let hint = if hint.is_empty() {
-        ".".to_owned()
-    } else {
-        format!(": {hint}")
-    };
+    let near = || did_you_mean(nearest(&word, Opt::ALL.into_iter().map(Opt::name)));
+    let hint = hinted(elsewhere(&word).map(str::to_owned).or_else(near));
     let all: Vec<_> = Opt::ALL
         .iter()
         .map(|option| format!("`{option}`"))

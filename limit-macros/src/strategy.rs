@@ -7,7 +7,7 @@ use syn::{Expr, ExprAssign, ExprCall, ExprLit, Lit, Token};
 
 use crate::errors::Errors;
 use crate::model::Strategy;
-use crate::nearest::nearest;
+use crate::nearest::{did_you_mean, hinted, nearest};
 use crate::syntax::unwrapped;
 
 const ALL: [&str; 4] = ["moving_window", "fixed_window", "sliding_window", "gcra"];
@@ -66,13 +66,13 @@ fn gcra(expr: &Expr, args: &Punctuated<Expr, Token![,]>, errors: &mut Errors) ->
                         lit: Lit::Int(burst),
                         ..
                     }),
-                ) => {
-                    if burst.base10_parse::<u32>().is_ok_and(|burst| burst == 0) {
+                ) => match burst.base10_parse().map(NonZeroU32::new) {
+                    Ok(None) => {
                         errors.over(burst, NO_BURST);
                         return Strategy::MovingWindow;
                     }
-                    burst.base10_parse::<NonZeroU32>().ok()
-                }
+                    parsed => parsed.ok().flatten(),
+                },
                 _ => None,
             }
         }
@@ -95,10 +95,8 @@ fn word(expr: &Expr) -> Option<String> {
 }
 
 fn unknown(expr: &Expr, word: Option<&str>, errors: &mut Errors) -> Strategy {
-    let hint = match nearest(word.unwrap_or_default(), ALL.into_iter()) {
-        Some(near) => format!(": did you mean `{near}`?"),
-        None => ".".to_owned(),
-    };
+    let near = nearest(word.unwrap_or_default(), ALL.into_iter());
+    let hint = hinted(did_you_mean(near));
     errors.over(
         expr,
         format!(

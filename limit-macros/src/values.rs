@@ -6,7 +6,7 @@ use syn::{Expr, ExprLit, Lit, LitStr};
 
 use crate::errors::Errors;
 use crate::model::Scope;
-use crate::nearest::nearest;
+use crate::nearest::{did_you_mean, hinted, nearest};
 use crate::options::Opt;
 use crate::syntax::unwrapped;
 
@@ -127,10 +127,7 @@ fn one_of(expr: &Expr, what: &str, allowed: &[&str], errors: &mut Errors) -> Opt
             .copied()
             .or_else(|| nearest(&word, allowed.iter().copied()))
     });
-    let hint = near.map_or_else(
-        || ".".to_owned(),
-        |near| format!(": did you mean `{near}`?"),
-    );
+    let hint = hinted(did_you_mean(near));
     let all: Vec<_> = allowed.iter().map(|word| format!("`{word}`")).collect();
     errors.over(
         expr,

@@ -45,6 +45,26 @@ pub enum Strategy {
 }
 
 impl Strategy {
+    /// Its number among the strategies, from 0.
+    #[inline]
+    pub(crate) fn number(self) -> u8 {
+        match self {
+            Self::MovingWindow => 0,
+            Self::FixedWindow => 1,
+            Self::SlidingWindow => 2,
+            Self::Gcra { .. } => 3,
+        }
+    }
+
+    /// Zero where there is none.
+    #[inline]
+    pub(crate) fn burst(self) -> u32 {
+        match self {
+            Self::Gcra { burst } => burst.get(),
+            _ => 0,
+        }
+    }
+
     /// What fits at once at most.
     #[inline]
     pub(crate) fn capacity(self, limit: Limit) -> NonZeroU32 {

@@ -11,7 +11,6 @@ use crate::{
     clock::Ticks,
     decision::{Decision, Outcome},
     store::Charge,
-    window::Strategy,
 };
 use parking_lot::Mutex;
 use siphasher::sip128::{Hasher128, SipHasher13};
@@ -137,13 +136,7 @@ impl Denials {
 
     fn budget(&self, charge: &Charge<'_>) -> u128 {
         let mut hasher = self.seed;
-        let strategy = match charge.strategy {
-            Strategy::MovingWindow => 0,
-            Strategy::FixedWindow => 1,
-            Strategy::SlidingWindow => 2,
-            Strategy::Gcra { .. } => 3,
-        };
-        hasher.write_u8(strategy);
+        hasher.write_u8(charge.strategy.number());
         for part in [
             charge.scope.name.as_bytes(),
             charge.scope.route.as_bytes(),

@@ -15,6 +15,7 @@ use crate::{
         sliding::Sliding,
     },
 };
+use limit_core::Limit;
 
 /// A place in a table.
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +89,13 @@ impl Cell {
             a,
             b,
         }
+    }
+
+    /// A cell that holds what `limit` has counted.
+    #[inline]
+    pub(super) fn counted(owner: u64, variant: Variant, counter: Counter, limit: Limit) -> Self {
+        let fresh_at = counter.fresh_at(limit).as_micros().div_ceil(1_000);
+        Self::new(owner, variant, State::Counter(counter), fresh_at)
     }
 
     #[inline]

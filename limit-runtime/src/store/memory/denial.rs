@@ -151,15 +151,8 @@ impl Denial {
 /// burst above it.
 #[inline]
 fn terms(limit: Limit, strategy: Strategy) -> (u64, u64) {
-    let (number, burst) = match strategy {
-        Strategy::MovingWindow => (0, 0),
-        Strategy::FixedWindow => (1, 0),
-        Strategy::SlidingWindow => (2, 0),
-        Strategy::Gcra { burst } => (3, burst.get()),
-    };
-    let count = u64::from(limit.count().get());
     (
-        limit.window_millis() | number << 60,
-        count | u64::from(burst) << 32,
+        limit.window_millis() | u64::from(strategy.number()) << 60,
+        u64::from(limit.count().get()) | u64::from(strategy.burst()) << 32,
     )
 }

@@ -188,13 +188,10 @@ impl Windows {
 
     /// The counter for windows of this length.
     pub(super) fn variant(&self, strategy: Strategy, window_millis: u64) -> Variant {
-        let strategy = match strategy {
-            Strategy::MovingWindow => return Variant::LOG,
-            Strategy::FixedWindow => 1,
-            Strategy::SlidingWindow => 2,
-            Strategy::Gcra { .. } => 3,
-        };
-        Variant(strategy * WINDOWS + self.number(window_millis))
+        match strategy {
+            Strategy::MovingWindow => Variant::LOG,
+            _ => Variant(u16::from(strategy.number()) * WINDOWS + self.number(window_millis)),
+        }
     }
 
     fn number(&self, window_millis: u64) -> u16 {

@@ -342,19 +342,8 @@ impl Question {
             left: left.remaining,
             reset_after: left.reset_after,
         };
-        Some((answer, self.slot(&[]).counted(counter, self.limit)))
-    }
-
-    #[inline]
-    fn slot<'a>(&self, limits: &'a [Limit]) -> Slot<'a> {
-        Slot {
-            owner: self.owner,
-            variant: self.variant,
-            limits,
-            cost: self.cost,
-            strategy: self.strategy,
-            charge: 0,
-        }
+        let cell = Cell::counted(self.owner.low, self.variant, counter, self.limit);
+        Some((answer, cell))
     }
 
     /// The answer to the first hit of a budget, and its cell; `None` if it can never fit.
@@ -369,7 +358,14 @@ impl Question {
     #[inline]
     fn first_of_log(&self) -> Option<(Quick, Cell)> {
         let limits = [self.limit];
-        let slot = self.slot(&limits);
+        let slot = Slot {
+            owner: self.owner,
+            variant: self.variant,
+            limits: &limits,
+            cost: self.cost,
+            strategy: self.strategy,
+            charge: 0,
+        };
         let left = self.limit.count().get().checked_sub(self.cost)?;
         let window = self.limit.window_millis();
         let write = Write {

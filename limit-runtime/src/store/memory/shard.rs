@@ -203,7 +203,7 @@ impl Shard {
         match (counter_of(before.as_ref(), slot.strategy), slot.limits) {
             (Some(mut counter), &[limit]) => {
                 counter.record(now, limit, slot.cost);
-                slot.counted(counter, limit)
+                Cell::counted(slot.owner.low, slot.variant, counter, limit)
             }
             _ => log::record(self, before, slot, now, entries),
         }

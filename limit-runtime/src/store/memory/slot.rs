@@ -1,10 +1,7 @@
 //! What a check asks of the store: a slot for each budget that it reads or writes.
 
-use super::{
-    cell::{Cell, State},
-    identity::{Owner, Variant},
-};
-use crate::window::{Strategy, counter::Counter};
+use super::identity::{Owner, Variant};
+use crate::window::Strategy;
 use limit_core::Limit;
 
 /// One limit of one charge, or all the limits of a charge that one log answers for.
@@ -20,14 +17,6 @@ pub(super) struct Slot<'a> {
 }
 
 impl Slot<'_> {
-    /// The cell of this counter.
-    #[inline]
-    pub(super) fn counted(&self, counter: Counter, limit: Limit) -> Cell {
-        let fresh_at = counter.fresh_at(limit).as_micros().div_ceil(1_000);
-        let state = State::Counter(counter);
-        Cell::new(self.owner.low, self.variant, state, fresh_at)
-    }
-
     pub(super) fn is_same_budget(&self, other: &Self) -> bool {
         self.owner == other.owner && self.variant == other.variant
     }

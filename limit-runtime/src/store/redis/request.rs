@@ -46,7 +46,7 @@ impl Request {
                     limit.count().get().into(),
                     window_millis.saturating_mul(1_000),
                     charge.cost.into(),
-                    burst(charge.strategy).into(),
+                    charge.strategy.burst().into(),
                 ]);
             }
         }
@@ -75,7 +75,7 @@ pub(super) fn refund(
             limit.count().get().into(),
             window_millis.saturating_mul(1_000),
             charge.cost.into(),
-            burst(charge.strategy).into(),
+            charge.strategy.burst().into(),
             receipt.at(),
         ]);
     }
@@ -153,18 +153,7 @@ fn micros(number: i64) -> Option<Duration> {
     u64::try_from(number).ok().map(Duration::from_micros)
 }
 
+/// Its place in the scripts' table, which Lua counts from 1.
 fn number(strategy: Strategy) -> u64 {
-    match strategy {
-        Strategy::MovingWindow => 1,
-        Strategy::FixedWindow => 2,
-        Strategy::SlidingWindow => 3,
-        Strategy::Gcra { .. } => 4,
-    }
-}
-
-fn burst(strategy: Strategy) -> u32 {
-    match strategy {
-        Strategy::Gcra { burst } => burst.get(),
-        Strategy::MovingWindow | Strategy::FixedWindow | Strategy::SlidingWindow => 0,
-    }
+    1 + u64::from(strategy.number())
 }
