@@ -10,6 +10,8 @@ use syn::{
 use crate::arguments::mentions;
 use crate::emit::Context;
 use crate::model::{Cost, Key, LimitsValue, Model, Scope};
+use crate::paths::key_function;
+use crate::spans;
 
 /// The type of the router's state: what the attribute says, or a parameter.
 pub(crate) fn state(context: &Context<'_>, place: Span) -> TokenStream {
@@ -63,7 +65,7 @@ fn bounds(context: &Context<'_>, state: &TokenStream) -> Vec<WherePredicate> {
         .filter(|ty| !mentions(ty, "_"))
         .map(|ty| {
             let private = &context.private;
-            let span = context.site.located_at(ty.span());
+            let span = spans::hygienic_at(ty.span());
             parse_quote_spanned!(span=> #ty: #private::FromRequestParts<#state>)
         })
         .collect()
@@ -97,19 +99,17 @@ fn functions(model: &Model) -> Vec<&Expr> {
 /// Where to report what is wrong with the policy: at a function of the user's, since those of the runtime are right.
 pub(crate) fn place(model: &Model) -> Option<Span> {
     let functions = functions(model);
-    let theirs = functions.iter().find(|function| !is_ours(function));
+    let theirs = functions
+        .iter()
+        .find(|function| !is_ours(function, model.krate.as_ref()));
     theirs.or(functions.first()).map(|function| token(function))
 }
 
 /// Whether a function is, by its name, a key function of the runtime.
-fn is_ours(function: &Expr) -> bool {
+fn is_ours(function: &Expr, krate: Option<&syn::Path>) -> bool {
     match function {
-        Expr::Path(path) => path.path.segments.last().is_some_and(|last| {
-            ["client_ip", "everyone", "header"]
-                .iter()
-                .any(|name| last.ident == name)
-        }),
-        Expr::Call(call) => is_ours(&call.func),
+        Expr::Path(path) => key_function(&path.path, krate).is_some(),
+        Expr::Call(call) => is_ours(&call.func, krate),
         _ => false,
     }
 }
@@ -119,13 +119,10 @@ pub(crate) fn token(expr: &Expr) -> Span {
     match expr {
         Expr::Path(path) => match path.path.segments.last() {
             Some(segment) => segment.ident.span(),
-            None => expr.span(),
+            None => spans::own(expr),
         },
         Expr::Call(call) => token(&call.func),
-        _ => match expr.to_token_stream().into_iter().next() {
-            Some(first) => first.span(),
-            None => expr.span(),
-        },
+        _ => spans::own(expr),
     }
 }
 

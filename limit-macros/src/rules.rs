@@ -5,64 +5,49 @@ use quote::{ToTokens, quote_spanned};
 use syn::ext::IdentExt;
 use syn::{Expr, LitStr};
 
-use crate::emit::{Context, respanned};
+use crate::emit::Context;
 use crate::generics;
-use crate::model::{Cost, Key, LimitsValue, Rule, Scope, Strategy};
+use crate::model::{Cost, Fallback, Key, LimitsValue, Millis, Rule, Scope, Strategy};
+use crate::render::readable;
+use crate::spans::{self, respanned};
 
 /// The rules of all attributes, nested as pairs.
 pub(crate) fn rules(context: &Context<'_>, state: &TokenStream, place: Span) -> TokenStream {
-    let rules = context.model.rules.iter().enumerate();
+    let rules = context.model.rules.iter();
     rules
-        .map(|(number, each)| rule(context, number, each, state, place))
+        .map(|each| rule(context, each, state, place))
         .rev()
         .reduce(|others, first| quote_spanned!(place=> (#first, #others)))
         .unwrap_or_default()
 }
 
-fn rule(
-    context: &Context<'_>,
-    number: usize,
-    rule: &Rule,
-    state: &TokenStream,
-    place: Span,
-) -> TokenStream {
+fn rule(context: &Context<'_>, rule: &Rule, state: &TokenStream, place: Span) -> TokenStream {
     let private = respanned(&context.private, place);
-    let spec = spec(context, number, rule);
+    let spec = spec(context, rule);
     let key = scoped_key(context, rule, state);
     let limits = limits(context, &rule.limits, state);
     let cost = cost(context, &rule.cost, state);
     quote_spanned!(place=> #private::rule(#spec, #key, #limits, #cost))
 }
 
-fn spec(context: &Context<'_>, number: usize, rule: &Rule) -> TokenStream {
+fn spec(context: &Context<'_>, rule: &Rule) -> TokenStream {
     let (private, site) = (&context.private, context.site);
-    let handler = context.handler.sig.ident.unraw().to_string();
-    // Handlers that share a budget show one name, too.
-    let name = match (&rule.name, &rule.scope) {
-        (Some(name), _) | (None, Scope::Shared(name)) => name.clone(),
-        // Several policies show names that clients can tell apart.
-        (None, Scope::Handler | Scope::Expr(_)) if number > 0 => {
-            LitStr::new(&format!("{handler}-{}", number + 1), site)
-        }
-        (None, Scope::Handler | Scope::Expr(_)) => LitStr::new(&handler, site),
+    let name = LitStr::new(&rule.label, site);
+    let place = {
+        let handler = context.handler.sig.ident.unraw();
+        let place = LitStr::new(&format!("::{handler}"), site);
+        quote_spanned!(site=> ::core::concat!(::core::module_path!(), #place))
     };
+    let identity = LitStr::new(&rule.identity, site);
     let scope = match &rule.scope {
         Scope::Shared(scope) => quote_spanned!(site=> #private::ScopeSpec::Shared(#scope)),
+        Scope::Handler => quote_spanned! {site=>
+            #private::ScopeSpec::Handler { path: #place, rule: #identity }
+        },
         // What the function returns is a part of the key.
-        Scope::Expr(_) => quote_spanned!(site=> #private::ScopeSpec::COMPUTED),
-        Scope::Handler => {
-            // Several attributes without a scope are several budgets.
-            let place = match number {
-                0 => format!("::{handler}"),
-                _ => format!("::{handler}#{}", number + 1),
-            };
-            let place = LitStr::new(&place, site);
-            quote_spanned! {site=>
-                #private::ScopeSpec::Handler(
-                    ::core::concat!(::core::module_path!(), #place)
-                )
-            }
-        }
+        Scope::Expr(_) => quote_spanned! {site=>
+            #private::ScopeSpec::Computed { path: #place, rule: #identity }
+        },
     };
     let strategy = match rule.strategy {
         Strategy::MovingWindow => None,
@@ -87,16 +72,18 @@ fn more(context: &Context<'_>, rule: &Rule) -> TokenStream {
         let methods = &rule.methods;
         settings.extend(quote_spanned!(site=> .methods(&[#(#methods),*])));
     }
-    if let Some(millis) = rule.wait {
+    if let Some(Millis(millis)) = rule.wait {
         settings.extend(quote_spanned! {site=>
             .wait(::core::time::Duration::from_millis(#millis))
         });
     }
     if let Some(fallback) = &rule.on_store_error {
-        let mut letters = fallback.chars();
-        let first = letters.next().map(|letter| letter.to_ascii_uppercase());
-        let fallback: String = first.into_iter().chain(letters).collect();
-        let fallback = Ident::new(&fallback, site);
+        let fallback = match fallback {
+            Fallback::Local => "Local",
+            Fallback::Allow => "Allow",
+            Fallback::Deny => "Deny",
+        };
+        let fallback = Ident::new(fallback, site);
         settings.extend(quote_spanned!(site=> .on_store_error(#private::Fallback::#fallback)));
     }
     if let Some(counts) = &rule.count_when {
@@ -118,19 +105,7 @@ fn label(key: &Key) -> Option<String> {
     match key {
         Key::Default => None,
         Key::Expr(Expr::Closure(_)) => Some("a closure".to_owned()),
-        Key::Expr(expr) => {
-            let words = expr.to_token_stream().to_string();
-            let spaced = [
-                (" :: ", "::"),
-                (" (", "("),
-                (" < ", "<"),
-                ("< ", "<"),
-                (" >", ">"),
-                (" !", "!"),
-            ];
-            let tidy = |words: String, (from, to)| words.replace(from, to);
-            Some(spaced.into_iter().fold(words, tidy))
-        }
+        Key::Expr(expr) => Some(readable(expr)),
         Key::All(keys) => {
             let labels: Vec<_> = keys.iter().filter_map(label).collect();
             Some(format!("({})", labels.join(", ")))
@@ -146,8 +121,8 @@ fn scoped_key(context: &Context<'_>, rule: &Rule, state: &TokenStream) -> TokenS
         Scope::Expr(scope) => {
             let place = generics::place(context.model).unwrap_or(context.site);
             let private = respanned(&context.private, place);
-            let scope = called(context, "key", scope, state);
-            quote_spanned!(place=> #private::All((#scope, #key)))
+            let scope = called(context, "scope", scope, state);
+            quote_spanned!(place=> #private::scoped(#scope, #key))
         }
     }
 }
@@ -170,7 +145,7 @@ fn limits(context: &Context<'_>, limits: &LimitsValue, state: &TokenStream) -> T
     let private = &context.private;
     match limits {
         LimitsValue::Parsed(limits, span) => {
-            let site = context.site.located_at(*span);
+            let site = spans::hygienic_at(*span);
             let pairs = limits.iter().map(|limit| {
                 let count = limit.count().get();
                 let millis = limit.window_millis();
@@ -187,7 +162,7 @@ fn cost(context: &Context<'_>, cost: &Cost, state: &TokenStream) -> TokenStream 
         Cost::Fixed(cost) => cost.to_token_stream(),
         Cost::Expr(expr) => called(context, "cost", expr, state),
         // Not known yet: the check is a peek.
-        Cost::Arguments { .. } => 1_u32.to_token_stream(),
+        Cost::Arguments(_) => 1_u32.to_token_stream(),
     }
 }
 

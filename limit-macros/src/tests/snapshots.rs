@@ -7,7 +7,7 @@ use quote::quote;
 use crate::expand;
 
 fn check(arguments: &TokenStream, item: &TokenStream, expected: &Expect) {
-    let expansion = expand::rate_limit(arguments, item);
+    let expansion = expand::rate_limit(arguments, item, None);
     let file = syn::parse2(expansion).expect("the expansion is items");
     expected.assert_eq(&prettyplease::unparse(&file));
 }
@@ -31,9 +31,10 @@ fn the_least_there_is() {
                         const {
                             &::limit_runtime::__private::Spec::new(
                                 "health",
-                                ::limit_runtime::__private::ScopeSpec::Handler(
-                                    ::core::concat!(::core::module_path!(), "::health"),
-                                ),
+                                ::limit_runtime::__private::ScopeSpec::Handler {
+                                    path: ::core::concat!(::core::module_path!(), "::health"),
+                                    rule: "client_ip",
+                                },
                             )
                         },
                         ::limit_runtime::__private::DefaultKey,
@@ -77,9 +78,10 @@ fn a_key_function_state_and_a_body() {
                         const {
                             &::limit_runtime::__private::Spec::new(
                                     "predict",
-                                    ::limit_runtime::__private::ScopeSpec::Handler(
-                                        ::core::concat!(::core::module_path!(), "::predict"),
-                                    ),
+                                    ::limit_runtime::__private::ScopeSpec::Handler {
+                                        path: ::core::concat!(::core::module_path!(), "::predict"),
+                                        rule: "api_key",
+                                    },
                                 )
                                 .key_label("api_key")
                         },
@@ -140,9 +142,10 @@ fn a_cost_over_the_arguments_and_a_direct_function() {
                         const {
                             &::limit_runtime::__private::Spec::new(
                                 "predict",
-                                ::limit_runtime::__private::ScopeSpec::Handler(
-                                    ::core::concat!(::core::module_path!(), "::predict"),
-                                ),
+                                ::limit_runtime::__private::ScopeSpec::Handler {
+                                    path: ::core::concat!(::core::module_path!(), "::predict"),
+                                    rule: "client_ip",
+                                },
                             )
                         },
                         ::limit_runtime::__private::DefaultKey,
@@ -155,9 +158,13 @@ fn a_cost_over_the_arguments_and_a_direct_function() {
                 headers: HeaderMap,
                 Json(Batch { mut inputs, model }): Json<Batch>,
             ) -> String {
+                #[allow(unused_imports)]
                 use predict_now as predict;
-                inputs.sort();
-                predict(headers, Json(Batch { inputs, model })).await
+                let _ = &inputs;
+                {
+                    inputs.sort();
+                    predict(headers, Json(Batch { inputs, model })).await
+                }
             }
             fn predict(
                 __limited: ::limit_runtime::__private::Limited<
@@ -168,6 +175,7 @@ fn a_cost_over_the_arguments_and_a_direct_function() {
                 let (__admission, __arguments) = __limited.split();
                 let __costs = [
                     {
+                        #[allow(unused_variables)]
                         let (_, Json(Batch { inputs, model: _ })) = &__arguments;
                         ::core::option::Option::Some(
                             ::limit_runtime::__private::IntoCost::into_cost(inputs.len()),
@@ -215,9 +223,10 @@ fn several_attributes_with_everything() {
                             const {
                                 &::limit_runtime::__private::Spec::new(
                                         "tier",
-                                        ::limit_runtime::__private::ScopeSpec::Handler(
-                                            ::core::concat!(::core::module_path!(), "::models"),
-                                        ),
+                                        ::limit_runtime::__private::ScopeSpec::Handler {
+                                            path: ::core::concat!(::core::module_path!(), "::models"),
+                                            rule: "tier",
+                                        },
                                     )
                                     .strategy(::limit_runtime::__private::gcra(5u32))
                                     .key_label("(client_ip, a closure)")
@@ -308,9 +317,10 @@ fn a_generic_handler_with_a_future_of_its_own() {
                         const {
                             &::facade::limiting::__private::Spec::new(
                                     "generic",
-                                    ::facade::limiting::__private::ScopeSpec::Handler(
-                                        ::core::concat!(::core::module_path!(), "::generic"),
-                                    ),
+                                    ::facade::limiting::__private::ScopeSpec::Handler {
+                                        path: ::core::concat!(::core::module_path!(), "::generic"),
+                                        rule: "key::<T>",
+                                    },
                                 )
                                 .key_label("key::<T>")
                         },

@@ -24,6 +24,7 @@ use limit_core::Limits;
     message = "`{Self}` is neither a function of extractors nor a constant that fits here",
     label = "cannot be called with what a request holds",
     note = "write a sync or async function of 0 to 8 arguments; each is an extractor (`FromRequestParts`), and one of them may be `&Parts` or `&HeaderMap`",
+    note = "it is called before the body is read, so that its arguments cannot be `Json`, `Form`, `Bytes`, `String` or another extractor of the body",
     note = "an extractor of application state (`State<T>`) must also be an argument of the handler, unless the attribute says `state = AppState`",
     note = "a closure says the types of its arguments: `|headers: HeaderMap| …`"
 )]

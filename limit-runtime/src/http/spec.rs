@@ -117,8 +117,20 @@ pub(super) fn is_served_as(method: &Method, listed: &str) -> bool {
 /// Whose budget a policy draws on.
 #[derive(Clone, Debug)]
 pub enum ScopeSpec {
-    /// The handler's own, per route: module path and function name.
-    Handler(&'static str),
+    /// The rule's own, on one handler.
+    Handler {
+        /// Module path and function name.
+        path: &'static str,
+        /// The rule's name, or its key as written.
+        rule: &'static str,
+    },
+    /// One for each value of a scope function, which is the first part of the key.
+    Computed {
+        /// Module path and function name of the handler.
+        path: &'static str,
+        /// The rule's name, or its key as written.
+        rule: &'static str,
+    },
     /// One that is shared by name, whatever the route.
     Shared(&'static str),
     /// A layer's.
@@ -128,11 +140,6 @@ pub enum ScopeSpec {
         /// Whether each route has its own.
         per_route: bool,
     },
-}
-
-impl ScopeSpec {
-    /// Shared by what a function returns, which is a part of the key.
-    pub const COMPUTED: Self = Self::Shared(Scope::COMPUTED);
 }
 
 /// A [`Spec`]: an attribute's is static, a layer's is shared by its clones.
@@ -211,7 +218,8 @@ impl Demand {
         let template = route.map_or("", MatchedPath::as_str);
         Charge {
             scope: match &self.spec.scope {
-                ScopeSpec::Handler(name) => Scope::handler(name, template),
+                ScopeSpec::Handler { path, rule } => Scope::handler(path, rule),
+                ScopeSpec::Computed { .. } => Scope::computed(),
                 ScopeSpec::Shared(name) => Scope::shared(name),
                 ScopeSpec::Layer {
                     name,

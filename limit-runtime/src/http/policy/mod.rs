@@ -4,7 +4,7 @@ mod constants;
 mod sources;
 
 pub use self::constants::{gcra, parsed};
-pub use self::sources::{All, DefaultKey, cost, key, limits};
+pub use self::sources::{All, DefaultKey, cost, key, limits, scope, scoped};
 pub(super) use self::sources::{CostSource, KeySource, LimitsSource};
 
 use super::admit::Admit;

@@ -1,6 +1,8 @@
 //! Where the key, the limits and the cost of a rule come from.
 
-use crate::http::answer::{Answer, CostAnswer, KeyAnswer, LimitsAnswer, now};
+use crate::http::answer::{
+    Answer, CostAnswer, CostShape, KeyAnswer, KeyShape, LimitsAnswer, LimitsShape, now,
+};
 use crate::http::extract_fn::ExtractFn;
 use crate::http::instead::Instead;
 use crate::http::soon::{Soon, answer_of};
@@ -66,6 +68,7 @@ impl<F, M> Called<F, M> {
     message = "`{Self}` is neither a key function of extractors nor a key",
     label = "cannot be called with what a request holds",
     note = "write a sync or async function of 0 to 8 arguments; each is an extractor (`FromRequestParts`), and one of them may be `&Parts` or `&HeaderMap`",
+    note = "a key is determined before the body is read, so that its arguments cannot be `Json`, `Form`, `Bytes`, `String` or another extractor of the body",
     note = "an extractor of application state (`State<T>`) must also be an argument of the handler, unless the attribute says `state = AppState`",
     note = "a closure says the types of its arguments: `|headers: HeaderMap| …`"
 )]
@@ -91,6 +94,8 @@ pub fn key<S: Sync, F: KeyFn<S, M>, M>(function: F) -> impl KeySource<S> {
     message = "`{Self}` is neither a limits function of extractors nor limits",
     label = "cannot be called with what a request holds",
     note = "write a sync or async function of 0 to 8 arguments; each is an extractor (`FromRequestParts`), and one of them may be `&Parts` or `&HeaderMap`",
+    note = "a constant text becomes limits with `limits!`: write `limits!(LIMIT)`",
+    note = "the limits are determined before the body is read, so that its arguments cannot be `Json`, `Form`, `Bytes`, `String` or another extractor of the body",
     note = "an extractor of application state (`State<T>`) must also be an argument of the handler, unless the attribute says `state = AppState`",
     note = "a closure says the types of its arguments: `|headers: HeaderMap| …`"
 )]
@@ -116,6 +121,7 @@ pub fn limits<S: Sync, F: LimitsFn<S, M>, M>(function: F) -> impl LimitsSource<S
     message = "`{Self}` is neither a cost function of extractors nor a cost",
     label = "cannot be called with what a request holds",
     note = "write a sync or async function of 0 to 8 arguments; each is an extractor (`FromRequestParts`), and one of them may be `&Parts` or `&HeaderMap`",
+    note = "a cost function is called before the body is read, so that its arguments cannot be `Json`, `Form`, `Bytes`, `String` or another extractor of the body",
     note = "an extractor of application state (`State<T>`) must also be an argument of the handler, unless the attribute says `state = AppState`",
     note = "a closure says the types of its arguments: `|headers: HeaderMap| …`"
 )]
@@ -132,11 +138,12 @@ pub fn cost<S: Sync, F: CostFn<S, M>, M>(function: F) -> impl CostSource<S> {
 }
 
 macro_rules! called {
-    ($Source:ident::$method:ident, $Fn:ident: $Answer:ident => $Value:ty) => {
+    ($Source:ident::$method:ident, $Fn:ident: $Shape:ident, $Answer:ident => $Value:ty) => {
         impl<S, F, M, W> $Fn<S, (M, W)> for F
         where
             S: Sync,
             F: ExtractFn<S, M> + Send,
+            for<'a> F::Output<'a>: $Shape<W>,
             for<'a> F::Output<'a>: $Answer<W>,
         {
             #[inline]
@@ -165,9 +172,9 @@ macro_rules! called {
     };
 }
 
-called!(KeySource::key, KeyFn: KeyAnswer => Option<Key>);
-called!(LimitsSource::limits, LimitsFn: LimitsAnswer => Option<GivenLimits>);
-called!(CostSource::cost, CostFn: CostAnswer => u32);
+called!(KeySource::key, KeyFn: KeyShape, KeyAnswer => Option<Key>);
+called!(LimitsSource::limits, LimitsFn: LimitsShape, LimitsAnswer => Option<GivenLimits>);
+called!(CostSource::cost, CostFn: CostShape, CostAnswer => u32);
 
 /// The key when the attribute names none: the limiter's.
 #[derive(Debug)]
@@ -182,6 +189,18 @@ impl<S: Sync> KeySource<S> for DefaultKey {
     ) -> Answer<Option<Key>, impl Future<Output = Result<Option<Key>, Instead>> + Send> {
         Soon::Later(Limiter::default_key(parts))
     }
+}
+
+/// A rule's scope function: what it returns is a part of what identifies the budget.
+#[inline]
+pub fn scope<S: Sync, F: KeyFn<S, M>, M>(function: F) -> impl KeySource<S> {
+    key::<S, F, M>(function)
+}
+
+/// The key of a rule whose scope is a function: what both return, the scope first.
+#[inline]
+pub fn scoped<A, B>(scope: A, key: B) -> All<(A, B)> {
+    All((scope, key))
 }
 
 /// Several key functions, whose keys are one key together. Any `None` exempts.
