@@ -32,8 +32,9 @@ async fn refused() -> &'static str {
     "ok"
 }
 
-fn api_key(headers: &HeaderMap) -> Option<&str> {
-    headers.get("x-api-key")?.to_str().ok()
+fn api_key(headers: &HeaderMap) -> Result<&str, StatusCode> {
+    let key = headers.get("x-api-key").and_then(|key| key.to_str().ok());
+    key.ok_or(StatusCode::UNAUTHORIZED)
 }
 
 #[rate_limit("4000000000/day", key = api_key)]

@@ -10,6 +10,7 @@ use syn::{Attribute, FnArg, Meta, ReturnType, Type};
 
 use crate::arguments::mentions;
 use crate::attributes::{Role, is_lint, role};
+use crate::free::bound_names;
 use crate::generics;
 use crate::handler::Handler;
 use crate::lasting::lasting;
@@ -124,8 +125,12 @@ impl Context<'_> {
         let site = self.site;
         let uses = self.model.over_arguments().flat_map(|over| &over.uses);
         let uses = quote_spanned!(site=> #(let _ = &#uses;)*);
+        let is_argument = sig.inputs.iter().any(|argument| match argument {
+            FnArg::Typed(argument) => bound_names(&argument.pat).contains(&sig.ident),
+            FnArg::Receiver(_) => false,
+        });
         let by_name = match &self.model.direct {
-            Some(direct) if mentions(body.stream(), &sig.ident.to_string()) => {
+            Some(direct) if !is_argument && mentions(body.stream(), &sig.ident.to_string()) => {
                 let name = &sig.ident;
                 quote_spanned! {site=>
                     #[allow(unused_imports)]

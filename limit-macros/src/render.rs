@@ -56,6 +56,7 @@ pub(crate) fn readable(tokens: &impl ToTokens) -> String {
         ("( ", "("),
         (" )", ")"),
         (" < ", "<"),
+        (" <", "<"),
         ("< ", "<"),
         (" >", ">"),
         ("& ", "&"),

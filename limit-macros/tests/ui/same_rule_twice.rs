@@ -12,7 +12,7 @@ async fn no_key_is_client_ip() {}
 
 #[rate_limit("10/second", key = limit_runtime::client_ip)]
 #[rate_limit("100/minute", key = everyone)]
-#[instrument]
+#[cfg_attr(all(), inline)]
 #[rate_limit("1000/day", key = client_ip)]
 async fn others_between() {}
 

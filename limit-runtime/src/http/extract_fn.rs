@@ -10,7 +10,7 @@ use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, Uri};
 use std::future::Future;
 use std::marker::PhantomData;
-use std::num::NonZeroU32;
+use std::num::NonZero;
 
 use super::instead::{Instead, instead};
 use super::soon::{Never, Soon};
@@ -257,4 +257,11 @@ macro_rules! constant {
 constant!(ConstantKey, [K: IntoKey] K);
 constant!(ConstantLimits, [] Limits);
 constant!(ConstantLimits, [] &'static Limits);
-constant!(ConstantCost, [] NonZeroU32);
+
+macro_rules! constant_costs {
+    ($($T:ty)*) => {$(
+        constant!(ConstantCost, [] NonZero<$T>);
+    )*};
+}
+
+constant_costs!(u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize);

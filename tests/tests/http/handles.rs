@@ -9,7 +9,7 @@ use axum::{
     routing::get,
 };
 use http::StatusCode;
-use limit_runtime::{HeaderStyle, Limiter, RateLimit, everyone, limits, rate_limit};
+use limit_runtime::{HeaderStyle, Limiter, Limits, RateLimit, everyone, limits, rate_limit};
 use std::time::Duration;
 use tower::ServiceExt;
 
@@ -152,10 +152,10 @@ async fn the_limits_of_a_layer_can_be_looked_at_from_below() {
 
 #[tokio::test]
 async fn a_handle_of_an_exempt_request_is_empty() {
-    fn nobody() -> Option<u32> {
+    fn nobody() -> Option<Limits> {
         None
     }
-    #[rate_limit("1/minute", key = nobody)]
+    #[rate_limit(nobody)]
     async fn exempt(limit: RateLimit) -> Json<usize> {
         limit.charge(7).await.unwrap();
         limit.refund(7).await.unwrap();

@@ -261,7 +261,7 @@ async fn a_charge_that_comes_after_the_arguments_waits_too() {
 #[tokio::test(start_paused = true)]
 async fn only_a_policy_that_lets_wait_lets_wait() {
     #[rate_limit("1/second", key = everyone, wait = "5s")]
-    #[rate_limit("2/day", key = everyone)]
+    #[rate_limit("2/day", key = everyone, name = "day")]
     async fn both() {}
     let limiter = Limiter::builder().clock(Clock::tokio()).build();
     let app = App {
@@ -281,7 +281,7 @@ async fn only_a_policy_that_lets_wait_lets_wait() {
 #[tokio::test]
 async fn the_policy_that_refused_answers() {
     #[rate_limit("100/minute", on_limited = |_: &Exceeded<'_>| StatusCode::IM_A_TEAPOT)]
-    #[rate_limit("1/minute", on_limited = |_: &Exceeded<'_>| StatusCode::FORBIDDEN)]
+    #[rate_limit("1/minute", name = "inner", on_limited = |_: &Exceeded<'_>| StatusCode::FORBIDDEN)]
     async fn both() {}
     let app = App::new(Router::new().route("/", get(both)));
     let first = app.get("/").await;
