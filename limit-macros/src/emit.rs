@@ -11,7 +11,7 @@ use syn::{Attribute, FnArg, Meta, ReturnType, Type};
 use crate::arguments::mentions;
 use crate::attributes::{Role, is_lint, role};
 use crate::free::bound_names;
-use crate::generics;
+use crate::generics::{self, Last};
 use crate::handler::Handler;
 use crate::lasting::lasting;
 use crate::model::{Cost, Model, OverArguments};
@@ -63,8 +63,30 @@ impl Context<'_> {
         let Self { policy, site, .. } = self;
         let vis = &self.handler.vis;
         let generics = &self.handler.sig.generics;
-        let (_, type_generics, where_clause) = generics.split_for_impl();
+        let (_, _, where_clause) = generics.split_for_impl();
         let fields = generics::phantom(generics, *site);
+        let lints = self.lints();
+        let impls = generics::policies(self)
+            .iter()
+            .map(|last| self.policy_impl(*last));
+        quote_spanned! {*site=>
+            #[doc(hidden)]
+            #lints
+            #vis struct #policy #generics #fields #where_clause;
+            #(#impls)*
+        }
+    }
+
+    /// What is allowed in the handler is in its attribute.
+    fn lints(&self) -> TokenStream {
+        let lints = self.handler.attrs.iter().filter(|attr| is_lint(attr));
+        lints.map(|attr| allowed(attr).to_token_stream()).collect()
+    }
+
+    /// The rules, for a handler whose last argument is of this kind.
+    fn policy_impl(&self, last: Last) -> TokenStream {
+        let Self { policy, site, .. } = self;
+        let (_, type_generics, _) = self.handler.sig.generics.split_for_impl();
         // All of it at one place, the function that may be wrong: rustc repeats a mistake for the call,
         // for the whole body and for its type, and leaves out what repeats at the same place. It is the
         // user's own place, so that the message does not speak of macros.
@@ -75,21 +97,18 @@ impl Context<'_> {
             .charges_later()
             .then(|| quote_spanned!(place=> const HOW: #private::Admit = #private::Admit::Peek;));
         let state = generics::state(self, place);
-        let under_state = generics::under_state(self, &state);
+        let under_state = generics::under_state(self, &state, last);
         let (impl_generics, _, bounds) = under_state.split_for_impl();
-        let rules = rules::rules(self, &state, place);
-        // What is allowed in the handler is in its attribute.
-        let lints = self.handler.attrs.iter().filter(|attr| is_lint(attr));
-        let lints: TokenStream = lints.map(|attr| allowed(attr).to_token_stream()).collect();
-        let item = quote_spanned! {*site=>
-            #[doc(hidden)]
-            #lints
-            #vis struct #policy #generics #fields #where_clause;
+        let rules = rules::rules(self, &state, place, last);
+        let lints = self.lints();
+        let last = match last {
+            Last::Any => TokenStream::new(),
+            Last::InHead => quote_spanned!(place=> , #private::LastInHead),
+            Last::InBody => quote_spanned!(place=> , #private::LastInBody),
         };
         quote_spanned! {place=>
-            #item
             #lints
-            impl #impl_generics #private::Policy<#state> for #policy #type_generics #bounds {
+            impl #impl_generics #private::Policy<#state #last> for #policy #type_generics #bounds {
                 #how
                 fn rules() -> impl #private::Rules<#state> {
                     #rules

@@ -358,6 +358,115 @@ fn a_generic_handler_with_a_future_of_its_own() {
 }
 
 #[test]
+fn a_function_that_may_take_the_last_argument() {
+    check(
+        &quote!("10/minute", key = by_claims),
+        &quote! {
+            async fn me(claims: Claims) -> String {
+                claims.name
+            }
+        },
+        &expect![[r##"
+            #[doc(hidden)]
+            struct __rate_limit_me;
+            impl<__S> ::limit_runtime::__private::Policy<__S, ::limit_runtime::__private::LastInHead>
+            for __rate_limit_me
+            where
+                __S: ::core::marker::Send + ::core::marker::Sync,
+                Claims: ::limit_runtime::__private::FromRequestParts<__S>,
+            {
+                fn rules() -> impl ::limit_runtime::__private::Rules<__S> {
+                    ::limit_runtime::__private::rule(
+                        const {
+                            &::limit_runtime::__private::Spec::new(
+                                    "me",
+                                    ::limit_runtime::__private::ScopeSpec::Handler {
+                                        path: ::core::concat!(::core::module_path!(), "::me"),
+                                        rule: "by_claims",
+                                    },
+                                )
+                                .key_label("by_claims")
+                        },
+                        {
+                            let __it = by_claims;
+                            ::limit_runtime::__private::key::<__S, _, _>(__it)
+                        },
+                        const { &::limit_runtime::__private::parsed([(10u32, 60000u64)]) },
+                        1u32,
+                    )
+                }
+            }
+            impl<__S> ::limit_runtime::__private::Policy<__S, ::limit_runtime::__private::LastInBody>
+            for __rate_limit_me
+            where
+                __S: ::core::marker::Send + ::core::marker::Sync,
+                Claims: ::limit_runtime::__private::FromRequest<__S>,
+            {
+                fn rules() -> impl ::limit_runtime::__private::Rules<__S> {
+                    ::limit_runtime::__private::rule(
+                        const {
+                            &::limit_runtime::__private::Spec::new(
+                                    "me",
+                                    ::limit_runtime::__private::ScopeSpec::Handler {
+                                        path: ::core::concat!(::core::module_path!(), "::me"),
+                                        rule: "by_claims",
+                                    },
+                                )
+                                .key_label("by_claims")
+                        },
+                        {
+                            let __it = by_claims;
+                            {
+                                #[allow(unused_imports)]
+                                use ::limit_runtime::__private::try_key::{
+                                    Callable as _, NotCallable as _,
+                                };
+                                ::limit_runtime::__private::TryFn::<_, __S>::new(__it).source()
+                            }
+                        },
+                        const { &::limit_runtime::__private::parsed([(10u32, 60000u64)]) },
+                        1u32,
+                    )
+                }
+            }
+            fn me(
+                __limited: ::limit_runtime::__private::Limited<__rate_limit_me, (Claims,)>,
+            ) -> impl ::core::future::Future<Output = ::limit_runtime::__private::Response> {
+                async fn me(claims: Claims) -> String {
+                    claims.name
+                }
+                let (__admission, (__a0,)) = __limited.split();
+                ::limit_runtime::__private::respond(__admission, me(__a0))
+            }
+        "##]],
+    );
+}
+
+#[test]
+fn ours_stay_in_their_order_around_those_of_others() {
+    check(
+        &quote!("1/minute"),
+        &quote! {
+            #[rate_limit("2/minute", name = "second")]
+            #[instrument(skip_all)]
+            #[other::rate_limit(5)]
+            #[limit_runtime::rate_limit("3/minute", name = "third")]
+            #[inline]
+            async fn handler() {}
+        },
+        &expect![[r##"
+            #[instrument(skip_all)]
+            #[other::rate_limit(5)]
+            #[::limit_runtime::__private::rate_limit(__last, "1/minute")]
+            #[rate_limit(__last, "2/minute", name = "second")]
+            #[limit_runtime::rate_limit("3/minute", name = "third")]
+            #[inline]
+            async fn handler() {}
+        "##]],
+    );
+}
+
+#[test]
 fn others_attributes_come_first() {
     check(
         &quote!("10/minute", key = client_ip),

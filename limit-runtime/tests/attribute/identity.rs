@@ -1,30 +1,33 @@
 //! Which budget a rule has: what the author wrote, never where it stands.
 
 use crate::common::{get, request, send, status};
-use axum::response::Response;
 use axum::routing::MethodRouter;
 use axum::{Router, routing};
-use limit_runtime::{Limiter, client_ip, everyone, header, rate_limit};
+use limit_runtime::{Limiter, RateLimit, client_ip, everyone, header, rate_limit};
 
-/// What is left of each policy, by its name.
-fn remaining(response: &Response) -> Vec<(String, u32)> {
-    let header = response.headers()["ratelimit"].to_str().unwrap();
-    let states = header.split(", ").map(|state| {
-        let (name, rest) = state.split_once("\";r=").unwrap();
-        let (remaining, _) = rest.split_once(';').unwrap();
-        (
-            name.trim_matches('"').to_owned(),
-            remaining.parse().unwrap(),
-        )
-    });
-    states.collect()
+/// What is left of each rule, which has one limit.
+fn report(limit: &RateLimit) -> String {
+    let outcomes = limit.outcomes();
+    let left: Vec<_> = outcomes
+        .iter()
+        .map(|it| it.remaining().to_string())
+        .collect();
+    left.join(" ")
 }
 
+/// What is left of each policy, by its name.
 async fn left(limiter: &Limiter, route: MethodRouter) -> Vec<(String, u32)> {
     let router = Router::new().route("/", route).layer(limiter.layer());
     let response = send(&router, crate::common::with(get(), "client", "a")).await;
     assert_eq!(response.status(), 200);
-    remaining(&response)
+    let policies = response.headers()["ratelimit-policy"].to_str().unwrap();
+    let names: Vec<_> = policies
+        .split(", ")
+        .map(|policy| policy.split('"').nth(1).unwrap().to_owned())
+        .collect();
+    let body = crate::common::text(response).await;
+    let left = body.split(' ').map(|left| left.parse().unwrap());
+    names.into_iter().zip(left).collect()
 }
 
 /// What is left of the policy of this name.
@@ -35,14 +38,16 @@ fn of(all: &[(String, u32)], name: &str) -> u32 {
 
 /// Handlers of one name in one module are one handler, as in two releases of a program.
 mod releases {
-    use super::{MethodRouter, everyone, header, rate_limit, routing};
+    use super::{MethodRouter, RateLimit, everyone, header, rate_limit, report, routing};
     use limit_runtime::rate_limit as limited;
 
     pub(super) fn first() -> MethodRouter {
         #[rate_limit("20/day", name = "requests", key = everyone)]
         #[rate_limit("10_000/day", name = "tokens", key = everyone, cost = 100)]
         #[rate_limit("50/day", key = header("client"))]
-        async fn complete() {}
+        async fn complete(limit: RateLimit) -> String {
+            report(&limit)
+        }
         routing::get(complete)
     }
 
@@ -51,24 +56,30 @@ mod releases {
         #[rate_limit("20/day", name = "requests", key = everyone)]
         #[rate_limit("10_000/day", name = "tokens", key = everyone, cost = 100)]
         #[rate_limit("50/day", key = header("client"))]
-        async fn complete() {}
+        async fn complete(limit: RateLimit) -> String {
+            report(&limit)
+        }
         routing::get(complete)
     }
 
     pub(super) fn in_another_order() -> MethodRouter {
         #[rate_limit("50/day", key = limit_runtime::header("Client"))]
         #[rate_limit("20/day", name = "requests", key = everyone)]
-        async fn complete() {}
+        async fn complete(limit: RateLimit) -> String {
+            report(&limit)
+        }
         routing::get(complete)
     }
 
     pub(super) fn with_other_attributes() -> MethodRouter {
         #[rate_limit("10_000/day", name = "tokens", key = everyone, cost = 100)]
-        #[tracing::instrument]
+        #[tracing::instrument(skip_all)]
         #[limited("20/day", name = "requests", key = everyone)]
         #[cfg_attr(not(any()), rate_limit("50/day", key = header("client")))]
         /// Documented.
-        async fn complete() {}
+        async fn complete(limit: RateLimit) -> String {
+            report(&limit)
+        }
         routing::get(complete)
     }
 }
@@ -104,12 +115,14 @@ async fn a_release_that_adds_moves_or_removes_a_rule_keeps_the_budgets_of_the_ot
 async fn attributes_between_ours_do_not_change_the_order_of_rules() {
     use limit_runtime::rate_limit as limited;
     #[rate_limit("1/minute", key = everyone)]
-    #[tracing::instrument]
+    #[tracing::instrument(skip_all)]
     #[rate_limit("2/minute", key = header("client"))]
     #[limited("3/minute", key = |_: &http::HeaderMap| 1)]
     #[cfg_attr(not(any()), rate_limit("4/minute", key = ()))]
     #[rate_limit("5/minute", key = client_ip)]
-    async fn handler() {}
+    async fn handler(limit: RateLimit) -> String {
+        report(&limit)
+    }
     let (limiter, _clock) = Limiter::for_test();
     let all = left(&limiter, routing::get(handler)).await;
     let names: Vec<_> = all
@@ -153,7 +166,9 @@ async fn labels_are_the_names_or_the_handlers_with_numbers_that_no_name_has() {
     #[rate_limit("4/minute", scope = "models", key = everyone)]
     #[rate_limit("5/minute", scope = "models", key = client_ip)]
     #[rate_limit("6/minute", scope = "models", key = client_ip, strategy = fixed_window)]
-    async fn predict() {}
+    async fn predict(limit: RateLimit) -> String {
+        report(&limit)
+    }
     let (limiter, _clock) = Limiter::for_test();
     let all = left(&limiter, routing::get(predict)).await;
     let names: Vec<_> = all.iter().map(|(name, _)| name.as_str()).collect();

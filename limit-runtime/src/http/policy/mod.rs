@@ -1,9 +1,11 @@
 //! What `#[rate_limit]` expands to: a policy of rules, resolved for each request.
 
 mod constants;
+mod last_argument;
 mod sources;
 
 pub use self::constants::{gcra, parsed};
+pub use self::last_argument::{LastInBody, LastInHead, TryFn, try_cost, try_key, try_limits};
 pub use self::sources::{All, DefaultKey, cost, key, limits, scope, scoped};
 pub(super) use self::sources::{CostSource, KeySource, LimitsSource};
 
@@ -15,7 +17,10 @@ use http::request::Parts;
 use std::future::Future;
 
 /// The limits of one handler, under the router state `S`.
-pub trait Policy<S> {
+///
+/// `L` is what the handler's last argument is, where functions of extractors may take it too: a part of the head
+/// ([`LastInHead`]) or of the body ([`LastInBody`]). It is always inferred.
+pub trait Policy<S, L = ()> {
     /// Whether the check consumes at once; it does not when a cost depends on the body.
     const HOW: Admit = Admit::Consume;
 
