@@ -3,6 +3,7 @@
 use super::{
     admit::Admit,
     headers::{Headers, Told},
+    refusal::Refused,
     soon::{Later, Soon, answer_of},
     standing::Standing,
 };
@@ -47,8 +48,8 @@ impl Admission {
     /// Consumes the costs of all rules, now that those which depend on the arguments are `known`.
     ///
     /// # Errors
-    /// The response for a request whose cost does not fit.
-    pub fn charge(&self, known: &[Option<u32>]) -> Soon<Result<(), Response>> {
+    /// If the cost does not fit.
+    pub(super) fn charge(&self, known: &[Option<u32>]) -> Soon<Result<(), Refused>> {
         let Held::Standing(standing) = &self.0 else {
             // What is charged later was not charged at once.
             debug_assert!(matches!(self.0, Held::Nothing), "charged twice");
@@ -71,9 +72,9 @@ impl Admission {
         Box::pin(async move {
             if how == Admit::Peek
                 && let Held::Standing(standing) = &self.0
-                && let Err(refusal) = answer_of!(standing.clone().admit(drop))
+                && let Err(refused) = answer_of!(standing.clone().admit(drop))
             {
-                return refusal;
+                return refused.into_late_response();
             }
             match self.finish(&mut rejection) {
                 None => rejection,

@@ -3,10 +3,11 @@
 use super::{
     admission::Admission,
     client_ip::client_ip,
+    exceeded::Denial,
     handle::RateLimit,
     headers::Headers,
     instead::{Instead, instead},
-    refusal::refuse,
+    refusal::{Refused, refuse},
     soon::Soon,
     spec::{Demand, Demands, Spec, SpecRef},
     standing::Standing,
@@ -17,10 +18,7 @@ use crate::{
     limiter::Limiter,
     store::Action,
 };
-use axum::{
-    extract::{FromRequestParts, MatchedPath},
-    response::Response,
-};
+use axum::extract::{FromRequestParts, MatchedPath};
 use http::request::Parts;
 use std::{convert::Infallible, sync::Arc};
 
@@ -49,12 +47,12 @@ pub(super) fn is_limited(parts: &Parts) -> bool {
 /// Checks all `demands` as one.
 ///
 /// # Errors
-/// The response for a request that is refused.
+/// Why the request is refused.
 pub(super) fn admit(
     parts: &mut Parts,
     demands: &mut Demands,
     terms: Terms,
-) -> Soon<Result<Admission, Response>> {
+) -> Soon<Result<Admission, Refused>> {
     if demands.is_empty() {
         if terms.is_handled {
             let standing = Standing::of_nothing();
@@ -84,14 +82,23 @@ pub(super) fn admit(
         match decision {
             Ok(decision) if decision.is_allowed() => return told(decision.outcomes()),
             Ok(decision) => {
-                return Soon::Now(Err(refuse(limiter, demands, &charges, decision, None)));
+                let denial = Denial {
+                    demands,
+                    costs: &[charges[0].cost],
+                    decision,
+                };
+                let response = refuse(limiter, parts, &denial, None);
+                return Soon::Now(Err(Refused::Response(response)));
             }
             Err(_) => {}
         }
     }
     let outer = outer.map(|handle| handle.standing().clone());
     let route = parts.extensions.get::<MatchedPath>().cloned();
-    let standing = Standing::new(limiter.clone(), route, std::mem::take(demands), outer);
+    let mut standing = Standing::new(limiter.clone(), route, std::mem::take(demands), outer);
+    if terms.how == Admit::Peek {
+        standing.keep_head(parts);
+    }
     let standing = Arc::new(standing);
     standing.warn_of_double_charge();
     if terms.is_handled {

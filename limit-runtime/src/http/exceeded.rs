@@ -7,9 +7,9 @@ use super::{
 use crate::{
     decision::{Decision, Outcome, Verdict, whole_seconds},
     limiter::Limiter,
-    store::Charge,
 };
 use axum::response::{IntoResponse, Response};
+use http::request::Parts;
 use limit_core::Limit;
 use std::{fmt, time::Duration};
 
@@ -19,10 +19,20 @@ use std::{fmt, time::Duration};
 /// `Rate limit exceeded: 10 per 1 minute`.
 #[derive(Debug)]
 pub struct Exceeded<'a> {
+    parts: &'a Parts,
     pub(super) demands: &'a Demands,
-    charges: &'a [Charge<'a>],
+    /// Of each demand.
+    costs: &'a [u32],
     pub(super) decision: &'a Decision,
     jitter: Duration,
+}
+
+/// What a store refused.
+pub(super) struct Denial<'a> {
+    pub(super) demands: &'a Demands,
+    /// What was asked for, of each demand.
+    pub(super) costs: &'a [u32],
+    pub(super) decision: &'a Decision,
 }
 
 /// A limit that refused.
@@ -34,19 +44,21 @@ struct Violation<'a> {
 }
 
 impl<'a> Exceeded<'a> {
-    pub(super) fn new(
-        demands: &'a Demands,
-        charges: &'a [Charge<'a>],
-        decision: &'a Decision,
-        limiter: &Limiter,
-    ) -> Self {
-        let key = demands.first().map(|demand| &demand.key);
+    pub(super) fn new(limiter: &Limiter, parts: &'a Parts, denial: &Denial<'a>) -> Self {
+        let key = denial.demands.first().map(|demand| &demand.key);
         Self {
-            demands,
-            charges,
-            decision,
+            parts,
+            demands: denial.demands,
+            costs: denial.costs,
+            decision: denial.decision,
             jitter: key.map_or(Duration::ZERO, |key| limiter.retry_jitter(key)),
         }
+    }
+
+    /// The head of the request: method, URI, headers and extensions.
+    #[must_use]
+    pub fn parts(&self) -> &Parts {
+        self.parts
     }
 
     /// How every limit stands.
@@ -122,13 +134,9 @@ impl<'a> Exceeded<'a> {
     }
 
     fn violations(&self) -> impl Iterator<Item = Violation<'_>> {
-        let pairs = self.demands.iter().zip(self.charges);
-        let of_limits = pairs.flat_map(|(demand, charge)| {
-            demand
-                .limits
-                .iter()
-                .map(move |_| (demand, charge.cost.max(1)))
-        });
+        let pairs = self.demands.iter().zip(self.costs);
+        let of_limits = pairs
+            .flat_map(|(demand, &cost)| demand.limits.iter().map(move |_| (demand, cost.max(1))));
         labelled(self.demands, self.decision)
             .zip(of_limits)
             .filter(|((_, outcome), _)| !outcome.is_allowed())

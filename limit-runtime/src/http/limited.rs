@@ -4,6 +4,7 @@ use super::admission::Admission;
 use super::admit::{Admit, Terms, admit};
 use super::handle::{RateLimit, RateLimitRejection};
 use super::policy::{Policy, Rules, checked};
+use super::rejection;
 use super::soon::answer_of;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
@@ -118,14 +119,16 @@ impl Arguments<()> {
         request: Request,
         state: &S,
     ) -> impl Future<Output = Result<(Admission, ()), Response>> + Send {
-        let (mut parts, _) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let terms = Terms {
             how,
             is_handled: false,
         };
         async move {
-            let admission = checked!(rules, terms, parts, state)?;
-            Ok((admission, ()))
+            match checked!(rules, terms, parts, state) {
+                Ok(admission) => Ok((admission, ())),
+                Err(response) => Err(rejection::finish(&parts, body, response)),
+            }
         }
     }
 }
@@ -173,7 +176,12 @@ macro_rules! limited {
                 let is_handled = $(is_handle::<$T>() ||)* is_handle::<$Last>();
                 let terms = Terms { how, is_handled };
                 async move {
-                    let admission = checked!(rules, terms, parts, state)?;
+                    let admission = match checked!(rules, terms, parts, state) {
+                        Ok(admission) => admission,
+                        Err(response) => {
+                            return Err(rejection::finish(&parts, body, response));
+                        }
+                    };
                     let rejection = 'rejected: {
                         $(
                             let $T = match $T::from_request_parts(&mut parts, state).await {

@@ -17,6 +17,7 @@ mod layer;
 pub(crate) mod limited;
 pub(crate) mod policy;
 mod refusal;
+mod rejection;
 pub(crate) mod respond;
 pub mod setup;
 mod soon;

@@ -3,24 +3,24 @@
 use super::{
     admission::tell_with_outer,
     alike,
-    exceeded::Exceeded,
+    exceeded::{Denial, Exceeded},
     headers::{Headers, Told},
-    spec::Demands,
-    standing::Standing,
+    standing::{Costs, Standing},
     text::{Text, number},
 };
 use crate::{
     decision::{Decision, whole_millis, whole_seconds},
     limiter::Limiter,
-    store::{Charge, StoreError},
+    store::StoreError,
 };
 use axum::{
     body::{Body, Bytes},
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header, request::Parts};
 use std::{
     fmt::{self, Display, Write},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -44,17 +44,69 @@ pub enum RetryAfterStyle {
     HttpDate,
 }
 
+/// Why a request does not reach its handler. The response is made where the head of the request is at hand.
+pub(super) enum Refused {
+    /// Its limits have no room for it.
+    Exceeded(Box<Exceedance>),
+    /// The store could not answer.
+    Store(StoreError),
+    /// The response exists already.
+    Response(Response),
+}
+
+/// A denial together with the request's state.
+pub(super) struct Exceedance {
+    pub(super) standing: Arc<Standing>,
+    pub(super) costs: Costs,
+    pub(super) decision: Decision,
+}
+
+impl Refused {
+    /// The response for the request with this head.
+    #[cold]
+    pub(super) fn into_response(self, parts: &Parts) -> Response {
+        match self {
+            Self::Exceeded(exceedance) => {
+                let Exceedance {
+                    standing,
+                    costs,
+                    decision,
+                } = &*exceedance;
+                let denial = Denial {
+                    demands: &standing.demands,
+                    costs,
+                    decision,
+                };
+                refuse(&standing.limiter, parts, &denial, standing.outer.as_deref())
+            }
+            Self::Store(error) => error.into_response(),
+            Self::Response(response) => response,
+        }
+    }
+
+    /// The same where the arguments have taken the head of the request: by the copy that was made for this.
+    #[cold]
+    pub(super) fn into_late_response(self) -> Response {
+        let head = match &self {
+            Self::Exceeded(exceedance) => exceedance.standing.head.clone(),
+            _ => None,
+        };
+        let head = head.unwrap_or_else(|| Box::new(Request::new(()).into_parts().0));
+        self.into_response(&head)
+    }
+}
+
 /// The answer to a request that was refused: the handler's, the limiter's, or 429 as documented. Its headers
 /// tell of all policies, those of the layers around included.
 #[cold]
 pub(super) fn refuse(
     limiter: &Limiter,
-    demands: &Demands,
-    charges: &[Charge<'_>],
-    decision: &Decision,
+    parts: &Parts,
+    denial: &Denial<'_>,
     outer: Option<&Standing>,
 ) -> Response {
-    let exceeded = Exceeded::new(demands, charges, decision, limiter);
+    let (demands, decision) = (denial.demands, denial.decision);
+    let exceeded = Exceeded::new(limiter, parts, denial);
     let mut response = too_many(limiter, &exceeded);
     if let ([demand], None) = (demands.as_slice(), outer) {
         let (outcomes, style) = (decision.outcomes(), limiter.header_style());

@@ -1,7 +1,7 @@
 //! How a request stands with its limits: what was asked, what was answered, what has been consumed.
 
 use super::{
-    refusal::refuse,
+    refusal::{Exceedance, Refused},
     setup::{self, WrongSetup},
     soon::Soon,
     spec::{Demand, Demands},
@@ -12,10 +12,8 @@ use crate::{
     limiter::Limiter,
     store::{Action, Charge, StoreError},
 };
-use axum::{
-    extract::MatchedPath,
-    response::{IntoResponse, Response},
-};
+use axum::{extract::MatchedPath, response::Response};
+use http::request::Parts;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -28,6 +26,8 @@ pub(super) struct Standing {
     pub(super) demands: Demands,
     /// The policies of the layers around.
     pub(super) outer: Option<Arc<Standing>>,
+    /// The head of the request, where a refusal may need it after the arguments took it.
+    pub(super) head: Option<Box<Parts>>,
     books: Mutex<Books>,
 }
 
@@ -64,7 +64,16 @@ impl Standing {
             route,
             demands,
             outer,
+            head: None,
             books: Mutex::default(),
+        }
+    }
+
+    /// Keeps a copy of the head of the request if an answer of the user's may ask for it later.
+    pub(super) fn keep_head(&mut self, parts: &Parts) {
+        let mut specs = self.demands.iter().map(|demand| &demand.spec);
+        if self.limiter.on_limited().is_some() || specs.any(|spec| spec.on_limited.is_some()) {
+            self.head = Some(Box::new(parts.clone()));
         }
     }
 
@@ -81,11 +90,11 @@ impl Standing {
     /// Checks all demands at their own costs.
     ///
     /// # Errors
-    /// The response for a request that is refused; nothing was consumed then.
+    /// Why the request is refused; nothing was consumed then.
     pub(super) fn admit<T: 'static>(
         self: Arc<Self>,
         then: fn(Arc<Self>) -> T,
-    ) -> Soon<Result<T, Response>> {
+    ) -> Soon<Result<T, Refused>> {
         let costs = self.demands.iter().map(|demand| demand.cost).collect();
         self.settle(costs, Action::Consume, then)
     }
@@ -93,11 +102,11 @@ impl Standing {
     /// Refuses those who have nothing left.
     ///
     /// # Errors
-    /// The response for a request that is refused.
+    /// Why the request is refused.
     pub(super) fn peek<T: 'static>(
         self: Arc<Self>,
         then: fn(Arc<Self>) -> T,
-    ) -> Soon<Result<T, Response>> {
+    ) -> Soon<Result<T, Refused>> {
         let costs = self.demands.iter().map(|_| 0).collect();
         self.settle(costs, Action::Peek, then)
     }
@@ -105,47 +114,45 @@ impl Standing {
     /// Checks all demands at `costs`, one for each.
     ///
     /// # Errors
-    /// The response for a request that is refused; nothing was consumed then.
+    /// Why the request is refused; nothing was consumed then.
     pub(super) fn settle<T: 'static>(
         self: Arc<Self>,
         costs: Costs,
         action: Action,
         then: fn(Arc<Self>) -> T,
-    ) -> Soon<Result<T, Response>> {
+    ) -> Soon<Result<T, Refused>> {
         if Line::of(&self).is_none() {
             let charges = self.charges(|index, _| costs.get(index).copied());
             if let Ok(decision) = self.limiter.decide_now(&charges, action) {
-                let refusal = self.conclude(&charges, decision);
                 drop(charges);
-                return Soon::Now(match refusal {
-                    None => Ok(then(self)),
-                    Some(refusal) => Err(refusal),
-                });
+                return Soon::Now(self.conclude(costs, decision).map(then));
             }
         }
         Soon::Later(Box::pin(async move {
             let charges = self.charges(|index, _| costs.get(index).copied());
-            let refusal = match decide(&self, &charges, action).await {
-                Ok(decision) => self.conclude(&charges, decision),
-                Err(error) => Some(error.into_response()),
-            };
+            let decision = decide(&self, &charges, action).await;
             drop(charges);
-            match refusal {
-                None => Ok(then(self)),
-                Some(refusal) => Err(refusal),
+            match decision {
+                Ok(decision) => self.conclude(costs, decision).map(then),
+                Err(error) => Err(Refused::Store(error)),
             }
         }))
     }
 
-    /// Keeps what the store answered to `charges`, one for each demand; the response if it refused them.
-    fn conclude(&self, charges: &[Charge<'_>], decision: Decision) -> Option<Response> {
+    /// Keeps what the store answered to `costs`, one for each demand.
+    ///
+    /// # Errors
+    /// If it refused them.
+    fn conclude(self: Arc<Self>, costs: Costs, decision: Decision) -> Result<Arc<Self>, Refused> {
         if decision.is_allowed() {
-            self.enter(charges, decision);
-            return None;
+            self.enter(&costs, decision);
+            return Ok(self);
         }
-        let outer = self.outer.as_deref();
-        let (limiter, demands) = (&self.limiter, &self.demands);
-        Some(refuse(limiter, demands, charges, &decision, outer))
+        Err(Refused::Exceeded(Box::new(Exceedance {
+            standing: self,
+            costs,
+            decision,
+        })))
     }
 
     /// The demands for which this answer does not count.
@@ -205,15 +212,15 @@ impl Standing {
             .collect()
     }
 
-    /// Keeps what the store answered to `charges`, one for each demand.
-    fn enter(&self, charges: &[Charge<'_>], decision: Decision) {
+    /// Keeps what the store answered to `costs`, one for each demand.
+    fn enter(&self, costs: &[u32], decision: Decision) {
         let mut books = self.books.lock();
-        let receipts = charges.iter().zip(decision.receipts()).enumerate();
+        let receipts = costs.iter().zip(decision.receipts()).enumerate();
         books
             .consumed
-            .extend(receipts.map(|(demand, (charge, &receipt))| Consumed {
+            .extend(receipts.map(|(demand, (&cost, &receipt))| Consumed {
                 demand,
-                cost: charge.cost,
+                cost,
                 receipt,
             }));
         books.decision = Some(decision);

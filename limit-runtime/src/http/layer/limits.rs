@@ -7,6 +7,7 @@ use crate::{
         answer::{CostAnswer, KeyAnswer, LimitsAnswer},
         extract_fn::ExtractFn,
         instead::Instead,
+        rejection,
         soon::answer_of,
         source::{self, Source},
         spec::{Demand, Demands, GivenLimits, ScopeSpec, Spec, SpecRef, is_served_as},
@@ -280,7 +281,10 @@ impl Checks {
             how: Admit::Consume,
             is_handled: true,
         };
-        answer_of!(admit(parts, &mut demands, terms)).map_err(Box::new)
+        match answer_of!(admit(parts, &mut demands, terms)) {
+            Ok(admission) => Ok(admission),
+            Err(refused) => Err(Box::new(refused.into_response(parts))),
+        }
     }
 
     fn leaves_out(&self, parts: &Parts) -> bool {
@@ -323,7 +327,7 @@ where
             parts.extensions.insert(checks.layer.limiter.clone());
             let mut admission = match checks.check(&mut parts).await {
                 Ok(admission) => admission,
-                Err(refusal) => return Ok(*refusal),
+                Err(response) => return Ok(rejection::finish(&parts, body, *response)),
             };
             let response = inner.call(Request::from_parts(parts, body)).await?;
             let mut response = response.map(Body::new);

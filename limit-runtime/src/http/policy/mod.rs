@@ -45,7 +45,10 @@ macro_rules! checked {
         {
             Err(*instead)
         } else {
-            answer_of!(admit(&mut $parts, wanted.demands(), $terms))
+            match answer_of!(admit(&mut $parts, wanted.demands(), $terms)) {
+                Ok(admission) => Ok(admission),
+                Err(refused) => Err(refused.into_response(&$parts)),
+            }
         }
     }};
 }
