@@ -67,8 +67,9 @@ pub(super) fn admit(
     };
     if outer.is_none()
         && let Some((demand, spec)) = charged_only(demands, terms)
+        && let charges = [demand.charge(parts.extensions.get::<MatchedPath>())]
+        && !limiter.wait_queues().has_waiters(&charges)
     {
-        let charges = [demand.charge(parts.extensions.get::<MatchedPath>())];
         let told = |outcomes| {
             let headers = Headers::of_one(spec.name, outcomes, limiter.header_style());
             Soon::Now(Ok(Admission::told(headers)))

@@ -4,7 +4,7 @@ use super::{Answers, Backend, Inner, Limiter, connect::Remote};
 use crate::{
     clock::Clock,
     http::{
-        Exceeded, HeaderStyle, RetryAfterStyle, TrustedProxies, WaitingRoom,
+        Exceeded, HeaderStyle, RetryAfterStyle, TrustedProxies, WaitQueues,
         answer::KeyAnswer,
         extract_fn::ExtractFn,
         source::{self, Source},
@@ -198,8 +198,10 @@ impl LimiterBuilder {
         self
     }
 
-    /// How many requests may wait for the same budget and key, where a handler lets them `wait`; 64 by default.
-    /// Those that come on top are refused at once.
+    /// Maximum number of requests that wait for the same budget, where a handler lets them `wait`.
+    /// Default: 64.
+    ///
+    /// Further requests are refused at once. With 0, no request waits.
     pub fn longest_line(mut self, requests: usize) -> Self {
         self.longest_line = requests;
         self
@@ -222,7 +224,7 @@ impl LimiterBuilder {
             default_key: self.default_key,
             answers: self.answers,
             trusted_proxies: self.trusted_proxies,
-            waiting_room: WaitingRoom::default(),
+            wait_queues: WaitQueues::default(),
             longest_line: self.longest_line,
             jitter_seed: RandomState::new(),
         }))
