@@ -178,18 +178,21 @@ impl<'a> Request<'a> {
         self.max_waits.get(charge).copied().unwrap_or_default()
     }
 
-    /// Enters the queue of `target`, if it is still what it was when `ahead` was looked at.
+    /// Enters the queue of `target`, if the queues are what they were when `ahead` was looked at.
     fn proceed(&mut self, target: Option<Target>, ahead: &[Vec<AheadWaiter>]) -> Next {
         let mut queues = self.queues.queues.lock();
         if let Some(permit) = &self.permit {
             queues.end_check(&permit.key, self.arrival);
         }
-        let is_current = self
-            .keys
-            .iter()
-            .zip(ahead)
-            .all(|(key, ahead)| self.ahead_in(&queues, key) == *ahead);
-        if !is_current {
+        let mut is_earlier = false;
+        let mut is_later = false;
+        for (key, before) in self.keys.iter().zip(ahead) {
+            let now = self.ahead_in(&queues, key);
+            is_earlier |= before.iter().any(|waiter| !now.contains(waiter));
+            is_later |= now.iter().any(|waiter| !before.contains(waiter));
+        }
+        // A refusal stands if the turn is later than it was; a place in a queue does not.
+        if is_earlier || (is_later && target.is_some()) {
             return Next::Check;
         }
         if let Some(target) = target

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use std::{
     future::Future,
     num::NonZeroU32,
-    pin::{Pin, pin},
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -529,7 +529,10 @@ async fn requests_that_are_checked_at_once_elsewhere_have_exact_turns() {
     );
     assert_eq!(waiting(&limiter), 0);
     // A check for each, and one for each turn that was computed anew; nothing is polled.
-    assert!(asked.load(Ordering::Relaxed) <= 20, "{asked:?}");
+    assert!(
+        asked.load(Ordering::Relaxed) <= 6 + 4 + 3 + 3 + 4,
+        "{asked:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -664,7 +667,7 @@ async fn a_waiter_that_is_dropped_as_it_is_woken_wakes_the_next() {
     let limiter = limiter();
     let rule = [Rule::new("model", limits!("1/minute"), secs(600))];
     let decision = request(&limiter, &rule, WaitMode::Allowed).await.unwrap();
-    let mut woken = pin!(request(&limiter, &rule, WaitMode::Allowed));
+    let mut woken = Box::pin(request(&limiter, &rule, WaitMode::Allowed));
     assert!(timeout(millis(1), &mut woken).await.is_err());
     let next = send(&limiter, &rule).await;
     limiter
@@ -672,9 +675,9 @@ async fn a_waiter_that_is_dropped_as_it_is_woken_wakes_the_next() {
         .await
         .unwrap();
     drop(woken);
-    settle().await;
-    assert_eq!(waiting(&limiter), 1, "`pin!` drops at the end of the scope");
-    drop(next);
+    // The refund is not lost: the other one has it at once.
+    assert_eq!(next.await.unwrap(), Answer::Admitted(0));
+    assert_eq!(waiting(&limiter), 0);
 }
 
 /// xorshift64*: the same sequence in every run.
@@ -802,7 +805,7 @@ async fn turns_are_exact_under_several_limits() {
 type Admissions = Arc<Mutex<Vec<(u128, u32)>>>;
 
 /// Many requests under two rules, which come at random, cost at random, and are dropped at random.
-async fn random_requests(seed: u64, limiter: Limiter) {
+async fn random_requests(seed: u64, limiter: Limiter, is_ordered: bool) {
     let mut random = Random(seed);
     let limits = [limits!("7/1s"), limits!("3/2s; 5/5s")];
     let admissions: Vec<Admissions> = (0..4).map(|_| Admissions::default()).collect();
@@ -846,7 +849,11 @@ async fn random_requests(seed: u64, limiter: Limiter) {
                 // First come, first served: those that still wait in its queues came later.
                 let key = QueueKey::of(&rule.charge());
                 let ahead = queues.queues.lock().ahead_of(&key, arrival).count();
-                assert_eq!(ahead, 0, "overtook a waiter of {}", rule.scope);
+                assert!(
+                    ahead == 0 || !is_ordered,
+                    "overtook a waiter of {}",
+                    rule.scope
+                );
                 let budget = match rule.scope {
                     "all" => 3,
                     _ => client,
@@ -865,7 +872,7 @@ async fn random_requests(seed: u64, limiter: Limiter) {
     assert_eq!(waiting(&limiter), 0);
     for (budget, admitted) in admissions.iter().enumerate() {
         let admitted = admitted.lock();
-        assert!(admitted.len() > 20, "{admitted:?}");
+        assert!(admitted.len() > 10, "{admitted:?}");
         for limit in limits[usize::from(budget < 3)].iter() {
             for &(from, _) in admitted.iter() {
                 let window = from..from + limit.window().as_millis();
@@ -880,13 +887,45 @@ async fn random_requests(seed: u64, limiter: Limiter) {
 #[tokio::test(start_paused = true)]
 async fn random_requests_keep_limits_and_order() {
     for seed in 1..=20 {
-        random_requests(seed, limiter()).await;
+        random_requests(seed, limiter(), true).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn random_requests_with_a_store_elsewhere() {
+    // Checks that are under way at once have no order among them.
     for seed in 1..=10 {
-        random_requests(seed, SlowStore::limiter().0).await;
+        random_requests(seed, SlowStore::limiter().0, false).await;
     }
+}
+
+/// Real threads and real time: a wake-up that gets lost would leave a request waiting for 60 s.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_wake_up_is_lost_between_threads() {
+    let limiter = Limiter::new();
+    let mut requests = JoinSet::new();
+    for number in 0..60_u64 {
+        let limiter = limiter.clone();
+        requests.spawn(async move {
+            let mut random = Random(number + 1);
+            for _ in 0..6 {
+                let rule = Rule::new("model", limits!("12/4ms"), secs(60));
+                let rule = [rule.cost(1 + random.below(3) as u32)];
+                let sent = request(&limiter, &rule, WaitMode::Allowed);
+                if random.below(4) == 0 {
+                    // Dropped while it waits, or as it is woken.
+                    let polls = 1 + random.below(3) as usize;
+                    let future = Some(Box::pin(sent));
+                    DropAfter { future, polls }.await;
+                } else {
+                    let decision = timeout(secs(30), sent).await.unwrap().unwrap();
+                    assert!(decision.is_allowed());
+                }
+            }
+        });
+    }
+    while let Some(request) = requests.join_next().await {
+        request.unwrap();
+    }
+    assert_eq!(waiting(&limiter), 0);
 }

@@ -60,32 +60,40 @@ pub(super) async fn assess(
     charges: &[Charge<'_>],
     ahead: &[Vec<AheadWaiter>],
 ) -> Result<Assessment, StoreError> {
-    // A queue without waiters is an empty one.
-    let ahead = |index: usize| ahead.get(index).map_or(&[][..], Vec::as_slice);
-    let with_ahead: SmallVec<[Charge<'_>; 2]> = charges
+    let lines: SmallVec<[Option<Line>; 2]> = charges
         .iter()
-        .enumerate()
-        .map(
-            |(index, charge)| match cumulative_costs(ahead(index), charge).last() {
-                Some(&total) if !ahead(index).is_empty() => at_cost(charge, total),
-                _ => *charge,
-            },
-        )
+        .zip(ahead)
+        .map(|(charge, ahead)| (!ahead.is_empty()).then(|| Line::new(charge, ahead)))
         .collect();
-    let peeked = limiter.decide(&with_ahead, Action::Peek).await?;
+    let asked: SmallVec<[Charge<'_>; 2]> = charges
+        .iter()
+        .zip(&lines)
+        .map(|(charge, line)| match line {
+            Some(line) => at_cost(charge, line.first_question()),
+            None => *charge,
+        })
+        .collect();
+    let peeked = limiter.decide(&asked, Action::Peek).await?;
     let mut rest = peeked.outcomes();
     let mut outcomes: SmallVec<[Outcome; 2]> = SmallVec::new();
     let mut turns = SmallVec::new();
-    for (index, charge) in charges.iter().enumerate() {
+    for (charge, line) in charges.iter().zip(&lines) {
         let (own, others) = rest.split_at(charge.limits.len().min(rest.len()));
         rest = others;
-        if ahead(index).is_empty() {
-            turns.push(turn_of(own.iter()));
-            outcomes.extend_from_slice(own);
-        } else {
-            let queued = queued_outcomes(limiter, charge, ahead(index), own).await?;
-            turns.push(queued.turn);
-            outcomes.extend(queued.outcomes);
+        match line {
+            None => {
+                turns.push(turn_of(own.iter()));
+                outcomes.extend_from_slice(own);
+            }
+            Some(_) if !fits(charge) => {
+                turns.push(Turn::Never);
+                outcomes.extend(own.iter().map(|outcome| never_fits(charge, outcome)));
+            }
+            Some(line) => {
+                let waits = line.waits(limiter, charge, own).await?;
+                turns.push(Turn::After(longest(&waits)));
+                outcomes.extend(refused_for(&waits, own));
+            }
         }
     }
     Ok(Assessment {
@@ -104,151 +112,193 @@ fn turn_of<'a>(outcomes: impl Iterator<Item = &'a Outcome>) -> Turn {
     })
 }
 
-struct Queued {
-    turn: Turn,
-    outcomes: SmallVec<[Outcome; 2]>,
+fn fits(charge: &Charge<'_>) -> bool {
+    let mut limits = charge.limits.iter();
+    limits.all(|limit| wanted(charge) <= capacity(charge.strategy, *limit))
 }
 
-/// The outcomes of a charge behind `ahead`; `peeked` are those at the cost of all together.
-async fn queued_outcomes(
-    limiter: &Limiter,
-    charge: &Charge<'_>,
-    ahead: &[AheadWaiter],
-    peeked: &[Outcome],
-) -> Result<Queued, StoreError> {
-    let own = u64::from(charge.cost).max(1);
-    let exceeds = |limit: &Limit| own > capacity(charge.strategy, *limit);
-    if charge.limits.iter().any(exceeds) {
-        let outcomes = peeked.iter().map(|outcome| {
+fn never_fits(charge: &Charge<'_>, outcome: &Outcome) -> Outcome {
+    let outcome = outcome.into_allowed();
+    if wanted(charge) > capacity(charge.strategy, outcome.limit()) {
+        outcome.hopeless()
+    } else {
+        outcome
+    }
+}
+
+/// The outcomes of limits which have room after these waits.
+fn refused_for(waits: &[Duration], outcomes: &[Outcome]) -> SmallVec<[Outcome; 2]> {
+    let longest = waits.iter().position(|&wait| wait == longest(waits));
+    let outcomes = outcomes.iter().zip(waits).enumerate();
+    outcomes
+        .map(|(index, (outcome, wait))| {
             let outcome = outcome.into_allowed();
-            if exceeds(&outcome.limit()) {
-                outcome.hopeless()
-            } else {
+            // Where all limits have room, one refuses nevertheless: the room is for those ahead.
+            if wait.is_zero() && Some(index) != longest {
                 outcome
-            }
-        });
-        return Ok(Queued {
-            turn: Turn::Never,
-            outcomes: outcomes.collect(),
-        });
-    }
-    let waits = waits(limiter, charge, &cumulative_costs(ahead, charge), peeked).await?;
-    let turn = waits.iter().max().copied().unwrap_or_default();
-    let longest = waits.iter().position(|&wait| wait == turn);
-    let outcomes = peeked.iter().enumerate().map(|(index, outcome)| {
-        let wait = waits.get(index).copied().unwrap_or_default();
-        let outcome = outcome.into_allowed();
-        // With room for all, the limit refuses nevertheless: the room is for those ahead.
-        if wait.is_zero() && Some(index) != longest {
-            outcome
-        } else {
-            outcome.refused(u64::try_from(wait.as_micros()).unwrap_or(u64::MAX))
-        }
-    });
-    Ok(Queued {
-        turn: Turn::After(turn),
-        outcomes: outcomes.collect(),
-    })
-}
-
-/// Time until each limit has room for the last of the waiters with these cumulative costs.
-///
-/// A waiter whose cumulative cost is within the capacity has its turn when the store says so. Any
-/// other has it one window after the waiter whose units have to leave for it: nothing else can free
-/// so many. So the waiters that matter are found from the last to the first, and their turns are
-/// computed from the first to the last. Under one limit, that is one question to the store; under
-/// several, one for each waiter that matters, until a limit has room anyway.
-async fn waits(
-    limiter: &Limiter,
-    charge: &Charge<'_>,
-    costs: &[u64],
-    peeked: &[Outcome],
-) -> Result<SmallVec<[Duration; 2]>, StoreError> {
-    let limits = charge.limits.as_slice();
-    let mut steps: Vec<SmallVec<[Step; 2]>> = vec![SmallVec::new(); costs.len()];
-    let mut has_room: SmallVec<[bool; 2]> = SmallVec::from_elem(false, limits.len());
-    let mut matters = vec![false; costs.len()];
-    if let Some(last) = matters.last_mut() {
-        *last = true;
-    }
-    for (index, &cost) in costs.iter().enumerate().rev() {
-        if !matters.get(index).is_some_and(|&matters| matters) {
-            continue;
-        }
-        let fits = |limit: &Limit| cost <= capacity(charge.strategy, *limit);
-        let asks = limits
-            .iter()
-            .zip(&has_room)
-            .any(|(limit, &has_room)| fits(limit) && !has_room);
-        let answer = if asks && index + 1 < costs.len() {
-            let charges = [at_cost(charge, cost)];
-            Some(limiter.decide(&charges, Action::Peek).await?)
-        } else {
-            None
-        };
-        let outcomes = answer.as_ref().map_or(peeked, Decision::outcomes);
-        for (place, &limit) in limits.iter().enumerate() {
-            let outcome = outcomes.get(place);
-            let step = if has_room.get(place).is_some_and(|&has_room| has_room) {
-                Step::After(Duration::ZERO)
-            } else if fits(&limit) {
-                let wait = outcome.map_or(Duration::ZERO, |outcome| wait_of(outcome));
-                if wait.is_zero()
-                    && let Some(has_room) = has_room.get_mut(place)
-                {
-                    // It then has room for smaller costs, too.
-                    *has_room = true;
-                }
-                Step::After(wait)
-            } else if let Strategy::Gcra { burst } = charge.strategy {
-                let empty_after = outcome.map_or(Duration::ZERO, Outcome::reset_after);
-                let excess = cost.saturating_sub(burst.get().into());
-                Step::After(empty_after.saturating_add(drain_time(limit, excess)))
             } else {
-                let excess = cost.saturating_sub(capacity(charge.strategy, limit));
-                let leaving = costs.partition_point(|&cost| cost < excess);
-                // A waiter ahead that costs more than all of this limit has other limits.
-                match leaving
-                    .min(index)
-                    .checked_sub(usize::from(leaving >= index))
-                {
-                    Some(leaving) => {
-                        if let Some(matters) = matters.get_mut(leaving) {
-                            *matters = true;
-                        }
-                        Step::WindowAfter(leaving)
-                    }
-                    None => Step::After(limit.window()),
-                }
-            };
-            if let Some(steps) = steps.get_mut(index) {
-                steps.push(step);
+                outcome.refused(u64::try_from(wait.as_micros()).unwrap_or(u64::MAX))
             }
-        }
-    }
-    let mut turns: Vec<Duration> = Vec::with_capacity(costs.len());
-    let mut waits = SmallVec::new();
-    for steps in &steps {
-        let resolved = steps.iter().zip(limits).map(|(step, limit)| match *step {
-            Step::After(wait) => wait,
-            Step::WindowAfter(leaving) => {
-                let turn = turns.get(leaving).copied().unwrap_or_default();
-                turn.saturating_add(limit.window())
-            }
-        });
-        waits = resolved.collect();
-        turns.push(waits.iter().max().copied().unwrap_or_default());
-    }
-    Ok(waits)
+        })
+        .collect()
 }
 
-/// How the turn of a waiter under one limit follows.
-#[derive(Clone, Copy, Debug)]
-enum Step {
-    /// After this time.
-    After(Duration),
+fn longest(waits: &[Duration]) -> Duration {
+    waits.iter().max().copied().unwrap_or_default()
+}
+
+/// The waiters ahead of a charge and then the charge itself, under the limits of the charge.
+///
+/// A waiter whose cost, with those of all ahead of it, is within the capacity of a limit has its
+/// turn when the store says so. Any other has it one window after the waiter whose units have to
+/// leave for it: nothing else can free so many. So the waiters that matter are found from the last
+/// to the first, and their turns are computed from the first to the last. Under one limit, that
+/// takes one question to the store; under several, one for each waiter that matters, until a limit
+/// has room anyway.
+struct Line {
+    /// For each of them, its cost with those of all ahead of it.
+    costs: Vec<u64>,
+    /// For each of them, what its turn under each limit depends on. Empty if it does not matter.
+    bounds: Vec<SmallVec<[Bound; 2]>>,
+}
+
+/// What the turn of a waiter under one limit depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Bound {
+    /// The store says when there is room for it and for those ahead.
+    Store,
     /// One window after the turn of the waiter of this index.
     WindowAfter(usize),
+    /// So many units have to drain after the bucket is empty.
+    Drain(u64),
+    /// One window: those ahead have other limits, and take all of this one.
+    Window,
+}
+
+impl Line {
+    fn new(charge: &Charge<'_>, ahead: &[AheadWaiter]) -> Self {
+        let costs = ahead.iter().map(|&(_, cost)| cost).chain([wanted(charge)]);
+        let costs: Vec<u64> = costs
+            .scan(0_u64, |total, cost| {
+                *total = total.saturating_add(cost);
+                Some(*total)
+            })
+            .collect();
+        let mut bounds = vec![SmallVec::new(); costs.len()];
+        let mut matters = vec![false; costs.len()];
+        for (index, &cost) in costs.iter().enumerate().rev() {
+            if index + 1 < costs.len() && matters.get(index) != Some(&true) {
+                continue;
+            }
+            let of_limits = charge.limits.iter().map(|limit| {
+                let excess = cost.saturating_sub(capacity(charge.strategy, *limit));
+                if excess == 0 {
+                    return Bound::Store;
+                }
+                if let Strategy::Gcra { .. } = charge.strategy {
+                    return Bound::Drain(excess);
+                }
+                let leaving = costs.partition_point(|&cost| cost < excess);
+                // A waiter that costs more than the limit's capacity has other limits.
+                match index.checked_sub(1).map(|before| leaving.min(before)) {
+                    Some(leaving) => Bound::WindowAfter(leaving),
+                    None => Bound::Window,
+                }
+            });
+            let of_limits: SmallVec<[Bound; 2]> = of_limits.collect();
+            for bound in &of_limits {
+                if let Bound::WindowAfter(leaving) = bound
+                    && let Some(matters) = matters.get_mut(*leaving)
+                {
+                    *matters = true;
+                }
+            }
+            if let Some(bounds) = bounds.get_mut(index) {
+                *bounds = of_limits;
+            }
+        }
+        Self { costs, bounds }
+    }
+
+    /// The last waiter that the store has to be asked about.
+    fn first_asked(&self) -> Option<usize> {
+        let mut bounds = self.bounds.iter();
+        bounds.rposition(|bounds| bounds.contains(&Bound::Store))
+    }
+
+    /// The cost to ask the store about first.
+    fn first_question(&self) -> u64 {
+        let index = self.first_asked().unwrap_or(0);
+        self.costs.get(index).copied().unwrap_or_default()
+    }
+
+    /// Time until each limit has room for the last in the line; `answer` is that to the first
+    /// question.
+    async fn waits(
+        &self,
+        limiter: &Limiter,
+        charge: &Charge<'_>,
+        answer: &[Outcome],
+    ) -> Result<SmallVec<[Duration; 2]>, StoreError> {
+        let store_waits = self.store_waits(limiter, charge, answer).await?;
+        let mut turns: Vec<Duration> = Vec::with_capacity(self.costs.len());
+        let mut waits = SmallVec::new();
+        for (bounds, store_waits) in self.bounds.iter().zip(&store_waits) {
+            let of_limits = bounds.iter().zip(charge.limits).enumerate();
+            waits = of_limits
+                .map(|(place, (bound, limit))| match *bound {
+                    Bound::Store => store_waits.get(place).copied().unwrap_or_default(),
+                    Bound::WindowAfter(leaving) => {
+                        let turn = turns.get(leaving).copied().unwrap_or_default();
+                        turn.saturating_add(limit.window())
+                    }
+                    Bound::Drain(excess) => {
+                        let empty = answer.get(place).map(Outcome::reset_after);
+                        let drain = drain_time(*limit, excess);
+                        empty.unwrap_or_default().saturating_add(drain)
+                    }
+                    Bound::Window => limit.window(),
+                })
+                .collect();
+            turns.push(longest(&waits));
+        }
+        Ok(waits)
+    }
+
+    /// What the store says of each waiter that it has to be asked about, for each limit.
+    async fn store_waits(
+        &self,
+        limiter: &Limiter,
+        charge: &Charge<'_>,
+        answer: &[Outcome],
+    ) -> Result<Vec<SmallVec<[Duration; 2]>>, StoreError> {
+        let first_asked = self.first_asked();
+        let mut waits = vec![SmallVec::new(); self.costs.len()];
+        // A limit that has room for a cost also has room for smaller ones.
+        let mut has_room: SmallVec<[bool; 2]> = SmallVec::from_elem(false, charge.limits.len());
+        for (index, (&cost, bounds)) in self.costs.iter().zip(&self.bounds).enumerate().rev() {
+            let mut unknown = bounds.iter().zip(&has_room);
+            if !unknown.any(|(bound, &has_room)| *bound == Bound::Store && !has_room) {
+                // Zero for each limit.
+                continue;
+            }
+            let own_answer;
+            let outcomes = if Some(index) == first_asked {
+                answer
+            } else {
+                let charges = [at_cost(charge, cost)];
+                own_answer = limiter.decide(&charges, Action::Peek).await?;
+                own_answer.outcomes()
+            };
+            for (has_room, outcome) in has_room.iter_mut().zip(outcomes) {
+                *has_room |= outcome.is_allowed();
+            }
+            if let Some(waits) = waits.get_mut(index) {
+                *waits = outcomes.iter().map(wait_of).collect();
+            }
+        }
+        Ok(waits)
+    }
 }
 
 fn wait_of(outcome: &Outcome) -> Duration {
@@ -260,17 +310,9 @@ fn wait_of(outcome: &Outcome) -> Duration {
     }
 }
 
-/// For each waiter, its cost with those of all ahead of it; last, the same for the charge.
-fn cumulative_costs(ahead: &[AheadWaiter], charge: &Charge<'_>) -> Vec<u64> {
-    // A cost of zero waits for one unit, and leaves it to the next.
-    let own = u64::from(charge.cost).max(1);
-    let costs = ahead.iter().map(|&(_, cost)| cost).chain([own]);
-    let mut total = 0_u64;
-    let totals = costs.map(|cost| {
-        total = total.saturating_add(cost);
-        total
-    });
-    totals.collect()
+/// The units that have to be there: a cost of zero waits for one, and leaves it to the next.
+fn wanted(charge: &Charge<'_>) -> u64 {
+    u64::from(charge.cost).max(1)
 }
 
 fn at_cost<'a>(charge: &Charge<'a>, cost: u64) -> Charge<'a> {
