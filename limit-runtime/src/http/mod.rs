@@ -6,6 +6,7 @@ mod alike;
 pub(crate) mod answer;
 mod chunk;
 mod client_ip;
+mod current_request;
 pub(crate) mod exceeded;
 pub(crate) mod extract_fn;
 mod handle;
@@ -19,6 +20,7 @@ pub(crate) mod policy;
 mod refusal;
 mod rejection;
 pub(crate) mod respond;
+mod route_scope;
 pub mod setup;
 mod soon;
 pub(crate) mod source;
@@ -36,10 +38,13 @@ pub use self::{
     },
     exceeded::Exceeded,
     handle::{RateLimit, RateLimitRejection, UnknownPolicy},
-    header_key::{HeaderKey, HeaderKeyRejection, everyone, header},
+    header_key::{
+        BearerKey, BearerRejection, HeaderKey, HeaderKeyRejection, bearer, everyone, header,
+    },
     header_style::{HeaderNames, HeaderStyle},
     layer::{LimitLayer, LimitService, LimiterLayer, LimiterService},
     limited::Limited,
     refusal::RetryAfterStyle,
+    route_scope::{RouteScope, route},
     spec::{ScopeSpec, Spec},
 };

@@ -1,6 +1,7 @@
 //! How a request stands with its limits: what was asked, what was answered, what has been consumed.
 
 use super::{
+    policy::{Exempt, Resolved},
     refusal::{Exceedance, Refused},
     setup::{self, WrongSetup},
     soon::Soon,
@@ -26,6 +27,8 @@ pub(super) struct Standing {
     pub(super) demands: Demands,
     /// The policies of the layers around.
     pub(super) outer: Option<Arc<Standing>>,
+    /// The names of rules that do not limit the request.
+    pub(super) exempt: Exempt,
     /// The head of the request, where a refusal may need it after the arguments took it.
     pub(super) head: Option<Box<Parts>>,
     books: Mutex<Books>,
@@ -64,6 +67,7 @@ impl Standing {
             route,
             demands,
             outer,
+            exempt: Exempt::new(),
             head: None,
             books: Mutex::default(),
         }
@@ -77,9 +81,27 @@ impl Standing {
         }
     }
 
+    /// That of a request under these rules.
+    pub(super) fn of_resolved(
+        limiter: Limiter,
+        route: Option<MatchedPath>,
+        resolved: &mut Resolved,
+        outer: Option<Arc<Self>>,
+    ) -> Self {
+        let mut standing = Self::new(limiter, route, Demands::new(), outer);
+        resolved.move_to(&mut standing.demands, &mut standing.exempt);
+        standing
+    }
+
     /// That of a request which no limit applies to.
-    pub(super) fn of_nothing() -> Self {
-        Self::new(Limiter::global().clone(), None, Demands::new(), None)
+    pub(super) fn of_nothing(limiter: Limiter) -> Self {
+        Self::new(limiter, None, Demands::new(), None)
+    }
+
+    /// Keeps what the store answered to the demands at their own costs.
+    pub(super) fn set_decision(&self, decision: Decision) {
+        let costs: Costs = self.demands.iter().map(|demand| demand.cost).collect();
+        self.enter(&costs, decision);
     }
 
     /// `innermost` and those around it, from the inside out.
@@ -99,6 +121,15 @@ impl Standing {
         self.settle(costs, Action::Consume, then)
     }
 
+    /// The same where the request is not worth a wait.
+    pub(super) fn admit_without_waiting<T: 'static>(
+        self: Arc<Self>,
+        then: fn(Arc<Self>) -> T,
+    ) -> Soon<Result<T, Refused>> {
+        let costs = self.demands.iter().map(|demand| demand.cost).collect();
+        self.settle_in_mode(costs, Action::Consume, WaitMode::Never, then)
+    }
+
     /// Refuses those who have nothing left.
     ///
     /// # Errors
@@ -107,7 +138,7 @@ impl Standing {
         self: Arc<Self>,
         then: fn(Arc<Self>) -> T,
     ) -> Soon<Result<T, Refused>> {
-        let costs = self.demands.iter().map(|_| 0).collect();
+        let costs = self.demands.iter().map(|demand| demand.cost).collect();
         self.settle(costs, Action::Peek, then)
     }
 
@@ -149,7 +180,7 @@ impl Standing {
         Soon::Later(Box::pin(async move {
             let charges = self.charges(|index, _| costs.get(index).copied());
             let max_waits: PerDemand<Duration> =
-                self.demands.iter().map(|demand| demand.spec.wait).collect();
+                self.demands.iter().map(Demand::max_wait).collect();
             let acquired =
                 wait_queue::acquire(&self.limiter, &charges, action, &max_waits, mode).await;
             drop(charges);
@@ -163,7 +194,7 @@ impl Standing {
     /// Whether a rule lets the request wait for room.
     fn may_wait(&self) -> bool {
         let mut demands = self.demands.iter();
-        demands.any(|demand| !demand.spec.wait.is_zero())
+        demands.any(|demand| !demand.max_wait().is_zero())
     }
 
     /// Keeps what the store answered to `costs`, one for each demand.

@@ -61,15 +61,23 @@ struct Inner {
     enabled: bool,
     store: Backend,
     skip_when: Option<Box<SkipWhen>>,
-    default_key: Option<Source<Option<Key>>>,
+    default_key: Option<DefaultKeyFn>,
     answers: Answers,
     trusted_proxies: Option<TrustedProxies>,
+    ipv6_prefix: u8,
     wait_queues: WaitQueues,
     longest_line: usize,
     jitter_seed: RandomState,
 }
 
 type SkipWhen = dyn Fn(&Parts) -> bool + Send + Sync;
+
+/// The key function for rules that name none.
+pub(crate) struct DefaultKeyFn {
+    source: Source<Key>,
+    /// Whether it needs no function of the user's.
+    is_cheap: bool,
+}
 
 /// How clients are told.
 struct Answers {
@@ -215,7 +223,7 @@ impl Limiter {
     /// ```
     #[must_use]
     pub fn consume_now(&self, charge: &Charge<'_>) -> Option<Outcome> {
-        if let Some(outcome) = self.consume_quickly(charge) {
+        if let Some((outcome, _)) = self.consume_quickly(charge) {
             return Some(outcome);
         }
         let decision = self.decide_at_length(slice::from_ref(charge), Action::Consume);
@@ -224,11 +232,12 @@ impl Limiter {
 
     /// The outcome of the most common charge, in memory. `None` for all others: nothing was consumed then.
     #[inline]
-    pub(crate) fn consume_quickly(&self, charge: &Charge<'_>) -> Option<Outcome> {
+    pub(crate) fn consume_quickly(
+        &self,
+        charge: &Charge<'_>,
+    ) -> Option<(Outcome, Option<Receipt>)> {
         match &self.0.store {
-            Backend::Memory(store) if self.0.enabled => {
-                store.consume(charge).map(|(outcome, _)| outcome)
-            }
+            Backend::Memory(store) if self.0.enabled => store.consume(charge),
             _ => None,
         }
     }
@@ -314,8 +323,34 @@ impl Limiter {
     }
 
     /// The key function that was set; the client's address if none was.
-    pub(crate) fn own_key(&self) -> Option<&Source<Option<Key>>> {
-        self.0.default_key.as_ref()
+    pub(crate) fn own_key(&self) -> Option<&Source<Key>> {
+        self.0.default_key.as_ref().map(|key| &key.source)
+    }
+
+    /// Whether the key of rules that name none needs no function of the user's.
+    pub(crate) fn has_cheap_default_key(&self) -> bool {
+        self.0.default_key.as_ref().is_none_or(|key| key.is_cheap)
+    }
+
+    /// What this process knows without asking a remote store: whether one of these charges would be
+    /// refused. The decision is on all of them, or on the one of this index alone.
+    pub(crate) fn known_denial(&self, charges: &[Charge<'_>]) -> Option<(Option<usize>, Decision)> {
+        if !self.0.enabled || charges.is_empty() {
+            return None;
+        }
+        match &self.0.store {
+            Backend::Memory(store) => {
+                let decision = store.check(charges, Action::Peek);
+                (!decision.is_allowed()).then_some((None, decision))
+            }
+            Backend::Guarded(store) => {
+                let mut charges = charges.iter().enumerate();
+                charges.find_map(|(index, charge)| {
+                    let denial = store.known_denial(charge)?;
+                    Some((Some(index), denial))
+                })
+            }
+        }
     }
 
     pub(crate) fn header_style(&self) -> &HeaderStyle {
@@ -340,12 +375,22 @@ impl Limiter {
         Duration::from_micros(self.0.jitter_seed.hash_one(key) % micros.saturating_add(1).max(1))
     }
 
+    /// Whether checks are answered at once.
+    pub(crate) fn counts_in_memory(&self) -> bool {
+        matches!(self.0.store, Backend::Memory(_))
+    }
+
     pub(crate) fn wait_queues(&self) -> &WaitQueues {
         &self.0.wait_queues
     }
 
     pub(crate) fn longest_line(&self) -> usize {
         self.0.longest_line
+    }
+
+    /// How many leading bits of an IPv6 address `client_ip` counts by.
+    pub(crate) fn ipv6_prefix(&self) -> u8 {
+        self.0.ipv6_prefix
     }
 
     pub(crate) fn trusted_proxies(&self) -> Option<&TrustedProxies> {

@@ -9,8 +9,10 @@
 mod answers;
 mod app;
 mod handles;
+mod identity;
 mod layers;
 mod options;
 mod peer;
+mod rejections;
 mod scenarios;
 mod waiting;

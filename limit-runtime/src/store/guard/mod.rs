@@ -162,6 +162,16 @@ impl Guard {
         })
     }
 
+    /// The denial of this charge, if this process knows it without asking the store.
+    pub(crate) fn known_denial(&self, charge: &Charge<'_>) -> Option<Decision> {
+        let shared = &*self.0;
+        let known = shared.denials.as_ref()?.known(charge, shared.clock.now());
+        if known.is_some() {
+            count(&shared.counters.repeated_denials);
+        }
+        known
+    }
+
     /// # Errors
     /// When the store did not answer. It then still counts what was to be given back.
     pub(crate) async fn refund(

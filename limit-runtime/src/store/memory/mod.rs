@@ -210,13 +210,9 @@ impl MemoryStore {
 
     /// Whose budget a slot shares when there is no room for its own.
     fn spare(&self, slot: &Slot<'_>, charges: &[Charge<'_>]) -> Owner {
-        let nowhere = Scope {
-            name: "",
-            route: "",
-        };
         let scope = charges
             .get(slot.charge)
-            .map_or(nowhere, |charge| charge.scope);
+            .map_or(Scope::shared(""), |charge| charge.scope);
         self.owners.shared(scope, slot.owner)
     }
 
