@@ -222,7 +222,10 @@ impl MemoryStore {
             let cost = drawn[..index]
                 .iter()
                 .filter(|earlier| earlier.is_same_budget(slot))
-                .fold(slot.cost, |cost, earlier| cost.saturating_add(earlier.cost));
+                // A cost of zero asks whether anything is left beside them.
+                .fold(slot.cost.max(1), |cost, earlier| {
+                    cost.saturating_add(earlier.cost)
+                });
             locked.assess(self, slot, cost, |outcome| decision.push(outcome));
         }
         if !consumes(action, decision.is_allowed()) {

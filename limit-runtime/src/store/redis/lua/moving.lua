@@ -185,6 +185,9 @@ function moving.record(log, cost)
     log.first_tick, log.first_total = late, log.total
   elseif log.tick == late or is_crowded(log) then
     call('LSET', log.key, -1, newest)
+    if log.first_tick == late then
+      log.first_total = log.total
+    end
   else
     call('RPUSH', log.key, newest)
   end
