@@ -706,3 +706,82 @@ fn whole_micros(duration: Duration) -> u64 {
 pub(crate) fn whole_millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use limit_core::limits;
+
+    fn outcome(remaining: u32, verdict: Verdict) -> Outcome {
+        let limit = limits!("10/minute").first();
+        Outcome::new(limit, remaining, Duration::from_secs(60), verdict)
+    }
+
+    fn secs(secs: u64) -> Duration {
+        Duration::from_secs(secs)
+    }
+
+    #[test]
+    fn without_a_word_of_the_store_more_remains_at_the_latest_that_it_can() {
+        assert_eq!(outcome(9, Verdict::Allowed).next_after(), secs(60));
+        let refused = outcome(3, Verdict::RetryAfter(secs(7)));
+        assert_eq!(refused.next_after(), secs(7));
+        let never = outcome(3, Verdict::NeverFits);
+        assert_eq!(never.next_after(), secs(60));
+        assert!(never.exceeds_capacity() && !refused.exceeds_capacity());
+    }
+
+    #[test]
+    fn an_outcome_ages_by_what_is_known() {
+        let refused = outcome(3, Verdict::RetryAfter(secs(40))).with_next_after(secs(10));
+        let young = refused.aged(secs(4));
+        assert_eq!(young.next_after(), secs(6));
+        assert_eq!(young.retry_after(), Some(secs(36)));
+        assert_eq!(young.reset_after(), secs(56));
+        // More remains already, and nobody knows how much: it does when the request fits.
+        let old = refused.aged(secs(10));
+        assert_eq!((old.remaining(), old.next_after()), (3, secs(30)));
+        let allowed = outcome(3, Verdict::Allowed).with_next_after(secs(10));
+        assert_eq!(allowed.aged(secs(10)).next_after(), secs(50));
+        let all = allowed.aged(secs(60));
+        assert_eq!((all.remaining(), all.next_after()), (10, secs(0)));
+        let full = Outcome::untouched(allowed.limit(), allowed.capacity());
+        assert_eq!(full.aged(secs(1)), full);
+    }
+
+    #[test]
+    fn a_quota_is_never_less_than_what_remains() {
+        for (count, burst, shown) in [
+            ("3/minute", 10, "10 per 200 seconds"),
+            ("10/minute", 10, "10 per 1 minute"),
+            ("60/minute", 2, "60 per 1 minute"),
+            ("7/second", 9, "9 per 1286 ms"),
+            ("1/3650days", 2, "2 per 3650 days"),
+        ] {
+            let limit = count.parse().unwrap();
+            let capacity = NonZeroU32::new(burst).unwrap();
+            let outcome = Outcome::untouched(limit, capacity);
+            assert!(outcome.quota().count().get() >= outcome.remaining());
+            assert_eq!(outcome.quota().to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn of_limits_with_as_much_left_the_one_that_takes_longest_to_grow_is_the_strictest() {
+        let soon = outcome(0, Verdict::Allowed).with_next_after(secs(1));
+        let late = outcome(0, Verdict::Allowed).with_next_after(secs(5));
+        assert_eq!(Decision::new([soon, late]).strictest(), Some(&late));
+        assert_eq!(Decision::new([late, soon]).strictest(), Some(&late));
+    }
+
+    #[test]
+    fn a_receipt_and_its_clones_claim_each_unit_once() {
+        let receipt = Receipt::of_cost(1, 5);
+        assert_eq!(receipt.claim(3), 3);
+        let clone = receipt.clone();
+        assert_eq!(clone.claim(3), 2);
+        assert_eq!(receipt.claim(1), 0);
+        assert_eq!(receipt.claim_local(9), 5, "it is counted by itself");
+        assert_eq!(clone, receipt);
+    }
+}

@@ -12,5 +12,6 @@ mod handles;
 mod layers;
 mod options;
 mod peer;
+mod resets;
 mod scenarios;
 mod waiting;

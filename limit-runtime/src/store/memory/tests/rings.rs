@@ -180,6 +180,7 @@ fn step(
     let stands = model.assess(now, limit, 0);
     assert_eq!(outcome.remaining(), stands.remaining, "{limit}");
     assert_eq!(outcome.reset_after(), stands.reset_after, "{limit}");
+    assert_eq!(outcome.next_after(), stands.next_after, "{limit}");
 }
 
 /// Milliseconds, up to the longest that is kept in microseconds.
