@@ -42,7 +42,7 @@ struct Books {
     consumed: SmallVec<[Consumed; 1]>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Consumed {
     /// The place of the demand.
     demand: usize,
@@ -244,12 +244,12 @@ impl Standing {
     }
 
     /// Keeps what the store answered to `costs`, one for each demand.
-    fn enter(&self, costs: &[u32], decision: Decision) {
+    fn enter(&self, costs: &[u32], mut decision: Decision) {
         let mut books = self.books.lock();
-        let receipts = costs.iter().zip(decision.receipts()).enumerate();
+        let receipts = costs.iter().zip(decision.take_receipts()).enumerate();
         books
             .consumed
-            .extend(receipts.map(|(demand, (&cost, &receipt))| Consumed {
+            .extend(receipts.map(|(demand, (&cost, receipt))| Consumed {
                 demand,
                 cost,
                 receipt,
@@ -269,15 +269,15 @@ impl Standing {
         if charges.is_empty() {
             return Ok(Decision::empty());
         }
-        let decision = self.limiter.decide(&charges, action).await?;
+        let mut decision = self.limiter.decide(&charges, action).await?;
         let places = (0..self.demands.len()).filter(|&index| chosen(index));
         self.books
             .lock()
             .consumed
             .extend(
                 places
-                    .zip(decision.receipts())
-                    .map(|(demand, &receipt)| Consumed {
+                    .zip(decision.take_receipts())
+                    .map(|(demand, receipt)| Consumed {
                         demand,
                         cost,
                         receipt,
@@ -307,8 +307,10 @@ impl Standing {
                 })
             })
             .collect();
-        let receipts: PerDemand<Receipt> =
-            withdrawn.iter().map(|consumed| consumed.receipt).collect();
+        let receipts: PerDemand<Receipt> = withdrawn
+            .into_iter()
+            .map(|consumed| consumed.receipt)
+            .collect();
         self.limiter.refund(&charges, &receipts).await?;
         self.refresh().await;
         Ok(())
@@ -328,7 +330,10 @@ impl Standing {
             if cost > 0 {
                 *left -= cost;
                 consumed.cost -= cost;
-                withdrawn.push(Consumed { cost, ..*consumed });
+                withdrawn.push(Consumed {
+                    cost,
+                    ..consumed.clone()
+                });
             }
         }
         withdrawn
