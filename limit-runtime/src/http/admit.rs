@@ -26,7 +26,7 @@ use axum::{
 };
 use http::request::Parts;
 use smallvec::{SmallVec, smallvec};
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, slice, sync::Arc};
 
 /// Whether the check consumes, or the charge comes once the cost is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,8 +77,9 @@ pub(super) fn admit(
     }
     if outer.is_none()
         && let Some((demand, spec)) = charged_only(resolved.demands(), terms)
+        && let charge = demand.charge(parts.extensions.get::<MatchedPath>())
+        && !limiter.wait_queues().has_waiters(slice::from_ref(&charge))
     {
-        let charge = demand.charge(parts.extensions.get::<MatchedPath>());
         let headers = |outcomes| Headers::of_one(spec.name, outcomes, limiter.header_style());
         // A decision is large to move, and most requests need none.
         let denial = match limiter.consume_quickly(&charge) {

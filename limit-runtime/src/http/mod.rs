@@ -27,9 +27,9 @@ pub(crate) mod source;
 mod spec;
 mod standing;
 mod text;
-mod wait;
+mod wait_queue;
 
-pub(crate) use self::wait::WaitingRoom;
+pub(crate) use self::wait_queue::WaitQueues;
 pub use self::{
     admit::Admit,
     client_ip::{

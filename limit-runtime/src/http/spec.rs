@@ -2,7 +2,7 @@
 
 use super::exceeded::Exceeded;
 use crate::{
-    key::{IntoKey, Key},
+    key::Key,
     store::{Charge, Fallback, Scope},
     window::Strategy,
 };
@@ -278,10 +278,4 @@ impl Demand {
             on_store_error: self.spec.on_store_error,
         }
     }
-}
-
-/// Who waits in one line: those who draw on the same budget with the same key.
-pub(super) fn line_of(demand: &Demand, route: Option<&MatchedPath>) -> Key {
-    let scope = demand.charge(route).scope;
-    (scope.name, scope.rule, scope.route, demand.key.clone()).into_key()
 }

@@ -6,7 +6,7 @@ use super::{
     setup::{self, WrongSetup},
     soon::Soon,
     spec::{Demand, Demands},
-    wait::{self, Line},
+    wait_queue::{self, WaitMode},
 };
 use crate::{
     decision::{Decision, Receipt},
@@ -17,7 +17,7 @@ use axum::{extract::MatchedPath, response::Response};
 use http::request::Parts;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// The policies of one stack of attributes, or of one layer, on one request.
 #[derive(Debug)]
@@ -127,7 +127,7 @@ impl Standing {
         then: fn(Arc<Self>) -> T,
     ) -> Soon<Result<T, Refused>> {
         let costs = self.demands.iter().map(|demand| demand.cost).collect();
-        self.settle(costs, Action::Consume, then)
+        self.settle_in_mode(costs, Action::Consume, WaitMode::Never, then)
     }
 
     /// Refuses those who have nothing left.
@@ -142,7 +142,7 @@ impl Standing {
         self.settle(costs, Action::Peek, then)
     }
 
-    /// Checks all demands at `costs`, one for each.
+    /// Checks all demands at `costs`, one for each, and waits for room where their rules allow it.
     ///
     /// # Errors
     /// Why the request is refused; nothing was consumed then.
@@ -152,22 +152,49 @@ impl Standing {
         action: Action,
         then: fn(Arc<Self>) -> T,
     ) -> Soon<Result<T, Refused>> {
-        if Line::of(&self).is_none() {
-            let charges = self.charges(|index, _| costs.get(index).copied());
-            if let Ok(decision) = self.limiter.decide_now(&charges, action) {
+        self.settle_in_mode(costs, action, WaitMode::Allowed, then)
+    }
+
+    /// Like [`settle`](Self::settle), with or without waiting.
+    ///
+    /// # Errors
+    /// Why the request is refused; nothing was consumed then.
+    pub(super) fn settle_in_mode<T: 'static>(
+        self: Arc<Self>,
+        costs: Costs,
+        action: Action,
+        mode: WaitMode,
+        then: fn(Arc<Self>) -> T,
+    ) -> Soon<Result<T, Refused>> {
+        let charges = self.charges(|index, _| costs.get(index).copied());
+        if !self.limiter.wait_queues().has_waiters(&charges)
+            && let Ok(decision) = self.limiter.decide_now(&charges, action)
+        {
+            let is_final = decision.is_allowed() || mode == WaitMode::Never || !self.may_wait();
+            if is_final {
                 drop(charges);
                 return Soon::Now(self.conclude(costs, decision).map(then));
             }
         }
+        drop(charges);
         Soon::Later(Box::pin(async move {
             let charges = self.charges(|index, _| costs.get(index).copied());
-            let decision = decide(&self, &charges, action).await;
+            let max_waits: PerDemand<Duration> =
+                self.demands.iter().map(|demand| demand.spec.wait).collect();
+            let acquired =
+                wait_queue::acquire(&self.limiter, &charges, action, &max_waits, mode).await;
             drop(charges);
-            match decision {
+            match acquired {
                 Ok(decision) => self.conclude(costs, decision).map(then),
                 Err(error) => Err(Refused::Store(error)),
             }
         }))
+    }
+
+    /// Whether a rule lets the request wait for room.
+    fn may_wait(&self) -> bool {
+        let mut demands = self.demands.iter();
+        demands.any(|demand| !demand.spec.wait.is_zero())
     }
 
     /// Keeps what the store answered to `costs`, one for each demand.
@@ -345,31 +372,6 @@ impl Standing {
         let charges = self.charges(|_, _| Some(0));
         if let Ok(decision) = self.limiter.decide(&charges, Action::Peek).await {
             self.books.lock().decision = Some(decision);
-        }
-    }
-}
-
-/// If a policy lets requests wait for room, the answer may take as long.
-async fn decide(
-    standing: &Standing,
-    charges: &[Charge<'_>],
-    action: Action,
-) -> Result<Decision, StoreError> {
-    let limiter = &standing.limiter;
-    let Some(line) = Line::of(standing) else {
-        return limiter.decide(charges, action).await;
-    };
-    match action {
-        Action::Consume => wait::decide(limiter, charges, &line).await,
-        // The charge, which comes later, waits: only who cannot hope for it is refused before.
-        Action::Peek | Action::Force => {
-            let decision = limiter.decide(charges, action).await?;
-            let hopes = !decision.is_allowed() && !line.is_hopeless(&decision);
-            Ok(if hopes {
-                decision.into_allowed()
-            } else {
-                decision
-            })
         }
     }
 }

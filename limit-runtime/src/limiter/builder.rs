@@ -4,7 +4,7 @@ use super::{Answers, Backend, DefaultKeyFn, Inner, Limiter, connect::Remote};
 use crate::{
     clock::Clock,
     http::{
-        Exceeded, HeaderStyle, RetryAfterStyle, TrustedProxies, WaitingRoom, answer::KeyAnswer,
+        Exceeded, HeaderStyle, RetryAfterStyle, TrustedProxies, WaitQueues, answer::KeyAnswer,
         extract_fn::ExtractFn, policy, source,
     },
     key::MAX_IPV6_PREFIX,
@@ -228,8 +228,10 @@ impl LimiterBuilder {
         self
     }
 
-    /// How many requests may wait for the same budget and key, where a handler lets them `wait`; 64 by default.
-    /// Those that come on top are refused at once.
+    /// Maximum number of requests that wait for the same budget, where a handler lets them `wait`.
+    /// Default: 64.
+    ///
+    /// Further requests are refused at once. With 0, no request waits.
     pub fn longest_line(mut self, requests: usize) -> Self {
         self.longest_line = requests;
         self
@@ -253,7 +255,7 @@ impl LimiterBuilder {
             answers: self.answers,
             trusted_proxies: self.trusted_proxies,
             ipv6_prefix: self.ipv6_prefix,
-            waiting_room: WaitingRoom::default(),
+            wait_queues: WaitQueues::default(),
             longest_line: self.longest_line,
             jitter_seed: RandomState::new(),
         }))

@@ -13,7 +13,7 @@ pub use self::{
 
 use crate::{
     decision::{Decision, Outcome, Receipt},
-    http::{Exceeded, HeaderStyle, RetryAfterStyle, TrustedProxies, WaitingRoom, source::Source},
+    http::{Exceeded, HeaderStyle, RetryAfterStyle, TrustedProxies, WaitQueues, source::Source},
     key::{IntoKey, Key},
     store::{
         Action, Charge, ConnectError, Health, Scope, StoreError,
@@ -65,7 +65,7 @@ struct Inner {
     answers: Answers,
     trusted_proxies: Option<TrustedProxies>,
     ipv6_prefix: u8,
-    waiting_room: WaitingRoom,
+    wait_queues: WaitQueues,
     longest_line: usize,
     jitter_seed: RandomState,
 }
@@ -159,12 +159,11 @@ impl Limiter {
         receipts: &[Receipt],
     ) -> Result<(), StoreError> {
         match &self.0.store {
-            Backend::Memory(store) => {
-                store.refund(charges, receipts);
-                Ok(())
-            }
-            Backend::Guarded(store) => store.refund(charges, receipts).await,
+            Backend::Memory(store) => store.refund(charges, receipts),
+            Backend::Guarded(store) => store.refund(charges, receipts).await?,
         }
+        self.wait_queues().wake_first_of(charges);
+        Ok(())
     }
 
     /// Forgets what `key` consumed in `scope`.
@@ -178,12 +177,11 @@ impl Limiter {
     ) -> Result<(), StoreError> {
         let (scope, key) = (scope.into(), key.into_key());
         match &self.0.store {
-            Backend::Memory(store) => {
-                store.clear(scope, &key);
-                Ok(())
-            }
-            Backend::Guarded(store) => store.clear(scope, &key).await,
+            Backend::Memory(store) => store.clear(scope, &key),
+            Backend::Guarded(store) => store.clear(scope, &key).await?,
         }
+        self.wait_queues().wake_first_of_all();
+        Ok(())
     }
 
     /// Forgets everything that this limiter counted.
@@ -192,12 +190,11 @@ impl Limiter {
     /// When the store could not answer.
     pub async fn reset(&self) -> Result<(), StoreError> {
         match &self.0.store {
-            Backend::Memory(store) => {
-                store.reset();
-                Ok(())
-            }
-            Backend::Guarded(store) => store.reset().await,
+            Backend::Memory(store) => store.reset(),
+            Backend::Guarded(store) => store.reset().await?,
         }
+        self.wait_queues().wake_first_of_all();
+        Ok(())
     }
 
     /// Checks all `charges` as one: all are consumed, or none.
@@ -382,8 +379,8 @@ impl Limiter {
         Duration::from_micros(self.0.jitter_seed.hash_one(key) % micros.saturating_add(1).max(1))
     }
 
-    pub(crate) fn waiting_room(&self) -> &WaitingRoom {
-        &self.0.waiting_room
+    pub(crate) fn wait_queues(&self) -> &WaitQueues {
+        &self.0.wait_queues
     }
 
     pub(crate) fn longest_line(&self) -> usize {
