@@ -42,7 +42,7 @@ struct Books {
     consumed: SmallVec<[Consumed; 1]>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Consumed {
     /// The place of the demand.
     demand: usize,
@@ -271,12 +271,12 @@ impl Standing {
     }
 
     /// Keeps what the store answered to `costs`, one for each demand.
-    fn enter(&self, costs: &[u32], decision: Decision) {
+    fn enter(&self, costs: &[u32], mut decision: Decision) {
         let mut books = self.books.lock();
-        let receipts = costs.iter().zip(decision.receipts()).enumerate();
+        let receipts = costs.iter().zip(decision.take_receipts()).enumerate();
         books
             .consumed
-            .extend(receipts.map(|(demand, (&cost, &receipt))| Consumed {
+            .extend(receipts.map(|(demand, (&cost, receipt))| Consumed {
                 demand,
                 cost,
                 receipt,
@@ -296,15 +296,15 @@ impl Standing {
         if charges.is_empty() {
             return Ok(Decision::empty());
         }
-        let decision = self.limiter.decide(&charges, action).await?;
+        let mut decision = self.limiter.decide(&charges, action).await?;
         let places = (0..self.demands.len()).filter(|&index| chosen(index));
         self.books
             .lock()
             .consumed
             .extend(
                 places
-                    .zip(decision.receipts())
-                    .map(|(demand, &receipt)| Consumed {
+                    .zip(decision.take_receipts())
+                    .map(|(demand, receipt)| Consumed {
                         demand,
                         cost,
                         receipt,
@@ -334,8 +334,10 @@ impl Standing {
                 })
             })
             .collect();
-        let receipts: PerDemand<Receipt> =
-            withdrawn.iter().map(|consumed| consumed.receipt).collect();
+        let receipts: PerDemand<Receipt> = withdrawn
+            .into_iter()
+            .map(|consumed| consumed.receipt)
+            .collect();
         self.limiter.refund(&charges, &receipts).await?;
         self.refresh().await;
         Ok(())
@@ -355,7 +357,10 @@ impl Standing {
             if cost > 0 {
                 *left -= cost;
                 consumed.cost -= cost;
-                withdrawn.push(Consumed { cost, ..*consumed });
+                withdrawn.push(Consumed {
+                    cost,
+                    ..consumed.clone()
+                });
             }
         }
         withdrawn

@@ -147,8 +147,12 @@ impl Limiter {
 
     /// Gives back the costs of `charges` that a check consumed and answered with `receipts`.
     ///
+    /// A charge may be given back in parts. In all, no receipt gives back more than its charge
+    /// consumed, however often it or a clone of it is presented; see [`Receipt`].
+    ///
     /// # Errors
-    /// When the store could not answer.
+    /// When the store could not answer. It may have given the units back all the same, so that the
+    /// receipts are not good for them again, unless the store is known to be out and was not asked.
     pub async fn refund(
         &self,
         charges: &[Charge<'_>],

@@ -29,7 +29,8 @@ use std::{fmt, future::Future, pin::Pin};
 pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Checks all `charges` as one, and consumes them as `action` says.
     ///
-    /// The decision has one outcome for each limit of each charge, in that order.
+    /// The decision has one outcome for each limit of each charge, in that order. Headers show when more
+    /// remains, as [`Outcome::with_next_after`](crate::Outcome::with_next_after) says.
     ///
     /// # Errors
     /// When the store could not answer. The charges may then have been consumed or not.
@@ -37,7 +38,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Gives back the costs of `charges`, which a check consumed and answered with `receipts`.
     ///
-    /// Cost by cost, no more is given back than that check consumed and the store still counts.
+    /// Cost by cost, no more is given back than that check consumed and the store still counts. The
+    /// limiter asks for each unit of a [receipt](Receipt) at most once.
     ///
     /// # Errors
     /// When the store could not answer. The charges may then have been given back or not.

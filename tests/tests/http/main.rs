@@ -14,5 +14,6 @@ mod layers;
 mod options;
 mod peer;
 mod rejections;
+mod resets;
 mod scenarios;
 mod waiting;
