@@ -673,7 +673,7 @@ impl fmt::Debug for Outcome {
 }
 
 /// What is left of one limit once a request is recorded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Left {
     pub(crate) remaining: u32,
     /// Microseconds until all is available again.
