@@ -16,7 +16,7 @@ use std::{fmt, time::Duration};
 /// A request that was over its limits: what [`on_limited`](crate::LimiterBuilder::on_limited) is given.
 ///
 /// `Display` is the sentence that clients get by default, such as
-/// `Rate limit exceeded: 10 per 1 minute`.
+/// `Rate limit exceeded: 10 per minute`.
 #[derive(Debug)]
 pub struct Exceeded<'a> {
     parts: &'a Parts,

@@ -30,7 +30,7 @@ async fn who_is_upgraded_has_the_rest_of_the_higher_limit() {
     let refused = refused.refused_by(&["language"], 60);
     assert_eq!(
         refused.body["detail"],
-        "Rate limit exceeded: 20 per 1 minute"
+        "Rate limit exceeded: 20 per minute"
     );
     set_tier(&api, "ann", "premium", "key-of-admin")
         .await

@@ -147,7 +147,7 @@ async fn a_handler_answers_in_its_own_words_before_the_limiter_does() {
         (
             "/own",
             StatusCode::FORBIDDEN,
-            r#""Rate limit exceeded: 1 per 1 minute""#,
+            r#""Rate limit exceeded: 1 per minute""#,
         ),
         ("/closure", OK, "client_ip"),
         ("/other", StatusCode::IM_A_TEAPOT, ""),
