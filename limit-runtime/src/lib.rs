@@ -60,8 +60,8 @@ pub use self::{
     http::{
         ClientIp, ClientIpRejection, Exceeded, ForwardedHeader, HeaderKey, HeaderKeyRejection,
         HeaderNames, HeaderStyle, LimitLayer, LimitService, Limited, LimiterLayer, LimiterService,
-        RateLimit, RateLimitRejection, RetryAfterStyle, TrustedProxies, TrustedProxiesError,
-        UnknownPolicy, client_ip, everyone, header, setup,
+        PolicyInfo, RateLimit, RateLimitInfo, RateLimitRejection, RetryAfterStyle, TrustedProxies,
+        TrustedProxiesError, UnknownPolicy, client_ip, everyone, header, setup,
     },
     key::{IntoKey, Key},
     limiter::{Check, CheckFuture, EnvError, Limiter, LimiterBuilder},

@@ -3,12 +3,15 @@
 use super::{
     admit::Admit,
     headers::{Headers, Told},
+    rate_limit_info::RateLimitInfo,
     refusal::Refused,
+    rejection,
     soon::{Later, Soon, answer_of},
     standing::Standing,
 };
 use crate::{limiter::Limiter, store::Action};
-use axum::response::Response;
+use axum::{body::Body, response::Response};
+use http::request::Parts;
 use std::{mem, sync::Arc};
 
 /// A request that was let through: it charges what is still to be charged, and adds the headers.
@@ -74,13 +77,38 @@ impl Admission {
                 && let Held::Standing(standing) = &self.0
                 && let Err(refused) = answer_of!(standing.clone().admit(drop))
             {
-                return refused.into_late_response();
+                return self.refuse_late(refused);
             }
             match self.finish(&mut rejection) {
                 None => rejection,
                 Some(later) => later.await,
             }
         })
+    }
+
+    /// The request body for extraction where the charge comes after it.
+    pub(super) fn watch_body(&self, parts: &Parts, body: Body) -> Body {
+        match &self.0 {
+            Held::Standing(standing) => rejection::watch_body(parts, body, standing),
+            Held::Nothing | Held::Told(_) => body,
+        }
+    }
+
+    /// Leaves the request body to the handler.
+    pub(super) fn hand_over_body(&self) {
+        if let Held::Standing(standing) = &self.0 {
+            standing.unread.admit();
+        }
+    }
+
+    /// The response to a request that is refused after its arguments have been extracted.
+    #[cold]
+    pub(super) fn refuse_late(&self, refused: Refused) -> Response {
+        let Held::Standing(standing) = &self.0 else {
+            return refused.into_late_response(None);
+        };
+        standing.unread.refuse(&standing.limiter);
+        refused.into_late_response(standing.head.as_deref())
     }
 
     /// Adds the headers of the limits to the handler's answer. Where the answer does not count, it is taken, and
@@ -128,6 +156,11 @@ fn tell(standing: &Standing, response: &mut Response) {
         let mut told = Told::default();
         told.add(&standing.demands, &decision);
         tell_with_outer(&standing.limiter, standing.outer.as_deref(), told, response);
+        if standing.limiter.response_info() {
+            let mut info = RateLimitInfo::default();
+            info.add_admitted(Some(standing));
+            response.extensions_mut().insert(info);
+        }
     }
 }
 

@@ -66,6 +66,7 @@ pub(super) fn admit(
         None => (Limiter::global(), None),
     };
     if outer.is_none()
+        && !limiter.response_info()
         && let Some((demand, spec)) = charged_only(demands, terms)
     {
         let charges = [demand.charge(parts.extensions.get::<MatchedPath>())];

@@ -83,10 +83,11 @@ impl std::error::Error for HeaderKeyRejection {}
 
 impl IntoResponse for HeaderKeyRejection {
     fn into_response(self) -> Response {
-        let status = match self.reason {
-            Reason::Missing | Reason::Repeated => StatusCode::BAD_REQUEST,
-            Reason::NotAName => StatusCode::INTERNAL_SERVER_ERROR,
+        let (status, code) = match self.reason {
+            Reason::Missing => (StatusCode::BAD_REQUEST, "missing_header"),
+            Reason::Repeated => (StatusCode::BAD_REQUEST, "repeated_header"),
+            Reason::NotAName => (StatusCode::INTERNAL_SERVER_ERROR, "invalid_header_name"),
         };
-        refusal::problem(status, &self.to_string())
+        refusal::problem(status, code, &self.to_string())
     }
 }

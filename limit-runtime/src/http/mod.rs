@@ -6,8 +6,10 @@ mod alike;
 pub(crate) mod answer;
 mod chunk;
 mod client_ip;
+mod drain;
 pub(crate) mod exceeded;
 pub(crate) mod extract_fn;
+mod grpc;
 mod handle;
 mod header_key;
 mod header_style;
@@ -16,6 +18,7 @@ mod instead;
 mod layer;
 pub(crate) mod limited;
 pub(crate) mod policy;
+mod rate_limit_info;
 mod refusal;
 mod rejection;
 pub(crate) mod respond;
@@ -27,7 +30,6 @@ mod standing;
 mod text;
 mod wait;
 
-pub(crate) use self::wait::WaitingRoom;
 pub use self::{
     admit::Admit,
     client_ip::{
@@ -40,6 +42,11 @@ pub use self::{
     header_style::{HeaderNames, HeaderStyle},
     layer::{LimitLayer, LimitService, LimiterLayer, LimiterService},
     limited::Limited,
+    rate_limit_info::{PolicyInfo, RateLimitInfo},
     refusal::RetryAfterStyle,
     spec::{ScopeSpec, Spec},
+};
+pub(crate) use self::{
+    drain::{Drain, DrainSettings},
+    wait::WaitingRoom,
 };

@@ -53,8 +53,11 @@ where
 {
     async move {
         match answer_of!(admission.charge(&costs)) {
-            Ok(()) => respond(admission, handler()).await,
-            Err(refused) => refused.into_late_response(),
+            Ok(()) => {
+                admission.hand_over_body();
+                respond(admission, handler()).await
+            }
+            Err(refused) => admission.refuse_late(refused),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! How a request stands with its limits: what was asked, what was answered, what has been consumed.
 
 use super::{
+    drain::UnreadBody,
+    grpc,
     refusal::{Exceedance, Refused},
     setup::{self, WrongSetup},
     soon::Soon,
@@ -28,6 +30,8 @@ pub(super) struct Standing {
     pub(super) outer: Option<Arc<Standing>>,
     /// The head of the request, where a refusal may need it after the arguments took it.
     pub(super) head: Option<Box<Parts>>,
+    /// The request body, where the charge comes after its extraction.
+    pub(super) unread: UnreadBody,
     books: Mutex<Books>,
 }
 
@@ -65,14 +69,18 @@ impl Standing {
             demands,
             outer,
             head: None,
+            unread: UnreadBody::default(),
             books: Mutex::default(),
         }
     }
 
-    /// Keeps a copy of the head of the request if an answer of the user's may ask for it later.
+    /// Keeps a copy of the head of the request if the response to a refusal may need it later.
     pub(super) fn keep_head(&mut self, parts: &Parts) {
         let mut specs = self.demands.iter().map(|demand| &demand.spec);
-        if self.limiter.on_limited().is_some() || specs.any(|spec| spec.on_limited.is_some()) {
+        if self.limiter.on_limited().is_some()
+            || specs.any(|spec| spec.on_limited.is_some())
+            || grpc::content_type(&parts.headers).is_some()
+        {
             self.head = Some(Box::new(parts.clone()));
         }
     }
@@ -188,6 +196,13 @@ impl Standing {
                     == (other.scope, other.key, other.strategy)
             })
         })
+    }
+
+    /// The units that this demand has consumed and not given back.
+    pub(super) fn consumed(&self, demand: usize) -> u32 {
+        let books = self.books.lock();
+        let consumed = books.consumed.iter().filter(|one| one.demand == demand);
+        consumed.fold(0, |sum, one| sum.saturating_add(one.cost))
     }
 
     /// The newest answer of the store on all demands.
