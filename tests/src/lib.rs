@@ -10,3 +10,4 @@ pub mod oracle;
 pub mod process;
 pub mod scenarios;
 pub mod servers;
+pub mod strict_client;

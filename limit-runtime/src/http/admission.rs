@@ -94,20 +94,13 @@ impl Admission {
         }
     }
 
-    /// Leaves the request body to the handler.
-    pub(super) fn hand_over_body(&self) {
-        if let Held::Standing(standing) = &self.0 {
-            standing.unread.admit();
-        }
-    }
-
     /// The response to a request that is refused after its arguments have been extracted.
     #[cold]
     pub(super) fn refuse_late(&self, refused: Refused) -> Response {
         let Held::Standing(standing) = &self.0 else {
             return refused.into_late_response(None);
         };
-        standing.unread.refuse(&standing.limiter);
+        standing.mark_refused();
         refused.into_late_response(standing.head.as_deref())
     }
 

@@ -4,12 +4,10 @@
 //! HTTP/1.1 connection. Many clients then report a broken connection and never read the response.
 
 use super::standing::Standing;
-use crate::limiter::Limiter;
 use axum::body::{Body, Bytes, HttpBody};
 use bytes::Buf;
 use http::{HeaderMap, header};
 use http_body::{Frame, SizeHint};
-use parking_lot::Mutex;
 use std::{
     future::Future,
     mem,
@@ -123,57 +121,8 @@ impl<B: HttpBody> Future for Discard<B> {
     }
 }
 
-/// What becomes of the request body where the charge waits for the arguments of the handler.
-///
-/// Extractors may drop the body before the request is refused, and a handler that is not called
-/// drops its arguments after it.
-#[derive(Debug, Default)]
-pub(super) struct UnreadBody(Mutex<Fate>);
-
-#[derive(Debug, Default)]
-enum Fate {
-    /// The request is not charged yet.
-    #[default]
-    Open,
-    /// The request is not charged yet, and an extractor has dropped the body.
-    Dropped(Body),
-    /// The body belongs to the handler.
-    Admitted,
-    /// The body is to be drained.
-    Refused(Limiter),
-}
-
-impl UnreadBody {
-    /// The request goes on to its handler, which may drop the body as it likes.
-    pub(super) fn admit(&self) {
-        *self.0.lock() = Fate::Admitted;
-    }
-
-    /// The request is refused: drains its body now, or as soon as it is dropped.
-    pub(super) fn refuse(&self, limiter: &Limiter) {
-        let fate = mem::replace(&mut *self.0.lock(), Fate::Refused(limiter.clone()));
-        if let Fate::Dropped(body) = fate {
-            limiter.drain().spawn(body);
-        }
-    }
-
-    /// Takes the body back from whoever drops it.
-    fn dropped(&self, body: Body) {
-        let mut fate = self.0.lock();
-        let limiter = match &*fate {
-            Fate::Open => {
-                *fate = Fate::Dropped(body);
-                return;
-            }
-            Fate::Dropped(_) | Fate::Admitted => return,
-            Fate::Refused(limiter) => limiter.clone(),
-        };
-        drop(fate);
-        limiter.drain().spawn(body);
-    }
-}
-
-/// A request body that is drained when it is dropped unread and its request is refused.
+/// The body of a request whose charge waits for the arguments of its handler. If the request is
+/// refused then, the handler is not called and drops the body as an argument; it is drained instead.
 pub(super) struct LateBody {
     body: Body,
     /// Whether it has been read to its end, which a body may not know of itself.
@@ -215,8 +164,10 @@ impl HttpBody for LateBody {
 
 impl Drop for LateBody {
     fn drop(&mut self) {
-        if !self.is_read && !self.body.is_end_stream() {
-            self.standing.unread.dropped(mem::take(&mut self.body));
+        let is_read = self.is_read || self.body.is_end_stream();
+        if !is_read && self.standing.is_refused() {
+            let drain = self.standing.limiter.drain();
+            drain.spawn(mem::take(&mut self.body));
         }
     }
 }

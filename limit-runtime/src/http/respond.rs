@@ -53,10 +53,7 @@ where
 {
     async move {
         match answer_of!(admission.charge(&costs)) {
-            Ok(()) => {
-                admission.hand_over_body();
-                respond(admission, handler()).await
-            }
+            Ok(()) => respond(admission, handler()).await,
             Err(refused) => admission.refuse_late(refused),
         }
     }

@@ -1,7 +1,6 @@
 //! How a request stands with its limits: what was asked, what was answered, what has been consumed.
 
 use super::{
-    drain::UnreadBody,
     grpc,
     refusal::{Exceedance, Refused},
     setup::{self, WrongSetup},
@@ -18,7 +17,10 @@ use axum::{extract::MatchedPath, response::Response};
 use http::request::Parts;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 /// The policies of one stack of attributes, or of one layer, on one request.
 #[derive(Debug)]
@@ -30,8 +32,8 @@ pub(super) struct Standing {
     pub(super) outer: Option<Arc<Standing>>,
     /// The head of the request, where a refusal may need it after the arguments took it.
     pub(super) head: Option<Box<Parts>>,
-    /// The request body, where the charge comes after its extraction.
-    pub(super) unread: UnreadBody,
+    /// Whether the request was refused after its arguments had been extracted.
+    is_refused: AtomicBool,
     books: Mutex<Books>,
 }
 
@@ -69,7 +71,7 @@ impl Standing {
             demands,
             outer,
             head: None,
-            unread: UnreadBody::default(),
+            is_refused: AtomicBool::new(false),
             books: Mutex::default(),
         }
     }
@@ -196,6 +198,15 @@ impl Standing {
                     == (other.scope, other.key, other.strategy)
             })
         })
+    }
+
+    /// Notes that the handler is not called, although its arguments have been extracted.
+    pub(super) fn mark_refused(&self) {
+        self.is_refused.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_refused(&self) -> bool {
+        self.is_refused.load(Ordering::Relaxed)
     }
 
     /// The units that this demand has consumed and not given back.
