@@ -283,7 +283,7 @@ async fn a_refusal_says_why_whatever_was_said_before() {
         ("4", "cost_above_limit", "The cost of this request, 4,"),
         ("3", "", ""),
         ("1", "rate_limit_exceeded", "exceeded: 3 per minute"),
-        ("5", "cost_above_limit", "The cost of this request, 5,"),
+        ("5", "rate_limit_exceeded", "exceeded: 3 per minute"),
         ("2", "rate_limit_exceeded", "exceeded: 3 per minute"),
     ] {
         let mut request = Request::new(Body::empty());

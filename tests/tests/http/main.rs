@@ -8,9 +8,11 @@
 
 mod answers;
 mod app;
+mod grpc;
 mod handles;
 mod layers;
 mod options;
 mod peer;
+mod refusals;
 mod scenarios;
 mod waiting;
