@@ -58,10 +58,11 @@ mod window;
 pub use self::{
     decision::{Decision, Outcome, Receipt, Verdict},
     http::{
-        ClientIp, ClientIpRejection, Exceeded, ForwardedHeader, HeaderKey, HeaderKeyRejection,
-        HeaderNames, HeaderStyle, LimitLayer, LimitService, Limited, LimiterLayer, LimiterService,
-        PolicyInfo, RateLimit, RateLimitInfo, RateLimitRejection, RetryAfterStyle, TrustedProxies,
-        TrustedProxiesError, UnknownPolicy, client_ip, everyone, header, setup,
+        BearerKey, BearerRejection, ClientIp, ClientIpRejection, Exceeded, ForwardedHeader,
+        HeaderKey, HeaderKeyRejection, HeaderNames, HeaderStyle, LimitLayer, LimitService, Limited,
+        LimiterLayer, LimiterService, PolicyInfo, RateLimit, RateLimitInfo, RateLimitRejection,
+        RetryAfterStyle, RouteScope, TrustedProxies, TrustedProxiesError, UnknownPolicy, bearer,
+        client_ip, everyone, header, route, setup,
     },
     key::{IntoKey, Key},
     limiter::{Check, CheckFuture, EnvError, Limiter, LimiterBuilder},

@@ -8,6 +8,7 @@
 
 pub mod oracle;
 pub mod process;
+pub mod refunds;
 pub mod scenarios;
 pub mod servers;
 pub mod strict_client;

@@ -6,6 +6,7 @@ mod alike;
 pub(crate) mod answer;
 mod chunk;
 mod client_ip;
+mod current_request;
 mod drain;
 pub(crate) mod exceeded;
 pub(crate) mod extract_fn;
@@ -22,13 +23,14 @@ mod rate_limit_info;
 mod refusal;
 mod rejection;
 pub(crate) mod respond;
+mod route_scope;
 pub mod setup;
 mod soon;
 pub(crate) mod source;
 mod spec;
 mod standing;
 mod text;
-mod wait;
+mod wait_queue;
 
 pub use self::{
     admit::Admit,
@@ -38,15 +40,18 @@ pub use self::{
     },
     exceeded::Exceeded,
     handle::{RateLimit, RateLimitRejection, UnknownPolicy},
-    header_key::{HeaderKey, HeaderKeyRejection, everyone, header},
+    header_key::{
+        BearerKey, BearerRejection, HeaderKey, HeaderKeyRejection, bearer, everyone, header,
+    },
     header_style::{HeaderNames, HeaderStyle},
     layer::{LimitLayer, LimitService, LimiterLayer, LimiterService},
     limited::Limited,
     rate_limit_info::{PolicyInfo, RateLimitInfo},
     refusal::RetryAfterStyle,
+    route_scope::{RouteScope, route},
     spec::{ScopeSpec, Spec},
 };
 pub(crate) use self::{
     drain::{Drain, DrainSettings},
-    wait::WaitingRoom,
+    wait_queue::WaitQueues,
 };

@@ -148,7 +148,7 @@ fn as_exhausted(decision: &Decision) -> Option<Decision> {
             .outcomes()
             .iter()
             .map(|&outcome| match (outcome.verdict(), outcome.remaining()) {
-                (Verdict::NeverFits, 0) => outcome.refused(outcome.reset_after_micros()),
+                (Verdict::NeverFits, 0) => outcome.refused(outcome.left().next_after),
                 (Verdict::NeverFits, _) => outcome.into_allowed(),
                 _ => outcome,
             });

@@ -35,6 +35,8 @@ pub enum WrongSetup {
     NoPeerAddress,
     /// `LIMIT004`: a request is charged twice to one budget.
     ChargedTwice,
+    /// `LIMIT006`: two rules of one request draw on one budget.
+    SharedBudget,
     /// `LIMIT005`: a trusted proxy sends another header than the one configured.
     OtherHeader,
 }
@@ -55,6 +57,7 @@ impl WrongSetup {
             Self::NoPeerAddress => "LIMIT003",
             Self::ChargedTwice => "LIMIT004",
             Self::OtherHeader => "LIMIT005",
+            Self::SharedBudget => "LIMIT006",
         }
     }
 
@@ -92,6 +95,11 @@ impl fmt::Display for WrongSetup {
                 ": a request is charged twice to one budget, so that clients get half of what its \
                  limit allows: a layer and a handler, or two layers, have the same scope and key; \
                  limit in one place, or give one of them another name or scope"
+            }
+            Self::SharedBudget => {
+                ": two rules of one handler draw on the same budget, so that they are charged once, at the \
+                 larger cost, and the limits of both are judged; write the limits in one string, or give \
+                 one of the rules another scope"
             }
             Self::OtherHeader => {
                 ": a trusted proxy sends a forwarding header, and not the one that is configured, \

@@ -10,8 +10,8 @@ use axum::{
 };
 use http::{HeaderMap, Request, StatusCode};
 use limit_runtime::{
-    Exceeded, HeaderStyle, Limiter, LimiterBuilder, Limits, RateLimit, RateLimitInfo, client_ip,
-    everyone, header, limits, rate_limit,
+    Exceeded, HeaderStyle, Limiter, LimiterBuilder, Limits, RateLimit, RateLimitInfo, bearer,
+    client_ip, everyone, header, limits, rate_limit,
 };
 use serde_json::Value;
 use std::{net::SocketAddr, time::Duration};
@@ -270,6 +270,24 @@ async fn a_client_with_nothing_left_gets_the_ordinary_429_whatever_the_cost() {
 }
 
 #[tokio::test]
+async fn the_ordinary_429_waits_until_something_is_left() {
+    let large = Limiter::builder().exceeds_capacity_status(StatusCode::PAYLOAD_TOO_LARGE);
+    let app = app(large);
+    app.costing("/costly", 1).await;
+    app.clock.advance(Duration::from_secs(10));
+    app.costing("/costly", 2).await;
+    app.clock.advance(Duration::from_secs(5));
+    let refusal = app.costing("/costly", 4).await;
+    assert_eq!(refusal.status, LIMITED);
+    assert_eq!(refusal.header("retry-after-ms"), Some("45000"));
+    app.clock.advance(Duration::from_millis(44_999));
+    assert_eq!(app.costing("/costly", 4).await.status, LIMITED);
+    app.clock.advance(Duration::from_millis(1));
+    let refusal = app.costing("/costly", 4).await;
+    assert_eq!(refusal.status, StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
 async fn nothing_left_of_another_policy_is_the_ordinary_429_too() {
     #[rate_limit("2/minute", name = "requests", key = everyone)]
     #[rate_limit("3/hour", name = "units", key = everyone, cost = units)]
@@ -306,13 +324,14 @@ async fn every_rejection_of_ours_has_the_error_object() {
     async fn keyed() {}
     #[rate_limit("1/minute", key = client_ip)]
     async fn addressed() {}
-    async fn asking(_: RateLimit) {}
+    #[rate_limit("1/minute", key = bearer)]
+    async fn borne() {}
     let router = || {
         Router::new()
             .route("/once", get(once))
             .route("/keyed", get(keyed))
             .route("/addressed", get(addressed))
-            .route("/asking", get(asking))
+            .route("/borne", get(borne))
     };
     let call = |path: &'static str, limiter: LimiterBuilder| async move {
         let app = App::with(router(), limiter);
@@ -346,10 +365,10 @@ async fn every_rejection_of_ours_has_the_error_object() {
             "client_address_unavailable",
         ),
         (
-            call("/asking", Limiter::builder()).await,
-            500,
-            server,
-            "no_rate_limit",
+            call("/borne", Limiter::builder()).await,
+            401,
+            "authentication_error",
+            "missing_bearer_token",
         ),
         (
             call("/once", deny()).await,

@@ -3,14 +3,16 @@
 use crate::{
     http::{
         admission::Admission,
-        admit::{Admit, Terms, admit},
+        admit::{admit_by_layer, rejected},
         answer::{CostAnswer, KeyAnswer, LimitsAnswer},
         extract_fn::ExtractFn,
+        handle::RateLimit,
         instead::Instead,
+        policy::{Place, Resolved},
         rejection,
         soon::answer_of,
         source::{self, Source},
-        spec::{Demand, Demands, GivenLimits, ScopeSpec, Spec, SpecRef, is_served_as},
+        spec::{GivenLimits, ScopeSpec, Spec, SpecRef, is_served_as},
     },
     key::Key,
     limiter::Limiter,
@@ -23,7 +25,6 @@ use axum::{
     response::Response,
 };
 use http::{Method, Request, request::Parts};
-use smallvec::smallvec;
 use std::{
     fmt,
     future::Future,
@@ -69,7 +70,7 @@ pub struct LimitLayer {
     place: Arc<str>,
     per_route: bool,
     limits: Source<Option<GivenLimits>>,
-    key: Option<Source<Option<Key>>>,
+    key: Option<Source<Key>>,
     cost: Option<Source<u32>>,
     only: Vec<Method>,
     except: Vec<String>,
@@ -207,6 +208,7 @@ impl LimitLayer {
             name: self.name.or(self.scope).unwrap_or(self.spec.name),
             scope: ScopeSpec::Layer {
                 name: scope.map_or_else(|| self.place.clone(), Arc::from),
+                is_shared: self.scope.is_some(),
                 per_route: self.per_route,
             },
             ..self.spec.clone()
@@ -257,34 +259,43 @@ impl Checks {
     async fn check(&self, parts: &mut Parts) -> Result<Admission, Instead> {
         let layer = &self.layer;
         if self.leaves_out(parts) || layer.limiter.skips(parts) {
-            return Ok(Admission::unlimited());
+            return Ok(self.exempt(parts));
         }
         let key = match &layer.key {
-            Some(key) => key(parts).await?,
-            None => Limiter::default_key(parts).await?,
+            Some(key) => key(parts).await,
+            None => Limiter::default_key(parts).await,
         };
-        let (Some(key), Some(limits)) = (key, (layer.limits)(parts).await?) else {
-            return Ok(Admission::unlimited());
-        };
+        let limits = (layer.limits)(parts).await;
         let cost = match &layer.cost {
-            Some(cost) => cost(parts).await?,
-            None => 1,
+            Some(cost) => cost(parts).await,
+            None => Ok(1),
         };
-        let mut demands: Demands = smallvec![Demand {
+        let place = Place {
             rule: 0,
             spec: SpecRef::Shared(self.spec.clone()),
-            key,
-            limits,
-            cost,
-        }];
-        let terms = Terms {
-            how: Admit::Consume,
-            is_handled: true,
+            is_per_route: layer.per_route,
         };
-        match answer_of!(admit(parts, &mut demands, terms)) {
+        let mut resolved = Resolved::default();
+        resolved.add(place, key, limits, cost);
+        if let Some(rejection) = resolved.take_rejection() {
+            return Err(Box::new(rejected!(parts, &mut resolved, rejection)));
+        }
+        if resolved.demands().is_empty() {
+            return Ok(self.exempt(parts));
+        }
+        match answer_of!(admit_by_layer(parts, resolved)) {
             Ok(admission) => Ok(admission),
             Err(refused) => Err(Box::new(refused.into_response(parts))),
         }
+    }
+
+    /// No limit of this layer applies; handlers below find those of the layers around, or none.
+    fn exempt(&self, parts: &mut Parts) -> Admission {
+        if parts.extensions.get::<RateLimit>().is_none() {
+            let handle = RateLimit::empty(&self.layer.limiter);
+            parts.extensions.insert(handle);
+        }
+        Admission::unlimited()
     }
 
     fn leaves_out(&self, parts: &Parts) -> bool {
