@@ -398,6 +398,11 @@ impl Limiter {
         Duration::from_micros(self.0.jitter_seed.hash_one(key) % micros.saturating_add(1).max(1))
     }
 
+    /// Whether checks are answered at once.
+    pub(crate) fn counts_in_memory(&self) -> bool {
+        matches!(self.0.store, Backend::Memory(_))
+    }
+
     pub(crate) fn wait_queues(&self) -> &WaitQueues {
         &self.0.wait_queues
     }
