@@ -60,9 +60,9 @@ pub use self::{
     http::{
         BearerKey, BearerRejection, ClientIp, ClientIpRejection, Exceeded, ForwardedHeader,
         HeaderKey, HeaderKeyRejection, HeaderNames, HeaderStyle, LimitLayer, LimitService, Limited,
-        LimiterLayer, LimiterService, RateLimit, RateLimitRejection, RetryAfterStyle, RouteScope,
-        TrustedProxies, TrustedProxiesError, UnknownPolicy, bearer, client_ip, everyone, header,
-        route, setup,
+        LimiterLayer, LimiterService, PolicyInfo, RateLimit, RateLimitInfo, RateLimitRejection,
+        RetryAfterStyle, RouteScope, TrustedProxies, TrustedProxiesError, UnknownPolicy, bearer,
+        client_ip, everyone, header, route, setup,
     },
     key::{IntoKey, Key},
     limiter::{Check, CheckFuture, EnvError, Limiter, LimiterBuilder},

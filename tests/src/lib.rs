@@ -12,3 +12,4 @@ pub mod process;
 pub mod refunds;
 pub mod scenarios;
 pub mod servers;
+pub mod strict_client;

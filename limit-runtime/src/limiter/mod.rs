@@ -13,7 +13,9 @@ pub use self::{
 
 use crate::{
     decision::{Decision, Outcome, Receipt},
-    http::{Exceeded, HeaderStyle, RetryAfterStyle, TrustedProxies, WaitQueues, source::Source},
+    http::{
+        Drain, Exceeded, HeaderStyle, RetryAfterStyle, TrustedProxies, WaitQueues, source::Source,
+    },
     key::{IntoKey, Key},
     store::{
         Action, Charge, ConnectError, Health, Scope, StoreError,
@@ -22,7 +24,7 @@ use crate::{
     },
 };
 use axum::response::Response;
-use http::request::Parts;
+use http::{StatusCode, request::Parts};
 use limit_core::Limits;
 use std::{
     fmt,
@@ -63,6 +65,7 @@ struct Inner {
     skip_when: Option<Box<SkipWhen>>,
     default_key: Option<DefaultKeyFn>,
     answers: Answers,
+    drain: Drain,
     trusted_proxies: Option<TrustedProxies>,
     ipv6_prefix: u8,
     wait_queues: WaitQueues,
@@ -85,6 +88,10 @@ struct Answers {
     retry_after_style: RetryAfterStyle,
     retry_jitter: Duration,
     on_limited: Option<Box<OnLimited>>,
+    /// The status of a refusal that no wait helps.
+    exceeds_capacity_status: StatusCode,
+    /// Whether admitted responses carry a `RateLimitInfo`.
+    response_info: bool,
 }
 
 type OnLimited = dyn Fn(&Exceeded<'_>) -> Response + Send + Sync;
@@ -367,6 +374,18 @@ impl Limiter {
 
     pub(crate) fn on_limited(&self) -> Option<&OnLimited> {
         self.0.answers.on_limited.as_deref()
+    }
+
+    pub(crate) fn exceeds_capacity_status(&self) -> StatusCode {
+        self.0.answers.exceeds_capacity_status
+    }
+
+    pub(crate) fn response_info(&self) -> bool {
+        self.0.answers.response_info
+    }
+
+    pub(crate) fn drain(&self) -> &Drain {
+        &self.0.drain
     }
 
     /// What is added to the wait of this key: always the same, so that coming again early gains nothing.

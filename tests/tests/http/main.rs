@@ -8,11 +8,13 @@
 
 mod answers;
 mod app;
+mod grpc;
 mod handles;
 mod identity;
 mod layers;
 mod options;
 mod peer;
+mod refusals;
 mod rejections;
 mod resets;
 mod scenarios;

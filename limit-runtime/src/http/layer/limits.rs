@@ -317,7 +317,7 @@ impl Checks {
 impl<S, B, R> Service<Request<B>> for LimitService<S>
 where
     S: Service<Request<B>, Response = http::Response<R>, Future: Send> + Clone + Send + 'static,
-    B: Send + 'static,
+    B: HttpBody + Send + 'static,
     R: HttpBody<Data = Bytes, Error: Into<axum::BoxError>> + Send + 'static,
 {
     type Response = Response;
