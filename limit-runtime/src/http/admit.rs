@@ -55,7 +55,7 @@ pub(super) fn admit(
 ) -> Soon<Result<Admission, Refused>> {
     if demands.is_empty() {
         if terms.is_handled {
-            let standing = Standing::of_nothing();
+            let standing = Standing::of_nothing(Limiter::of(parts).clone());
             leave(parts, Arc::new(standing));
         }
         return Soon::Now(Ok(Admission::unlimited()));
@@ -63,7 +63,7 @@ pub(super) fn admit(
     // Whoever leaves a handle leaves its limiter, too.
     let (limiter, outer) = match parts.extensions.get::<Limiter>() {
         Some(limiter) => (limiter, parts.extensions.get::<RateLimit>()),
-        None => (Limiter::global(), None),
+        None => (Limiter::without_layer(), None),
     };
     if outer.is_none()
         && let Some((demand, spec)) = charged_only(demands, terms)
@@ -120,6 +120,14 @@ fn leave(parts: &mut Parts, standing: Arc<Standing>) {
     parts.extensions.insert(RateLimit::new(standing));
 }
 
+/// Leaves an empty handle where no limit applies, unless a layer around has left one of its own.
+pub(super) fn leave_empty(parts: &mut Parts) {
+    if parts.extensions.get::<RateLimit>().is_none() {
+        let standing = Standing::of_nothing(Limiter::of(parts).clone());
+        leave(parts, Arc::new(standing));
+    }
+}
+
 /// The attribute whose charge is all there is to do for the request, if one is, and what it demands.
 fn charged_only(demands: &Demands, terms: Terms) -> Option<(&Demand, &'static Spec)> {
     let [demand] = demands.as_slice() else {
@@ -141,7 +149,7 @@ impl Limiter {
     pub fn of(parts: &Parts) -> &Self {
         match parts.extensions.get::<Self>() {
             Some(limiter) => limiter,
-            None => Self::global(),
+            None => Self::without_layer(),
         }
     }
 

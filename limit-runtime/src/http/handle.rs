@@ -162,7 +162,7 @@ impl fmt::Display for RateLimitRejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
             "a `RateLimit` argument needs limits on the handler: annotate it with `#[rate_limit(…)]`, or add \
-             `limiter.layer().limits(…)` to its router; on an annotated handler it must be an argument of its \
+             `limiter.limit_layer(\"name\", limits)` to its router; on an annotated handler it must be an argument of its \
              own, not a part of another extractor",
         )
     }

@@ -19,6 +19,7 @@ pub(crate) mod policy;
 mod refusal;
 mod rejection;
 pub(crate) mod respond;
+mod route_scope;
 pub mod setup;
 mod soon;
 pub(crate) mod source;
@@ -27,7 +28,6 @@ mod standing;
 mod text;
 mod wait;
 
-pub(crate) use self::wait::WaitingRoom;
 pub use self::{
     admit::Admit,
     client_ip::{
@@ -38,8 +38,10 @@ pub use self::{
     handle::{RateLimit, RateLimitRejection, UnknownPolicy},
     header_key::{HeaderKey, HeaderKeyRejection, everyone, header},
     header_style::{HeaderNames, HeaderStyle},
-    layer::{LimitLayer, LimitService, LimiterLayer, LimiterService},
+    layer::{IntoLayerScope, LimiterLayer, LimiterService, RateLimitLayer, RateLimitService},
     limited::Limited,
     refusal::RetryAfterStyle,
+    route_scope::{RouteScope, route},
     spec::{ScopeSpec, Spec},
 };
+pub(crate) use self::{layer::LayerRegistry, wait::WaitingRoom};

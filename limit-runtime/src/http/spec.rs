@@ -10,10 +10,10 @@ use axum::{extract::MatchedPath, response::Response};
 use http::Method;
 use limit_core::Limits;
 use smallvec::SmallVec;
-use std::{ops::Deref, sync::Arc, time::Duration};
+use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 
 /// What an attribute knows at compile time, and a layer when it is made.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Spec {
     pub(super) name: &'static str,
     pub(super) scope: ScopeSpec,
@@ -22,12 +22,15 @@ pub struct Spec {
     pub(super) methods: &'static [&'static str],
     pub(super) wait: Duration,
     pub(super) on_limited: Option<OnLimited>,
+    pub(super) on_limited_of_layer: Option<Arc<OnLimitedOfLayer>>,
     pub(super) count_when: Option<fn(&Response) -> bool>,
     pub(super) on_store_error: Option<Fallback>,
 }
 
 /// What a refused client is answered.
 pub(super) type OnLimited = fn(&Exceeded<'_>) -> Response;
+/// The same of a layer: a function that may capture values.
+pub(super) type OnLimitedOfLayer = dyn Fn(&Exceeded<'_>) -> Response + Send + Sync;
 
 impl Spec {
     /// A policy that clients read as `name`.
@@ -41,6 +44,7 @@ impl Spec {
             methods: &[],
             wait: Duration::ZERO,
             on_limited: None,
+            on_limited_of_layer: None,
             count_when: None,
             on_store_error: None,
         }
@@ -103,9 +107,28 @@ impl Spec {
         self.methods.is_empty() || self.lists(method)
     }
 
+    /// The response of the policy's own to requests that it refuses.
+    pub(super) fn own_response(&self) -> Option<&OnLimitedOfLayer> {
+        match (&self.on_limited_of_layer, &self.on_limited) {
+            (Some(answer), _) => Some(&**answer),
+            (None, Some(answer)) => Some(answer),
+            (None, None) => None,
+        }
+    }
+
     fn lists(&self, method: &Method) -> bool {
         let mut listed = self.methods.iter();
         listed.any(|listed| is_served_as(method, listed))
+    }
+}
+
+impl fmt::Debug for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spec")
+            .field("name", &self.name)
+            .field("scope", &self.scope)
+            .field("strategy", &self.strategy)
+            .finish_non_exhaustive()
     }
 }
 
@@ -121,13 +144,12 @@ pub enum ScopeSpec {
     Handler(&'static str),
     /// One that is shared by name, whatever the route.
     Shared(&'static str),
-    /// A layer's.
-    Layer {
-        /// The name it is shared by.
-        name: Arc<str>,
-        /// Whether each route has its own.
-        per_route: bool,
-    },
+    /// The same for a text that is known only at run time.
+    SharedText(Arc<str>),
+    /// The own budget of the layer with this name.
+    Layer(&'static str),
+    /// One for each route: its template is the first part of the key.
+    LayerRoute(&'static str),
 }
 
 impl ScopeSpec {
@@ -213,11 +235,9 @@ impl Demand {
             scope: match &self.spec.scope {
                 ScopeSpec::Handler(name) => Scope::handler(name, template),
                 ScopeSpec::Shared(name) => Scope::shared(name),
-                ScopeSpec::Layer {
-                    name,
-                    per_route: true,
-                } => Scope::handler(name, template),
-                ScopeSpec::Layer { name, .. } => Scope::shared(name),
+                ScopeSpec::SharedText(name) => Scope::shared(name),
+                ScopeSpec::Layer(name) => Scope::layer(name),
+                ScopeSpec::LayerRoute(name) => Scope::layer_route(name),
             },
             key: &self.key,
             limits: &self.limits,

@@ -72,14 +72,14 @@ impl Standing {
     /// Keeps a copy of the head of the request if an answer of the user's may ask for it later.
     pub(super) fn keep_head(&mut self, parts: &Parts) {
         let mut specs = self.demands.iter().map(|demand| &demand.spec);
-        if self.limiter.on_limited().is_some() || specs.any(|spec| spec.on_limited.is_some()) {
+        if self.limiter.on_limited().is_some() || specs.any(|spec| spec.own_response().is_some()) {
             self.head = Some(Box::new(parts.clone()));
         }
     }
 
     /// That of a request which no limit applies to.
-    pub(super) fn of_nothing() -> Self {
-        Self::new(Limiter::global().clone(), None, Demands::new(), None)
+    pub(super) fn of_nothing(limiter: Limiter) -> Self {
+        Self::new(limiter, None, Demands::new(), None)
     }
 
     /// `innermost` and those around it, from the inside out.

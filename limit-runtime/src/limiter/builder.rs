@@ -4,7 +4,7 @@ use super::{Answers, Backend, Inner, Limiter, connect::Remote};
 use crate::{
     clock::Clock,
     http::{
-        Exceeded, HeaderStyle, RetryAfterStyle, TrustedProxies, WaitingRoom,
+        Exceeded, HeaderStyle, LayerRegistry, RetryAfterStyle, TrustedProxies, WaitingRoom,
         answer::KeyAnswer,
         extract_fn::ExtractFn,
         source::{self, Source},
@@ -214,6 +214,8 @@ impl LimiterBuilder {
         let clock = self.clock.unwrap_or_else(Clock::monotonic);
         Limiter(Arc::new(Inner {
             enabled: self.enabled,
+            clock: clock.clone(),
+            layers: LayerRegistry::default(),
             store: match self.store {
                 Some(store) => Backend::Guarded(Guard::new(store, clock, self.guard, self.bounds)),
                 None => Backend::Memory(MemoryStore::new(clock, self.bounds)),

@@ -180,6 +180,36 @@ impl<'a> Scope<'a> {
         Self::shared(Self::COMPUTED)
     }
 
+    /// The own budget of the layer with this name, as in `limiter.limit_layer("app", …)`.
+    ///
+    /// ```
+    /// use limit_runtime::store::Scope;
+    ///
+    /// assert_ne!(Scope::layer("app"), Scope::shared("app"));
+    /// ```
+    #[must_use]
+    pub const fn layer(name: &'a str) -> Self {
+        Self {
+            name,
+            route: Self::LAYER,
+        }
+    }
+
+    /// The own budgets of the layer with this name and the scope [`route`](crate::route()). The
+    /// template of the route is the first part of the key:
+    /// `limiter.clear(Scope::layer_route("app"), ("/items/{id}", "alice"))`.
+    #[must_use]
+    pub const fn layer_route(name: &'a str) -> Self {
+        Self {
+            name,
+            route: Self::LAYER_ROUTE,
+        }
+    }
+
+    /// What no route can be: routes begin with a slash.
+    const LAYER: &'static str = "\u{1}layer";
+    const LAYER_ROUTE: &'static str = "\u{1}layer and route";
+
     /// What no name of a handler or scope can be: it begins with a control character.
     pub(crate) const COMPUTED: &'static str = "\u{1}computed";
 
