@@ -132,7 +132,7 @@ impl fmt::Display for WrongSetup {
                  app.into_make_service_with_connect_info::<SocketAddr>())`, or give the limit \
                  another key; where there is no socket address (a Unix socket, Lambda), add a \
                  middleware around all layers of the limiter that inserts the address: \
-                 `.layer(axum::middleware::from_fn(|mut request: Request, next: Next| async move \
+                 `.layer(axum::middleware::from_fn(move |mut request: Request, next: Next| async move \
                  { request.extensions_mut().insert(ConnectInfo(address)); next.run(request).await }))`; \
                  in tests, add `.layer(MockConnectInfo(SocketAddr::from(([127, 0, 0, 1], 0))))`"
             }

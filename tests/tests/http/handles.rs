@@ -139,7 +139,7 @@ async fn without_limits_there_is_nothing_to_look_at() {
 #[tokio::test]
 async fn the_limits_of_a_layer_can_be_looked_at_from_below() {
     let (limiter, clock) = Limiter::for_test();
-    let layer = limiter.layer().limits(limits!("3/minute"));
+    let layer = limiter.limit_layer("app", limits!("3/minute"));
     let router = Router::new().route("/", get(look)).layer(layer);
     let app = App {
         router,

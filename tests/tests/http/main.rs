@@ -9,6 +9,8 @@
 mod answers;
 mod app;
 mod handles;
+mod layer_exceptions;
+mod layer_options;
 mod layers;
 mod options;
 mod peer;

@@ -13,7 +13,9 @@ const LIMITED: StatusCode = StatusCode::TOO_MANY_REQUESTS;
 /// One request a second, and `patience` for those that come on top.
 fn router(limiter: LimiterBuilder, patience: Duration) -> Router {
     let limiter = limiter.clock(Clock::tokio()).build();
-    let layer = limiter.layer().limits(limits!("1/second")).key(everyone);
+    let layer = limiter
+        .limit_layer("app", limits!("1/second"))
+        .key(everyone);
     Router::new()
         .route("/", get(|| async {}))
         .layer(layer.wait(patience))
