@@ -41,7 +41,7 @@ pub(super) struct Terms {
 
 /// Whether the limiter looks at this request at all.
 pub(super) fn is_limited(parts: &Parts) -> bool {
-    !Limiter::of(parts).skips(parts)
+    !Limiter::find(parts).skips(parts)
 }
 
 /// Checks all `demands` as one.
@@ -55,7 +55,7 @@ pub(super) fn admit(
 ) -> Soon<Result<Admission, Refused>> {
     if demands.is_empty() {
         if terms.is_handled {
-            let standing = Standing::of_nothing(Limiter::of(parts).clone());
+            let standing = Standing::of_nothing(Limiter::find(parts).clone());
             leave(parts, Arc::new(standing));
         }
         return Soon::Now(Ok(Admission::unlimited()));
@@ -115,7 +115,7 @@ pub(super) fn admit(
 
 /// Leaves the handle for whoever asks for it, further in, too.
 fn leave(parts: &mut Parts, standing: Arc<Standing>) {
-    let limiter = Limiter::of(parts).clone();
+    let limiter = Limiter::find(parts).clone();
     parts.extensions.insert(limiter);
     parts.extensions.insert(RateLimit::new(standing));
 }
@@ -123,7 +123,7 @@ fn leave(parts: &mut Parts, standing: Arc<Standing>) {
 /// Leaves an empty handle where no limit applies, unless a layer around has left one of its own.
 pub(super) fn leave_empty(parts: &mut Parts) {
     if parts.extensions.get::<RateLimit>().is_none() {
-        let standing = Standing::of_nothing(Limiter::of(parts).clone());
+        let standing = Standing::of_nothing(Limiter::find(parts).clone());
         leave(parts, Arc::new(standing));
     }
 }
@@ -153,9 +153,16 @@ impl Limiter {
         }
     }
 
+    /// The same for a request that is checked later, where [`without_layer`](Self::without_layer) is
+    /// called once.
+    pub(super) fn find(parts: &Parts) -> &Self {
+        let limiter = parts.extensions.get::<Self>();
+        limiter.unwrap_or_else(|| Self::global())
+    }
+
     /// The key of a request where neither attribute nor layer names one.
     pub(super) async fn default_key(parts: &mut Parts) -> Result<Option<Key>, Instead> {
-        match Self::of(parts).own_key().cloned() {
+        match Self::find(parts).own_key().cloned() {
             Some(key) => key(parts).await,
             None => match client_ip(parts) {
                 Ok(address) => Ok(Some(address.into_key())),

@@ -62,7 +62,7 @@ pub fn client_ip(parts: &Parts) -> Result<ClientIp, ClientIpRejection> {
     let Some(peer) = peer(&parts.extensions) else {
         return Err(ClientIpRejection::say_once());
     };
-    let client = match Limiter::of(parts).trusted_proxies() {
+    let client = match Limiter::find(parts).trusted_proxies() {
         None => {
             watch::observe(peer, peer, &parts.headers, None);
             peer
