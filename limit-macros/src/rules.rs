@@ -49,18 +49,25 @@ fn spec(context: &Context<'_>, number: usize, rule: &Rule) -> TokenStream {
     let scope = match &rule.scope {
         Scope::Shared(scope) => quote_spanned!(site=> #private::ScopeSpec::Shared(#scope)),
         // What the function returns is a part of the key.
-        Scope::Expr(_) => quote_spanned!(site=> #private::ScopeSpec::COMPUTED),
-        Scope::Handler => {
-            // Several attributes without a scope are several budgets.
-            let place = match number {
-                0 => format!("::{handler}"),
-                _ => format!("::{handler}#{}", number + 1),
+        Scope::Expr(_) | Scope::Handler => {
+            let place = LitStr::new(&format!("::{handler}"), site);
+            let identity = match &rule.name {
+                Some(name) => name.value(),
+                None => label(&rule.key).unwrap_or_else(|| "client_ip".to_owned()),
             };
-            let place = LitStr::new(&place, site);
+            let kind = Ident::new(
+                if matches!(rule.scope, Scope::Expr(_)) {
+                    "Computed"
+                } else {
+                    "Handler"
+                },
+                site,
+            );
             quote_spanned! {site=>
-                #private::ScopeSpec::Handler(
-                    ::core::concat!(::core::module_path!(), #place)
-                )
+                #private::ScopeSpec::#kind {
+                    path: ::core::concat!(::core::module_path!(), #place),
+                    rule: #identity,
+                }
             }
         }
     };
@@ -146,8 +153,8 @@ fn scoped_key(context: &Context<'_>, rule: &Rule, state: &TokenStream) -> TokenS
         Scope::Expr(scope) => {
             let place = generics::place(context.model).unwrap_or(context.site);
             let private = respanned(&context.private, place);
-            let scope = called(context, "key", scope, state);
-            quote_spanned!(place=> #private::All((#scope, #key)))
+            let scope = called(context, "scope", scope, state);
+            quote_spanned!(place=> #private::scoped(#scope, #key))
         }
     }
 }

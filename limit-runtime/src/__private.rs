@@ -5,7 +5,9 @@ pub use crate::http::{
     Admit, Limited, ScopeSpec, Spec,
     answer::IntoCost,
     exceeded::answer,
-    policy::{All, DefaultKey, Policy, Rules, cost, gcra, key, limits, parsed, rule},
+    policy::{
+        All, DefaultKey, Policy, Rules, cost, gcra, key, limits, parsed, rule, scope, scoped,
+    },
     respond::{charge_and_respond, respond},
 };
 pub use crate::store::Fallback;

@@ -58,11 +58,11 @@ mod window;
 pub use self::{
     decision::{Decision, Outcome, Receipt, Verdict},
     http::{
-        ClientIp, ClientIpRejection, Exceeded, ForwardedHeader, HeaderKey, HeaderKeyRejection,
-        HeaderNames, HeaderStyle, IntoLayerScope, Limited, LimiterLayer, LimiterService, RateLimit,
-        RateLimitLayer, RateLimitRejection, RateLimitService, RetryAfterStyle, RouteScope,
-        TrustedProxies, TrustedProxiesError, UnknownPolicy, client_ip, everyone, header, route,
-        setup,
+        BearerKey, BearerRejection, ClientIp, ClientIpRejection, Exceeded, ForwardedHeader,
+        HeaderKey, HeaderKeyRejection, HeaderNames, HeaderStyle, IntoLayerScope, Limited,
+        LimiterLayer, LimiterService, RateLimit, RateLimitLayer, RateLimitRejection,
+        RateLimitService, RetryAfterStyle, RouteScope, TrustedProxies, TrustedProxiesError,
+        UnknownPolicy, bearer, client_ip, everyone, header, route, setup,
     },
     key::{IntoKey, Key},
     limiter::{Check, CheckFuture, EnvError, InstallError, Limiter, LimiterBuilder},

@@ -8,5 +8,6 @@
 
 pub mod oracle;
 pub mod process;
+pub mod refunds;
 pub mod scenarios;
 pub mod servers;

@@ -13,7 +13,7 @@ use limit_runtime::{
 };
 use std::{sync::Arc, time::Duration};
 use workspace_tests::{
-    oracle,
+    oracle, refunds,
     scenarios::{self, Subject},
 };
 
@@ -77,6 +77,11 @@ async fn every_answer_is_the_models() {
 #[tokio::test]
 async fn memory_gives_every_row() {
     scenarios::run(&Memory::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_receipt_gives_back_once() {
+    refunds::a_receipt_gives_back_once(&Memory::new().limiter).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

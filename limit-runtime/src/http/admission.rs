@@ -56,9 +56,10 @@ impl Admission {
             return Soon::Now(Ok(()));
         };
         let costs = standing.demands.iter().map(|demand| {
-            let known = known.get(demand.rule).copied().flatten();
             // An empty batch is a request all the same.
-            known.unwrap_or(demand.cost).max(1)
+            let known = |rule: usize| Some(known.get(rule).copied().flatten()?.max(1));
+            let known = demand.rules().filter_map(known).max();
+            known.map_or(demand.cost, |known| known.max(demand.cost))
         });
         standing
             .clone()
@@ -68,7 +69,7 @@ impl Admission {
     /// The answer to a request whose arguments could not be extracted. It counts all the same: where the charge
     /// waits for the arguments, it is made now, as if each cost that depends on them were 1.
     #[cold]
-    pub(super) fn reject(mut self, mut rejection: Response, how: Admit) -> Later<Response> {
+    pub(super) fn reject(self, rejection: Response, how: Admit) -> Later<Response> {
         Box::pin(async move {
             if how == Admit::Peek
                 && let Held::Standing(standing) = &self.0
@@ -76,11 +77,16 @@ impl Admission {
             {
                 return refused.into_late_response();
             }
-            match self.finish(&mut rejection) {
-                None => rejection,
-                Some(later) => later.await,
-            }
+            answer_of!(self.complete(rejection))
         })
+    }
+
+    /// The response to a request that has been counted and does not reach its handler.
+    pub(super) fn complete(mut self, mut response: Response) -> Soon<Response> {
+        match self.finish(&mut response) {
+            None => Soon::Now(response),
+            Some(later) => Soon::Later(later),
+        }
     }
 
     /// Adds the headers of the limits to the handler's answer. Where the answer does not count, it is taken, and

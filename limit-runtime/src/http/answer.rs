@@ -44,9 +44,7 @@ pub(crate) fn now<T>(answer: Result<T, Instead>) -> Answer<T, Never<Result<T, In
 )]
 pub trait KeyAnswer<W>: Sized {
     /// The key, or the response that takes the handler's place.
-    fn answer(
-        self,
-    ) -> Answer<Option<Key>, impl Future<Output = Result<Option<Key>, Instead>> + Send>;
+    fn answer(self) -> Answer<Key, impl Future<Output = Result<Key, Instead>> + Send>;
 }
 
 /// What a limits function may return. `None` exempts the request from this limit.
@@ -199,8 +197,7 @@ macro_rules! exempting {
     };
 }
 
-answers!(KeyAnswer: IntoKey => Option<Key>, |key| Some(key.into_key()));
-exempting!(KeyAnswer: IntoKey => Key, |key| key.into_key());
+answers!(KeyAnswer: IntoKey => Key, |key| key.into_key());
 answers!(LimitsAnswer: IntoLimits => Option<GivenLimits>, |limits| Some(limits.into_limits().into()));
 exempting!(LimitsAnswer: IntoLimits => GivenLimits, |limits| limits.into_limits().into());
 answers!(CostAnswer: IntoCost => u32, |cost| cost.into_cost());

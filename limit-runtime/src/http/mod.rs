@@ -6,6 +6,7 @@ mod alike;
 pub(crate) mod answer;
 mod chunk;
 mod client_ip;
+mod current_request;
 pub(crate) mod exceeded;
 pub(crate) mod extract_fn;
 mod handle;
@@ -26,7 +27,7 @@ pub(crate) mod source;
 mod spec;
 mod standing;
 mod text;
-mod wait;
+mod wait_queue;
 
 pub use self::{
     admit::Admit,
@@ -36,7 +37,9 @@ pub use self::{
     },
     exceeded::Exceeded,
     handle::{RateLimit, RateLimitRejection, UnknownPolicy},
-    header_key::{HeaderKey, HeaderKeyRejection, everyone, header},
+    header_key::{
+        BearerKey, BearerRejection, HeaderKey, HeaderKeyRejection, bearer, everyone, header,
+    },
     header_style::{HeaderNames, HeaderStyle},
     layer::{IntoLayerScope, LimiterLayer, LimiterService, RateLimitLayer, RateLimitService},
     limited::Limited,
@@ -44,4 +47,4 @@ pub use self::{
     route_scope::{RouteScope, route},
     spec::{ScopeSpec, Spec},
 };
-pub(crate) use self::{layer::LayerRegistry, wait::WaitingRoom};
+pub(crate) use self::{layer::LayerRegistry, wait_queue::WaitQueues};

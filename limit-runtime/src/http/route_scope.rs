@@ -1,44 +1,43 @@
-//! The scope function `route`: one budget per route.
+//! The scope function that gives each route a budget of its own.
 
+use crate::key::{IntoKey, Key};
 use axum::extract::MatchedPath;
 use http::request::Parts;
 
-/// The scope function that gives each route a budget of its own.
-///
-/// A route is its full template, such as `/api/items/{id}`, also in a nested router. A request that
-/// no route has matched yet, as in a fallback, uses the budget that it would have without `route`.
+/// The scope function `route`: one budget for each route template, and not one for all routes of a
+/// handler or below a layer.
 ///
 /// ```
-/// use axum::{Router, routing::get};
-/// use limit_runtime::{Limiter, limits, route};
+/// use limit_runtime::{rate_limit, route};
 ///
-/// let limiter = Limiter::new();
-/// let app: Router = Router::new()
-///     .route("/models", get(|| async { "…" }))
-///     .route("/items/{id}", get(|| async { "…" }))
-///     .layer(limiter.limit_layer("route", limits!("100/minute")).scope(route));
+/// // At `/v1/{model}/complete` and `/v2/{model}/complete`, whatever the model: 10 a minute each.
+/// #[rate_limit("10/minute", scope = route)]
+/// async fn complete() {}
 /// ```
+///
+/// The template is the whole one, with what routers around have in front of it ([`nest`]). Where no
+/// route matched, as in a fallback, the budget is that of the handler or layer.
+///
+/// [`nest`]: axum::Router::nest
 #[must_use]
 pub fn route(parts: &Parts) -> RouteScope {
     RouteScope(parts.extensions.get::<MatchedPath>().cloned())
 }
 
-/// The route of a request as a scope; from [`route`].
+/// The route that [`route`] found.
 #[derive(Clone, Debug)]
 pub struct RouteScope(Option<MatchedPath>);
 
 impl RouteScope {
-    /// The full template of the route, such as `/api/items/{id}`; `None` if no route has matched.
-    ///
-    /// ```
-    /// use axum::http::Request;
-    /// use limit_runtime::route;
-    ///
-    /// let (parts, ()) = Request::new(()).into_parts();
-    /// assert_eq!(route(&parts).template(), None);
-    /// ```
+    /// The template of the route, such as `/item/{id}`; `None` where no route matched.
     #[must_use]
     pub fn template(&self) -> Option<&str> {
         self.0.as_ref().map(MatchedPath::as_str)
+    }
+}
+
+impl IntoKey for RouteScope {
+    fn into_key(self) -> Key {
+        self.template().unwrap_or_default().into_key()
     }
 }

@@ -2,7 +2,7 @@
 
 use super::exceeded::Exceeded;
 use crate::{
-    key::{IntoKey, Key},
+    key::Key,
     store::{Charge, Fallback, Scope},
     window::Strategy,
 };
@@ -137,24 +137,30 @@ pub(super) fn is_served_as(method: &Method, listed: &str) -> bool {
     method == listed || (method == Method::HEAD && listed == Method::GET)
 }
 
-/// Whose budget a policy draws on.
+/// Which budget a policy draws on.
 #[derive(Clone, Debug)]
 pub enum ScopeSpec {
-    /// The handler's own, per route: module path and function name.
-    Handler(&'static str),
-    /// One that is shared by name, whatever the route.
+    /// The handler's own.
+    Handler {
+        /// Module path and function name.
+        path: &'static str,
+        /// The identity of the rule within the handler: its name, or its key as written.
+        rule: &'static str,
+    },
+    /// One that is shared by name.
     Shared(&'static str),
+    /// Computed for each request: shared by what a function returns, which is a part of the key,
+    /// or the handler's own on one route.
+    Computed {
+        /// Module path and function name.
+        path: &'static str,
+        /// The identity of the rule within the handler.
+        rule: &'static str,
+    },
     /// The same for a text that is known only at run time.
     SharedText(Arc<str>),
-    /// The own budget of the layer with this name.
+    /// The layer's own, by the layer's name.
     Layer(&'static str),
-    /// One for each route: its template is the first part of the key.
-    LayerRoute(&'static str),
-}
-
-impl ScopeSpec {
-    /// Shared by what a function returns, which is a part of the key.
-    pub const COMPUTED: Self = Self::Shared(Scope::COMPUTED);
 }
 
 /// A [`Spec`]: an attribute's is static, a layer's is shared by its clones.
@@ -217,27 +223,64 @@ pub(super) struct Demand {
     pub(super) rule: usize,
     /// What the policy is.
     pub(super) spec: SpecRef,
+    /// Whether each route has a budget of its own.
+    pub(super) is_per_route: bool,
     /// Who is counted.
     pub(super) key: Key,
     /// All of these must have room.
     pub(super) limits: GivenLimits,
     /// How much the request takes.
     pub(super) cost: u32,
+    /// Rules that turned out to draw on the same budget, and are charged by this one.
+    pub(super) absorbed: Option<Box<Vec<Absorbed>>>,
+}
+
+/// A rule that draws on the budget of another one.
+#[derive(Clone, Debug)]
+pub(super) struct Absorbed {
+    /// The place of the rule among those of the handler.
+    pub(super) rule: usize,
+    pub(super) spec: SpecRef,
 }
 
 /// All the policies on a handler, resolved for one request.
 pub(super) type Demands = SmallVec<[Demand; 1]>;
 
 impl Demand {
+    /// Whether both draw on one budget.
+    pub(super) fn is_same_budget(&self, other: &Self, route: Option<&MatchedPath>) -> bool {
+        let (charge, other) = (self.charge(route), other.charge(route));
+        (charge.scope, charge.key, charge.strategy) == (other.scope, other.key, other.strategy)
+    }
+
+    /// The rules that it is charged for.
+    pub(super) fn specs(&self) -> impl Iterator<Item = &Spec> {
+        let absorbed = self.absorbed.iter().flat_map(|absorbed| absorbed.iter());
+        let absorbed = absorbed.map(|absorbed| &*absorbed.spec);
+        std::iter::once(&*self.spec).chain(absorbed)
+    }
+
+    /// The places of the rules that it is charged for.
+    pub(super) fn rules(&self) -> impl Iterator<Item = usize> {
+        let absorbed = self.absorbed.iter().flat_map(|absorbed| absorbed.iter());
+        std::iter::once(self.rule).chain(absorbed.map(|absorbed| absorbed.rule))
+    }
+
     pub(super) fn charge<'a>(&'a self, route: Option<&'a MatchedPath>) -> Charge<'a> {
         let template = route.map_or("", MatchedPath::as_str);
         Charge {
             scope: match &self.spec.scope {
-                ScopeSpec::Handler(name) => Scope::handler(name, template),
+                ScopeSpec::Computed { path, rule } if self.is_per_route => {
+                    Scope::handler(path, rule).on_route(template)
+                }
+                ScopeSpec::Handler { path, rule } => Scope::handler(path, rule),
                 ScopeSpec::Shared(name) => Scope::shared(name),
+                ScopeSpec::Computed { .. } => Scope::computed(),
                 ScopeSpec::SharedText(name) => Scope::shared(name),
+                ScopeSpec::Layer(name) if self.is_per_route => {
+                    Scope::layer(name).on_route(template)
+                }
                 ScopeSpec::Layer(name) => Scope::layer(name),
-                ScopeSpec::LayerRoute(name) => Scope::layer_route(name),
             },
             key: &self.key,
             limits: &self.limits,
@@ -246,10 +289,4 @@ impl Demand {
             on_store_error: self.spec.on_store_error,
         }
     }
-}
-
-/// Who waits in one line: those who draw on the same budget with the same key.
-pub(super) fn line_of(demand: &Demand, route: Option<&MatchedPath>) -> Key {
-    let scope = demand.charge(route).scope;
-    (scope.name, scope.route, demand.key.clone()).into_key()
 }

@@ -1,11 +1,12 @@
 //! How a request stands with its limits: what was asked, what was answered, what has been consumed.
 
 use super::{
+    policy::{Exempt, Resolved},
     refusal::{Exceedance, Refused},
     setup::{self, WrongSetup},
     soon::Soon,
     spec::{Demand, Demands},
-    wait::{self, Line},
+    wait_queue::{self, WaitMode},
 };
 use crate::{
     decision::{Decision, Receipt},
@@ -16,7 +17,7 @@ use axum::{extract::MatchedPath, response::Response};
 use http::request::Parts;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// The policies of one stack of attributes, or of one layer, on one request.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub(super) struct Standing {
     pub(super) demands: Demands,
     /// The policies of the layers around.
     pub(super) outer: Option<Arc<Standing>>,
+    /// The names of rules that do not limit the request.
+    pub(super) exempt: Exempt,
     /// The head of the request, where a refusal may need it after the arguments took it.
     pub(super) head: Option<Box<Parts>>,
     books: Mutex<Books>,
@@ -39,7 +42,7 @@ struct Books {
     consumed: SmallVec<[Consumed; 1]>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Consumed {
     /// The place of the demand.
     demand: usize,
@@ -64,6 +67,7 @@ impl Standing {
             route,
             demands,
             outer,
+            exempt: Exempt::new(),
             head: None,
             books: Mutex::default(),
         }
@@ -77,9 +81,27 @@ impl Standing {
         }
     }
 
+    /// That of a request under these rules.
+    pub(super) fn of_resolved(
+        limiter: Limiter,
+        route: Option<MatchedPath>,
+        resolved: &mut Resolved,
+        outer: Option<Arc<Self>>,
+    ) -> Self {
+        let mut standing = Self::new(limiter, route, Demands::new(), outer);
+        resolved.move_to(&mut standing.demands, &mut standing.exempt);
+        standing
+    }
+
     /// That of a request which no limit applies to.
     pub(super) fn of_nothing(limiter: Limiter) -> Self {
         Self::new(limiter, None, Demands::new(), None)
+    }
+
+    /// Keeps what the store answered to the demands at their own costs.
+    pub(super) fn set_decision(&self, decision: Decision) {
+        let costs: Costs = self.demands.iter().map(|demand| demand.cost).collect();
+        self.enter(&costs, decision);
     }
 
     /// `innermost` and those around it, from the inside out.
@@ -99,6 +121,15 @@ impl Standing {
         self.settle(costs, Action::Consume, then)
     }
 
+    /// The same where the request is not worth a wait.
+    pub(super) fn admit_without_waiting<T: 'static>(
+        self: Arc<Self>,
+        then: fn(Arc<Self>) -> T,
+    ) -> Soon<Result<T, Refused>> {
+        let costs = self.demands.iter().map(|demand| demand.cost).collect();
+        self.settle_in_mode(costs, Action::Consume, WaitMode::Never, then)
+    }
+
     /// Refuses those who have nothing left.
     ///
     /// # Errors
@@ -107,11 +138,11 @@ impl Standing {
         self: Arc<Self>,
         then: fn(Arc<Self>) -> T,
     ) -> Soon<Result<T, Refused>> {
-        let costs = self.demands.iter().map(|_| 0).collect();
+        let costs = self.demands.iter().map(|demand| demand.cost).collect();
         self.settle(costs, Action::Peek, then)
     }
 
-    /// Checks all demands at `costs`, one for each.
+    /// Checks all demands at `costs`, one for each, and waits for room where their rules allow it.
     ///
     /// # Errors
     /// Why the request is refused; nothing was consumed then.
@@ -121,22 +152,49 @@ impl Standing {
         action: Action,
         then: fn(Arc<Self>) -> T,
     ) -> Soon<Result<T, Refused>> {
-        if Line::of(&self).is_none() {
-            let charges = self.charges(|index, _| costs.get(index).copied());
-            if let Ok(decision) = self.limiter.decide_now(&charges, action) {
+        self.settle_in_mode(costs, action, WaitMode::Allowed, then)
+    }
+
+    /// Like [`settle`](Self::settle), with or without waiting.
+    ///
+    /// # Errors
+    /// Why the request is refused; nothing was consumed then.
+    pub(super) fn settle_in_mode<T: 'static>(
+        self: Arc<Self>,
+        costs: Costs,
+        action: Action,
+        mode: WaitMode,
+        then: fn(Arc<Self>) -> T,
+    ) -> Soon<Result<T, Refused>> {
+        let charges = self.charges(|index, _| costs.get(index).copied());
+        if !self.limiter.wait_queues().has_waiters(&charges)
+            && let Ok(decision) = self.limiter.decide_now(&charges, action)
+        {
+            let is_final = decision.is_allowed() || mode == WaitMode::Never || !self.may_wait();
+            if is_final {
                 drop(charges);
                 return Soon::Now(self.conclude(costs, decision).map(then));
             }
         }
+        drop(charges);
         Soon::Later(Box::pin(async move {
             let charges = self.charges(|index, _| costs.get(index).copied());
-            let decision = decide(&self, &charges, action).await;
+            let max_waits: PerDemand<Duration> =
+                self.demands.iter().map(|demand| demand.spec.wait).collect();
+            let acquired =
+                wait_queue::acquire(&self.limiter, &charges, action, &max_waits, mode).await;
             drop(charges);
-            match decision {
+            match acquired {
                 Ok(decision) => self.conclude(costs, decision).map(then),
                 Err(error) => Err(Refused::Store(error)),
             }
         }))
+    }
+
+    /// Whether a rule lets the request wait for room.
+    fn may_wait(&self) -> bool {
+        let mut demands = self.demands.iter();
+        demands.any(|demand| !demand.spec.wait.is_zero())
     }
 
     /// Keeps what the store answered to `costs`, one for each demand.
@@ -213,12 +271,12 @@ impl Standing {
     }
 
     /// Keeps what the store answered to `costs`, one for each demand.
-    fn enter(&self, costs: &[u32], decision: Decision) {
+    fn enter(&self, costs: &[u32], mut decision: Decision) {
         let mut books = self.books.lock();
-        let receipts = costs.iter().zip(decision.receipts()).enumerate();
+        let receipts = costs.iter().zip(decision.take_receipts()).enumerate();
         books
             .consumed
-            .extend(receipts.map(|(demand, (&cost, &receipt))| Consumed {
+            .extend(receipts.map(|(demand, (&cost, receipt))| Consumed {
                 demand,
                 cost,
                 receipt,
@@ -238,15 +296,15 @@ impl Standing {
         if charges.is_empty() {
             return Ok(Decision::empty());
         }
-        let decision = self.limiter.decide(&charges, action).await?;
+        let mut decision = self.limiter.decide(&charges, action).await?;
         let places = (0..self.demands.len()).filter(|&index| chosen(index));
         self.books
             .lock()
             .consumed
             .extend(
                 places
-                    .zip(decision.receipts())
-                    .map(|(demand, &receipt)| Consumed {
+                    .zip(decision.take_receipts())
+                    .map(|(demand, receipt)| Consumed {
                         demand,
                         cost,
                         receipt,
@@ -276,8 +334,10 @@ impl Standing {
                 })
             })
             .collect();
-        let receipts: PerDemand<Receipt> =
-            withdrawn.iter().map(|consumed| consumed.receipt).collect();
+        let receipts: PerDemand<Receipt> = withdrawn
+            .into_iter()
+            .map(|consumed| consumed.receipt)
+            .collect();
         self.limiter.refund(&charges, &receipts).await?;
         self.refresh().await;
         Ok(())
@@ -297,7 +357,10 @@ impl Standing {
             if cost > 0 {
                 *left -= cost;
                 consumed.cost -= cost;
-                withdrawn.push(Consumed { cost, ..*consumed });
+                withdrawn.push(Consumed {
+                    cost,
+                    ..consumed.clone()
+                });
             }
         }
         withdrawn
@@ -309,31 +372,6 @@ impl Standing {
         let charges = self.charges(|_, _| Some(0));
         if let Ok(decision) = self.limiter.decide(&charges, Action::Peek).await {
             self.books.lock().decision = Some(decision);
-        }
-    }
-}
-
-/// If a policy lets requests wait for room, the answer may take as long.
-async fn decide(
-    standing: &Standing,
-    charges: &[Charge<'_>],
-    action: Action,
-) -> Result<Decision, StoreError> {
-    let limiter = &standing.limiter;
-    let Some(line) = Line::of(standing) else {
-        return limiter.decide(charges, action).await;
-    };
-    match action {
-        Action::Consume => wait::decide(limiter, charges, &line).await,
-        // The charge, which comes later, waits: only who cannot hope for it is refused before.
-        Action::Peek | Action::Force => {
-            let decision = limiter.decide(charges, action).await?;
-            let hopes = !decision.is_allowed() && !line.is_hopeless(&decision);
-            Ok(if hopes {
-                decision.into_allowed()
-            } else {
-                decision
-            })
         }
     }
 }

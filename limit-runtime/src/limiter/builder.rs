@@ -1,15 +1,13 @@
 //! Settings of a limiter.
 
-use super::{Answers, Backend, Inner, Limiter, connect::Remote};
+use super::{Answers, Backend, DefaultKeyFn, Inner, Limiter, connect::Remote};
 use crate::{
     clock::Clock,
     http::{
-        Exceeded, HeaderStyle, LayerRegistry, RetryAfterStyle, TrustedProxies, WaitingRoom,
-        answer::KeyAnswer,
-        extract_fn::ExtractFn,
-        source::{self, Source},
+        Exceeded, HeaderStyle, LayerRegistry, RetryAfterStyle, TrustedProxies, WaitQueues,
+        answer::KeyAnswer, extract_fn::ExtractFn, policy, source,
     },
-    key::Key,
+    key::MAX_IPV6_PREFIX,
     store::{
         Fallback, Store,
         guard::{self, Guard},
@@ -19,6 +17,9 @@ use crate::{
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use std::{fmt, hash::RandomState, sync::Arc, time::Duration};
+
+/// What the largest customers are given.
+const MIN_IPV6_PREFIX: u8 = 48;
 
 /// Settings of a [`Limiter`].
 ///
@@ -36,9 +37,10 @@ pub struct LimiterBuilder {
     pub(super) remote: Remote,
     pub(super) guard: guard::Settings,
     skip_when: Option<Box<super::SkipWhen>>,
-    default_key: Option<Source<Option<Key>>>,
+    default_key: Option<DefaultKeyFn>,
     answers: Answers,
     trusted_proxies: Option<TrustedProxies>,
+    ipv6_prefix: u8,
     longest_line: usize,
 }
 
@@ -60,6 +62,7 @@ impl LimiterBuilder {
                 on_limited: None,
             },
             trusted_proxies: None,
+            ipv6_prefix: MAX_IPV6_PREFIX,
             longest_line: 64,
         }
     }
@@ -121,7 +124,10 @@ impl LimiterBuilder {
         M: 'static,
         W: 'static,
     {
-        self.default_key = Some(source::key(key));
+        self.default_key = Some(DefaultKeyFn {
+            source: source::key(key),
+            is_cheap: policy::is_cheap::<F, (), M>(),
+        });
         self
     }
 
@@ -198,8 +204,34 @@ impl LimiterBuilder {
         self
     }
 
-    /// How many requests may wait for the same budget and key, where a handler lets them `wait`; 64 by default.
-    /// Those that come on top are refused at once.
+    /// By how many leading bits of an IPv6 address [`client_ip`](crate::client_ip()) counts: from 48 to
+    /// 64, and 64 if not called. A provider that gives each customer a /56 lets one client use 256 keys
+    /// of a /64. What lies outside of 48 to 64 counts as the nearest of these, and a warning says so.
+    ///
+    /// A key function that returns an [`IpAddr`](std::net::IpAddr) counts by /64 whatever this says.
+    ///
+    /// ```
+    /// use limit_runtime::Limiter;
+    ///
+    /// let limiter = Limiter::builder().ipv6_prefix(56).build();
+    /// ```
+    pub fn ipv6_prefix(mut self, bits: u8) -> Self {
+        let used = bits.clamp(MIN_IPV6_PREFIX, MAX_IPV6_PREFIX);
+        if used != bits {
+            tracing::warn!(
+                bits,
+                used,
+                "an IPv6 prefix to count by has 48 to 64 bits: the nearest of these is used"
+            );
+        }
+        self.ipv6_prefix = used;
+        self
+    }
+
+    /// Maximum number of requests that wait for the same budget, where a handler lets them `wait`.
+    /// Default: 64.
+    ///
+    /// Further requests are refused at once. With 0, no request waits.
     pub fn longest_line(mut self, requests: usize) -> Self {
         self.longest_line = requests;
         self
@@ -224,7 +256,8 @@ impl LimiterBuilder {
             default_key: self.default_key,
             answers: self.answers,
             trusted_proxies: self.trusted_proxies,
-            waiting_room: WaitingRoom::default(),
+            ipv6_prefix: self.ipv6_prefix,
+            wait_queues: WaitQueues::default(),
             longest_line: self.longest_line,
             jitter_seed: RandomState::new(),
         }))

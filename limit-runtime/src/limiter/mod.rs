@@ -17,7 +17,7 @@ use crate::{
     clock::Clock,
     decision::{Decision, Outcome, Receipt},
     http::{
-        Exceeded, HeaderStyle, LayerRegistry, RetryAfterStyle, TrustedProxies, WaitingRoom,
+        Exceeded, HeaderStyle, LayerRegistry, RetryAfterStyle, TrustedProxies, WaitQueues,
         source::Source,
     },
     key::{IntoKey, Key},
@@ -67,10 +67,11 @@ struct Inner {
     enabled: bool,
     store: Backend,
     skip_when: Option<Box<SkipWhen>>,
-    default_key: Option<Source<Option<Key>>>,
+    default_key: Option<DefaultKeyFn>,
     answers: Answers,
     trusted_proxies: Option<TrustedProxies>,
-    waiting_room: WaitingRoom,
+    ipv6_prefix: u8,
+    wait_queues: WaitQueues,
     longest_line: usize,
     jitter_seed: RandomState,
     clock: Clock,
@@ -78,6 +79,13 @@ struct Inner {
 }
 
 type SkipWhen = dyn Fn(&Parts) -> bool + Send + Sync;
+
+/// The key function for rules that name none.
+pub(crate) struct DefaultKeyFn {
+    source: Source<Key>,
+    /// Whether it needs no function of the user's.
+    is_cheap: bool,
+}
 
 /// How clients are told.
 struct Answers {
@@ -140,20 +148,23 @@ impl Limiter {
 
     /// Gives back the costs of `charges` that a check consumed and answered with `receipts`.
     ///
+    /// A charge may be given back in parts. In all, no receipt gives back more than its charge
+    /// consumed, however often it or a clone of it is presented; see [`Receipt`].
+    ///
     /// # Errors
-    /// When the store could not answer.
+    /// When the store could not answer. It may have given the units back all the same, so that the
+    /// receipts are not good for them again, unless the store is known to be out and was not asked.
     pub async fn refund(
         &self,
         charges: &[Charge<'_>],
         receipts: &[Receipt],
     ) -> Result<(), StoreError> {
         match &self.0.store {
-            Backend::Memory(store) => {
-                store.refund(charges, receipts);
-                Ok(())
-            }
-            Backend::Guarded(store) => store.refund(charges, receipts).await,
+            Backend::Memory(store) => store.refund(charges, receipts),
+            Backend::Guarded(store) => store.refund(charges, receipts).await?,
         }
+        self.wait_queues().wake_first_of(charges);
+        Ok(())
     }
 
     /// Forgets what `key` consumed in `scope`.
@@ -167,12 +178,11 @@ impl Limiter {
     ) -> Result<(), StoreError> {
         let (scope, key) = (scope.into(), key.into_key());
         match &self.0.store {
-            Backend::Memory(store) => {
-                store.clear(scope, &key);
-                Ok(())
-            }
-            Backend::Guarded(store) => store.clear(scope, &key).await,
+            Backend::Memory(store) => store.clear(scope, &key),
+            Backend::Guarded(store) => store.clear(scope, &key).await?,
         }
+        self.wait_queues().wake_first_of_all();
+        Ok(())
     }
 
     /// Forgets everything that this limiter counted.
@@ -181,12 +191,11 @@ impl Limiter {
     /// When the store could not answer.
     pub async fn reset(&self) -> Result<(), StoreError> {
         match &self.0.store {
-            Backend::Memory(store) => {
-                store.reset();
-                Ok(())
-            }
-            Backend::Guarded(store) => store.reset().await,
+            Backend::Memory(store) => store.reset(),
+            Backend::Guarded(store) => store.reset().await?,
         }
+        self.wait_queues().wake_first_of_all();
+        Ok(())
     }
 
     /// Checks all `charges` as one: all are consumed, or none.
@@ -219,7 +228,7 @@ impl Limiter {
     /// ```
     #[must_use]
     pub fn consume_now(&self, charge: &Charge<'_>) -> Option<Outcome> {
-        if let Some(outcome) = self.consume_quickly(charge) {
+        if let Some((outcome, _)) = self.consume_quickly(charge) {
             return Some(outcome);
         }
         let decision = self.decide_at_length(slice::from_ref(charge), Action::Consume);
@@ -228,11 +237,12 @@ impl Limiter {
 
     /// The outcome of the most common charge, in memory. `None` for all others: nothing was consumed then.
     #[inline]
-    pub(crate) fn consume_quickly(&self, charge: &Charge<'_>) -> Option<Outcome> {
+    pub(crate) fn consume_quickly(
+        &self,
+        charge: &Charge<'_>,
+    ) -> Option<(Outcome, Option<Receipt>)> {
         match &self.0.store {
-            Backend::Memory(store) if self.0.enabled => {
-                store.consume(charge).map(|(outcome, _)| outcome)
-            }
+            Backend::Memory(store) if self.0.enabled => store.consume(charge),
             _ => None,
         }
     }
@@ -318,8 +328,34 @@ impl Limiter {
     }
 
     /// The key function that was set; the client's address if none was.
-    pub(crate) fn own_key(&self) -> Option<&Source<Option<Key>>> {
-        self.0.default_key.as_ref()
+    pub(crate) fn own_key(&self) -> Option<&Source<Key>> {
+        self.0.default_key.as_ref().map(|key| &key.source)
+    }
+
+    /// Whether the key of rules that name none needs no function of the user's.
+    pub(crate) fn has_cheap_default_key(&self) -> bool {
+        self.0.default_key.as_ref().is_none_or(|key| key.is_cheap)
+    }
+
+    /// What this process knows without asking a remote store: whether one of these charges would be
+    /// refused. The decision is on all of them, or on the one of this index alone.
+    pub(crate) fn known_denial(&self, charges: &[Charge<'_>]) -> Option<(Option<usize>, Decision)> {
+        if !self.0.enabled || charges.is_empty() {
+            return None;
+        }
+        match &self.0.store {
+            Backend::Memory(store) => {
+                let decision = store.check(charges, Action::Peek);
+                (!decision.is_allowed()).then_some((None, decision))
+            }
+            Backend::Guarded(store) => {
+                let mut charges = charges.iter().enumerate();
+                charges.find_map(|(index, charge)| {
+                    let denial = store.known_denial(charge)?;
+                    Some((Some(index), denial))
+                })
+            }
+        }
     }
 
     pub(crate) fn header_style(&self) -> &HeaderStyle {
@@ -352,12 +388,17 @@ impl Limiter {
         &self.0.layers
     }
 
-    pub(crate) fn waiting_room(&self) -> &WaitingRoom {
-        &self.0.waiting_room
+    pub(crate) fn wait_queues(&self) -> &WaitQueues {
+        &self.0.wait_queues
     }
 
     pub(crate) fn longest_line(&self) -> usize {
         self.0.longest_line
+    }
+
+    /// How many leading bits of an IPv6 address `client_ip` counts by.
+    pub(crate) fn ipv6_prefix(&self) -> u8 {
+        self.0.ipv6_prefix
     }
 
     pub(crate) fn trusted_proxies(&self) -> Option<&TrustedProxies> {

@@ -112,7 +112,8 @@ async fn the_budget_of_a_layer_is_never_that_of_something_else_with_its_name() {
     assert_eq!(app.get("/scoped").await.status, OK);
     assert_eq!(app.get("/routed").await.status, OK);
     for scope in [
-        Scope::handler("app", "/routed"),
+        Scope::handler("app", "everyone"),
+        Scope::handler("app", "everyone").on_route("/routed"),
         Scope::shared("\u{1}layer"),
     ] {
         let decision = app
@@ -123,13 +124,12 @@ async fn the_budget_of_a_layer_is_never_that_of_something_else_with_its_name() {
     }
     // These are the ones that the requests have used.
     let key = everyone().into_key();
-    let of_route = ("/routed", everyone().into_key()).into_key();
-    for (scope, key) in [
-        (Scope::shared("app"), &key),
-        (Scope::layer("app"), &key),
-        (Scope::layer_route("app"), &of_route),
+    for scope in [
+        Scope::shared("app"),
+        Scope::layer("app"),
+        Scope::layer("app").on_route("/routed"),
     ] {
-        let charge = Charge::new(scope, key, &limits);
+        let charge = Charge::new(scope, &key, &limits);
         let outcome = app.limiter.consume_now(&charge).unwrap();
         assert!(!outcome.is_allowed(), "{scope:?}");
     }

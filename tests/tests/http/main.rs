@@ -9,10 +9,13 @@
 mod answers;
 mod app;
 mod handles;
+mod identity;
 mod layer_exceptions;
 mod layer_options;
 mod layers;
 mod options;
 mod peer;
+mod rejections;
+mod resets;
 mod scenarios;
 mod waiting;

@@ -281,11 +281,11 @@ async fn only_a_policy_that_lets_wait_lets_wait() {
 #[tokio::test]
 async fn the_policy_that_refused_answers() {
     #[rate_limit("100/minute", on_limited = |_: &Exceeded<'_>| StatusCode::IM_A_TEAPOT)]
-    #[rate_limit("1/minute", on_limited = |_: &Exceeded<'_>| StatusCode::FORBIDDEN)]
+    #[rate_limit("1/minute", name = "slow", on_limited = |_: &Exceeded<'_>| StatusCode::FORBIDDEN)]
     async fn both() {}
     let app = App::new(Router::new().route("/", get(both)));
     let first = app.get("/").await;
-    let policies = r#""both";q=100;w=60, "both-2";q=1;w=60"#;
+    let policies = r#""both";q=100;w=60, "slow";q=1;w=60"#;
     assert_eq!(first.header("ratelimit-policy"), Some(policies));
     assert_eq!(app.get("/").await.status, StatusCode::FORBIDDEN);
 }

@@ -9,9 +9,12 @@ use axum::{
     response::Response,
     routing::get,
 };
-use http::StatusCode;
-use limit_runtime::{Limiter, TrustedProxies, limits, rate_limit};
-use std::net::SocketAddr;
+use http::{StatusCode, request::Parts};
+use limit_runtime::{
+    ClientIp, ClientIpRejection, Limiter, TrustedProxies, bearer, client_ip, limits, rate_limit,
+    store::Scope,
+};
+use std::net::{IpAddr, SocketAddr};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{UnixListener, UnixStream},
@@ -40,6 +43,106 @@ async fn ipv6_is_counted_by_64() {
     assert_eq!(app.get_from("2001:db8::1", "/").await.status, OK);
     assert_eq!(app.get_from("2001:db8::2:3", "/").await.status, LIMITED);
     assert_eq!(app.get_from("2001:db8:0:1::1", "/").await.status, OK);
+}
+
+#[tokio::test]
+async fn clients_behind_nat64_are_counted_by_their_ipv4_addresses() {
+    let app = app();
+    assert_eq!(app.get_from("64:ff9b::192.0.2.1", "/").await.status, OK);
+    assert_eq!(app.get_from("64:ff9b::192.0.2.2", "/").await.status, OK);
+    assert_eq!(app.get_from("64:ff9b::c000:201", "/").await.status, LIMITED);
+    assert_eq!(app.get_from("192.0.2.2", "/").await.status, LIMITED);
+    // Another prefix than the well-known one says nothing of an IPv4 address.
+    assert_eq!(app.get_from("64:ff9b:1::192.0.2.1", "/").await.status, OK);
+    assert_eq!(
+        app.get_from("64:ff9b:1::192.0.2.2", "/").await.status,
+        LIMITED
+    );
+}
+
+#[tokio::test]
+async fn the_prefix_that_ipv6_is_counted_by_can_be_chosen() {
+    fn whole(parts: &Parts) -> Result<IpAddr, ClientIpRejection> {
+        Ok(client_ip(parts)?.address())
+    }
+    fn as_found(parts: &Parts) -> Result<ClientIp, ClientIpRejection> {
+        client_ip(parts)
+    }
+    #[rate_limit("1/minute", key = as_found)]
+    async fn found() {}
+    #[rate_limit("1/minute", key = whole)]
+    async fn plain() {}
+    for (bits, same) in [
+        (48, 0x0f),
+        (47, 0x0f),
+        (56, 0x0f),
+        (60, 0x0f),
+        (64, 0),
+        (65, 0),
+    ] {
+        let router = Router::new()
+            .route("/", get(once))
+            .route("/found", get(found))
+            .route("/plain", get(plain));
+        let app = App::with(router, Limiter::builder().ipv6_prefix(bits));
+        for path in ["/", "/found", "/plain"] {
+            // Of the /64, the last 4 bits differ; a plain address is always counted by its /64.
+            let other = format!("2001:db8:0:{same:x}::1");
+            let is_same = path != "/plain" || same == 0;
+            let status = if is_same { LIMITED } else { OK };
+            assert_eq!(app.get_from("2001:db8::1", path).await.status, OK);
+            assert_eq!(
+                app.get_from(&other, path).await.status,
+                status,
+                "{bits} {path}"
+            );
+            // The bits before count in any case.
+            assert_eq!(app.get_from("2001:db8:1::1", path).await.status, OK);
+        }
+        assert_eq!(app.get_from("192.0.2.1", "/").await.status, OK);
+        assert_eq!(app.get_from("192.0.2.1", "/").await.status, LIMITED);
+    }
+}
+
+#[tokio::test]
+async fn a_bearer_token_is_one_key_however_it_is_sent() {
+    #[rate_limit("3/minute", key = bearer)]
+    async fn by_token() {}
+    let app = App::new(Router::new().route("/", get(by_token)));
+    let send = |values: &[&str]| {
+        let mut request = Request::new(Body::empty());
+        for value in values {
+            let value = http::HeaderValue::from_bytes(value.as_bytes()).unwrap();
+            request.headers_mut().append("authorization", value);
+        }
+        app.call(request)
+    };
+    for same in ["Bearer k", "bearer k", "BEARER   k "] {
+        assert_eq!(send(&[same]).await.status, OK, "{same}");
+    }
+    assert_eq!(send(&["Bearer	k"]).await.status, LIMITED);
+    assert_eq!(send(&["Bearer K"]).await.status, OK);
+    for missing in [
+        &[][..],
+        &["Bearer"],
+        &["Bearer "],
+        &["Basic k"],
+        &["k"],
+        &["Bearer k l"],
+        &["Bearer k", "Bearer k"],
+    ] {
+        let answer = send(missing).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{missing:?}");
+        assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+    }
+    app.limiter
+        .clear(
+            Scope::handler(concat!(module_path!(), "::by_token"), "bearer"),
+            "k",
+        )
+        .await
+        .unwrap();
+    assert_eq!(send(&["Bearer k"]).await.status, OK);
 }
 
 #[tokio::test]

@@ -128,7 +128,7 @@ pub(super) struct Settings {
     pub(super) scope: LayerScope,
     pub(super) limits: Source<Option<GivenLimits>>,
     /// The limiter's default key if there is none.
-    pub(super) key: Option<Source<Option<Key>>>,
+    pub(super) key: Option<Source<Key>>,
     pub(super) cost: Option<Cost>,
     /// Empty for all methods.
     pub(super) methods: Vec<Method>,

@@ -4,12 +4,11 @@ use crate::{
     http::{
         answer::KeyAnswer,
         extract_fn::{Borrowed, ExtractFn, Owned},
-        route_scope::RouteScope,
+        policy::is_route,
         source::{self, Source},
     },
     key::Key,
 };
-use http::request::Parts;
 use std::{borrow::Cow, fmt, marker::PhantomData, sync::Arc};
 
 /// The budget that a layer uses.
@@ -22,7 +21,7 @@ pub enum LayerScope {
     /// The one that handlers and layers share by this text.
     Shared(Arc<str>),
     /// The one that handlers and layers share where a function returns the same value.
-    Computed(Source<Option<Key>>),
+    Computed(Source<Key>),
 }
 
 impl fmt::Debug for LayerScope {
@@ -60,9 +59,6 @@ pub(super) mod sealed {
 /// Form: a text.
 #[derive(Debug)]
 pub struct Text;
-/// Form: the function `route`.
-#[derive(Debug)]
-pub struct ByRoute;
 /// Form: a function of extractors with arguments of the form `M`, which returns the form `W`.
 #[derive(Debug)]
 pub struct Computed<M, W>(PhantomData<fn() -> (M, W)>);
@@ -80,13 +76,6 @@ macro_rules! text_scopes {
 
 text_scopes!(&'static str String Cow<'static, str> Arc<str>);
 
-#[diagnostic::do_not_recommend]
-impl<F: Fn(&Parts) -> RouteScope> sealed::Sealed<ByRoute> for F {
-    fn into_layer_scope(self) -> LayerScope {
-        LayerScope::Route
-    }
-}
-
 macro_rules! computed_scopes {
     ($([$($generics:ident)*] $Form:ty;)*) => {$(
         #[diagnostic::do_not_recommend]
@@ -98,7 +87,11 @@ macro_rules! computed_scopes {
             $($generics: 'static,)*
         {
             fn into_layer_scope(self) -> LayerScope {
-                LayerScope::Computed(source::key(self))
+                if is_route::<F>() {
+                    LayerScope::Route
+                } else {
+                    LayerScope::Computed(source::key(self))
+                }
             }
         }
     )*};

@@ -10,12 +10,12 @@ use super::{
 use crate::{
     http::{
         admission::Admission,
-        admit::{Admit, Terms, admit, leave_empty},
+        admit::{admit_by_layer, rejected},
         instead::Instead,
+        policy::{Place, Resolved},
         rejection,
-        route_scope::route,
         soon::answer_of,
-        spec::{Demand, Demands, GivenLimits, ScopeSpec, Spec, SpecRef, is_served_as},
+        spec::{ScopeSpec, Spec, SpecRef, is_served_as},
     },
     key::{IntoKey, Key},
     limiter::Limiter,
@@ -25,7 +25,6 @@ use axum::{
     response::Response,
 };
 use http::{Request, request::Parts};
-use smallvec::smallvec;
 use std::{
     fmt,
     future::Future,
@@ -40,18 +39,8 @@ use tower_service::Service;
 pub(super) struct ActiveLayer {
     settings: Settings,
     identity: Arc<LayerIdentity>,
-    /// For the budget that does not depend on the route.
     spec: Arc<Spec>,
-    /// For the budgets of routes.
-    route_spec: Arc<Spec>,
     exceptions: Exceptions,
-}
-
-/// What one request demands of the layer.
-struct Resolved {
-    spec: Arc<Spec>,
-    key: Key,
-    limits: GivenLimits,
 }
 
 impl ActiveLayer {
@@ -65,19 +54,17 @@ impl ActiveLayer {
         if matches!(settings.scope, LayerScope::Own | LayerScope::Route) {
             settings.limiter.layers().add(&identity);
         }
-        let with_scope = |scope| {
-            Arc::new(Spec {
-                scope,
-                ..settings.spec.clone()
-            })
+        let scope = match &settings.scope {
+            LayerScope::Own | LayerScope::Route => ScopeSpec::Layer(settings.name),
+            LayerScope::Shared(text) => ScopeSpec::SharedText(text.clone()),
+            LayerScope::Computed(_) => ScopeSpec::Computed { path: "", rule: "" },
+        };
+        let spec = Spec {
+            scope,
+            ..settings.spec.clone()
         };
         Self {
-            spec: with_scope(match &settings.scope {
-                LayerScope::Own | LayerScope::Route => ScopeSpec::Layer(settings.name),
-                LayerScope::Shared(text) => ScopeSpec::SharedText(text.clone()),
-                LayerScope::Computed(_) => ScopeSpec::COMPUTED,
-            }),
-            route_spec: with_scope(ScopeSpec::LayerRoute(settings.name)),
+            spec: Arc::new(spec),
             exceptions: Exceptions::new(&settings.exceptions, settings.limiter.clock().now()),
             identity,
             settings: settings.clone(),
@@ -86,58 +73,32 @@ impl ActiveLayer {
 
     /// Checks one request; those that the layer does not limit are let through.
     async fn check(&self, parts: &mut Parts) -> Result<Admission, Instead> {
-        let Some(resolved) = self.resolve(parts).await? else {
-            // A handler may ask for its limits all the same.
-            leave_empty(parts);
-            return Ok(Admission::unlimited());
-        };
-        let (cost, rejection) = match self.cost(parts).await {
-            Ok(cost) => (cost, None),
-            // It counts all the same: else what makes the function fail would be unlimited.
-            Err(rejection) => (1, Some(rejection)),
-        };
-        let mut demands: Demands = smallvec![Demand {
-            rule: 0,
-            spec: SpecRef::Shared(resolved.spec),
-            key: resolved.key,
-            limits: resolved.limits,
-            cost,
-        }];
-        let terms = Terms {
-            how: Admit::Consume,
-            is_handled: true,
-        };
-        match (answer_of!(admit(parts, &mut demands, terms)), rejection) {
-            (Ok(admission), None) => Ok(admission),
-            (Ok(admission), Some(rejection)) => {
-                let response = admission.reject(*rejection, Admit::Consume).await;
-                Err(Box::new(response))
-            }
-            (Err(refused), _) => Err(Box::new(refused.into_response(parts))),
-        }
-    }
-
-    /// The budget and the limits of a request; `None` if the layer does not limit it.
-    async fn resolve(&self, parts: &mut Parts) -> Result<Option<Resolved>, Instead> {
-        let settings = &self.settings;
         if !self.covers(parts) {
-            return Ok(None);
+            return Ok(Admission::unlimited());
         }
-        let key = match &settings.key {
-            Some(key) => key(parts).await?,
-            None => Limiter::default_key(parts).await?,
+        let key = self.key(parts).await;
+        let limits = (self.settings.limits)(parts).await;
+        let cost = self.cost(parts).await;
+        let place = Place {
+            rule: 0,
+            spec: SpecRef::Shared(self.spec.clone()),
+            is_per_route: matches!(self.settings.scope, LayerScope::Route),
         };
-        let Some(key) = key else {
-            return Ok(None);
-        };
-        let Some((spec, key)) = self.budget(parts, key).await? else {
-            return Ok(None);
-        };
-        let Some(limits) = (settings.limits)(parts).await? else {
-            return Ok(None);
-        };
-        self.exceptions.warn_of_incomplete(parts, &self.identity);
-        Ok(Some(Resolved { spec, key, limits }))
+        let mut resolved = Resolved::default();
+        resolved.add(place, key, limits, cost);
+        if !resolved.demands().is_empty() {
+            self.exceptions.warn_of_incomplete(parts, &self.identity);
+        }
+        if let Some(rejection) = resolved.take_rejection() {
+            return Err(Box::new(rejected!(parts, &mut resolved, rejection)));
+        }
+        if resolved.demands().is_empty() {
+            return Ok(Admission::unlimited());
+        }
+        match answer_of!(admit_by_layer(parts, resolved)) {
+            Ok(admission) => Ok(admission),
+            Err(refused) => Err(Box::new(refused.into_response(parts))),
+        }
     }
 
     /// Whether the layer limits this request, as far as its settings say.
@@ -155,23 +116,20 @@ impl ActiveLayer {
             && !settings.limiter.skips(parts)
     }
 
-    /// The scope of a request, and its key there; `None` if the scope function exempts it.
-    async fn budget(
-        &self,
-        parts: &mut Parts,
-        key: Key,
-    ) -> Result<Option<(Arc<Spec>, Key)>, Instead> {
-        let spec = self.spec.clone();
-        Ok(match &self.settings.scope {
-            LayerScope::Own | LayerScope::Shared(_) => Some((spec, key)),
-            LayerScope::Route => Some(match route(parts).template() {
-                Some(template) => (self.route_spec.clone(), (template, key).into_key()),
-                None => (spec, key),
-            }),
-            LayerScope::Computed(scope) => {
-                let scope = scope(parts).await?;
-                scope.map(|scope| (spec, (scope, key).into_key()))
-            }
+    /// The key of a request within its scope.
+    async fn key(&self, parts: &mut Parts) -> Result<Key, Instead> {
+        let settings = &self.settings;
+        let scope = match &settings.scope {
+            LayerScope::Computed(scope) => Some(scope(parts).await),
+            LayerScope::Own | LayerScope::Route | LayerScope::Shared(_) => None,
+        };
+        let key = match &settings.key {
+            Some(key) => key(parts).await,
+            None => Limiter::default_key(parts).await,
+        };
+        Ok(match scope {
+            Some(scope) => (scope?, key?).into_key(),
+            None => key?,
         })
     }
 

@@ -18,6 +18,7 @@ use smallvec::SmallVec;
 use std::{
     fmt,
     hash::{BuildHasher, Hash, Hasher, RandomState},
+    ops::Range,
     time::Duration,
 };
 
@@ -35,6 +36,10 @@ struct Denial {
     /// The charges that were asked for together, with their limits and costs: a cheaper request might
     /// have fitted, and a dearer one has to wait longer.
     question: u128,
+    /// The charge on this budget by itself.
+    own: u128,
+    /// Which of the outcomes are its own.
+    range: Range<usize>,
     /// When the answer came; waits are counted from here.
     told: Ticks,
     /// Until when it certainly holds.
@@ -46,6 +51,8 @@ struct Denial {
 pub(super) struct Question {
     budgets: SmallVec<[u128; 2]>,
     whole: u128,
+    /// Each charge by itself.
+    single: SmallVec<[u128; 2]>,
 }
 
 impl Denials {
@@ -60,17 +67,38 @@ impl Denials {
     pub(super) fn question(&self, charges: &[Charge<'_>]) -> Question {
         let budgets: SmallVec<[u128; 2]> =
             charges.iter().map(|charge| self.budget(charge)).collect();
-        let mut hasher = self.seed;
-        for (charge, budget) in charges.iter().zip(&budgets) {
-            hasher.write_u128(*budget);
-            charge.strategy.hash(&mut hasher);
-            charge.limits.hash(&mut hasher);
-            hasher.write_u32(charge.cost.max(1));
+        let mut whole = self.seed;
+        let mut single = SmallVec::new();
+        for (charge, &budget) in charges.iter().zip(&budgets) {
+            let charge = self.single(charge, budget);
+            single.push(charge);
+            whole.write_u128(charge);
         }
         Question {
             budgets,
-            whole: hasher.finish128().as_u128(),
+            whole: whole.finish128().as_u128(),
+            single,
         }
+    }
+
+    /// One charge, with its limits and cost.
+    fn single(&self, charge: &Charge<'_>, budget: u128) -> u128 {
+        let mut hasher = self.seed;
+        hasher.write_u128(budget);
+        charge.strategy.hash(&mut hasher);
+        charge.limits.hash(&mut hasher);
+        hasher.write_u32(charge.cost.max(1));
+        hasher.finish128().as_u128()
+    }
+
+    /// The denial of this charge in an earlier check, whatever was asked for with it, if it still holds.
+    pub(super) fn known(&self, charge: &Charge<'_>, now: Ticks) -> Option<Decision> {
+        let budget = self.budget(charge);
+        let place = self.place(budget).lock();
+        let denial = place.as_deref()?;
+        let holds = denial.holds(budget, now) && denial.own == self.single(charge, budget);
+        let own = denial.outcomes.get(denial.range.clone())?;
+        holds.then(|| denial.aged(own, now))
     }
 
     /// The denial of an earlier check of the same, if it still holds.
@@ -78,11 +106,8 @@ impl Denials {
         question.budgets.iter().find_map(|&budget| {
             let place = self.place(budget).lock();
             let denial = place.as_deref()?;
-            let holds = denial.budget == budget
-                && denial.question == question.whole
-                && denial.told <= now
-                && now < denial.until;
-            holds.then(|| denial.aged(now))
+            let holds = denial.holds(budget, now) && denial.question == question.whole;
+            holds.then(|| denial.aged(&denial.outcomes, now))
         })
     }
 
@@ -94,10 +119,13 @@ impl Denials {
         decision: &Decision,
         (sent, told): (Ticks, Ticks),
     ) {
-        let mut outcomes = decision.outcomes().iter();
-        for (charge, &budget) in charges.iter().zip(&question.budgets) {
-            let own = outcomes.by_ref().take(charge.limits.len());
-            let Some(wait) = own.filter_map(Outcome::retry_after).max() else {
+        let mut end = 0;
+        let budgets = question.budgets.iter().zip(&question.single);
+        for (charge, (&budget, &single)) in charges.iter().zip(budgets) {
+            let range = end..end + charge.limits.len();
+            end = range.end;
+            let own = decision.outcomes().get(range.clone()).unwrap_or_default();
+            let Some(wait) = own.iter().filter_map(Outcome::retry_after).max() else {
                 continue;
             };
             // The store decided after `sent`, so until then its own clock has not moved past the wait.
@@ -105,11 +133,12 @@ impl Denials {
             *self.place(budget).lock() = Some(Box::new(Denial {
                 budget,
                 question: question.whole,
+                own: single,
+                range,
                 told,
                 until,
                 outcomes: decision.outcomes().into(),
             }));
-            return;
         }
     }
 
@@ -139,6 +168,7 @@ impl Denials {
         hasher.write_u8(charge.strategy.number());
         for part in [
             charge.scope.name.as_bytes(),
+            charge.scope.rule.as_bytes(),
             charge.scope.route.as_bytes(),
             charge.key.as_bytes(),
         ] {
@@ -154,10 +184,14 @@ impl Denials {
 }
 
 impl Denial {
-    /// What the store would say now.
-    fn aged(&self, now: Ticks) -> Decision {
+    fn holds(&self, budget: u128, now: Ticks) -> bool {
+        self.budget == budget && self.told <= now && now < self.until
+    }
+
+    /// What the store would say now of these.
+    fn aged(&self, outcomes: &[Outcome], now: Ticks) -> Decision {
         let age = now.since(self.told);
-        Decision::new(self.outcomes.iter().map(|outcome| outcome.aged(age)))
+        Decision::new(outcomes.iter().map(|outcome| outcome.aged(age)))
     }
 }
 

@@ -15,10 +15,11 @@ use super::{
 };
 use crate::{
     clock::Ticks,
+    decision::Left,
     window::{
         Strategy,
         counter::Counter,
-        moving::{Coarse, Entry, Hit, Narrow, Resolution, Shape, Stamp, grid},
+        moving::{Coarse, Entry, Hit, Narrow, Resolution, Shape, Stamp, grid, partition},
         window_micros,
     },
 };
@@ -43,13 +44,8 @@ const FEW_LEFT: u32 = 2;
 /// What came of it: small enough for registers, so that nothing is copied through memory on the way.
 #[derive(Clone, Copy)]
 pub(super) enum Quick {
-    /// There was room, and it is recorded.
-    Consumed {
-        /// What is left.
-        left: u32,
-        /// Microseconds until all is available again.
-        reset_after: u64,
-    },
+    /// There was room, and it is recorded. What is left then.
+    Consumed(Left),
     /// There is no room.
     Refused,
     /// It takes more than a quick look.
@@ -103,11 +99,14 @@ impl<const MICROS: u64> Moment<MICROS> {
         self.age(hit) >= self.lasts
     }
 
-    /// The answer to a hit that is recorded now.
+    /// The answer to a hit that is recorded now, in a log whose `oldest` hit counts.
     #[inline]
-    fn consumed(&self, left: u32) -> Quick {
-        let reset_after = self.lasts;
-        Quick::Consumed { left, reset_after }
+    fn consumed(&self, remaining: u32, oldest: Narrow<MICROS>) -> Quick {
+        Quick::Consumed(Left {
+            remaining,
+            reset_after: self.lasts,
+            next_after: self.lasts - self.age(oldest),
+        })
     }
 }
 
@@ -164,7 +163,7 @@ impl Question {
         hits.append(len, moment.stamp);
         // What is below the count has 32 bits.
         let left = u32::try_from(count - len - 1).ok()?;
-        let answer = moment.consumed(left);
+        let answer = moment.consumed(left, hits.get(0));
         let (a, b) = hits.words();
         self.renew(cell, answer, (len + 1, a, b));
         Some(answer)
@@ -199,7 +198,7 @@ impl Question {
         if shape.len as usize >= room || newest == moment.stamp {
             return None;
         }
-        let answer = moment.consumed(count - shape.len - 1);
+        let answer = moment.consumed(count - shape.len - 1, oldest);
         if shape.len <= FEW_LEFT {
             let mut few = Few::default();
             for index in 0..shape.len {
@@ -246,7 +245,7 @@ impl Question {
     /// Writes the cell of a log in which a hit was recorded.
     #[inline(always)]
     fn renew(&self, cell: &mut Cell, answer: Quick, words: (u64, u64, u64)) {
-        if let Quick::Consumed { .. } = answer {
+        if let Quick::Consumed(_) = answer {
             let until = self.now.as_micros().div_ceil(1_000) + self.limit.window_millis();
             cell.renew(words, until);
         }
@@ -291,7 +290,10 @@ impl Question {
             };
             *hits.get_mut(end)? = Hit::new(moment.stamp, total);
         }
-        Some(moment.consumed(left - self.cost))
+        if oldest.total == shape.base {
+            oldest = first_of_weight(hits, shape)?;
+        }
+        Some(moment.consumed(left - self.cost, oldest.at))
     }
 
     /// Makes the last place of a full log free, if the hit there lies in one cell of the grid with the one before it.
@@ -338,12 +340,8 @@ impl Question {
     #[inline]
     fn counted(&self, mut counter: Counter) -> Option<(Quick, Cell)> {
         let left = counter.consume(self.now, self.limit, self.strategy, self.cost)?;
-        let answer = Quick::Consumed {
-            left: left.remaining,
-            reset_after: left.reset_after,
-        };
         let cell = Cell::counted(self.owner.low, self.variant, counter, self.limit);
-        Some((answer, cell))
+        Some((Quick::Consumed(left), cell))
     }
 
     /// The answer to the first hit of a budget, and its cell; `None` if it can never fit.
@@ -376,15 +374,30 @@ impl Question {
         };
         let tier = Tier::of(window, window);
         let answer = match tier {
-            Tier::Coarse => Moment::<{ Coarse::MICROS }>::new(self).consumed(left),
-            Tier::Fine | Tier::Wide => Quick::Consumed {
-                left,
+            Tier::Coarse => {
+                let moment = Moment::<{ Coarse::MICROS }>::new(self);
+                moment.consumed(left, moment.stamp)
+            }
+            Tier::Fine | Tier::Wide => Quick::Consumed(Left {
+                remaining: left,
                 reset_after: window_micros(self.limit),
-            },
+                next_after: window_micros(self.limit),
+            }),
         };
         let fresh_at = self.now.as_micros().div_ceil(1_000) + window;
         let state = write.first(tier);
         let cell = Cell::new(self.owner.low, self.variant, state, fresh_at);
         Some((answer, cell))
     }
+}
+
+/// The oldest hit that has not been given back. `None` if there is none, which there is once one is recorded.
+#[cold]
+fn first_of_weight<const MICROS: u64>(
+    hits: &[Hit<Narrow<MICROS>>],
+    shape: &Shape,
+) -> Option<Hit<Narrow<MICROS>>> {
+    let hit = |index| hits.get(shape.place(index, hits.len())).copied();
+    let is_empty = |index| hit(index).is_some_and(|hit| hit.total == shape.base);
+    hit(partition(shape.len, is_empty))
 }

@@ -4,7 +4,7 @@ use super::{
     cell::{COARSE_MICROS, Cell, FINE_MICROS, State},
     identity::{Owner, Variant},
     kept::{Rings, shape_of},
-    log::{self, Ask, Newest},
+    log::{self, Ask},
     slab::Slab,
     slot::Slot,
     table::Table,
@@ -218,21 +218,9 @@ impl Shard {
         now: Ticks,
         outcomes: &mut [Outcome],
     ) {
-        if slot.strategy == Strategy::MovingWindow {
-            let newest = self.read(Some(cell), Newest);
-            for outcome in outcomes {
-                let window = outcome.limit().window_millis().saturating_mul(1_000);
-                let leaves = newest.as_micros().saturating_add(window);
-                outcome.settle(
-                    outcome.remaining().saturating_sub(slot.cost),
-                    leaves.saturating_sub(now.as_micros()),
-                );
-            }
-            return;
-        }
         for (outcome, &limit) in outcomes.iter_mut().zip(slot.limits) {
             let after = self.assess(Some(cell), now, limit, slot.strategy, 0);
-            outcome.settle(after.remaining(), after.reset_after_micros());
+            outcome.settle(after.left());
         }
     }
 
