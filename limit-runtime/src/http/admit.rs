@@ -13,9 +13,10 @@ use super::{
     soon::Soon,
     spec::{Demand, Demands, Spec, SpecRef},
     standing::{Costs, Standing},
+    wait_queue,
 };
 use crate::{
-    decision::{Decision, Outcome},
+    decision::Decision,
     key::{IntoKey, Key},
     limiter::Limiter,
     store::{Action, Charge},
@@ -25,8 +26,8 @@ use axum::{
     response::Response,
 };
 use http::request::Parts;
-use smallvec::{SmallVec, smallvec};
-use std::{convert::Infallible, slice, sync::Arc};
+use smallvec::SmallVec;
+use std::{convert::Infallible, slice, sync::Arc, time::Duration};
 
 /// Whether the check consumes, or the charge comes once the cost is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,14 +178,25 @@ pub(super) fn refused_by_cheap_rules(parts: &Parts, resolved: &mut Resolved) -> 
     let demands = resolved.demands();
     let charges: SmallVec<[Charge<'_>; 2]> =
         demands.iter().map(|demand| demand.charge(route)).collect();
-    let (refused, decision) = limiter.known_denial(&charges)?;
-    let demands: Demands = match refused {
-        None => demands.clone(),
-        Some(index) => smallvec![demands.get(index)?.clone()],
+    let max_waits: SmallVec<[Duration; 2]> = demands.iter().map(Demand::max_wait).collect();
+    let (demands, decision) = match wait_queue::refused_now(limiter, &charges, &max_waits) {
+        Some(decision) => (demands.clone(), decision),
+        None => {
+            let (refused, decision) = limiter.known_denial(&charges)?;
+            let refused = match refused {
+                None => 0..charges.len(),
+                Some(index) => index..index + 1,
+            };
+            let (of_refused, waits) = (
+                charges.get(refused.clone())?,
+                max_waits.get(refused.clone())?,
+            );
+            if wait_queue::may_wait(of_refused, waits, &decision) {
+                return None;
+            }
+            (demands.get(refused)?.into(), decision)
+        }
     };
-    if may_wait(&demands, &decision) {
-        return None;
-    }
     let costs: Costs = demands.iter().map(|demand| demand.cost).collect();
     let denial = Denial {
         demands: &demands,
@@ -192,19 +204,6 @@ pub(super) fn refused_by_cheap_rules(parts: &Parts, resolved: &mut Resolved) -> 
         decision: &decision,
     };
     Some(refuse(limiter, parts, &denial, outer))
-}
-
-/// Whether every rule that refused lets the request wait for as long as it takes.
-fn may_wait(demands: &Demands, decision: &Decision) -> bool {
-    let mut outcomes = decision.outcomes().iter();
-    demands.iter().all(|demand| {
-        let own: SmallVec<[&Outcome; 4]> = outcomes.by_ref().take(demand.limits.len()).collect();
-        let mut refused = own.iter().filter(|outcome| !outcome.is_allowed());
-        refused.all(|outcome| {
-            let wait = outcome.retry_after();
-            wait.is_some_and(|wait| wait <= demand.spec.wait)
-        })
-    })
 }
 
 /// The attribute whose charge is all there is to do for the request, if one is, and what it demands.

@@ -260,6 +260,12 @@ impl Demand {
         std::iter::once(&*self.spec).chain(absorbed)
     }
 
+    /// How long the request may wait for room in the budget: as long as each of the rules allows.
+    pub(super) fn max_wait(&self) -> Duration {
+        let waits = self.specs().map(|spec| spec.wait);
+        waits.min().unwrap_or_default()
+    }
+
     /// The places of the rules that it is charged for.
     pub(super) fn rules(&self) -> impl Iterator<Item = usize> {
         let absorbed = self.absorbed.iter().flat_map(|absorbed| absorbed.iter());

@@ -180,7 +180,7 @@ impl Standing {
         Soon::Later(Box::pin(async move {
             let charges = self.charges(|index, _| costs.get(index).copied());
             let max_waits: PerDemand<Duration> =
-                self.demands.iter().map(|demand| demand.spec.wait).collect();
+                self.demands.iter().map(Demand::max_wait).collect();
             let acquired =
                 wait_queue::acquire(&self.limiter, &charges, action, &max_waits, mode).await;
             drop(charges);
@@ -194,7 +194,7 @@ impl Standing {
     /// Whether a rule lets the request wait for room.
     fn may_wait(&self) -> bool {
         let mut demands = self.demands.iter();
-        demands.any(|demand| !demand.spec.wait.is_zero())
+        demands.any(|demand| !demand.max_wait().is_zero())
     }
 
     /// Keeps what the store answered to `costs`, one for each demand.

@@ -388,6 +388,11 @@ impl Limiter {
         &self.0.layers
     }
 
+    /// Whether checks are answered at once.
+    pub(crate) fn counts_in_memory(&self) -> bool {
+        matches!(self.0.store, Backend::Memory(_))
+    }
+
     pub(crate) fn wait_queues(&self) -> &WaitQueues {
         &self.0.wait_queues
     }

@@ -261,7 +261,7 @@ async fn a_charge_that_comes_after_the_arguments_waits_too() {
 #[tokio::test(start_paused = true)]
 async fn only_a_policy_that_lets_wait_lets_wait() {
     #[rate_limit("1/second", key = everyone, wait = "5s")]
-    #[rate_limit("2/day", key = everyone)]
+    #[rate_limit("2/day", key = everyone, name = "daily")]
     async fn both() {}
     let limiter = Limiter::builder().clock(Clock::tokio()).build();
     let app = App {

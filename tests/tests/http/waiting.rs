@@ -1,11 +1,16 @@
 //! Requests that wait for room in the queue of a budget, on tokio's paused clock.
 
 use axum::{Router, body::Body, extract::ConnectInfo, response::Response, routing::post};
-use http::{Request, StatusCode};
+use http::{HeaderMap, Request, StatusCode};
 use limit_runtime::{
     Limiter, LimiterBuilder, client_ip, clock::Clock, everyone, header, limits, rate_limit,
 };
-use std::{future::Future, net::SocketAddr, time::Duration};
+use std::{
+    future::Future,
+    net::SocketAddr,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 use tokio::{
     task::{JoinHandle, JoinSet, yield_now},
     time::{Instant, sleep, timeout},
@@ -315,6 +320,67 @@ async fn a_charge_over_the_arguments_waits_and_its_peek_does_not() {
     assert_eq!(four.await.unwrap(), served(4_000));
     assert_eq!(six.await.unwrap(), served(4_000));
     assert_eq!(send("more than ten").await.0, LIMITED);
+}
+
+/// A request that a key function rejects counts, but is not worth a wait.
+#[tokio::test(start_paused = true)]
+async fn a_request_that_a_key_function_rejects_neither_waits_nor_overtakes() {
+    fn account(headers: &HeaderMap) -> Result<String, StatusCode> {
+        match headers.get("x-account") {
+            Some(account) => Ok(format!("{account:?}")),
+            None => Err(UNAUTHORIZED),
+        }
+    }
+    #[rate_limit("10/2s", key = everyone, scope = "model", cost = 3, wait = "60s")]
+    #[rate_limit("100/second", key = account)]
+    async fn login() {}
+    #[rate_limit("10/2s", key = everyone, scope = "model", cost = 6, wait = "60s")]
+    async fn large() {}
+    let routes = Router::new()
+        .route("/login", post(login))
+        .route("/large", post(large));
+    let router = app(routes);
+    // It counts.
+    let rejected = (UNAUTHORIZED, None, 0);
+    assert_eq!(post_to(&router, "/login").await, rejected);
+    assert_eq!(post_to(&router, "/large").await, served(0));
+    // One unit is left.
+    assert_eq!(post_to(&router, "/login").await, refused(2));
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(post_to(&router, "/large").await, served(0));
+    let waiter = start(post_to(&router, "/large")).await;
+    // Four are left, but for the one that waits.
+    assert_eq!(post_to(&router, "/login").await, refused(2));
+    assert_eq!(waiter.await.unwrap(), served(2_000));
+}
+
+/// No function of the user's runs for a request whose turn in a cheap rule's queue is too late.
+#[tokio::test(start_paused = true)]
+async fn a_turn_beyond_the_wait_is_seen_before_functions_are_called() {
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    fn account() -> u32 {
+        CALLS.fetch_add(1, Ordering::Relaxed)
+    }
+    #[rate_limit("1_000/second", key = account)]
+    #[rate_limit("1/2s", key = everyone, wait = "5s")]
+    async fn infer() {}
+    let router = app(Router::new().route("/", post(infer)));
+    let seen = post_at_once(&router, "/", 20).await;
+    assert_eq!(seen[..3], [served(0), served(2_000), served(4_000)]);
+    assert!(seen[3..].iter().all(|seen| *seen == refused(6)), "{seen:?}");
+    assert_eq!(CALLS.load(Ordering::Relaxed), 3);
+}
+
+/// Two rules with one budget, which is seen only at run time: the stricter wait holds.
+#[tokio::test(start_paused = true)]
+async fn rules_that_share_a_budget_wait_as_long_as_each_allows() {
+    use limit_runtime::everyone as all;
+    #[rate_limit("1/2s", key = everyone, scope = "shared", wait = "5s")]
+    #[rate_limit("10/minute", key = all, scope = "shared", wait = "3s")]
+    async fn infer() {}
+    let router = app(Router::new().route("/", post(infer)));
+    let seen = post_at_once(&router, "/", 4).await;
+    assert_eq!(seen, [served(0), served(2_000), refused(4), refused(4)]);
 }
 
 /// Of two rules that refuse one after the other, the second one is waited for as well.

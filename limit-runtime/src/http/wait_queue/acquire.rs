@@ -10,7 +10,13 @@ use crate::{
     store::{Action, Charge, StoreError},
 };
 use smallvec::SmallVec;
-use std::{sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
 use tokio::{
     sync::{Notify, futures::OwnedNotified},
     time::{Instant, timeout},
@@ -58,7 +64,7 @@ pub(in crate::http) async fn acquire(
             turn::assess(limiter, charges, &ahead).await?
         };
         let target = match mode {
-            WaitMode::Allowed => request.target(&assessment.turns),
+            WaitMode::Allowed => target(&assessment.turns, max_waits, request.arrived_at.elapsed()),
             WaitMode::Never => None,
         };
         if target.is_some() && action == Action::Peek {
@@ -75,6 +81,58 @@ pub(in crate::http) async fn acquire(
             Next::Refuse => return Ok(assessment.decision),
         }
     }
+}
+
+/// Whether a request that the store refused so may wait for room, if nothing is ahead of it.
+pub(in crate::http) fn may_wait(
+    charges: &[Charge<'_>],
+    max_waits: &[Duration],
+    decision: &Decision,
+) -> bool {
+    let turns = turn::turns_of(decision, charges);
+    target(&turns, max_waits, Duration::ZERO).is_some()
+}
+
+/// The decision on a request that is refused because of the waiters ahead of it, where that can be
+/// said at once, as in memory. `None` if nothing waits for these budgets.
+pub(in crate::http) fn refused_now(
+    limiter: &Limiter,
+    charges: &[Charge<'_>],
+    max_waits: &[Duration],
+) -> Option<Decision> {
+    if !limiter.counts_in_memory() || !limiter.wait_queues().has_waiters(charges) {
+        return None;
+    }
+    let peek = pin!(acquire(
+        limiter,
+        charges,
+        Action::Peek,
+        max_waits,
+        WaitMode::Allowed
+    ));
+    match peek.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Ok(decision)) if !decision.is_allowed() => Some(decision),
+        _ => None,
+    }
+}
+
+/// The queue to wait in; `None` if no wait that the rules allow is long enough.
+fn target(turns: &[Turn], max_waits: &[Duration], waited: Duration) -> Option<Target> {
+    let mut longest: Option<(Target, Duration)> = None;
+    for (charge, (turn, &max_wait)) in turns.iter().zip(max_waits).enumerate() {
+        match *turn {
+            Turn::Now => {}
+            Turn::Never => return None,
+            Turn::After(_) if max_wait.is_zero() => return None,
+            Turn::After(turn) => {
+                if longest.is_none_or(|(longest, _)| turn > longest.turn) {
+                    longest = Some((Target { charge, turn }, max_wait));
+                }
+            }
+        }
+    }
+    let (target, max_wait) = longest?;
+    (target.turn <= max_wait.saturating_sub(waited)).then_some(target)
 }
 
 /// A request that is being checked, and its place in a queue while it waits.
@@ -150,28 +208,6 @@ impl<'a> Request<'a> {
         ahead
             .map(|(arrival, waiter)| (arrival, waiter.cost))
             .collect()
-    }
-
-    /// The queue to wait in; `None` if no wait that the rules allow is long enough.
-    fn target(&self, turns: &[Turn]) -> Option<Target> {
-        let mut target: Option<Target> = None;
-        for (charge, turn) in turns.iter().enumerate() {
-            match *turn {
-                Turn::Now => {}
-                Turn::Never => return None,
-                Turn::After(_) if self.max_wait(charge).is_zero() => return None,
-                Turn::After(turn) => {
-                    if target.is_none_or(|longest| turn > longest.turn) {
-                        target = Some(Target { charge, turn });
-                    }
-                }
-            }
-        }
-        let waited = self.arrived_at.elapsed();
-        target.filter(|target| {
-            let left = self.max_wait(target.charge).saturating_sub(waited);
-            target.turn <= left
-        })
     }
 
     fn max_wait(&self, charge: usize) -> Duration {

@@ -21,7 +21,7 @@ mod turn;
 )]
 mod tests;
 
-pub(super) use self::acquire::{WaitMode, acquire};
+pub(super) use self::acquire::{WaitMode, acquire, may_wait, refused_now};
 
 use crate::{
     key::{IntoKey, Key},
@@ -175,7 +175,8 @@ impl QueueKey {
             ..
         } = charge;
         let strategy = u64::from(strategy.number());
-        Self((scope.name, scope.route, (*key).clone(), strategy).into_key())
+        let scope = (scope.name, scope.rule, scope.route);
+        Self((scope, (*key).clone(), strategy).into_key())
     }
 }
 

@@ -42,11 +42,7 @@ pub(super) struct Assessment {
 impl Assessment {
     /// That of a request with nothing ahead of it.
     pub(super) fn from_store(decision: Decision, charges: &[Charge<'_>]) -> Self {
-        let mut outcomes = decision.outcomes().iter();
-        let turns = charges
-            .iter()
-            .map(|charge| turn_of(outcomes.by_ref().take(charge.limits.len())))
-            .collect();
+        let turns = turns_of(&decision, charges);
         Self { decision, turns }
     }
 }
@@ -100,6 +96,15 @@ pub(super) async fn assess(
         decision: Decision::new(outcomes),
         turns,
     })
+}
+
+/// The turn for each rule, from a decision of the store. Nothing is ahead.
+pub(super) fn turns_of(decision: &Decision, charges: &[Charge<'_>]) -> SmallVec<[Turn; 2]> {
+    let mut outcomes = decision.outcomes().iter();
+    charges
+        .iter()
+        .map(|charge| turn_of(outcomes.by_ref().take(charge.limits.len())))
+        .collect()
 }
 
 /// The turn for a rule with nothing ahead, from the outcomes of its limits.
