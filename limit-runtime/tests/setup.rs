@@ -1,6 +1,6 @@
 //! What the log says of wrong set-ups. One test in a process of its own: each thing is said once.
 
-#![allow(clippy::unwrap_used, reason = "these are tests")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
 use axum::{
     Router,
