@@ -243,8 +243,9 @@ impl RateLimitLayer {
     ///
     /// The charge is made before the inner service runs, so parallel requests cannot exceed a limit.
     /// It stays where there is no response: if the inner service panics or fails with an error, and
-    /// if the client disconnects before there is a response. A body that breaks off later makes no
-    /// difference: the response has been counted by then.
+    /// if the client disconnects before there is a response. A panic that a layer further in turns
+    /// into a response is judged by that response. A body that breaks off later makes no difference:
+    /// the response has been counted by then.
     ///
     /// ```
     /// use axum::{Router, response::Response, routing::get};
