@@ -5,10 +5,10 @@ use axum::{
     Router,
     body::Body,
     extract::ConnectInfo,
-    http::{HeaderMap, HeaderValue, Request, StatusCode},
+    http::{HeaderMap, HeaderValue, Method, Request, StatusCode},
     routing::get,
 };
-use limit_runtime::{HeaderStyle, Limiter, client_ip, rate_limit};
+use limit_runtime::{HeaderStyle, Limiter, client_ip, everyone, rate_limit};
 use std::{
     future::Future,
     net::SocketAddr,
@@ -24,6 +24,21 @@ async fn bare() -> &'static str {
 
 #[rate_limit("4000000000/day", key = client_ip)]
 async fn limited() -> &'static str {
+    "ok"
+}
+
+async fn bare_argument(method: Method) -> &'static str {
+    if method.is_safe() { "ok" } else { "no" }
+}
+
+#[rate_limit("4000000000/day", key = client_ip)]
+async fn limited_argument(method: Method) -> &'static str {
+    if method.is_safe() { "ok" } else { "no" }
+}
+
+#[rate_limit("4000000000/day", key = client_ip)]
+#[rate_limit("4000000000/hour", key = everyone)]
+async fn limited_twice() -> &'static str {
     "ok"
 }
 
@@ -59,6 +74,9 @@ fn main() -> ExitCode {
     let mut router = match handler.as_str() {
         "bare" => global(get(bare)),
         "limited" => global(get(limited)),
+        "bare_argument" => global(get(bare_argument)),
+        "limited_argument" => global(get(limited_argument)),
+        "limited_twice" => global(get(limited_twice)),
         "refused" => global(get(refused)),
         "layered_bare" => layered(get(bare)),
         "layered_limited" => layered(get(limited)),

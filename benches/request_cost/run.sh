@@ -25,7 +25,7 @@ allocations() {
 
 printf '%-20s %14s %12s %14s %12s\n' handler instructions 'over bare' allocations 'over bare'
 bare_instructions='' bare_allocations=''
-for handler in bare limited refused layered_bare layered_limited layered_by_header; do
+for handler in bare limited bare_argument limited_argument limited_twice refused layered_bare layered_limited layered_by_header; do
     i=$(instructions $handler)
     a=$(allocations $handler)
     : "${bare_instructions:=$i}" "${bare_allocations:=$a}"

@@ -214,18 +214,41 @@ impl IntoKey for Ipv4Addr {
 }
 
 impl IntoKey for Ipv6Addr {
-    /// An IPv4-mapped address is the IPv4 address; any other is its /64, which is what one customer is given.
+    /// An IPv4-mapped or NAT64 address is the IPv4 address; any other is its /64, which is what one
+    /// customer is given.
     fn into_key(self) -> Key {
-        if let Some(mapped) = self.to_ipv4_mapped() {
-            return mapped.into_key();
+        ipv6_key(self, MAX_IPV6_PREFIX)
+    }
+}
+
+/// The longest prefix of IPv6 addresses that is counted by, and the default.
+pub(crate) const MAX_IPV6_PREFIX: u8 = 64;
+
+/// The key of an address: by so many leading bits, 64 at most, unless it stands for an IPv4 address.
+pub(crate) fn ipv6_key(address: Ipv6Addr, prefix: u8) -> Key {
+    if let Some(embedded) = embedded_ipv4(address) {
+        return embedded.into_key();
+    }
+    let [a, b, c, d, e, f, g, h, ..] = address.octets();
+    let net = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+    let host = u32::from(MAX_IPV6_PREFIX.saturating_sub(prefix));
+    let mask = u64::MAX.checked_shl(host).unwrap_or(0);
+    Key::fixed(Tag::Ipv6Net, (net & mask).to_be_bytes())
+}
+
+/// The IPv4 address that an IPv6 address stands for: an IPv4-mapped one (RFC 4291, section 2.5.5.2), or
+/// one behind a NAT64 gateway with the well-known prefix `64:ff9b::/96` (RFC 6052, section 2.1).
+fn embedded_ipv4(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    match address.octets() {
+        [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d] => {
+            Some(Ipv4Addr::new(a, b, c, d))
         }
-        let [a, b, c, d, e, f, g, h, ..] = self.octets();
-        Key::fixed(Tag::Ipv6Net, [a, b, c, d, e, f, g, h])
+        _ => address.to_ipv4_mapped(),
     }
 }
 
 impl IntoKey for IpAddr {
-    /// As [`Ipv4Addr`] and [`Ipv6Addr`]: mapped addresses unmapped, IPv6 by /64.
+    /// As [`Ipv4Addr`] and [`Ipv6Addr`]: mapped and NAT64 addresses as IPv4, other IPv6 by /64.
     /// To count exact addresses, use their `octets()`.
     #[inline]
     fn into_key(self) -> Key {

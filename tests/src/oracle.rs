@@ -63,6 +63,8 @@ struct Hit {
 struct Answer {
     remaining: u64,
     reset: u64,
+    /// Until more remains; 0 if all does.
+    next: u64,
     /// 0: room; `u64::MAX`: never.
     wait: u64,
 }
@@ -175,6 +177,10 @@ impl Model {
                 // Its counters are forgotten as a whole: the estimate alone may reach zero sooner.
                 (_, Strategy::SlidingWindow) => self.forgotten(rule, now),
                 _ => self.falls_to(rule, now, 0),
+            },
+            next: match used.min(capacity) {
+                0 => 0,
+                counted => self.falls_to(rule, now, counted - 1),
             },
             wait: if used + wanted <= capacity {
                 0
@@ -311,11 +317,13 @@ async fn sequence<S: Subject>(
             let after = models[which].assess(&rule, now, 0);
             expected.remaining = after.remaining;
             expected.reset = after.reset;
+            expected.next = after.next;
         }
         let outcome = decision.outcomes()[0];
         let found = Answer {
             remaining: outcome.remaining().into(),
             reset: u64::try_from(outcome.reset_after().as_micros()).unwrap(),
+            next: u64::try_from(outcome.next_after().as_micros()).unwrap(),
             wait: match outcome.verdict() {
                 Verdict::Allowed => 0,
                 Verdict::RetryAfter(wait) => u64::try_from(wait.as_micros()).unwrap(),
@@ -327,8 +335,8 @@ async fn sequence<S: Subject>(
             "step {step} of seed {seed}: {count}/{window}, {strategy:?}, cost {cost}, {action:?}, at {now}"
         );
         assert_eq!(decision.receipts().is_empty(), !consumes);
-        if let Some(&receipt) = decision.receipts().first() {
-            consumed.push((which, receipt, cost));
+        if let Some(receipt) = decision.receipts().first() {
+            consumed.push((which, receipt.clone(), cost));
         }
         // The other strategies hold no hits apart: rows say what they give back.
         if strategy == Strategy::MovingWindow && random.below(6) == 0 && !consumed.is_empty() {
@@ -337,7 +345,9 @@ async fn sequence<S: Subject>(
             let (which, receipt, cost) = consumed.swap_remove(place);
             let units = random.below(cost + 1);
             let charge = charge(which, units);
-            store.refund(&[charge], &[receipt]).await;
+            store
+                .refund(&[charge], std::slice::from_ref(&receipt))
+                .await;
             models[which].refund(&rule, receipt.at(), units);
         }
     }

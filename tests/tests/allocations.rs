@@ -6,7 +6,7 @@
 
 use allocation_counter::{AllocationInfo, measure};
 use axum::{Router, body::Body, routing::get};
-use http::Request;
+use http::{Method, Request, Uri};
 use limit_runtime::{
     IntoKey, Limiter, Limits, Strategy, everyone, limits, rate_limit,
     store::{Action, Charge, Scope},
@@ -98,6 +98,20 @@ async fn bare() -> &'static str {
     "hello"
 }
 
+#[rate_limit("100000000/minute", key = everyone)]
+async fn limited_arguments(_: Method, _: Uri) -> &'static str {
+    "hello"
+}
+
+#[rate_limit("100000000/minute; 1000000000/hour", key = everyone)]
+async fn limited_arguments_by_two(_: Method, _: Uri) -> &'static str {
+    "hello"
+}
+
+async fn bare_arguments(_: Method, _: Uri) -> &'static str {
+    "hello"
+}
+
 #[rate_limit("1/day", key = everyone)]
 async fn refused() -> &'static str {
     "hello"
@@ -109,6 +123,9 @@ fn a_request_costs_no_allocation_more_than_the_bare_handler_but_one_in_many_for_
         .route("/bare", get(bare))
         .route("/limited", get(limited))
         .route("/refused", get(refused))
+        .route("/bare/arguments", get(bare_arguments))
+        .route("/limited/arguments", get(limited_arguments))
+        .route("/limited/by/two", get(limited_arguments_by_two))
         .with_state(());
     let mut call = |path: &'static str| {
         let request = Request::get(path).body(Body::empty()).unwrap();
@@ -123,4 +140,10 @@ fn a_request_costs_no_allocation_more_than_the_bare_handler_but_one_in_many_for_
     let refused = thousand("/refused");
     assert!(limited <= bare + 50, "bare {bare}, limited {limited}");
     assert!(refused <= bare + 150, "bare {bare}, refused {refused}");
+    // Any argument may ask for the limits, and those that do not cost nothing.
+    let bare = thousand("/bare/arguments");
+    let limited = thousand("/limited/arguments");
+    let by_two = thousand("/limited/by/two");
+    assert!(limited <= bare + 50, "bare {bare}, limited {limited}");
+    assert!(by_two <= bare + 250, "bare {bare}, limited {by_two}");
 }

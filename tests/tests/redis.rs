@@ -10,6 +10,7 @@ mod redis {
     mod guard;
     mod oracle;
     mod proof;
+    mod rejections;
     mod scenarios;
     mod soak;
     mod topologies;

@@ -3,11 +3,15 @@
 use super::{
     admit::Admit,
     headers::{Headers, Told},
+    rate_limit_info::RateLimitInfo,
+    refusal::Refused,
+    rejection,
     soon::{Later, Soon, answer_of},
     standing::Standing,
 };
 use crate::{limiter::Limiter, store::Action};
-use axum::response::Response;
+use axum::{body::Body, response::Response};
+use http::request::Parts;
 use std::{mem, sync::Arc};
 
 /// A request that was let through: it charges what is still to be charged, and adds the headers.
@@ -47,17 +51,18 @@ impl Admission {
     /// Consumes the costs of all rules, now that those which depend on the arguments are `known`.
     ///
     /// # Errors
-    /// The response for a request whose cost does not fit.
-    pub fn charge(&self, known: &[Option<u32>]) -> Soon<Result<(), Response>> {
+    /// If the cost does not fit.
+    pub(super) fn charge(&self, known: &[Option<u32>]) -> Soon<Result<(), Refused>> {
         let Held::Standing(standing) = &self.0 else {
             // What is charged later was not charged at once.
             debug_assert!(matches!(self.0, Held::Nothing), "charged twice");
             return Soon::Now(Ok(()));
         };
         let costs = standing.demands.iter().map(|demand| {
-            let known = known.get(demand.rule).copied().flatten();
             // An empty batch is a request all the same.
-            known.unwrap_or(demand.cost).max(1)
+            let known = |rule: usize| Some(known.get(rule).copied().flatten()?.max(1));
+            let known = demand.rules().filter_map(known).max();
+            known.map_or(demand.cost, |known| known.max(demand.cost))
         });
         standing
             .clone()
@@ -67,19 +72,42 @@ impl Admission {
     /// The answer to a request whose arguments could not be extracted. It counts all the same: where the charge
     /// waits for the arguments, it is made now, as if each cost that depends on them were 1.
     #[cold]
-    pub(super) fn reject(mut self, mut rejection: Response, how: Admit) -> Later<Response> {
+    pub(super) fn reject(self, rejection: Response, how: Admit) -> Later<Response> {
         Box::pin(async move {
             if how == Admit::Peek
                 && let Held::Standing(standing) = &self.0
-                && let Err(refusal) = answer_of!(standing.clone().admit(drop))
+                && let Err(refused) = answer_of!(standing.clone().admit(drop))
             {
-                return refusal;
+                return self.refuse_late(refused);
             }
-            match self.finish(&mut rejection) {
-                None => rejection,
-                Some(later) => later.await,
-            }
+            answer_of!(self.complete(rejection))
         })
+    }
+
+    /// The request body for extraction where the charge comes after it.
+    pub(super) fn watch_body(&self, parts: &Parts, body: Body) -> Body {
+        match &self.0 {
+            Held::Standing(standing) => rejection::watch_body(parts, body, standing),
+            Held::Nothing | Held::Told(_) => body,
+        }
+    }
+
+    /// The response to a request that is refused after its arguments have been extracted.
+    #[cold]
+    pub(super) fn refuse_late(&self, refused: Refused) -> Response {
+        let Held::Standing(standing) = &self.0 else {
+            return refused.into_late_response(None);
+        };
+        standing.mark_refused();
+        refused.into_late_response(standing.head.as_deref())
+    }
+
+    /// The response to a request that has been counted and does not reach its handler.
+    pub(super) fn complete(mut self, mut response: Response) -> Soon<Response> {
+        match self.finish(&mut response) {
+            None => Soon::Now(response),
+            Some(later) => Soon::Later(later),
+        }
     }
 
     /// Adds the headers of the limits to the handler's answer. Where the answer does not count, it is taken, and
@@ -127,6 +155,11 @@ fn tell(standing: &Standing, response: &mut Response) {
         let mut told = Told::default();
         told.add(&standing.demands, &decision);
         tell_with_outer(&standing.limiter, standing.outer.as_deref(), told, response);
+        if standing.limiter.response_info() {
+            let mut info = RateLimitInfo::default();
+            info.add_admitted(Some(standing));
+            response.extensions_mut().insert(info);
+        }
     }
 }
 

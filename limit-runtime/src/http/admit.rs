@@ -3,26 +3,31 @@
 use super::{
     admission::Admission,
     client_ip::client_ip,
+    current_request::{self, Answer},
+    exceeded::Denial,
     handle::RateLimit,
     headers::Headers,
     instead::{Instead, instead},
-    refusal::refuse,
+    policy::Resolved,
+    refusal::{Refused, refuse},
     soon::Soon,
     spec::{Demand, Demands, Spec, SpecRef},
-    standing::Standing,
+    standing::{Costs, Standing},
+    wait_queue,
 };
 use crate::{
     decision::Decision,
     key::{IntoKey, Key},
     limiter::Limiter,
-    store::Action,
+    store::{Action, Charge},
 };
 use axum::{
     extract::{FromRequestParts, MatchedPath},
     response::Response,
 };
 use http::request::Parts;
-use std::{convert::Infallible, sync::Arc};
+use smallvec::SmallVec;
+use std::{convert::Infallible, slice, sync::Arc, time::Duration};
 
 /// Whether the check consumes, or the charge comes once the cost is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,80 +42,169 @@ pub enum Admit {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Terms {
     pub(super) how: Admit,
-    /// Whether somebody asks for the handle.
-    pub(super) is_handled: bool,
+    /// Whether arguments are extracted next, one of which may ask for the limits.
+    pub(super) has_arguments: bool,
 }
 
 /// Whether the limiter looks at this request at all.
 pub(super) fn is_limited(parts: &Parts) -> bool {
-    !Limiter::of(parts).skips(parts)
+    !Limiter::find(parts).skips(parts)
 }
 
-/// Checks all `demands` as one.
+/// The limiter of the request, and the handle of the nearest layer or handler around. A handle is
+/// always inserted together with its limiter.
+fn around(parts: &Parts) -> (&Limiter, Option<&RateLimit>) {
+    match parts.extensions.get::<Limiter>() {
+        Some(limiter) => (limiter, parts.extensions.get::<RateLimit>()),
+        None => (Limiter::without_layer(), None),
+    }
+}
+
+/// Checks all that the rules came to as one.
 ///
 /// # Errors
-/// The response for a request that is refused.
+/// Why the request is refused.
 pub(super) fn admit(
     parts: &mut Parts,
-    demands: &mut Demands,
+    resolved: &mut Resolved,
     terms: Terms,
-) -> Soon<Result<Admission, Response>> {
-    if demands.is_empty() {
-        if terms.is_handled {
-            let standing = Standing::of_nothing();
-            leave(parts, Arc::new(standing));
+) -> Soon<Result<Admission, Refused>> {
+    let (limiter, outer) = around(parts);
+    if resolved.demands().is_empty() {
+        if terms.has_arguments {
+            current_request::keep(limiter, resolved, Answer::Unlimited);
         }
         return Soon::Now(Ok(Admission::unlimited()));
     }
-    // Whoever leaves a handle leaves its limiter, too.
-    let (limiter, outer) = match parts.extensions.get::<Limiter>() {
-        Some(limiter) => (limiter, parts.extensions.get::<RateLimit>()),
-        None => (Limiter::global(), None),
-    };
     if outer.is_none()
-        && let Some((demand, spec)) = charged_only(demands, terms)
+        && !limiter.response_info()
+        && let Some((demand, spec)) = charged_only(resolved.demands(), terms)
+        && let charge = demand.charge(parts.extensions.get::<MatchedPath>())
+        && !limiter.wait_queues().has_waiters(slice::from_ref(&charge))
     {
-        let charges = [demand.charge(parts.extensions.get::<MatchedPath>())];
-        let told = |outcomes| {
-            let headers = Headers::of_one(spec.name, outcomes, limiter.header_style());
-            Soon::Now(Ok(Admission::told(headers)))
-        };
-        // By reference: a decision is large to move, and most requests need none.
-        let decision = &match limiter.consume_quickly(&charges[0]) {
-            Some(outcome) if outcome.is_allowed() => return told(&[outcome]),
-            Some(refused) => Ok(Decision::new([refused])),
-            None => limiter.decide_at_length(&charges, Action::Consume),
-        };
-        match decision {
-            Ok(decision) if decision.is_allowed() => return told(decision.outcomes()),
-            Ok(decision) => {
-                return Soon::Now(Err(refuse(limiter, demands, &charges, decision, None)));
+        let headers = |outcomes| Headers::of_one(spec.name, outcomes, limiter.header_style());
+        // A decision is large to move, and most requests need none.
+        let denial = match limiter.consume_quickly(&charge) {
+            Some((outcome, receipt)) if outcome.is_allowed() => {
+                let headers = headers(&[outcome]);
+                if terms.has_arguments {
+                    let answer = Answer::Single(outcome, receipt);
+                    current_request::keep(limiter, resolved, answer);
+                }
+                return Soon::Now(Ok(Admission::told(headers)));
             }
-            Err(_) => {}
+            Some((refused, _)) => Ok(Decision::new([refused])),
+            None => match limiter.decide_at_length(&[charge], Action::Consume) {
+                Ok(decision) if decision.is_allowed() => {
+                    let headers = headers(decision.outcomes());
+                    if terms.has_arguments {
+                        current_request::keep(limiter, resolved, Answer::Several(decision));
+                    }
+                    return Soon::Now(Ok(Admission::told(headers)));
+                }
+                decision => decision,
+            },
+        };
+        if let Ok(decision) = &denial {
+            let denial = Denial {
+                demands: resolved.demands(),
+                costs: &[demand.cost],
+                decision,
+            };
+            let response = refuse(limiter, parts, &denial, None);
+            return Soon::Now(Err(Refused::Response(response)));
         }
     }
-    let outer = outer.map(|handle| handle.standing().clone());
-    let route = parts.extensions.get::<MatchedPath>().cloned();
-    let standing = Standing::new(limiter.clone(), route, std::mem::take(demands), outer);
-    let standing = Arc::new(standing);
-    standing.warn_of_double_charge();
-    if terms.is_handled {
-        leave(parts, standing.clone());
-    } else if standing.outer.is_some() {
-        // The handle of a layer is not this handler's: an extractor must not charge the wrong budget.
-        parts.extensions.remove::<RateLimit>();
-    }
+    let mut standing = standing(parts, resolved);
     match terms.how {
-        Admit::Consume => standing.admit(Admission::standing),
-        Admit::Peek => standing.peek(Admission::standing),
+        Admit::Consume => Arc::new(standing).admit(admitted),
+        Admit::Peek => {
+            standing.keep_head(parts);
+            Arc::new(standing).peek(admitted)
+        }
     }
 }
 
-/// Leaves the handle for whoever asks for it, further in, too.
-fn leave(parts: &mut Parts, standing: Arc<Standing>) {
-    let limiter = Limiter::of(parts).clone();
-    parts.extensions.insert(limiter);
-    parts.extensions.insert(RateLimit::new(standing));
+fn admitted(standing: Arc<Standing>) -> Admission {
+    current_request::keep_shared(&standing);
+    Admission::standing(standing)
+}
+
+/// The state of a request under several rules, or under one that may have more to do later.
+fn standing(parts: &mut Parts, resolved: &mut Resolved) -> Standing {
+    let route = parts.extensions.get::<MatchedPath>().cloned();
+    resolved.merge_same_budgets(route.as_ref());
+    let (limiter, outer) = around(parts);
+    let outer = outer.map(|handle| handle.standing().clone());
+    let standing = Standing::of_resolved(limiter.clone(), route, resolved, outer);
+    standing.warn_of_double_charge();
+    // The handle of a layer is not this handler's: what lies further in must not charge its budget.
+    parts.extensions.remove::<RateLimit>();
+    standing
+}
+
+/// The state of a request that a layer limits, left for those below who ask for it.
+pub(super) fn admit_by_layer(
+    parts: &mut Parts,
+    mut resolved: Resolved,
+) -> Soon<Result<Admission, Refused>> {
+    let standing = Arc::new(standing(parts, &mut resolved));
+    parts.extensions.insert(RateLimit::new(standing.clone()));
+    standing.admit(Admission::standing)
+}
+
+/// Counts a request that a function of the user's rejected: on all rules whose key and limits are
+/// known, and without waiting for room.
+///
+/// # Errors
+/// If one of these rules has no room.
+#[cold]
+pub(super) fn count_rejected(
+    parts: &mut Parts,
+    resolved: &mut Resolved,
+) -> Soon<Result<Admission, Refused>> {
+    if resolved.demands().is_empty() {
+        return Soon::Now(Ok(Admission::unlimited()));
+    }
+    Arc::new(standing(parts, resolved)).admit_without_waiting(Admission::standing)
+}
+
+/// The response to a request that is refused by what cheap rules came to, before any function of the
+/// user's is called. Nothing is consumed, and no remote store is asked.
+pub(super) fn refused_by_cheap_rules(parts: &Parts, resolved: &mut Resolved) -> Option<Response> {
+    let route = parts.extensions.get::<MatchedPath>();
+    resolved.merge_same_budgets(route);
+    let (limiter, outer) = around(parts);
+    let outer = outer.map(|handle| &**handle.standing());
+    let demands = resolved.demands();
+    let charges: SmallVec<[Charge<'_>; 2]> =
+        demands.iter().map(|demand| demand.charge(route)).collect();
+    let max_waits: SmallVec<[Duration; 2]> = demands.iter().map(Demand::max_wait).collect();
+    let (demands, decision) = match wait_queue::refused_now(limiter, &charges, &max_waits) {
+        Some(decision) => (demands.clone(), decision),
+        None => {
+            let (refused, decision) = limiter.known_denial(&charges)?;
+            let refused = match refused {
+                None => 0..charges.len(),
+                Some(index) => index..index + 1,
+            };
+            let (of_refused, waits) = (
+                charges.get(refused.clone())?,
+                max_waits.get(refused.clone())?,
+            );
+            if wait_queue::may_wait(of_refused, waits, &decision) {
+                return None;
+            }
+            (demands.get(refused)?.into(), decision)
+        }
+    };
+    let costs: Costs = demands.iter().map(|demand| demand.cost).collect();
+    let denial = Denial {
+        demands: &demands,
+        costs: &costs,
+        decision: &decision,
+    };
+    Some(refuse(limiter, parts, &denial, outer))
 }
 
 /// The attribute whose charge is all there is to do for the request, if one is, and what it demands.
@@ -121,10 +215,7 @@ fn charged_only(demands: &Demands, terms: Terms) -> Option<(&Demand, &'static Sp
     let SpecRef::Static(spec) = demand.spec else {
         return None;
     };
-    let is_all = terms.how == Admit::Consume
-        && !terms.is_handled
-        && spec.count_when.is_none()
-        && spec.wait.is_zero();
+    let is_all = terms.how == Admit::Consume && spec.count_when.is_none() && spec.wait.is_zero();
     is_all.then_some((demand, spec))
 }
 
@@ -134,16 +225,23 @@ impl Limiter {
     pub fn of(parts: &Parts) -> &Self {
         match parts.extensions.get::<Self>() {
             Some(limiter) => limiter,
-            None => Self::global(),
+            None => Self::without_layer(),
         }
     }
 
+    /// The same for a request that is checked later, where [`without_layer`](Self::without_layer) is
+    /// called once.
+    pub(super) fn find(parts: &Parts) -> &Self {
+        let limiter = parts.extensions.get::<Self>();
+        limiter.unwrap_or_else(|| Self::global())
+    }
+
     /// The key of a request where neither attribute nor layer names one.
-    pub(super) async fn default_key(parts: &mut Parts) -> Result<Option<Key>, Instead> {
-        match Self::of(parts).own_key().cloned() {
+    pub(super) async fn default_key(parts: &mut Parts) -> Result<Key, Instead> {
+        match Self::find(parts).own_key().cloned() {
             Some(key) => key(parts).await,
             None => match client_ip(parts) {
-                Ok(address) => Ok(Some(address.into_key())),
+                Ok(address) => Ok(address.into_key()),
                 Err(rejection) => Err(instead(rejection)),
             },
         }
@@ -158,3 +256,15 @@ impl<S: Sync> FromRequestParts<S> for Limiter {
         Ok(Self::of(parts).clone())
     }
 }
+
+/// The response to a request that a function of the user's rejected, once it has been counted.
+macro_rules! rejected {
+    ($parts:expr, $resolved:expr, $rejection:expr) => {{
+        use $crate::http::{admit::count_rejected, soon::answer_of};
+        match answer_of!(count_rejected($parts, $resolved)) {
+            Ok(admission) => answer_of!(admission.complete(*$rejection)),
+            Err(refused) => refused.into_response($parts),
+        }
+    }};
+}
+pub(super) use rejected;

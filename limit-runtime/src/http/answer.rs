@@ -60,9 +60,7 @@ pub trait KeyShape<W> {}
 )]
 pub trait KeyAnswer<W>: KeyShape<W> + Sized {
     /// The key, or the response that takes the handler's place.
-    fn answer(
-        self,
-    ) -> Answer<Option<Key>, impl Future<Output = Result<Option<Key>, Instead>> + Send>;
+    fn answer(self) -> Answer<Key, impl Future<Output = Result<Key, Instead>> + Send>;
 }
 
 /// The form of what a limits function returns: limits, an `Option` or `Result` of them, or a future of
@@ -240,7 +238,7 @@ macro_rules! answers {
     };
 }
 
-answers!(KeyAnswer, KeyShape: IntoKey => Option<Key>, |key| Some(key.into_key()));
+answers!(KeyAnswer, KeyShape: IntoKey => Key, |key| key.into_key());
 answers!(LimitsAnswer, LimitsShape: IntoLimits => Option<GivenLimits>, |limits| Some(limits.into_limits().into()));
 answers!(CostAnswer, CostShape: IntoCost => u32, |cost| cost.into_cost());
 

@@ -29,6 +29,9 @@ use limit_core::Limits;
     note = "a closure says the types of its arguments: `|headers: HeaderMap| …`"
 )]
 pub trait ExtractFn<S, M>: Sized {
+    /// Whether it is no function, but a constant.
+    const IS_CONSTANT: bool = false;
+
     /// The extracted arguments.
     type Arguments: Send;
     /// What it returns, possibly borrowed from the request head.
@@ -235,6 +238,8 @@ macro_rules! constant {
     ($Shape:ident, [$($generics:tt)*] $T:ty) => {
         #[diagnostic::do_not_recommend]
         impl<S, $($generics)*> ExtractFn<S, $Shape> for $T {
+            const IS_CONSTANT: bool = true;
+
             type Arguments = ();
             type Output<'a> = Self;
 

@@ -1,16 +1,18 @@
 //! The handle on a request's limits that a handler may ask for.
 
-use super::{refusal, standing::Standing};
+use super::{current_request, refusal, spec::Demand, standing::Standing};
 use crate::{
     decision::{Decision, Outcome},
+    limiter::Limiter,
     store::{Action, StoreError},
 };
 use axum::{
-    extract::FromRequestParts,
+    extract::{FromRequestParts, OptionalFromRequestParts},
     response::{IntoResponse, Response},
 };
 use http::{StatusCode, request::Parts};
 use std::{
+    convert::Infallible,
     fmt,
     sync::{Arc, Once},
 };
@@ -33,7 +35,11 @@ use std::{
 /// On a handler with attributes it stands for their limits alone, and on one without for those of the nearest layer.
 ///
 /// On a handler with several policies, [`only`](Self::only) chooses one by its name.
-/// On a request that no limit applies to (an exempt client) it has no outcomes, and charges nothing.
+/// On a request that no limit applies to (an exempt client, a limiter that is switched off) it is
+/// empty: it has no outcomes, and `charge` and `refund` do nothing.
+///
+/// It may be a part of an extractor of your own, and `Option<RateLimit>` is an argument, too, for
+/// handlers that are used with and without limits.
 #[derive(Clone)]
 pub struct RateLimit {
     standing: Arc<Standing>,
@@ -48,19 +54,27 @@ impl RateLimit {
         }
     }
 
+    /// The handle of a request that no limit applies to.
+    pub(super) fn empty(limiter: &Limiter) -> Self {
+        Self::new(Arc::new(Standing::of_nothing(limiter.clone())))
+    }
+
     pub(super) fn standing(&self) -> &Arc<Standing> {
         &self.standing
     }
 
-    /// The same handle for the policy of this name alone. Where no limit applies, as to a client that is exempt,
-    /// it is as empty as this one.
+    /// The same handle for the policy of this name alone. It is empty where that policy exempts the
+    /// request.
     ///
     /// # Errors
     /// When there are policies, and none has this name.
     pub fn only(&self, policy: &str) -> Result<Self, UnknownPolicy> {
-        let demands = &self.standing.demands;
-        if !demands.is_empty() && !demands.iter().any(|demand| demand.spec.name == policy) {
-            let known = demands.iter().map(|demand| demand.spec.name).collect();
+        let Standing {
+            demands, exempt, ..
+        } = &*self.standing;
+        let limiting = demands.iter().flat_map(Demand::specs).map(|spec| spec.name);
+        let known: Vec<_> = limiting.chain(exempt.iter().copied()).collect();
+        if !known.is_empty() && !known.contains(&policy) {
             return Err(UnknownPolicy {
                 found: policy.into(),
                 known,
@@ -129,7 +143,7 @@ impl RateLimit {
 
     fn is_chosen(&self, index: usize) -> bool {
         match (&self.only, self.standing.demands.get(index)) {
-            (Some(name), Some(demand)) => *demand.spec.name == **name,
+            (Some(name), Some(demand)) => demand.specs().any(|spec| *spec.name == **name),
             (None, Some(_)) => true,
             (_, None) => false,
         }
@@ -144,12 +158,48 @@ impl fmt::Debug for RateLimit {
     }
 }
 
+impl RateLimit {
+    /// The handle on the limits of this request; `None` where neither an attribute nor a layer is.
+    fn of(parts: &mut Parts) -> Option<Self> {
+        let left = parts.extensions.get::<Self>();
+        let current = current_request::share(&parts.extensions);
+        if let Some(standing) = current {
+            // A layer further in, on a request of its own, has left a newer one.
+            let is_newer = |handle: &&Self| {
+                let mut outer = Standing::outwards(Some(&standing));
+                !outer.any(|known| std::ptr::eq(known, &*handle.standing))
+            };
+            if let Some(newer) = left.filter(is_newer) {
+                return Some(newer.clone());
+            }
+            let handle = Self::new(standing);
+            // For limited handlers that this one may call.
+            parts.extensions.insert(handle.standing.limiter.clone());
+            parts.extensions.insert(handle.clone());
+            return Some(handle);
+        }
+        if let Some(handle) = left {
+            return Some(handle.clone());
+        }
+        let is_limited = current_request::is_set() || parts.extensions.get::<Limiter>().is_some();
+        is_limited.then(|| Self::empty(Limiter::of(parts)))
+    }
+}
+
 impl<S: Sync> FromRequestParts<S> for RateLimit {
     type Rejection = RateLimitRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        let handle = parts.extensions.get::<Self>().cloned();
-        handle.ok_or(RateLimitRejection)
+        Self::of(parts).ok_or(RateLimitRejection)
+    }
+}
+
+/// `None` on a handler that has neither a `#[rate_limit]` nor a layer of a limiter above it.
+impl<S: Sync> OptionalFromRequestParts<S> for RateLimit {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
+        Ok(Self::of(parts))
     }
 }
 
@@ -161,9 +211,8 @@ pub struct RateLimitRejection;
 impl fmt::Display for RateLimitRejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "a `RateLimit` argument needs limits on the handler: annotate it with `#[rate_limit(…)]`, or add \
-             `limiter.layer().limits(…)` to its router; on an annotated handler it must be an argument of its \
-             own, not a part of another extractor",
+            "a `RateLimit` argument needs limits on the handler: annotate it with `#[rate_limit(…)]`, \
+             or add a layer of a limiter to its router",
         )
     }
 }
@@ -176,6 +225,7 @@ impl IntoResponse for RateLimitRejection {
         SAID.call_once(|| tracing::error!("{self}"));
         refusal::problem(
             StatusCode::INTERNAL_SERVER_ERROR,
+            "no_rate_limit",
             "This handler has no rate limit to look at; the server's log says why",
         )
     }
@@ -206,6 +256,7 @@ impl IntoResponse for UnknownPolicy {
         tracing::error!("{self}");
         refusal::problem(
             StatusCode::INTERNAL_SERVER_ERROR,
+            "unknown_policy",
             "This handler asks for a rate limit that it does not have; the server's log says which",
         )
     }

@@ -1,10 +1,20 @@
 //! Which headers responses carry.
 
+use super::refusal::{RETRY_AFTER_MS, X_SHOULD_RETRY};
 use http::HeaderName;
 
 /// Which headers responses carry. They tell of the strictest limit on a request, set once.
 ///
-/// `Retry-After` on a 429 is sent whatever the style.
+/// `Retry-After`, `retry-after-ms` and `x-should-retry` on a 429 are sent whatever the style.
+///
+/// The reset (`t` in `RateLimit`, `X-RateLimit-Reset`) is when more than what is shown remains:
+/// [`Outcome::next_after`](crate::Outcome::next_after), rounded up. When a request is refused, it is
+/// its `Retry-After`. A client that has nothing left and sleeps until then gets its full rate. OpenAI's
+/// own names tell when all is available again.
+///
+/// The limit that is shown is never less than what remains. Under [GCRA](crate::Strategy::Gcra) with a burst
+/// above the count, it is the burst, and `w` is the time in which the burst is replenished:
+/// `gcra(burst = 10)` on `3/minute` is `q=10;w=200`, the same rate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HeaderStyle {
@@ -48,7 +58,7 @@ pub struct HeaderNames {
     pub limit: HeaderName,
     /// What is left of it.
     pub remaining: HeaderName,
-    /// When all of it is available again, in seconds since 1970.
+    /// When more of it is available, or when a refused request may be repeated, in seconds since 1970.
     pub reset: HeaderName,
 }
 
@@ -71,8 +81,9 @@ impl HeaderStyle {
         HeaderName::from_static("x-ratelimit-reset-tokens"),
     ];
 
-    /// The names of all headers that responses may carry in this style: scripts of other origins may read
-    /// them only if the service says so in `Access-Control-Expose-Headers`.
+    /// The names of all headers that responses may carry in this style, with `Retry-After`,
+    /// `retry-after-ms` and `x-should-retry`: for `Access-Control-Expose-Headers`, without which
+    /// scripts of other origins cannot read them.
     ///
     /// ```
     /// use limit_runtime::HeaderStyle;
@@ -95,7 +106,7 @@ impl HeaderStyle {
             ],
             Self::Off => Vec::new(),
         };
-        names.push(http::header::RETRY_AFTER);
+        names.extend([http::header::RETRY_AFTER, RETRY_AFTER_MS, X_SHOULD_RETRY]);
         names
     }
 }

@@ -87,13 +87,13 @@ impl Headers {
 
     #[inline]
     fn ietf(&mut self, policies: &[Policy], label: Label, outcome: &Outcome) {
-        alike::look(label, outcome.limit(), |alike| {
+        alike::look(label, outcome.quota(), |alike| {
             self.state = state(&alike.state, outcome);
             self.policy = match policies {
                 [_] => Some(alike.header.clone()),
                 policies => {
                     let limits = policies.iter();
-                    alike::policy_header(limits.map(|(label, outcome)| (*label, outcome.limit())))
+                    alike::policy_header(limits.map(|(label, outcome)| (*label, outcome.quota())))
                         .value()
                 }
             };
@@ -113,7 +113,7 @@ impl Headers {
 
     /// The reset as OpenAI writes durations: `6m0s`, `1s`, `250ms`.
     fn open_ai_of(&mut self, [limit, remaining, reset]: &[HeaderName; 3], outcome: &Outcome) {
-        self.add(limit, number(outcome.limit().count().get().into()));
+        self.add(limit, number(outcome.quota().count().get().into()));
         self.add(remaining, number(outcome.remaining().into()));
         // Digits and letters, which are always a header value.
         if let Ok(reset_after) = HeaderValue::try_from(go_duration(outcome.reset_after())) {
@@ -125,13 +125,15 @@ impl Headers {
         self.named(HeaderStyle::X_RATE_LIMIT.each_ref(), outcome);
     }
 
-    /// Limit, remaining, and the reset as seconds since 1970, as GitHub and slowapi send it.
+    /// Limit, remaining, and the moment at which more remains, or at which a refused request fits, in seconds since
+    /// 1970 as GitHub and slowapi send it.
     fn named(&mut self, [limit, remaining, reset]: [&HeaderName; 3], outcome: &Outcome) {
         let since_1970 = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();
-        let reset_at = whole_seconds(since_1970.saturating_add(to_millis(outcome.reset_after())));
-        self.add(limit, number(outcome.limit().count().get().into()));
+        let ask_after = Duration::from_micros(outcome.ask_after_micros());
+        let reset_at = whole_seconds(since_1970.saturating_add(ask_after));
+        self.add(limit, number(outcome.quota().count().get().into()));
         self.add(remaining, number(outcome.remaining().into()));
         self.add(reset, number(reset_at));
     }
@@ -159,14 +161,14 @@ impl Headers {
 
 /// `RateLimit`, which begins with all but the numbers. `None` if it is no header value, which it always is.
 fn state(beginning: &[u8], outcome: &Outcome) -> Option<HeaderValue> {
-    // Without the part of a millisecond, as in `to_millis`.
-    let reset_after = outcome.reset_after_micros() / 1_000;
+    // Rounded up, so that a client that waits so long sees more remain.
+    let ask_after = outcome.ask_after_micros().div_ceil(1_000_000);
     let (mut remaining, mut seconds) = (itoa::Buffer::new(), itoa::Buffer::new());
     let joined = chunk::joined([
         beginning,
         remaining.format(outcome.remaining()).as_bytes(),
         b";t=",
-        seconds.format(reset_after.div_ceil(1_000)).as_bytes(),
+        seconds.format(ask_after).as_bytes(),
     ]);
     HeaderValue::from_maybe_shared(joined).ok()
 }
@@ -253,7 +255,7 @@ impl fmt::Display for Label {
 }
 
 /// Without the part of a millisecond: stores may count hits by the end of one, and a window of 60 seconds
-/// should not be told as 61. Only for what informs; what a client waits for is never cut.
+/// should not be told as 61. Only for times until all is available; what a client waits for is never cut.
 fn to_millis(duration: Duration) -> Duration {
     duration.saturating_sub(Duration::from_nanos(
         u64::from(duration.subsec_nanos()) % 1_000_000,

@@ -1,14 +1,13 @@
 //! The one argument of a limited handler: the check, then the handler's own arguments.
 
 use super::admission::Admission;
-use super::admit::{Admit, Terms, admit};
-use super::handle::{RateLimit, RateLimitRejection};
+use super::admit::{Admit, Terms};
+use super::current_request::CurrentRequest;
 use super::policy::{Policy, Rules, checked};
-use super::soon::answer_of;
+use super::rejection;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
 use pin_project_lite::pin_project;
-use std::any::TypeId;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -71,8 +70,8 @@ impl<P, T> fmt::Debug for Limited<P, T> {
 pub struct Via<M>(PhantomData<fn() -> M>);
 
 pin_project! {
-    /// Extracts what a policy limits. The policy is in its type alone: handlers with like rules and arguments share
-    /// the code of the future within.
+    /// Extracts what a policy limits. The policy is in its type alone: handlers with like rules and
+    /// arguments share the code of the future within.
     struct Under<P, F> {
         #[pin]
         extracting: F,
@@ -96,15 +95,51 @@ where
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().extracting.poll(cx) {
-            Poll::Ready(Ok((admission, arguments))) => Poll::Ready(Ok(Limited {
-                admission,
-                arguments,
-                policy: PhantomData,
-            })),
-            Poll::Ready(Err(response)) => Poll::Ready(Err(response)),
-            Poll::Pending => Poll::Pending,
+        let extracted = self.project().extracting.poll(cx);
+        extracted.map_ok(|(admission, arguments)| Limited {
+            admission,
+            arguments,
+            policy: PhantomData,
+        })
+    }
+}
+
+pin_project! {
+    /// The same where there are arguments, of which any may ask for the limits on the request.
+    struct UnderCurrent<P, F> {
+        #[pin]
+        extracting: F,
+        request: CurrentRequest,
+        policy: PhantomData<fn() -> P>,
+    }
+}
+
+impl<P, F> UnderCurrent<P, F> {
+    #[inline]
+    fn new(extracting: F) -> Self {
+        Self {
+            extracting,
+            request: CurrentRequest::default(),
+            policy: PhantomData,
         }
+    }
+}
+
+impl<P, T, F> Future for UnderCurrent<P, F>
+where
+    F: Future<Output = Result<(Admission, T), Response>>,
+{
+    type Output = Result<Limited<P, T>, Response>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let extracted = this.request.during(|| this.extracting.poll(cx));
+        extracted.map_ok(|(admission, arguments)| Limited {
+            admission: this.request.replaced(admission),
+            arguments,
+            policy: PhantomData,
+        })
     }
 }
 
@@ -113,20 +148,22 @@ where
 struct Arguments<T>(PhantomData<T>);
 
 impl Arguments<()> {
-    fn extract<S: Sync>(
-        rules: impl Rules<S>,
+    fn extract<S: Sync, R: Rules<S>>(
+        mut rules: R,
         how: Admit,
         request: Request,
         state: &S,
     ) -> impl Future<Output = Result<(Admission, ()), Response>> + Send {
-        let (mut parts, _) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let terms = Terms {
             how,
-            is_handled: false,
+            has_arguments: false,
         };
         async move {
-            let admission = checked!(rules, terms, parts, state)?;
-            Ok((admission, ()))
+            match checked!(R, rules, terms, parts, state) {
+                Ok(admission) => Ok((admission, ())),
+                Err(response) => Err(rejection::finish(&parts, body, response)),
+            }
         }
     }
 }
@@ -147,34 +184,34 @@ where
     }
 }
 
-/// Whether an argument asks for the handle: only then is one made. Known at compile time.
-#[inline]
-fn is_handle<T: 'static>() -> bool {
-    let argument = TypeId::of::<T>();
-    argument == TypeId::of::<RateLimit>()
-        || argument == TypeId::of::<Result<RateLimit, RateLimitRejection>>()
-}
-
 macro_rules! limited {
     ($($T:ident)* ; $Last:ident) => {
         impl<$($T,)* $Last> Arguments<($($T,)* $Last,)> {
             #[allow(non_snake_case)]
-            fn extract<S, M>(
-                rules: impl Rules<S>,
+            fn extract<S, M, R>(
+                mut rules: R,
                 how: Admit,
                 request: Request,
                 state: &S,
             ) -> impl Future<Output = Result<(Admission, ($($T,)* $Last,)), Response>> + Send
             where
                 S: Sync,
+                R: Rules<S>,
                 $($T: FromRequestParts<S> + Send + 'static,)*
                 $Last: FromRequest<S, M> + Send + 'static,
             {
                 let (mut parts, body) = request.into_parts();
-                let is_handled = $(is_handle::<$T>() ||)* is_handle::<$Last>();
-                let terms = Terms { how, is_handled };
+                let terms = Terms {
+                    how,
+                    has_arguments: true,
+                };
                 async move {
-                    let admission = checked!(rules, terms, parts, state)?;
+                    let admission = match checked!(R, rules, terms, parts, state) {
+                        Ok(admission) => admission,
+                        Err(response) => {
+                            return Err(rejection::finish(&parts, body, response));
+                        }
+                    };
                     let rejection = 'rejected: {
                         $(
                             let $T = match $T::from_request_parts(&mut parts, state).await {
@@ -182,6 +219,10 @@ macro_rules! limited {
                                 Err(rejection) => break 'rejected rejection.into_response(),
                             };
                         )*
+                        let body = match how {
+                            Admit::Consume => body,
+                            Admit::Peek => admission.watch_body(&parts, body),
+                        };
                         let request = Request::from_parts(parts, body);
                         match $Last::from_request(request, state).await {
                             Ok($Last) => return Ok((admission, ($($T,)* $Last,))),
@@ -208,7 +249,7 @@ macro_rules! limited {
                 state: &S,
             ) -> impl Future<Output = Result<Self, Response>> + Send {
                 let extracting = Arguments::<($($T,)* $Last,)>::extract(P::rules(), P::HOW, request, state);
-                Under::<P, _>::new(extracting)
+                UnderCurrent::<P, _>::new(extracting)
             }
         }
     };

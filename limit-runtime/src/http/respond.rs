@@ -65,7 +65,7 @@ where
     async move {
         match answer_of!(admission.charge(&costs)) {
             Ok(()) => respond(admission, handler()).await,
-            Err(refusal) => refusal,
+            Err(refused) => admission.refuse_late(refused),
         }
     }
 }

@@ -36,6 +36,6 @@ macro_rules! source {
     };
 }
 
-source!(key, KeySource, KeyAnswer => Option<Key>);
+source!(key, KeySource, KeyAnswer => Key);
 source!(limits, LimitsSource, LimitsAnswer => Option<GivenLimits>);
 source!(cost, CostSource, CostAnswer => u32);

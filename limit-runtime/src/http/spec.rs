@@ -2,7 +2,7 @@
 
 use super::exceeded::Exceeded;
 use crate::{
-    key::{IntoKey, Key},
+    key::Key,
     store::{Charge, Fallback, Scope},
     window::Strategy,
 };
@@ -10,10 +10,10 @@ use axum::{extract::MatchedPath, response::Response};
 use http::Method;
 use limit_core::Limits;
 use smallvec::SmallVec;
-use std::{ops::Deref, sync::Arc, time::Duration};
+use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 
 /// What an attribute knows at compile time, and a layer when it is made.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Spec {
     pub(super) name: &'static str,
     pub(super) scope: ScopeSpec,
@@ -22,12 +22,15 @@ pub struct Spec {
     pub(super) methods: &'static [&'static str],
     pub(super) wait: Duration,
     pub(super) on_limited: Option<OnLimited>,
+    pub(super) on_limited_of_layer: Option<Arc<OnLimitedOfLayer>>,
     pub(super) count_when: Option<fn(&Response) -> bool>,
     pub(super) on_store_error: Option<Fallback>,
 }
 
 /// What a refused client is answered.
 pub(super) type OnLimited = fn(&Exceeded<'_>) -> Response;
+/// The same of a layer: a function that may capture values.
+pub(super) type OnLimitedOfLayer = dyn Fn(&Exceeded<'_>) -> Response + Send + Sync;
 
 impl Spec {
     /// A policy that clients read as `name`.
@@ -41,6 +44,7 @@ impl Spec {
             methods: &[],
             wait: Duration::ZERO,
             on_limited: None,
+            on_limited_of_layer: None,
             count_when: None,
             on_store_error: None,
         }
@@ -103,9 +107,28 @@ impl Spec {
         self.methods.is_empty() || self.lists(method)
     }
 
+    /// The response of the policy's own to requests that it refuses.
+    pub(super) fn own_response(&self) -> Option<&OnLimitedOfLayer> {
+        match (&self.on_limited_of_layer, &self.on_limited) {
+            (Some(answer), _) => Some(&**answer),
+            (None, Some(answer)) => Some(answer),
+            (None, None) => None,
+        }
+    }
+
     fn lists(&self, method: &Method) -> bool {
         let mut listed = self.methods.iter();
         listed.any(|listed| is_served_as(method, listed))
+    }
+}
+
+impl fmt::Debug for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spec")
+            .field("name", &self.name)
+            .field("scope", &self.scope)
+            .field("strategy", &self.strategy)
+            .finish_non_exhaustive()
     }
 }
 
@@ -114,32 +137,30 @@ pub(super) fn is_served_as(method: &Method, listed: &str) -> bool {
     method == listed || (method == Method::HEAD && listed == Method::GET)
 }
 
-/// Whose budget a policy draws on.
+/// Which budget a policy draws on.
 #[derive(Clone, Debug)]
 pub enum ScopeSpec {
-    /// The rule's own, on one handler.
+    /// The handler's own.
     Handler {
         /// Module path and function name.
         path: &'static str,
-        /// The rule's name, or its key as written.
+        /// The identity of the rule within the handler: its name, or its key as written.
         rule: &'static str,
     },
-    /// One for each value of a scope function, which is the first part of the key.
-    Computed {
-        /// Module path and function name of the handler.
-        path: &'static str,
-        /// The rule's name, or its key as written.
-        rule: &'static str,
-    },
-    /// One that is shared by name, whatever the route.
+    /// One that is shared by name.
     Shared(&'static str),
-    /// A layer's.
-    Layer {
-        /// The name it is shared by.
-        name: Arc<str>,
-        /// Whether each route has its own.
-        per_route: bool,
+    /// Computed for each request: shared by what a function returns, which is a part of the key,
+    /// or the handler's own on one route.
+    Computed {
+        /// Module path and function name.
+        path: &'static str,
+        /// The identity of the rule within the handler.
+        rule: &'static str,
     },
+    /// The same for a text that is known only at run time.
+    SharedText(Arc<str>),
+    /// The layer's own, by the layer's name.
+    Layer(&'static str),
 }
 
 /// A [`Spec`]: an attribute's is static, a layer's is shared by its clones.
@@ -202,30 +223,70 @@ pub(super) struct Demand {
     pub(super) rule: usize,
     /// What the policy is.
     pub(super) spec: SpecRef,
+    /// Whether each route has a budget of its own.
+    pub(super) is_per_route: bool,
     /// Who is counted.
     pub(super) key: Key,
     /// All of these must have room.
     pub(super) limits: GivenLimits,
     /// How much the request takes.
     pub(super) cost: u32,
+    /// Rules that turned out to draw on the same budget, and are charged by this one.
+    pub(super) absorbed: Option<Box<Vec<Absorbed>>>,
+}
+
+/// A rule that draws on the budget of another one.
+#[derive(Clone, Debug)]
+pub(super) struct Absorbed {
+    /// The place of the rule among those of the handler.
+    pub(super) rule: usize,
+    pub(super) spec: SpecRef,
 }
 
 /// All the policies on a handler, resolved for one request.
 pub(super) type Demands = SmallVec<[Demand; 1]>;
 
 impl Demand {
+    /// Whether both draw on one budget.
+    pub(super) fn is_same_budget(&self, other: &Self, route: Option<&MatchedPath>) -> bool {
+        let (charge, other) = (self.charge(route), other.charge(route));
+        (charge.scope, charge.key, charge.strategy) == (other.scope, other.key, other.strategy)
+    }
+
+    /// The rules that it is charged for.
+    pub(super) fn specs(&self) -> impl Iterator<Item = &Spec> {
+        let absorbed = self.absorbed.iter().flat_map(|absorbed| absorbed.iter());
+        let absorbed = absorbed.map(|absorbed| &*absorbed.spec);
+        std::iter::once(&*self.spec).chain(absorbed)
+    }
+
+    /// How long the request may wait for room in the budget: as long as each of the rules allows.
+    pub(super) fn max_wait(&self) -> Duration {
+        let waits = self.specs().map(|spec| spec.wait);
+        waits.min().unwrap_or_default()
+    }
+
+    /// The places of the rules that it is charged for.
+    pub(super) fn rules(&self) -> impl Iterator<Item = usize> {
+        let absorbed = self.absorbed.iter().flat_map(|absorbed| absorbed.iter());
+        std::iter::once(self.rule).chain(absorbed.map(|absorbed| absorbed.rule))
+    }
+
     pub(super) fn charge<'a>(&'a self, route: Option<&'a MatchedPath>) -> Charge<'a> {
         let template = route.map_or("", MatchedPath::as_str);
         Charge {
             scope: match &self.spec.scope {
+                ScopeSpec::Computed { path, rule } if self.is_per_route => {
+                    Scope::handler(path, rule).on_route(template)
+                }
                 ScopeSpec::Handler { path, rule } => Scope::handler(path, rule),
-                ScopeSpec::Computed { .. } => Scope::computed(),
                 ScopeSpec::Shared(name) => Scope::shared(name),
-                ScopeSpec::Layer {
-                    name,
-                    per_route: true,
-                } => Scope::handler(name, template),
-                ScopeSpec::Layer { name, .. } => Scope::shared(name),
+                ScopeSpec::Computed { .. } => Scope::computed(),
+                ScopeSpec::SharedText(name) => Scope::shared(name),
+                ScopeSpec::Layer(name) if self.is_per_route => {
+                    Scope::layer(name).on_route(template)
+                }
+                ScopeSpec::Layer(name) => Scope::layer(name),
             },
             key: &self.key,
             limits: &self.limits,
@@ -234,10 +295,4 @@ impl Demand {
             on_store_error: self.spec.on_store_error,
         }
     }
-}
-
-/// Who waits in one line: those who draw on the same budget with the same key.
-pub(super) fn line_of(demand: &Demand, route: Option<&MatchedPath>) -> Key {
-    let scope = demand.charge(route).scope;
-    (scope.name, scope.route, demand.key.clone()).into_key()
 }

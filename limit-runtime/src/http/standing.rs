@@ -1,24 +1,30 @@
 //! How a request stands with its limits: what was asked, what was answered, what has been consumed.
 
 use super::{
-    refusal::refuse,
+    grpc,
+    policy::{Exempt, Resolved},
+    refusal::{Exceedance, Refused},
     setup::{self, WrongSetup},
     soon::Soon,
     spec::{Demand, Demands},
-    wait::{self, Line},
+    wait_queue::{self, WaitMode},
 };
 use crate::{
     decision::{Decision, Receipt},
     limiter::Limiter,
     store::{Action, Charge, StoreError},
 };
-use axum::{
-    extract::MatchedPath,
-    response::{IntoResponse, Response},
-};
+use axum::{extract::MatchedPath, response::Response};
+use http::request::Parts;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
-use std::sync::Arc;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 /// The policies of one stack of attributes, or of one layer, on one request.
 #[derive(Debug)]
@@ -28,6 +34,12 @@ pub(super) struct Standing {
     pub(super) demands: Demands,
     /// The policies of the layers around.
     pub(super) outer: Option<Arc<Standing>>,
+    /// The names of rules that do not limit the request.
+    pub(super) exempt: Exempt,
+    /// The head of the request, where a refusal may need it after the arguments took it.
+    pub(super) head: Option<Box<Parts>>,
+    /// Whether the request was refused after its arguments had been extracted.
+    is_refused: AtomicBool,
     books: Mutex<Books>,
 }
 
@@ -39,7 +51,7 @@ struct Books {
     consumed: SmallVec<[Consumed; 1]>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Consumed {
     /// The place of the demand.
     demand: usize,
@@ -64,13 +76,45 @@ impl Standing {
             route,
             demands,
             outer,
+            exempt: Exempt::new(),
+            head: None,
+            is_refused: AtomicBool::new(false),
             books: Mutex::default(),
         }
     }
 
+    /// Keeps a copy of the head of the request if the response to a refusal may need it later.
+    pub(super) fn keep_head(&mut self, parts: &Parts) {
+        let mut specs = self.demands.iter().map(|demand| &demand.spec);
+        if self.limiter.on_limited().is_some()
+            || specs.any(|spec| spec.own_response().is_some())
+            || grpc::content_type(&parts.headers).is_some()
+        {
+            self.head = Some(Box::new(parts.clone()));
+        }
+    }
+
+    /// That of a request under these rules.
+    pub(super) fn of_resolved(
+        limiter: Limiter,
+        route: Option<MatchedPath>,
+        resolved: &mut Resolved,
+        outer: Option<Arc<Self>>,
+    ) -> Self {
+        let mut standing = Self::new(limiter, route, Demands::new(), outer);
+        resolved.move_to(&mut standing.demands, &mut standing.exempt);
+        standing
+    }
+
     /// That of a request which no limit applies to.
-    pub(super) fn of_nothing() -> Self {
-        Self::new(Limiter::global().clone(), None, Demands::new(), None)
+    pub(super) fn of_nothing(limiter: Limiter) -> Self {
+        Self::new(limiter, None, Demands::new(), None)
+    }
+
+    /// Keeps what the store answered to the demands at their own costs.
+    pub(super) fn set_decision(&self, decision: Decision) {
+        let costs: Costs = self.demands.iter().map(|demand| demand.cost).collect();
+        self.enter(&costs, decision);
     }
 
     /// `innermost` and those around it, from the inside out.
@@ -81,71 +125,105 @@ impl Standing {
     /// Checks all demands at their own costs.
     ///
     /// # Errors
-    /// The response for a request that is refused; nothing was consumed then.
+    /// Why the request is refused; nothing was consumed then.
     pub(super) fn admit<T: 'static>(
         self: Arc<Self>,
         then: fn(Arc<Self>) -> T,
-    ) -> Soon<Result<T, Response>> {
+    ) -> Soon<Result<T, Refused>> {
         let costs = self.demands.iter().map(|demand| demand.cost).collect();
         self.settle(costs, Action::Consume, then)
+    }
+
+    /// The same where the request is not worth a wait.
+    pub(super) fn admit_without_waiting<T: 'static>(
+        self: Arc<Self>,
+        then: fn(Arc<Self>) -> T,
+    ) -> Soon<Result<T, Refused>> {
+        let costs = self.demands.iter().map(|demand| demand.cost).collect();
+        self.settle_in_mode(costs, Action::Consume, WaitMode::Never, then)
     }
 
     /// Refuses those who have nothing left.
     ///
     /// # Errors
-    /// The response for a request that is refused.
+    /// Why the request is refused.
     pub(super) fn peek<T: 'static>(
         self: Arc<Self>,
         then: fn(Arc<Self>) -> T,
-    ) -> Soon<Result<T, Response>> {
-        let costs = self.demands.iter().map(|_| 0).collect();
+    ) -> Soon<Result<T, Refused>> {
+        let costs = self.demands.iter().map(|demand| demand.cost).collect();
         self.settle(costs, Action::Peek, then)
     }
 
-    /// Checks all demands at `costs`, one for each.
+    /// Checks all demands at `costs`, one for each, and waits for room where their rules allow it.
     ///
     /// # Errors
-    /// The response for a request that is refused; nothing was consumed then.
+    /// Why the request is refused; nothing was consumed then.
     pub(super) fn settle<T: 'static>(
         self: Arc<Self>,
         costs: Costs,
         action: Action,
         then: fn(Arc<Self>) -> T,
-    ) -> Soon<Result<T, Response>> {
-        if Line::of(&self).is_none() {
-            let charges = self.charges(|index, _| costs.get(index).copied());
-            if let Ok(decision) = self.limiter.decide_now(&charges, action) {
-                let refusal = self.conclude(&charges, decision);
+    ) -> Soon<Result<T, Refused>> {
+        self.settle_in_mode(costs, action, WaitMode::Allowed, then)
+    }
+
+    /// Like [`settle`](Self::settle), with or without waiting.
+    ///
+    /// # Errors
+    /// Why the request is refused; nothing was consumed then.
+    pub(super) fn settle_in_mode<T: 'static>(
+        self: Arc<Self>,
+        costs: Costs,
+        action: Action,
+        mode: WaitMode,
+        then: fn(Arc<Self>) -> T,
+    ) -> Soon<Result<T, Refused>> {
+        let charges = self.charges(|index, _| costs.get(index).copied());
+        if !self.limiter.wait_queues().has_waiters(&charges)
+            && let Ok(decision) = self.limiter.decide_now(&charges, action)
+        {
+            let is_final = decision.is_allowed() || mode == WaitMode::Never || !self.may_wait();
+            if is_final {
                 drop(charges);
-                return Soon::Now(match refusal {
-                    None => Ok(then(self)),
-                    Some(refusal) => Err(refusal),
-                });
+                return Soon::Now(self.conclude(costs, decision).map(then));
             }
         }
+        drop(charges);
         Soon::Later(Box::pin(async move {
             let charges = self.charges(|index, _| costs.get(index).copied());
-            let refusal = match decide(&self, &charges, action).await {
-                Ok(decision) => self.conclude(&charges, decision),
-                Err(error) => Some(error.into_response()),
-            };
+            let max_waits: PerDemand<Duration> =
+                self.demands.iter().map(Demand::max_wait).collect();
+            let acquired =
+                wait_queue::acquire(&self.limiter, &charges, action, &max_waits, mode).await;
             drop(charges);
-            match refusal {
-                None => Ok(then(self)),
-                Some(refusal) => Err(refusal),
+            match acquired {
+                Ok(decision) => self.conclude(costs, decision).map(then),
+                Err(error) => Err(Refused::Store(error)),
             }
         }))
     }
 
-    /// Keeps what the store answered to `charges`, one for each demand; the response if it refused them.
-    fn conclude(&self, charges: &[Charge<'_>], decision: Decision) -> Option<Response> {
+    /// Whether a rule lets the request wait for room.
+    fn may_wait(&self) -> bool {
+        let mut demands = self.demands.iter();
+        demands.any(|demand| !demand.max_wait().is_zero())
+    }
+
+    /// Keeps what the store answered to `costs`, one for each demand.
+    ///
+    /// # Errors
+    /// If it refused them.
+    fn conclude(self: Arc<Self>, costs: Costs, decision: Decision) -> Result<Arc<Self>, Refused> {
         if decision.is_allowed() {
-            self.enter(charges, decision);
-            return None;
+            self.enter(&costs, decision);
+            return Ok(self);
         }
-        let outer = self.outer.as_deref();
-        let (limiter, demands) = (&self.limiter, &self.demands);
-        Some(refuse(limiter, demands, charges, &decision, outer))
+        Err(Refused::Exceeded(Box::new(Exceedance {
+            standing: self,
+            costs,
+            decision,
+        })))
     }
 
     /// The demands for which this answer does not count.
@@ -183,6 +261,22 @@ impl Standing {
         })
     }
 
+    /// Notes that the handler is not called, although its arguments have been extracted.
+    pub(super) fn mark_refused(&self) {
+        self.is_refused.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_refused(&self) -> bool {
+        self.is_refused.load(Ordering::Relaxed)
+    }
+
+    /// The units that this demand has consumed and not given back.
+    pub(super) fn consumed(&self, demand: usize) -> u32 {
+        let books = self.books.lock();
+        let consumed = books.consumed.iter().filter(|one| one.demand == demand);
+        consumed.fold(0, |sum, one| sum.saturating_add(one.cost))
+    }
+
     /// The newest answer of the store on all demands.
     pub(super) fn decision(&self) -> Option<Decision> {
         self.books.lock().decision.clone()
@@ -205,15 +299,15 @@ impl Standing {
             .collect()
     }
 
-    /// Keeps what the store answered to `charges`, one for each demand.
-    fn enter(&self, charges: &[Charge<'_>], decision: Decision) {
+    /// Keeps what the store answered to `costs`, one for each demand.
+    fn enter(&self, costs: &[u32], mut decision: Decision) {
         let mut books = self.books.lock();
-        let receipts = charges.iter().zip(decision.receipts()).enumerate();
+        let receipts = costs.iter().zip(decision.take_receipts()).enumerate();
         books
             .consumed
-            .extend(receipts.map(|(demand, (charge, &receipt))| Consumed {
+            .extend(receipts.map(|(demand, (&cost, receipt))| Consumed {
                 demand,
-                cost: charge.cost,
+                cost,
                 receipt,
             }));
         books.decision = Some(decision);
@@ -231,15 +325,15 @@ impl Standing {
         if charges.is_empty() {
             return Ok(Decision::empty());
         }
-        let decision = self.limiter.decide(&charges, action).await?;
+        let mut decision = self.limiter.decide(&charges, action).await?;
         let places = (0..self.demands.len()).filter(|&index| chosen(index));
         self.books
             .lock()
             .consumed
             .extend(
                 places
-                    .zip(decision.receipts())
-                    .map(|(demand, &receipt)| Consumed {
+                    .zip(decision.take_receipts())
+                    .map(|(demand, receipt)| Consumed {
                         demand,
                         cost,
                         receipt,
@@ -269,8 +363,10 @@ impl Standing {
                 })
             })
             .collect();
-        let receipts: PerDemand<Receipt> =
-            withdrawn.iter().map(|consumed| consumed.receipt).collect();
+        let receipts: PerDemand<Receipt> = withdrawn
+            .into_iter()
+            .map(|consumed| consumed.receipt)
+            .collect();
         self.limiter.refund(&charges, &receipts).await?;
         self.refresh().await;
         Ok(())
@@ -290,7 +386,10 @@ impl Standing {
             if cost > 0 {
                 *left -= cost;
                 consumed.cost -= cost;
-                withdrawn.push(Consumed { cost, ..*consumed });
+                withdrawn.push(Consumed {
+                    cost,
+                    ..consumed.clone()
+                });
             }
         }
         withdrawn
@@ -302,31 +401,6 @@ impl Standing {
         let charges = self.charges(|_, _| Some(0));
         if let Ok(decision) = self.limiter.decide(&charges, Action::Peek).await {
             self.books.lock().decision = Some(decision);
-        }
-    }
-}
-
-/// If a policy lets requests wait for room, the answer may take as long.
-async fn decide(
-    standing: &Standing,
-    charges: &[Charge<'_>],
-    action: Action,
-) -> Result<Decision, StoreError> {
-    let limiter = &standing.limiter;
-    let Some(line) = Line::of(standing) else {
-        return limiter.decide(charges, action).await;
-    };
-    match action {
-        Action::Consume => wait::decide(limiter, charges, &line).await,
-        // The charge, which comes later, waits: only who cannot hope for it is refused before.
-        Action::Peek | Action::Force => {
-            let decision = limiter.decide(charges, action).await?;
-            let hopes = !decision.is_allowed() && !line.is_hopeless(&decision);
-            Ok(if hopes {
-                decision.into_allowed()
-            } else {
-                decision
-            })
         }
     }
 }

@@ -4,16 +4,22 @@ mod builder;
 mod check;
 mod connect;
 mod env;
+mod process_wide;
 
 pub use self::{
     builder::LimiterBuilder,
     check::{Check, CheckFuture},
     env::EnvError,
+    process_wide::InstallError,
 };
 
 use crate::{
+    clock::Clock,
     decision::{Decision, Outcome, Receipt},
-    http::{Exceeded, HeaderStyle, RetryAfterStyle, TrustedProxies, WaitingRoom, source::Source},
+    http::{
+        Drain, Exceeded, HeaderStyle, LayerRegistry, RetryAfterStyle, TrustedProxies, WaitQueues,
+        source::Source,
+    },
     key::{IntoKey, Key},
     store::{
         Action, Charge, ConnectError, Health, Scope, StoreError,
@@ -22,13 +28,13 @@ use crate::{
     },
 };
 use axum::response::Response;
-use http::request::Parts;
+use http::{StatusCode, request::Parts};
 use limit_core::Limits;
 use std::{
     fmt,
     hash::{BuildHasher, RandomState},
     slice,
-    sync::{Arc, OnceLock},
+    sync::Arc,
     time::Duration,
 };
 
@@ -61,15 +67,26 @@ struct Inner {
     enabled: bool,
     store: Backend,
     skip_when: Option<Box<SkipWhen>>,
-    default_key: Option<Source<Option<Key>>>,
+    default_key: Option<DefaultKeyFn>,
     answers: Answers,
+    drain: Drain,
     trusted_proxies: Option<TrustedProxies>,
-    waiting_room: WaitingRoom,
+    ipv6_prefix: u8,
+    wait_queues: WaitQueues,
     longest_line: usize,
     jitter_seed: RandomState,
+    clock: Clock,
+    layers: LayerRegistry,
 }
 
 type SkipWhen = dyn Fn(&Parts) -> bool + Send + Sync;
+
+/// The key function for rules that name none.
+pub(crate) struct DefaultKeyFn {
+    source: Source<Key>,
+    /// Whether it needs no function of the user's.
+    is_cheap: bool,
+}
 
 /// How clients are told.
 struct Answers {
@@ -77,6 +94,10 @@ struct Answers {
     retry_after_style: RetryAfterStyle,
     retry_jitter: Duration,
     on_limited: Option<Box<OnLimited>>,
+    /// The status of a refusal that no wait helps.
+    exceeds_capacity_status: StatusCode,
+    /// Whether admitted responses carry a `RateLimitInfo`.
+    response_info: bool,
 }
 
 type OnLimited = dyn Fn(&Exceeded<'_>) -> Response + Send + Sync;
@@ -123,13 +144,6 @@ impl Limiter {
         Self::builder().connect(url).await
     }
 
-    /// The limiter of the whole process: in memory, with the default settings.
-    #[must_use]
-    pub fn global() -> &'static Self {
-        static GLOBAL: OnceLock<Limiter> = OnceLock::new();
-        GLOBAL.get_or_init(Self::new)
-    }
-
     /// Begins a check of `key` against `limits`; await it for the [`Decision`].
     ///
     /// For what no handler covers: messages on a WebSocket, jobs, other protocols.
@@ -139,20 +153,23 @@ impl Limiter {
 
     /// Gives back the costs of `charges` that a check consumed and answered with `receipts`.
     ///
+    /// A charge may be given back in parts. In all, no receipt gives back more than its charge
+    /// consumed, however often it or a clone of it is presented; see [`Receipt`].
+    ///
     /// # Errors
-    /// When the store could not answer.
+    /// When the store could not answer. It may have given the units back all the same, so that the
+    /// receipts are not good for them again, unless the store is known to be out and was not asked.
     pub async fn refund(
         &self,
         charges: &[Charge<'_>],
         receipts: &[Receipt],
     ) -> Result<(), StoreError> {
         match &self.0.store {
-            Backend::Memory(store) => {
-                store.refund(charges, receipts);
-                Ok(())
-            }
-            Backend::Guarded(store) => store.refund(charges, receipts).await,
+            Backend::Memory(store) => store.refund(charges, receipts),
+            Backend::Guarded(store) => store.refund(charges, receipts).await?,
         }
+        self.wait_queues().wake_first_of(charges);
+        Ok(())
     }
 
     /// Forgets what `key` consumed in `scope`.
@@ -166,12 +183,11 @@ impl Limiter {
     ) -> Result<(), StoreError> {
         let (scope, key) = (scope.into(), key.into_key());
         match &self.0.store {
-            Backend::Memory(store) => {
-                store.clear(scope, &key);
-                Ok(())
-            }
-            Backend::Guarded(store) => store.clear(scope, &key).await,
+            Backend::Memory(store) => store.clear(scope, &key),
+            Backend::Guarded(store) => store.clear(scope, &key).await?,
         }
+        self.wait_queues().wake_first_of_all();
+        Ok(())
     }
 
     /// Forgets everything that this limiter counted.
@@ -180,12 +196,11 @@ impl Limiter {
     /// When the store could not answer.
     pub async fn reset(&self) -> Result<(), StoreError> {
         match &self.0.store {
-            Backend::Memory(store) => {
-                store.reset();
-                Ok(())
-            }
-            Backend::Guarded(store) => store.reset().await,
+            Backend::Memory(store) => store.reset(),
+            Backend::Guarded(store) => store.reset().await?,
         }
+        self.wait_queues().wake_first_of_all();
+        Ok(())
     }
 
     /// Checks all `charges` as one: all are consumed, or none.
@@ -218,7 +233,7 @@ impl Limiter {
     /// ```
     #[must_use]
     pub fn consume_now(&self, charge: &Charge<'_>) -> Option<Outcome> {
-        if let Some(outcome) = self.consume_quickly(charge) {
+        if let Some((outcome, _)) = self.consume_quickly(charge) {
             return Some(outcome);
         }
         let decision = self.decide_at_length(slice::from_ref(charge), Action::Consume);
@@ -227,11 +242,12 @@ impl Limiter {
 
     /// The outcome of the most common charge, in memory. `None` for all others: nothing was consumed then.
     #[inline]
-    pub(crate) fn consume_quickly(&self, charge: &Charge<'_>) -> Option<Outcome> {
+    pub(crate) fn consume_quickly(
+        &self,
+        charge: &Charge<'_>,
+    ) -> Option<(Outcome, Option<Receipt>)> {
         match &self.0.store {
-            Backend::Memory(store) if self.0.enabled => {
-                store.consume(charge).map(|(outcome, _)| outcome)
-            }
+            Backend::Memory(store) if self.0.enabled => store.consume(charge),
             _ => None,
         }
     }
@@ -317,8 +333,34 @@ impl Limiter {
     }
 
     /// The key function that was set; the client's address if none was.
-    pub(crate) fn own_key(&self) -> Option<&Source<Option<Key>>> {
-        self.0.default_key.as_ref()
+    pub(crate) fn own_key(&self) -> Option<&Source<Key>> {
+        self.0.default_key.as_ref().map(|key| &key.source)
+    }
+
+    /// Whether the key of rules that name none needs no function of the user's.
+    pub(crate) fn has_cheap_default_key(&self) -> bool {
+        self.0.default_key.as_ref().is_none_or(|key| key.is_cheap)
+    }
+
+    /// What this process knows without asking a remote store: whether one of these charges would be
+    /// refused. The decision is on all of them, or on the one of this index alone.
+    pub(crate) fn known_denial(&self, charges: &[Charge<'_>]) -> Option<(Option<usize>, Decision)> {
+        if !self.0.enabled || charges.is_empty() {
+            return None;
+        }
+        match &self.0.store {
+            Backend::Memory(store) => {
+                let decision = store.check(charges, Action::Peek);
+                (!decision.is_allowed()).then_some((None, decision))
+            }
+            Backend::Guarded(store) => {
+                let mut charges = charges.iter().enumerate();
+                charges.find_map(|(index, charge)| {
+                    let denial = store.known_denial(charge)?;
+                    Some((Some(index), denial))
+                })
+            }
+        }
     }
 
     pub(crate) fn header_style(&self) -> &HeaderStyle {
@@ -333,6 +375,18 @@ impl Limiter {
         self.0.answers.on_limited.as_deref()
     }
 
+    pub(crate) fn exceeds_capacity_status(&self) -> StatusCode {
+        self.0.answers.exceeds_capacity_status
+    }
+
+    pub(crate) fn response_info(&self) -> bool {
+        self.0.answers.response_info
+    }
+
+    pub(crate) fn drain(&self) -> &Drain {
+        &self.0.drain
+    }
+
     /// What is added to the wait of this key: always the same, so that coming again early gains nothing.
     pub(crate) fn retry_jitter(&self, key: &Key) -> Duration {
         let greatest = self.0.answers.retry_jitter;
@@ -343,12 +397,30 @@ impl Limiter {
         Duration::from_micros(self.0.jitter_seed.hash_one(key) % micros.saturating_add(1).max(1))
     }
 
-    pub(crate) fn waiting_room(&self) -> &WaitingRoom {
-        &self.0.waiting_room
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    pub(crate) fn layers(&self) -> &LayerRegistry {
+        &self.0.layers
+    }
+
+    /// Whether checks are answered at once.
+    pub(crate) fn counts_in_memory(&self) -> bool {
+        matches!(self.0.store, Backend::Memory(_))
+    }
+
+    pub(crate) fn wait_queues(&self) -> &WaitQueues {
+        &self.0.wait_queues
     }
 
     pub(crate) fn longest_line(&self) -> usize {
         self.0.longest_line
+    }
+
+    /// How many leading bits of an IPv6 address `client_ip` counts by.
+    pub(crate) fn ipv6_prefix(&self) -> u8 {
+        self.0.ipv6_prefix
     }
 
     pub(crate) fn trusted_proxies(&self) -> Option<&TrustedProxies> {

@@ -29,7 +29,8 @@ use std::{fmt, future::Future, pin::Pin};
 pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Checks all `charges` as one, and consumes them as `action` says.
     ///
-    /// The decision has one outcome for each limit of each charge, in that order.
+    /// The decision has one outcome for each limit of each charge, in that order. Headers show when more
+    /// remains, as [`Outcome::with_next_after`](crate::Outcome::with_next_after) says.
     ///
     /// # Errors
     /// When the store could not answer. The charges may then have been consumed or not.
@@ -37,7 +38,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Gives back the costs of `charges`, which a check consumed and answered with `receipts`.
     ///
-    /// Cost by cost, no more is given back than that check consumed and the store still counts.
+    /// Cost by cost, no more is given back than that check consumed and the store still counts. The
+    /// limiter asks for each unit of a [receipt](Receipt) at most once.
     ///
     /// # Errors
     /// When the store could not answer. The charges may then have been given back or not.
@@ -157,20 +159,42 @@ impl<'a> Charge<'a> {
     }
 }
 
-/// Whose budget a [`Charge`] draws on: two charges share one only if both parts are the same.
+/// The scope of a budget. Two [charges](Charge) draw on one budget if scope, key and strategy are
+/// the same.
+///
+/// ```
+/// use limit_runtime::store::Scope;
+///
+/// // `#[rate_limit("10/minute", key = client_ip)] async fn predict() {}` in the module `my_app::api`
+/// let of_handler = Scope::handler("my_app::api::predict", "client_ip");
+/// // `scope = "models"`
+/// let shared = Scope::shared("models");
+/// // `limiter.limit_layer("app", limits)`
+/// let of_layer = Scope::layer("app");
+/// // `scope = route`, on the handler and on the layer
+/// let on_routes = [of_handler, of_layer].map(|scope| scope.on_route("/predict/{model}"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Scope<'a> {
-    /// The handler (module path and function name), or the name of a budget that handlers share.
+    /// The handler (module path and function name), or the name of a shared scope or of a layer.
     pub name: &'a str,
-    /// The route's template, such as `/item/{id}`; empty where the budget does not depend on the route.
+    /// The rule of a handler: its `name`, or its key as written. Empty for a shared scope.
+    pub rule: &'a str,
+    /// The route's template, such as `/item/{id}`; empty where the budget is one for all routes.
     pub route: &'a str,
 }
 
 impl<'a> Scope<'a> {
-    /// The budget of a handler on one route: `Scope::handler("my_app::api::predict", "/predict")`.
+    /// The budget of one rule of a handler: its module path and function name, and the rule's
+    /// `name`, or its key as written.
     #[must_use]
-    pub const fn handler(path: &'a str, route: &'a str) -> Self {
-        Self { name: path, route }
+    pub const fn handler(path: &'a str, rule: &'a str) -> Self {
+        Self {
+            name: path,
+            rule,
+            route: "",
+        }
     }
 
     /// The budgets of handlers whose `scope` is a function; its result is the first part of the key:
@@ -180,14 +204,38 @@ impl<'a> Scope<'a> {
         Self::shared(Self::COMPUTED)
     }
 
-    /// What no name of a handler or scope can be: it begins with a control character.
-    pub(crate) const COMPUTED: &'static str = "\u{1}computed";
-
     /// A budget that is shared by name, as `scope = "models"` on handlers.
     #[must_use]
     pub const fn shared(name: &'a str) -> Self {
-        Self { name, route: "" }
+        Self {
+            name,
+            rule: "",
+            route: "",
+        }
     }
+
+    /// The budget of a layer of this name.
+    #[must_use]
+    pub const fn layer(name: &'a str) -> Self {
+        Self {
+            name,
+            rule: Self::LAYER,
+            route: "",
+        }
+    }
+
+    /// The same on one route, as `scope = route` says: the route's whole template.
+    #[must_use]
+    pub const fn on_route(self, template: &'a str) -> Self {
+        Self {
+            route: template,
+            ..self
+        }
+    }
+
+    /// What no scope of a user's can be named, and no rule: they begin with a control character.
+    const COMPUTED: &'static str = "\u{1}computed";
+    const LAYER: &'static str = "\u{1}layer";
 }
 
 impl<'a> From<&'a str> for Scope<'a> {

@@ -1,7 +1,10 @@
 //! The strategies whose state has one size, however many requests it counts.
 
-use super::{Left, Strategy, fixed::Fixed, gcra::Gcra, sliding::Sliding};
-use crate::{clock::Ticks, decision::Outcome};
+use super::{Strategy, fixed::Fixed, gcra::Gcra, sliding::Sliding};
+use crate::{
+    clock::Ticks,
+    decision::{Left, Outcome},
+};
 use limit_core::Limit;
 
 /// What one limit of one key has counted.

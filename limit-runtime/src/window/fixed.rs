@@ -3,8 +3,11 @@
 //! At worst 2 N in an interval of length T: one hit opens a window, the other N − 1 come just before
 //! its end, and N more just after.
 
-use super::{Left, Standing, after, to_u32, until, window_micros};
-use crate::{clock::Ticks, decision::Outcome};
+use super::{Standing, after, to_u32, until, window_micros};
+use crate::{
+    clock::Ticks,
+    decision::{Left, Outcome},
+};
 use limit_core::Limit;
 
 /// What one key has consumed in its present window.
@@ -26,7 +29,7 @@ impl Fixed {
         };
         let standing = Standing {
             used: used.into(),
-            capacity: limit.count().get().into(),
+            capacity: limit.count(),
             reset_after: ends_in,
         };
         standing.outcome(limit, cost, |_| ends_in)
@@ -38,9 +41,11 @@ impl Fixed {
         let used = if self.over(now, limit) { 0 } else { self.used };
         let remaining = limit.count().get().checked_sub(used)?.checked_sub(cost)?;
         self.record(now, limit, cost);
+        let ends_in = until(now, self.fresh_at(limit));
         Some(Left {
             remaining,
-            reset_after: until(now, self.fresh_at(limit)),
+            reset_after: ends_in,
+            next_after: ends_in,
         })
     }
 

@@ -6,8 +6,11 @@
 //! whose denominator is the count: rounding never adds up. After the virtual scheduling algorithm
 //! of ITU-T I.371, as in governor and redis-cell.
 
-use super::{Left, Standing, after, to_u32, until, window_micros};
-use crate::{clock::Ticks, decision::Outcome};
+use super::{Standing, after, to_u32, until, window_micros};
+use crate::{
+    clock::Ticks,
+    decision::{Left, Outcome},
+};
 use limit_core::Limit;
 use std::num::NonZeroU32;
 
@@ -24,12 +27,20 @@ pub(crate) struct Gcra {
 
 impl Gcra {
     /// How `limit` stands for a request of `cost` now, before anything is recorded.
-    pub(crate) fn assess(&self, now: Ticks, limit: Limit, burst: NonZeroU32, cost: u32) -> Outcome {
+    ///
+    /// `capacity` is what the bucket holds at most: see [`capacity`].
+    pub(crate) fn assess(
+        &self,
+        now: Ticks,
+        limit: Limit,
+        capacity: NonZeroU32,
+        cost: u32,
+    ) -> Outcome {
         let window = window_micros(limit);
         let level = self.level(now);
         let standing = Standing {
             used: div_up(level, window),
-            capacity: capacity(limit, burst).into(),
+            capacity,
             reset_after: until(now, self.fresh_at()),
         };
         standing.outcome(limit, cost, |target| {
@@ -44,19 +55,23 @@ impl Gcra {
         &mut self,
         now: Ticks,
         limit: Limit,
-        burst: NonZeroU32,
+        capacity: NonZeroU32,
         cost: u32,
     ) -> Option<Left> {
         let window = window_micros(limit);
         let level = self.level(now) + u128::from(cost) * u128::from(window);
-        let capacity = capacity(limit, burst);
+        let capacity = capacity.get();
         if level > u128::from(capacity) * u128::from(window) {
             return None;
         }
         self.fill(now, limit.count().get(), level);
+        let used = div_up(level, window);
+        // The last unit has drained once the bucket holds what the others weigh.
+        let others = u128::from(used.saturating_sub(1)) * u128::from(window);
         Some(Left {
-            remaining: capacity - to_u32(div_up(level, window)),
+            remaining: capacity - to_u32(used),
             reset_after: until(now, self.fresh_at()),
+            next_after: div_up(level - others, self.count.into()),
         })
     }
 
@@ -115,13 +130,15 @@ const LONGEST: u64 = 1 << 51;
 
 /// What the bucket holds at most: the burst, but never more than drains within [`LONGEST`].
 #[inline]
-fn capacity(limit: Limit, burst: NonZeroU32) -> u32 {
+pub(super) fn capacity(limit: Limit, burst: NonZeroU32) -> NonZeroU32 {
     let (count, window) = (u128::from(limit.count().get()), window_micros(limit));
     let drains = u128::from(LONGEST) * count;
     if u128::from(burst.get()) * u128::from(window) <= drains {
-        burst.get()
+        burst
     } else {
-        to_u32(to_u64(drains / u128::from(window.max(1))))
+        // The longest window is a seventh of that, so that it is never zero.
+        let drains = to_u32(to_u64(drains / u128::from(window.max(1))));
+        NonZeroU32::new(drains).unwrap_or(NonZeroU32::MIN)
     }
 }
 

@@ -1,9 +1,9 @@
 //! What the counters promise, on random sequences: their worst case, their waits, and that refunds never give too much.
 
-use super::{Left, Strategy, counter::Counter, gcra::Gcra};
+use super::{Strategy, counter::Counter, gcra::Gcra};
 use crate::{
     clock::Ticks,
-    decision::{Outcome, Verdict},
+    decision::{Left, Outcome, Verdict},
 };
 use limit_core::Limit;
 use std::{num::NonZeroU32, time::Duration};
@@ -78,6 +78,8 @@ fn obeys(counter: Counted, now: Ticks, limit: Limit, cost: u32) {
         );
     }
     let full = counter.1.capacity(limit).get();
+    assert_eq!(outcome.capacity().get(), full);
+    grows_on_the_tick(counter, now, limit, &outcome);
     let there = later(now, outcome.reset_after());
     assert_eq!(counter.assess(there, limit, 0).remaining(), full);
     assert!(counter.0.fresh_at(limit) <= there.max(now) || outcome.reset_after() > Duration::ZERO);
@@ -90,6 +92,30 @@ fn obeys(counter: Counted, now: Ticks, limit: Limit, cost: u32) {
     if outcome.reset_after() > Duration::ZERO {
         let sooner = counter.assess(micros(there.as_micros() - 1), limit, 0);
         assert!(sooner.reset_after() > Duration::ZERO, "{counter:?} {limit}");
+    }
+}
+
+/// More remains after `next_after` and not a microsecond sooner; by then it has not fallen either.
+fn grows_on_the_tick(counter: Counted, now: Ticks, limit: Limit, outcome: &Outcome) {
+    let remaining = |at| counter.assess(at, limit, 0).remaining();
+    assert_eq!(
+        outcome.next_after().is_zero(),
+        outcome.remaining() == outcome.capacity().get(),
+        "{counter:?} {limit}"
+    );
+    if !outcome.next_after().is_zero() {
+        let there = later(now, outcome.next_after());
+        assert!(
+            remaining(there) > outcome.remaining(),
+            "{counter:?} {limit}"
+        );
+        let sooner = micros(there.as_micros() - 1);
+        assert_eq!(
+            remaining(sooner),
+            outcome.remaining(),
+            "{counter:?} {limit}"
+        );
+        assert!(outcome.next_after() <= outcome.reset_after());
     }
 }
 
@@ -123,12 +149,7 @@ fn counters_keep_their_laws() {
                     counter.0.record(micros(now), limit, cost);
                     admitted.push((now, cost));
                     let after = counter.assess(micros(now), limit, 0);
-                    let (remaining, reset_after) = (after.remaining(), after.reset_after_micros());
-                    let expected = Left {
-                        remaining,
-                        reset_after,
-                    };
-                    assert_eq!(left, Some(Some(expected)), "{counter:?} {limit}");
+                    assert_eq!(left, Some(Some(after.left())), "{counter:?} {limit}");
                     assert_eq!(
                         after.remaining(),
                         before.remaining() - cost,
@@ -234,6 +255,52 @@ fn a_wait_holds_whatever_the_count_was_before() {
             }
         }
     }
+}
+
+/// Whatever happened before: forced hits, refunds, and limits whose count or burst changes.
+#[test]
+fn more_remains_after_next_after_and_not_a_tick_sooner() {
+    let mut random = Random(0x5eed_0304);
+    let mut earlier = 0;
+    for _ in 0..100_000 {
+        let window = [1, 7, 333, 60_000, 86_400_000][random.below(5) as usize];
+        for mut counter in counters(1) {
+            let mut now = EPOCH;
+            let mut hits = Vec::new();
+            for _ in 0..10 {
+                now += [0, 1, window * 1_000 - 1, random.below(window * 700)]
+                    [random.below(4) as usize];
+                let limit = limit(1 + random.below(12) as u32, window);
+                if let Strategy::Gcra { burst } = &mut counter.1 {
+                    *burst = NonZeroU32::new(1 + random.below(12) as u32).unwrap();
+                }
+                let cost = 1 + random.below(4) as u32;
+                let here = micros(now);
+                let left = match random.below(6) {
+                    0 => {
+                        counter.0.record(here, limit, cost);
+                        hits.push((here, limit, cost));
+                        None
+                    }
+                    1 => {
+                        if let Some((at, limit, cost)) = hits.pop() {
+                            counter.0.refund(here, at, limit, cost);
+                        }
+                        None
+                    }
+                    _ => counter.consume(here, limit, cost),
+                };
+                let outcome = counter.assess(here, limit, cost);
+                if left.is_some() {
+                    assert_eq!(left, Some(outcome.left()), "{counter:?} {limit}");
+                    hits.push((here, limit, cost));
+                }
+                grows_on_the_tick(counter, here, limit, &outcome);
+                earlier += u32::from(outcome.next_after() < outcome.reset_after());
+            }
+        }
+    }
+    assert!(earlier > 100_000, "{earlier}");
 }
 
 #[test]

@@ -13,7 +13,10 @@ pub(crate) mod sliding;
 #[allow(clippy::cast_possible_truncation, reason = "small random numbers")]
 mod laws;
 
-use crate::{clock::Ticks, decision::Outcome};
+use crate::{
+    clock::Ticks,
+    decision::{Left, Outcome},
+};
 use limit_core::Limit;
 use std::num::NonZeroU32;
 
@@ -38,6 +41,10 @@ pub enum Strategy {
     /// The generic cell rate algorithm, also known as the leaky bucket: N per T evenly, and up to
     /// `burst` at once. An interval admits up to N + `burst`. A cost above `burst` can never fit. A bucket never holds
     /// more than drains in 71 years (2⁵¹ µs), whatever the burst.
+    ///
+    /// What remains is at most `burst`. If that is above N, headers show the burst as the limit, and as
+    /// its window the time in which it is replenished: `burst = 10` on `3/minute` is 10 per 200
+    /// seconds, the same rate. A burst below N is shown as N per T.
     Gcra {
         /// How much may be taken at once after a pause.
         burst: NonZeroU32,
@@ -69,7 +76,7 @@ impl Strategy {
     #[inline]
     pub(crate) fn capacity(self, limit: Limit) -> NonZeroU32 {
         match self {
-            Self::Gcra { burst } => burst,
+            Self::Gcra { burst } => gcra::capacity(limit, burst),
             _ => limit.count(),
         }
     }
@@ -80,34 +87,40 @@ struct Standing {
     /// What is counted at present; more than `capacity` after forced hits.
     used: u64,
     /// What may be counted at most.
-    capacity: u64,
+    capacity: NonZeroU32,
     /// Microseconds until nothing is counted any more.
     reset_after: u64,
 }
 
 impl Standing {
     /// The outcome for a request of `cost`; `wait` says in how many microseconds `used` has fallen to its argument.
-    fn outcome(self, limit: Limit, cost: u32, wait: impl FnOnce(u64) -> u64) -> Outcome {
+    fn outcome(self, limit: Limit, cost: u32, wait: impl Fn(u64) -> u64) -> Outcome {
         // A cost of zero asks whether anything is left.
         let wanted = u64::from(cost).max(1);
-        let remaining = to_u32(self.capacity.saturating_sub(self.used));
-        let outcome = Outcome::allowed(limit, remaining, self.reset_after);
-        if self.used + wanted <= self.capacity {
+        let capacity = u64::from(self.capacity.get());
+        let left = Left {
+            remaining: to_u32(capacity.saturating_sub(self.used)),
+            reset_after: self.reset_after,
+            next_after: grows_below(self.used, self.capacity).map_or(0, &wait),
+        };
+        let outcome = Outcome::allowed(limit, self.capacity, left);
+        if self.used + wanted <= capacity {
             outcome
-        } else if wanted > self.capacity {
+        } else if wanted > capacity {
             outcome.hopeless()
+        } else if wanted == 1 {
+            // One unit fits as soon as one more remains.
+            outcome.refused(left.next_after)
         } else {
-            outcome.refused(wait(self.capacity - wanted))
+            outcome.refused(wait(capacity - wanted))
         }
     }
 }
 
-/// What a request that was recorded has left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Left {
-    pub(crate) remaining: u32,
-    /// Microseconds until all is available again.
-    pub(crate) reset_after: u64,
+/// What `used` has to fall to before more of `capacity` remains; `None` if nothing is used.
+#[inline]
+fn grows_below(used: u64, capacity: NonZeroU32) -> Option<u64> {
+    used.min(capacity.get().into()).checked_sub(1)
 }
 
 /// The window of `limit` in the unit of [`Ticks`].
@@ -139,11 +152,11 @@ fn mul_div_down(a: u64, b: u64, c: u64) -> u64 {
 }
 
 /// Microseconds from `now` to `at`; zero if that is over.
-fn until(now: Ticks, at: Ticks) -> u64 {
+pub(crate) fn until(now: Ticks, at: Ticks) -> u64 {
     at.as_micros().saturating_sub(now.as_micros())
 }
 
 /// The moment `micros` after `at`.
-fn after(at: Ticks, micros: u64) -> Ticks {
+pub(crate) fn after(at: Ticks, micros: u64) -> Ticks {
     Ticks::from_micros(at.as_micros().saturating_add(micros))
 }

@@ -6,8 +6,11 @@
 //!
 //! Windows follow each other from the first hit on, so that not all keys turn over at once.
 
-use super::{Left, Standing, after, mul_div_down, mul_div_up, to_u32, until, window_micros};
-use crate::{clock::Ticks, decision::Outcome};
+use super::{Standing, after, mul_div_down, mul_div_up, to_u32, until, window_micros};
+use crate::{
+    clock::Ticks,
+    decision::{Left, Outcome},
+};
 use limit_core::Limit;
 
 /// What one key has consumed in its present window and the one before.
@@ -28,7 +31,7 @@ impl Sliding {
         let state = self.turned(now, window);
         let standing = Standing {
             used: state.estimate(now, window),
-            capacity: limit.count().get().into(),
+            capacity: limit.count(),
             reset_after: until(now, state.faded_at(window)),
         };
         standing.outcome(limit, cost, |target| {
@@ -51,6 +54,8 @@ impl Sliding {
         Some(Left {
             remaining,
             reset_after: until(now, self.faded_at(window)),
+            // No more is used than fits, so that one unit less leaves more.
+            next_after: until(now, self.falls_to(u64::from(used + cost) - 1, window)),
         })
     }
 

@@ -4,12 +4,15 @@ use crate::app::App;
 use axum::{
     Json, Router,
     body::Body,
-    extract::{Path, Request},
+    extract::{FromRequestParts, Path, Request},
     response::Response,
-    routing::get,
+    routing::{get, post},
 };
-use http::StatusCode;
-use limit_runtime::{HeaderStyle, Limiter, Limits, RateLimit, everyone, limits, rate_limit};
+use http::{HeaderMap, StatusCode, request::Parts};
+use limit_runtime::{
+    HeaderStyle, Limiter, Limits, RateLimit, RateLimitRejection, UnknownPolicy, client_ip,
+    everyone, limits, rate_limit,
+};
 use std::time::Duration;
 use tower::ServiceExt;
 
@@ -131,15 +134,17 @@ async fn one_policy_of_several_is_charged_by_its_name() {
 }
 
 #[tokio::test]
-async fn without_limits_there_is_nothing_to_look_at() {
-    let answer = app().get("/unlimited").await;
-    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+async fn without_an_attribute_and_a_layer_there_is_nothing_to_look_at() {
+    let router = Router::new().route("/", get(look));
+    let request = Request::get("/").body(Body::empty()).unwrap();
+    let response = router.oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
 }
 
 #[tokio::test]
 async fn the_limits_of_a_layer_can_be_looked_at_from_below() {
     let (limiter, clock) = Limiter::for_test();
-    let layer = limiter.layer().limits(limits!("3/minute"));
+    let layer = limiter.limit_layer("app", limits!("3/minute"));
     let router = Router::new().route("/", get(look)).layer(layer);
     let app = App {
         router,
@@ -152,10 +157,10 @@ async fn the_limits_of_a_layer_can_be_looked_at_from_below() {
 
 #[tokio::test]
 async fn a_handle_of_an_exempt_request_is_empty() {
-    fn nobody() -> Option<Limits> {
+    fn none() -> Option<Limits> {
         None
     }
-    #[rate_limit(nobody)]
+    #[rate_limit(none)]
     async fn exempt(limit: RateLimit) -> Json<usize> {
         limit.charge(7).await.unwrap();
         limit.refund(7).await.unwrap();
@@ -195,5 +200,215 @@ async fn a_limited_handler_within_another_tells_of_both() {
         assert!(told.starts_with(state), "{told}");
         let policies = &response.headers()["ratelimit-policy"];
         assert_eq!(policies, "\"inner\";q=2;w=60, \"outer\";q=100;w=60");
+    }
+}
+
+/// An extractor of the user's that holds the handle, and does not tell.
+struct Metered {
+    limit: RateLimit,
+    path: String,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Metered {
+    type Rejection = RateLimitRejection;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, RateLimitRejection> {
+        // Not in the first poll.
+        tokio::task::yield_now().await;
+        Ok(Self {
+            limit: RateLimit::from_request_parts(parts, state).await?,
+            path: parts.uri.path().to_owned(),
+        })
+    }
+}
+
+#[derive(FromRequestParts)]
+struct Derived {
+    metered: Metered,
+    _headers: HeaderMap,
+}
+
+#[tokio::test]
+async fn a_handle_may_be_part_of_another_extractor() {
+    #[rate_limit("10/minute")]
+    async fn derived(Derived { metered, .. }: Derived, _body: String) -> String {
+        metered.limit.charge(4).await.unwrap();
+        format!("{} {:?}", metered.path, metered.limit.remaining())
+    }
+    #[rate_limit("10/minute")]
+    async fn tuple((limit, _): (RateLimit, HeaderMap)) -> String {
+        format!("{:?}", limit.remaining())
+    }
+    #[rate_limit("10/minute; 100/hour", cost = body.len())]
+    async fn late((limit, _): (RateLimit, HeaderMap), body: String) -> String {
+        format!("{} {:?}", body.len(), limit.remaining())
+    }
+    #[rate_limit("10/second; 20/minute")]
+    #[rate_limit("30/minute", key = everyone)]
+    async fn several(metered: Metered, again: RateLimit) -> String {
+        again.charge(2).await.unwrap();
+        format!("{:?}", metered.limit.remaining())
+    }
+    let router = Router::new()
+        .route("/derived", post(derived))
+        .route("/tuple", get(tuple))
+        .route("/late", post(late))
+        .route("/several", get(several));
+    let app = App::new(router);
+    let post = |path| app.send(http::Method::POST, path, "192.0.2.1", "four");
+    let answer = post("/derived").await;
+    assert_eq!(answer.body, "/derived Some(5)");
+    let left = answer.header("ratelimit").unwrap();
+    assert!(left.starts_with("\"derived\";r=5;"), "{left}");
+    assert_eq!(app.get("/tuple").await.body, "Some(9)");
+    assert_eq!(post("/late").await.body, "4 Some(6)");
+    assert_eq!(app.get("/several").await.body, "Some(7)");
+}
+
+#[tokio::test]
+async fn a_handle_that_was_asked_for_is_refundable() {
+    #[rate_limit("1/minute", key = everyone)]
+    async fn free((limit, _): (RateLimit, HeaderMap)) {
+        limit.refund(1).await.unwrap();
+    }
+    let app = App::new(Router::new().route("/", get(free)));
+    for _ in 0..3 {
+        let answer = app.get("/").await;
+        assert_eq!(answer.status, OK);
+        assert!(answer.header("ratelimit").unwrap().contains("r=1;"));
+    }
+}
+
+#[tokio::test]
+async fn where_no_limit_applies_the_handle_is_empty() {
+    fn none() -> Option<Limits> {
+        None
+    }
+    async fn empty(limit: RateLimit) -> String {
+        limit.charge(7).await.unwrap();
+        limit.refund(7).await.unwrap();
+        format!("{:?}", limit.remaining())
+    }
+    #[rate_limit(none)]
+    async fn exempt(limit: RateLimit) -> String {
+        empty(limit).await
+    }
+    #[rate_limit("1/minute", methods = [POST])]
+    async fn not_this_method((limit, _): (RateLimit, HeaderMap)) -> String {
+        empty(limit).await
+    }
+    #[rate_limit("1/minute")]
+    async fn limited(limit: RateLimit) -> String {
+        empty(limit).await
+    }
+    let off = || Limiter::builder().enabled(false).build();
+    let on = Limiter::new();
+    let everywhere = |limiter: &Limiter| {
+        limiter
+            .limit_layer("layer", limits!("1/minute"))
+            .key(everyone)
+    };
+    for (name, router) in [
+        ("exempt", get(exempt).layer(on.layer())),
+        ("method", get(not_this_method).layer(on.layer())),
+        ("off", get(limited).layer(off().layer())),
+        ("off, in a layer", get(empty).layer(everywhere(&off()))),
+        (
+            "skipped",
+            get(limited).layer(Limiter::builder().skip_when(|_| true).build().layer()),
+        ),
+        (
+            "exempt in a layer",
+            get(empty).layer(on.limit_layer("layer", none).key(everyone)),
+        ),
+        (
+            "excepted from a layer",
+            get(empty).layer(everywhere(&on).except("/")),
+        ),
+        ("under a limiter alone", get(empty).layer(on.layer())),
+    ] {
+        let app = App {
+            router: Router::new().route("/", router),
+            ..App::new(Router::new())
+        };
+        for _ in 0..3 {
+            let answer = app.get("/").await;
+            assert_eq!(
+                (answer.status, answer.body.as_str()),
+                (OK, "None"),
+                "{name}"
+            );
+            assert_eq!(answer.header("ratelimit"), None, "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_optional_handle_is_none_only_where_neither_attribute_nor_layer_is() {
+    async fn look(limit: Option<RateLimit>) -> String {
+        format!("{:?}", limit.map(|limit| limit.remaining()))
+    }
+    #[rate_limit("10/minute", key = everyone)]
+    async fn limited(limit: Option<RateLimit>) -> String {
+        look(limit).await
+    }
+    let limiter = Limiter::new();
+    let layer = limiter
+        .limit_layer("layer", limits!("5/minute"))
+        .key(everyone);
+    for (expected, router) in [
+        ("None", get(look)),
+        ("Some(Some(9))", get(limited)),
+        ("Some(None)", get(look).layer(limiter.layer())),
+        ("Some(Some(4))", get(look).layer(layer)),
+    ] {
+        let app = App {
+            router: Router::new().route("/", router),
+            ..App::new(Router::new())
+        };
+        assert_eq!(app.get("/").await.body, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_policy_that_exempts_the_request_is_known_by_its_name() {
+    fn internal(headers: &HeaderMap) -> Option<Limits> {
+        headers.get("x-external").map(|_| limits!("100/minute"))
+    }
+    #[rate_limit("5/minute", key = everyone, name = "requests")]
+    #[rate_limit(internal, key = everyone, name = "tokens")]
+    async fn complete(limit: RateLimit) -> Result<String, UnknownPolicy> {
+        let tokens = limit.only("tokens")?;
+        tokens.charge(50).await.unwrap();
+        assert!(limit.only("tokenz").is_err());
+        Ok(format!("{:?} {:?}", tokens.remaining(), limit.remaining()))
+    }
+    let app = App::new(Router::new().route("/", get(complete)));
+    let answer = app.get("/").await;
+    assert_eq!((answer.status, answer.body.as_str()), (OK, "None Some(4)"));
+}
+
+/// The handle is of the request whose arguments are extracted, wherever the future is polled next.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_on_all_threads_have_handles_of_their_own() {
+    #[rate_limit("1_000/minute", key = client_ip, cost = 1)]
+    async fn own(metered: Metered, Path(cost): Path<u32>) -> String {
+        metered.limit.charge(cost).await.unwrap();
+        format!("{:?}", metered.limit.remaining())
+    }
+    let app = App::new(Router::new().route("/{cost}", get(own)));
+    let app = std::sync::Arc::new(app);
+    let tasks: Vec<_> = (0..200_u32)
+        .map(|number| {
+            let app = app.clone();
+            tokio::spawn(async move {
+                let address = format!("10.0.0.{number}");
+                let answer = app.get_from(&address, &format!("/{number}")).await;
+                assert_eq!(answer.body, format!("Some({})", 999 - number));
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
     }
 }

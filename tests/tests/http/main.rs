@@ -8,9 +8,16 @@
 
 mod answers;
 mod app;
+mod grpc;
 mod handles;
+mod identity;
+mod layer_exceptions;
+mod layer_options;
 mod layers;
 mod options;
 mod peer;
+mod refusals;
+mod rejections;
+mod resets;
 mod scenarios;
 mod waiting;

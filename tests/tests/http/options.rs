@@ -147,9 +147,9 @@ async fn a_handler_answers_in_its_own_words_before_the_limiter_does() {
         (
             "/own",
             StatusCode::FORBIDDEN,
-            r#""Rate limit exceeded: 1 per 1 minute""#,
+            r#""Rate limit exceeded: 1 per minute""#,
         ),
-        ("/closure", OK, "client_ip"),
+        ("/closure", LIMITED, "client_ip"),
         ("/other", StatusCode::IM_A_TEAPOT, ""),
     ] {
         assert_eq!(app.get(path).await.status, OK);
@@ -251,17 +251,21 @@ async fn a_charge_that_comes_after_the_arguments_waits_too() {
         let answer = app.send(Method::POST, "/", "192.0.2.1", "[1, 2]").await;
         assert_eq!((answer.status, start.elapsed().as_secs()), (OK, seconds));
     }
-    let answer = app.send(Method::POST, "/", "192.0.2.1", "[1, 2, 3]").await;
-    assert_eq!(
-        (answer.status, answer.header("retry-after")),
-        (LIMITED, None)
-    );
+    // It never fits. While nothing is left, the client is refused like any other.
+    for (wait, seconds) in [(Some("1"), 0), (None, 1)] {
+        tokio::time::advance(Duration::from_secs(seconds)).await;
+        let answer = app.send(Method::POST, "/", "192.0.2.1", "[1, 2, 3]").await;
+        assert_eq!(
+            (answer.status, answer.header("retry-after")),
+            (LIMITED, wait)
+        );
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn only_a_policy_that_lets_wait_lets_wait() {
     #[rate_limit("1/second", key = everyone, wait = "5s")]
-    #[rate_limit("2/day", key = everyone, name = "day")]
+    #[rate_limit("2/day", key = everyone, name = "daily")]
     async fn both() {}
     let limiter = Limiter::builder().clock(Clock::tokio()).build();
     let app = App {
@@ -281,11 +285,11 @@ async fn only_a_policy_that_lets_wait_lets_wait() {
 #[tokio::test]
 async fn the_policy_that_refused_answers() {
     #[rate_limit("100/minute", on_limited = |_: &Exceeded<'_>| StatusCode::IM_A_TEAPOT)]
-    #[rate_limit("1/minute", name = "inner", on_limited = |_: &Exceeded<'_>| StatusCode::FORBIDDEN)]
+    #[rate_limit("1/minute", name = "slow", on_limited = |_: &Exceeded<'_>| StatusCode::FORBIDDEN)]
     async fn both() {}
     let app = App::new(Router::new().route("/", get(both)));
     let first = app.get("/").await;
-    let policies = r#""both";q=100;w=60, "both-2";q=1;w=60"#;
+    let policies = r#""both";q=100;w=60, "slow";q=1;w=60"#;
     assert_eq!(first.header("ratelimit-policy"), Some(policies));
     assert_eq!(app.get("/").await.status, StatusCode::FORBIDDEN);
 }

@@ -38,14 +38,13 @@ async fn a_budget_is_the_routes_whatever_its_parameters() {
 }
 
 #[tokio::test]
-async fn one_handler_on_two_routes_has_two_budgets() {
+async fn one_handler_on_two_routes_has_one_budget() {
     let router = Router::new()
         .route("/item/{id}", get(item))
         .route("/thing/{id}", get(item));
     let app = App::new(router);
     assert_eq!(app.get("/item/1").await.status, OK);
-    assert_eq!(app.get("/thing/1").await.status, OK);
-    assert_eq!(app.get("/thing/2").await.status, LIMITED);
+    assert_eq!(app.get("/thing/1").await.status, LIMITED);
 }
 
 #[tokio::test]
@@ -112,7 +111,7 @@ async fn a_cost_that_can_never_fit_gets_no_retry_after_and_says_why() {
     assert!(
         refused
             .body
-            .contains("The cost of this request, 11, is above the rate limit of 10 per 1 minute"),
+            .contains("The cost of this request, 11, is above the rate limit of 10 per minute"),
         "{}",
         refused.body
     );

@@ -1,19 +1,25 @@
 //! What requests see while a store is in trouble.
 
 use limit_runtime::{
-    Decision, IntoKey, Limiter, Receipt, limits,
+    Decision, IntoKey, Limiter, Outcome, Receipt, Strategy, Verdict,
+    clock::TestClock,
+    limits,
     store::{
         Action, Charge, ConnectError, Fallback, Scope, Store, StoreError, StoreFuture, StoreHealth,
     },
 };
 use std::{
+    num::NonZeroU32,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
     time::{Duration, Instant},
 };
-use workspace_tests::servers::{Server, free_port, patient};
+use workspace_tests::{
+    growth, refunds,
+    servers::{Server, free_port, patient},
+};
 
 /// No request waits longer, plus what a busy machine takes to wake a task.
 const AT_MOST: Duration = Duration::from_millis(150);
@@ -190,6 +196,135 @@ async fn a_refund_reaches_the_shadow_too() {
     assert_eq!(allowed(&limiter, 9).await, 4);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receipt_of_the_local_fallback_gives_back_once() {
+    let url = format!("redis://127.0.0.1:{}", free_port());
+    let clock = TestClock::new();
+    let limiter = Limiter::builder().clock(clock).connect(&url).await.unwrap();
+    trip(&limiter).await;
+    refunds::a_receipt_gives_back_once(&limiter).await;
+}
+
+#[tokio::test]
+async fn what_remains_in_the_local_fallback_grows_on_the_tick() {
+    let url = format!("redis://127.0.0.1:{}", free_port());
+    let clock = TestClock::new();
+    let limiter = Limiter::builder().clock(clock.clone());
+    let limiter = limiter.connect(&url).await.unwrap();
+    trip(&limiter).await;
+    growth::remaining_grows_on_the_tick(&limiter, &clock, 200).await;
+}
+
+#[tokio::test]
+async fn a_receipt_that_the_store_knew_gives_back_once_to_the_local_counts() {
+    let server = Server::redis();
+    let limiter = Limiter::connect(&server.url()).await.unwrap();
+    let (limits, key) = (limits!("5/minute"), "alice".into_key());
+    let charges = [Charge::new(Scope::shared(""), &key, &limits).cost(2)];
+    let first = limiter.decide(&charges, Action::Consume).await.unwrap();
+    limiter.decide(&charges, Action::Consume).await.unwrap();
+    for _ in 0..2 {
+        limiter.refund(&charges, first.receipts()).await.unwrap();
+    }
+    server.kill();
+    assert_eq!(allowed(&limiter, 9).await, 3);
+}
+
+/// The numbers of a store's answer, in whole milliseconds, and what remains.
+fn numbers(decision: &Decision) -> Vec<(u32, Duration, Duration)> {
+    let outcomes = decision.outcomes().iter();
+    outcomes
+        .map(|outcome| {
+            (
+                outcome.remaining(),
+                outcome.next_after(),
+                outcome.reset_after(),
+            )
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn a_repeated_denial_counts_down_to_when_more_remains() {
+    let server = Server::redis();
+    let clock = TestClock::new();
+    let connect = async || {
+        let builder = Limiter::builder().deadline(Duration::from_secs(10));
+        let builder = builder.clock(clock.clone());
+        builder.connect(&server.url()).await.unwrap()
+    };
+    let (limiter, other) = (connect().await, connect().await);
+    let burst = NonZeroU32::new(2).unwrap();
+    for strategy in [
+        Strategy::MovingWindow,
+        Strategy::FixedWindow,
+        Strategy::SlidingWindow,
+        Strategy::Gcra { burst },
+    ] {
+        let limits = limits!("2/minute");
+        let check = || limiter.check(&limits, "alice").strategy(strategy);
+        check().await.unwrap();
+        clock.advance(Duration::from_secs(7));
+        check().await.unwrap();
+        let mut repeated = limiter.health().repeated_denials;
+        assert!(!check().await.unwrap().is_allowed());
+        for _ in 0..9 {
+            clock.advance(Duration::from_millis(97));
+            let denial = check().await.unwrap();
+            // The other one asks the store.
+            let asked = other.check(&limits, "alice").strategy(strategy).peek();
+            let asked = asked.await.unwrap();
+            assert!(!asked.is_allowed(), "{strategy:?}");
+            let wait = denial.outcomes()[0].next_after();
+            assert_eq!(Some(wait), denial.retry_after());
+            // It forgets that denial, so that it asks again.
+            other.clear("", "bob").await.unwrap();
+            assert_eq!(numbers(&denial), numbers(&asked), "{strategy:?}");
+            repeated += 1;
+            assert!(limiter.health().repeated_denials >= repeated);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_denial_is_not_repeated_once_this_process_has_consumed_more() {
+    let server = Server::redis();
+    let clock = TestClock::new();
+    let builder = Limiter::builder().deadline(Duration::from_secs(10));
+    let builder = builder.clock(clock.clone());
+    let limiter = builder.connect(&server.url()).await.unwrap();
+    let (limits, other) = (limits!("5/minute"), limits!("50/minute"));
+    let check = async |cost| {
+        let check = limiter.check(&limits, "alice").cost(cost);
+        check.await.unwrap()
+    };
+    assert!(check(3).await.is_allowed());
+    clock.advance(Duration::from_millis(100));
+    let soon = Some(MINUTE - Duration::from_millis(100));
+    for _ in 0..2 {
+        assert_eq!(check(4).await.retry_after(), soon);
+    }
+    for _ in 0..2 {
+        assert!(check(1).await.is_allowed());
+    }
+    // The three units leave, and the other two have to leave as well.
+    let denial = check(4).await;
+    assert_eq!(denial.outcomes()[0].remaining(), 0);
+    assert_eq!(denial.retry_after(), Some(MINUTE));
+    // Also if it was the budget of another charge in the same check.
+    let (alice, bob) = ("alice".into_key(), "bob".into_key());
+    let charges = [
+        Charge::new(Scope::shared(""), &alice, &limits),
+        Charge::new(Scope::shared(""), &bob, &other),
+    ];
+    let decide = async || limiter.decide(&charges, Action::Consume).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(decide().await.outcomes()[1].remaining(), 50);
+    }
+    limiter.check(&other, "bob").await.unwrap();
+    assert_eq!(decide().await.outcomes()[1].remaining(), 49);
+}
+
 #[tokio::test]
 async fn what_is_wrong_is_said_when_connecting() {
     let server = Server::redis_with(&["--requirepass", "right"]);
@@ -237,6 +372,102 @@ impl Store for Flaky {
     fn reset(&self) -> StoreFuture<'_, ()> {
         Box::pin(async { Err(StoreError::new("no")) })
     }
+}
+
+/// A store that admits everything, counts how many units are given back, and fails refunds if told to.
+#[derive(Debug, Default)]
+struct Refunding {
+    given_back: Arc<AtomicU32>,
+    fails: Arc<AtomicU32>,
+}
+
+impl Store for Refunding {
+    fn check<'a>(&'a self, charges: &'a [Charge<'a>], _: Action) -> StoreFuture<'a, Decision> {
+        let outcome = Outcome::new(limits!("9/minute").first(), 4, MINUTE, Verdict::Allowed);
+        let decision = Decision::new(charges.iter().map(|_| outcome));
+        let receipts = charges.iter().map(|_| Receipt::new(7));
+        let decision = decision.with_receipts(receipts);
+        Box::pin(async { Ok(decision) })
+    }
+
+    fn refund<'a>(
+        &'a self,
+        charges: &'a [Charge<'a>],
+        receipts: &'a [Receipt],
+    ) -> StoreFuture<'a, ()> {
+        assert!(receipts.iter().all(|receipt| receipt.at() == 7));
+        let units = charges.iter().map(|charge| charge.cost).sum();
+        self.given_back.fetch_add(units, Ordering::SeqCst);
+        let fails = self.fails.load(Ordering::SeqCst) > 0;
+        Box::pin(async move {
+            if fails {
+                Err(StoreError::new("no answer"))
+            } else {
+                Ok(())
+            }
+        })
+    }
+
+    fn clear<'a>(&'a self, _: Scope<'a>, _: &'a limit_runtime::Key) -> StoreFuture<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn reset(&self) -> StoreFuture<'_, ()> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn a_store_of_the_users_own_is_asked_for_each_unit_once() {
+    let store = Refunding::default();
+    let (given_back, fails) = (store.given_back.clone(), store.fails.clone());
+    let limiter = Limiter::builder().store(store).build();
+    let (limits, key) = (limits!("9/minute"), "alice".into_key());
+    let charges = [Charge::new(Scope::shared(""), &key, &limits).cost(5)];
+    let decision = limiter.decide(&charges, Action::Consume).await.unwrap();
+    for expected in [4, 5, 5] {
+        let part = [charges[0].cost(4)];
+        limiter.refund(&part, decision.receipts()).await.unwrap();
+        assert_eq!(given_back.load(Ordering::SeqCst), expected);
+    }
+    // It may have counted a refund that it did not answer, so that this is not repeated.
+    let decision = limiter.decide(&charges, Action::Consume).await.unwrap();
+    fails.store(1, Ordering::SeqCst);
+    assert!(limiter.refund(&charges, decision.receipts()).await.is_err());
+    fails.store(0, Ordering::SeqCst);
+    limiter.refund(&charges, decision.receipts()).await.unwrap();
+    assert_eq!(given_back.load(Ordering::SeqCst), 10);
+}
+
+#[tokio::test]
+async fn a_receipt_stays_good_while_the_store_is_not_asked() {
+    let store = Refunding::default();
+    let (given_back, fails) = (store.given_back.clone(), store.fails.clone());
+    let limiter = Limiter::builder().store(store).build();
+    let (limits, key) = (limits!("9/minute"), "alice".into_key());
+    let charges = [Charge::new(Scope::shared(""), &key, &limits).cost(5)];
+    let decision = limiter.decide(&charges, Action::Consume).await.unwrap();
+    fails.store(1, Ordering::SeqCst);
+    while !is_down(&limiter) {
+        let other = limiter.decide(&charges, Action::Consume).await.unwrap();
+        assert!(limiter.refund(&charges, other.receipts()).await.is_err());
+    }
+    fails.store(0, Ordering::SeqCst);
+    let before = given_back.load(Ordering::SeqCst);
+    assert!(limiter.refund(&charges, decision.receipts()).await.is_err());
+    assert_eq!(given_back.load(Ordering::SeqCst), before);
+    until("the store is used again", || !is_down(&limiter)).await;
+    limiter.refund(&charges, decision.receipts()).await.unwrap();
+    assert_eq!(given_back.load(Ordering::SeqCst), before + 5);
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_say_when_more_remains_has_an_upper_bound() {
+    let limiter = Limiter::builder().store(Refunding::default()).build();
+    let decision = limiter.check(&limits!("9/minute"), "alice").await.unwrap();
+    assert_eq!(decision.outcomes()[0].next_after(), MINUTE);
 }
 
 #[tokio::test]

@@ -75,13 +75,15 @@ async fn buckets_are_those_of_memory() {
         let limits = &limits[usize::try_from(random.below(4)).unwrap()];
         let burst =
             NonZeroU32::new([5, 5, 100][usize::try_from(random.below(3)).unwrap()]).unwrap();
+        let cost = u32::try_from(1 + random.below(3)).unwrap();
         let charge = Charge::new(Scope::shared("buckets"), &key, limits)
-            .cost(u32::try_from(1 + random.below(3)).unwrap())
+            .cost(cost)
             .strategy(Strategy::Gcra { burst });
         let charges = [charge];
         if one_in(&mut random, 4) && !consumed.is_empty() {
             let place = usize::try_from(random.below(consumed.len() as u64)).unwrap();
-            let (here, there): (Receipt, Receipt) = consumed.swap_remove(place);
+            let (consumed, here, there): (u32, Receipt, Receipt) = consumed.swap_remove(place);
+            let charges = [charge.cost(cost.min(consumed))];
             memory.refund(&charges, &[here]).await.unwrap();
             store.refund(&charges, &[there]).await;
             continue;
@@ -90,7 +92,67 @@ async fn buckets_are_those_of_memory() {
         let found = store.check(&charges, Action::Consume).await;
         assert_eq!(found.outcomes(), expected.outcomes(), "step {step}");
         let receipts = expected.receipts().iter().zip(found.receipts());
-        consumed.extend(receipts.map(|(&here, &there)| (here, there)));
+        consumed.extend(receipts.map(|(here, there)| (cost, here.clone(), there.clone())));
     }
     assert!(consumed.len() > 100, "{}", consumed.len());
+}
+
+/// Several limits and several charges at once, of which some draw on one budget: each outcome is memory's.
+#[tokio::test]
+async fn several_limits_and_charges_are_those_of_memory() {
+    let server = Server::redis();
+    let limits = ["3/s; 8/min", "5/min; 9/3min; 11/10min"];
+    let limits: [Limits; 2] = limits.map(|text| text.parse().unwrap());
+    let keys = ["alice".into_key(), "bob".into_key()];
+    let mut random = Random(0x5eed_0001);
+    let strategies = [
+        Strategy::MovingWindow,
+        Strategy::FixedWindow,
+        Strategy::SlidingWindow,
+        Strategy::Gcra {
+            burst: NonZeroU32::new(7).unwrap(),
+        },
+    ];
+    for strategy in strategies {
+        let clock = TestClock::new();
+        let store = Redis::new(&server, &clock, &format!("several-{strategy:?}")).await;
+        let memory = Limiter::builder().clock(clock.clone()).build();
+        let mut consumed = Vec::new();
+        for step in 0..800 {
+            if random.below(2) == 0 {
+                clock.advance(Duration::from_micros(random.below(9_000_000)));
+            }
+            let charges: Vec<Charge<'_>> = (0..1 + random.below(3))
+                .map(|_| {
+                    let which = usize::try_from(random.below(2)).unwrap();
+                    let key = &keys[usize::try_from(random.below(2)).unwrap()];
+                    Charge::new(Scope::shared(["a", "b"][which]), key, &limits[which])
+                        .cost(u32::try_from(random.below(3)).unwrap())
+                        .strategy(strategy)
+                })
+                .collect();
+            let action = match random.below(10) {
+                0 => Action::Force,
+                1 | 2 => Action::Peek,
+                _ => Action::Consume,
+            };
+            let expected = memory.decide(&charges, action).await.unwrap();
+            let found = store.check(&charges, action).await;
+            assert_eq!(
+                found.outcomes(),
+                expected.outcomes(),
+                "step {step}, {strategy:?}, {action:?}, {charges:?}"
+            );
+            if !expected.receipts().is_empty() {
+                consumed.push((charges, expected, found));
+            }
+            if random.below(5) == 0
+                && let Some((charges, here, there)) = consumed.pop()
+            {
+                memory.refund(&charges, here.receipts()).await.unwrap();
+                store.refund(&charges, there.receipts()).await;
+            }
+        }
+        assert!(consumed.len() > 50, "{}", consumed.len());
+    }
 }

@@ -3,6 +3,7 @@
 use limit_runtime::{Limiter, clock::TestClock, limits};
 use std::{sync::Arc, time::Duration};
 use workspace_tests::{
+    growth, refunds,
     scenarios::{self, Row, Subject},
     servers::Server,
 };
@@ -58,6 +59,17 @@ impl Subject for Redis {
 #[tokio::test]
 async fn redis_gives_every_row() {
     scenarios::run(&Redis::new().await).await;
+}
+
+#[tokio::test]
+async fn what_remains_grows_after_next_after_and_not_a_tick_sooner() {
+    let redis = Redis::new().await;
+    growth::remaining_grows_on_the_tick(&redis.limiter, &redis.clock, 60).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_receipt_gives_back_once() {
+    refunds::a_receipt_gives_back_once(&Redis::new().await.limiter).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -15,7 +15,7 @@ use super::{
     setup::{self, WrongSetup},
 };
 use crate::{
-    key::{IntoKey, Key},
+    key::{IntoKey, Key, ipv6_key},
     limiter::Limiter,
 };
 use axum::{
@@ -31,7 +31,9 @@ use std::{
 /// The key function that counts by client address.
 ///
 /// That is the peer's address, as the socket saw it, unless the limiter was told which proxies to believe;
-/// see [`TrustedProxies`]. IPv4-mapped addresses count as IPv4, and IPv6 addresses by their /64.
+/// see [`TrustedProxies`]. IPv4-mapped addresses and those behind NAT64 (`64:ff9b::/96`) count as IPv4,
+/// and other IPv6 addresses by their /64, or by
+/// [another prefix](crate::LimiterBuilder::ipv6_prefix).
 ///
 /// The settings are those of the limiter that counts the request: the one whose
 /// [`layer`](Limiter::layer) is above the handler, or [`Limiter::global`].
@@ -62,14 +64,18 @@ pub fn client_ip(parts: &Parts) -> Result<ClientIp, ClientIpRejection> {
     let Some(peer) = peer(&parts.extensions) else {
         return Err(ClientIpRejection::say_once());
     };
-    let client = match Limiter::of(parts).trusted_proxies() {
+    let limiter = Limiter::find(parts);
+    let address = match limiter.trusted_proxies() {
         None => {
             watch::observe(peer, peer, &parts.headers, None);
             peer
         }
         Some(proxies) => client_behind(proxies, peer, &parts.headers),
     };
-    Ok(ClientIp(client))
+    Ok(ClientIp {
+        address,
+        ipv6_prefix: limiter.ipv6_prefix(),
+    })
 }
 
 /// The same where proxies are trusted: a walk through a header, and out of the way of all others.
@@ -91,19 +97,27 @@ fn peer(extensions: &Extensions) -> Option<IpAddr> {
 
 /// The address that [`client_ip`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ClientIp(IpAddr);
+pub struct ClientIp {
+    address: IpAddr,
+    /// How many leading bits of an IPv6 address are counted by.
+    ipv6_prefix: u8,
+}
 
 impl ClientIp {
     /// The whole address, not only the part that is counted.
     #[must_use]
     pub fn address(self) -> IpAddr {
-        self.0
+        self.address
     }
 }
 
 impl IntoKey for ClientIp {
+    #[inline]
     fn into_key(self) -> Key {
-        self.0.into_key()
+        match self.address {
+            IpAddr::V4(address) => address.into_key(),
+            IpAddr::V6(address) => ipv6_key(address, self.ipv6_prefix),
+        }
     }
 }
 
@@ -135,6 +149,7 @@ impl IntoResponse for ClientIpRejection {
     fn into_response(self) -> Response {
         refusal::problem(
             StatusCode::INTERNAL_SERVER_ERROR,
+            "client_address_unavailable",
             "The server cannot tell whom to count this request for; its log says why",
         )
     }

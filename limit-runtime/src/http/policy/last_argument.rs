@@ -61,7 +61,7 @@ impl<F> fmt::Debug for NeverAsked<F> {
 }
 
 macro_rules! role {
-    ($(#[$doc:meta])* $module:ident, $method:ident: $Fn:ident => $Source:ident -> $Value:ty) => {
+    ($(#[$doc:meta])* $module:ident, $method:ident $(($parts:ty))?: $Fn:ident => $Source:ident -> $Value:ty) => {
         $(#[$doc])*
         pub mod $module {
             use super::{$Fn, $Source, NeverAsked, TryFn, sources};
@@ -93,6 +93,10 @@ macro_rules! role {
         }
 
         impl<S: Sync, F> $Source<S> for NeverAsked<F> {
+            fn is_cheap(&self $(, _: $parts)?) -> bool {
+                false
+            }
+
             fn $method(
                 self,
                 _: &mut Parts,
@@ -107,7 +111,7 @@ macro_rules! role {
 
 role! {
     /// For key and scope functions.
-    try_key, key: KeyFn => KeySource -> Option<Key>
+    try_key, key(&Parts): KeyFn => KeySource -> Key
 }
 role! {
     /// For limits functions.

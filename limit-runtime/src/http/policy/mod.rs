@@ -1,18 +1,22 @@
 //! What `#[rate_limit]` expands to: a policy of rules, resolved for each request.
 
 mod constants;
+mod identity;
 mod last_argument;
+mod resolved;
 mod sources;
 
 pub use self::constants::{gcra, parsed};
+pub(super) use self::identity::is_route;
 pub use self::last_argument::{LastInBody, LastInHead, TryFn, try_cost, try_key, try_limits};
+pub(crate) use self::resolved::{Exempt, Place, Resolved};
+pub(crate) use self::sources::is_cheap;
 pub use self::sources::{All, DefaultKey, cost, key, limits, scope, scoped};
 pub(super) use self::sources::{CostSource, KeySource, LimitsSource};
 
 use super::admit::Admit;
-use super::instead::Instead;
 use super::soon::answer_of;
-use super::spec::{Demand, Demands, Spec};
+use super::spec::{Spec, SpecRef};
 use http::request::Parts;
 use std::future::Future;
 
@@ -28,64 +32,84 @@ pub trait Policy<S, L = ()> {
     fn rules() -> impl Rules<S>;
 }
 
-/// One or more rules, resolved for a request.
-pub trait Rules<S>: Send {
-    /// Adds what this request demands.
-    fn resolve(
-        self,
-        parts: &mut Parts,
-        state: &S,
-        wanted: &mut Wanted,
-    ) -> impl Future<Output = Result<(), Instead>> + Send;
+/// Which rules are resolved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pass {
+    /// Those that need no function of the user's.
+    Cheap,
+    /// All that are left.
+    Rest,
 }
 
-/// Runs the check for one request, in the async block where it stands: a future of its own would be moved there, with
-/// room for all that it may have to hold. Generic over the rules and not the policy: handlers with like rules share
-/// the code.
+/// One or more rules, to be resolved for a request.
+pub trait Rules<S>: Send {
+    /// How many rules there are.
+    const COUNT: usize;
+
+    /// How many rules need no function of the user's.
+    fn cheap(&self, parts: &Parts) -> usize;
+
+    /// Adds what the rules of this pass come to. The first of them is rule number `first`.
+    ///
+    /// A rejection is kept and the functions of the other rules are called all the same, so that
+    /// the order of rules makes no difference.
+    fn resolve(
+        &mut self,
+        pass: Pass,
+        first: usize,
+        parts: &mut Parts,
+        state: &S,
+        resolved: &mut Resolved,
+    ) -> impl Future<Output = ()> + Send;
+}
+
+/// Runs the check for one request, in the async block where it stands: a future of its own would be
+/// moved there, with room for all that it may have to hold. Generic over the rules and not the
+/// policy: handlers with like rules share the code.
 macro_rules! checked {
-    ($rules:ident, $terms:ident, $parts:ident, $state:ident) => {{
-        let mut wanted = $crate::http::policy::Wanted::default();
-        if $crate::http::admit::is_limited(&$parts)
-            && let Err(instead) = $rules.resolve(&mut $parts, $state, &mut wanted).await
-        {
-            Err(*instead)
+    ($R:ty, $rules:ident, $terms:ident, $parts:ident, $state:ident) => {{
+        use $crate::http::{admit, policy, soon::answer_of};
+        let mut resolved = policy::Resolved::default();
+        let mut refused = None;
+        if admit::is_limited(&$parts) {
+            // What cheap rules refuse costs no lookup. A single rule is checked at once.
+            if <$R as policy::Rules<_>>::COUNT > 1 {
+                let cheap = policy::Rules::<_>::cheap(&$rules, &$parts);
+                if 0 < cheap && cheap < <$R as policy::Rules<_>>::COUNT {
+                    let pass = policy::Pass::Cheap;
+                    $rules
+                        .resolve(pass, 0, &mut $parts, $state, &mut resolved)
+                        .await;
+                    refused = admit::refused_by_cheap_rules(&$parts, &mut resolved);
+                }
+            }
+            if refused.is_none() {
+                let pass = policy::Pass::Rest;
+                $rules
+                    .resolve(pass, 0, &mut $parts, $state, &mut resolved)
+                    .await;
+            }
+        }
+        if let Some(response) = refused {
+            Err(response)
+        } else if let Some(rejection) = resolved.take_rejection() {
+            Err(admit::rejected!(&mut $parts, &mut resolved, rejection))
         } else {
-            answer_of!(admit(&mut $parts, wanted.demands(), $terms))
+            match answer_of!(admit::admit(&mut $parts, &mut resolved, $terms)) {
+                Ok(admission) => Ok(admission),
+                Err(refused) => Err(refused.into_response(&$parts)),
+            }
         }
     }};
 }
 pub(super) use checked;
 
-/// What the rules resolved so far come to.
-#[derive(Debug, Default)]
-pub struct Wanted {
-    demands: Demands,
-    /// How many of them there were, with those that exempt the request.
-    rules: usize,
-}
-
-impl Wanted {
-    /// All of them.
-    pub(super) fn demands(&mut self) -> &mut Demands {
-        &mut self.demands
-    }
-
-    /// The place of the rule that is resolved now.
-    #[inline]
-    fn next(&mut self) -> usize {
-        let rule = self.rules;
-        self.rules += 1;
-        rule
-    }
-}
-
 /// One attribute: what is known at compile time, and what each request is asked for.
 #[derive(Debug)]
 pub struct Rule<K, L, C> {
     spec: &'static Spec,
-    key: K,
-    limits: L,
-    cost: C,
+    /// Until they have been asked.
+    sources: Option<(K, L, C)>,
 }
 
 /// One attribute as a rule.
@@ -93,9 +117,7 @@ pub struct Rule<K, L, C> {
 pub fn rule<K, L, C>(spec: &'static Spec, key: K, limits: L, cost: C) -> Rule<K, L, C> {
     Rule {
         spec,
-        key,
-        limits,
-        cost,
+        sources: Some((key, limits, cost)),
     }
 }
 
@@ -106,50 +128,73 @@ where
     L: LimitsSource<S>,
     C: CostSource<S>,
 {
+    const COUNT: usize = 1;
+
+    #[inline]
+    fn cheap(&self, parts: &Parts) -> usize {
+        let is_cheap = |(key, limits, cost): &(K, L, C)| {
+            key.is_cheap(parts) && limits.is_cheap() && cost.is_cheap()
+        };
+        usize::from(self.sources.as_ref().is_some_and(is_cheap))
+    }
+
     #[inline]
     #[expect(
         clippy::manual_async_fn,
         reason = "an `async fn` holds its arguments twice"
     )]
     fn resolve(
-        self,
+        &mut self,
+        pass: Pass,
+        first: usize,
         parts: &mut Parts,
         state: &S,
-        wanted: &mut Wanted,
-    ) -> impl Future<Output = Result<(), Instead>> + Send {
+        resolved: &mut Resolved,
+    ) -> impl Future<Output = ()> + Send {
         async move {
-            let rule = wanted.next();
-            if !self.spec.applies_to(&parts.method) {
-                return Ok(());
+            if pass == Pass::Cheap && Rules::<S>::cheap(self, parts) == 0 {
+                return;
             }
-            let Some(key) = answer_of!(self.key.key(parts, state))? else {
-                return Ok(());
+            let Some((key, limits, cost)) = self.sources.take() else {
+                return;
             };
-            let Some(limits) = answer_of!(self.limits.limits(parts, state))? else {
-                return Ok(());
+            if !self.spec.applies_to(&parts.method) {
+                resolved.exempt(self.spec.name);
+                return;
+            }
+            let is_per_route = key.is_per_route();
+            let key = answer_of!(key.key(parts, state));
+            let limits = answer_of!(limits.limits(parts, state));
+            let cost = answer_of!(cost.cost(parts, state));
+            let rule = Place {
+                rule: first,
+                spec: SpecRef::Static(self.spec),
+                is_per_route,
             };
-            let cost = answer_of!(self.cost.cost(parts, state))?;
-            wanted.demands.push(Demand {
-                rule,
-                spec: self.spec.into(),
-                key,
-                limits,
-                cost,
-            });
-            Ok(())
+            resolved.add(rule, key, limits, cost);
         }
     }
 }
 
 impl<S: Sync, First: Rules<S>, Others: Rules<S>> Rules<S> for (First, Others) {
+    const COUNT: usize = First::COUNT + Others::COUNT;
+
+    #[inline]
+    fn cheap(&self, parts: &Parts) -> usize {
+        self.0.cheap(parts) + self.1.cheap(parts)
+    }
+
     #[inline]
     async fn resolve(
-        self,
+        &mut self,
+        pass: Pass,
+        first: usize,
         parts: &mut Parts,
         state: &S,
-        wanted: &mut Wanted,
-    ) -> Result<(), Instead> {
-        self.0.resolve(parts, state, wanted).await?;
-        self.1.resolve(parts, state, wanted).await
+        resolved: &mut Resolved,
+    ) {
+        self.0.resolve(pass, first, parts, state, resolved).await;
+        let next = first + First::COUNT;
+        self.1.resolve(pass, next, parts, state, resolved).await;
     }
 }

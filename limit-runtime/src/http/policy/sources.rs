@@ -1,5 +1,6 @@
 //! Where the key, the limits and the cost of a rule come from.
 
+use super::identity::{is_ours, is_route};
 use crate::http::answer::{
     Answer, CostAnswer, CostShape, KeyAnswer, KeyShape, LimitsAnswer, LimitsShape, now,
 };
@@ -16,16 +17,34 @@ use std::marker::PhantomData;
 
 /// Where the key of a rule comes from.
 pub trait KeySource<S>: Send {
-    /// The key of this request; `None` exempts it.
+    /// Whether the budget is one for each route.
+    #[inline]
+    fn is_per_route(&self) -> bool {
+        false
+    }
+
+    /// Whether it is the scope function [`route`](crate::route()).
+    #[inline]
+    fn is_route(&self) -> bool {
+        false
+    }
+
+    /// Whether the key needs no function of the user's.
+    fn is_cheap(&self, parts: &Parts) -> bool;
+
+    /// The key of this request.
     fn key(
         self,
         parts: &mut Parts,
         state: &S,
-    ) -> Answer<Option<Key>, impl Future<Output = Result<Option<Key>, Instead>> + Send>;
+    ) -> Answer<Key, impl Future<Output = Result<Key, Instead>> + Send>;
 }
 
 /// Where the limits of a rule come from.
 pub trait LimitsSource<S>: Send {
+    /// Whether the limits need no function of the user's.
+    fn is_cheap(&self) -> bool;
+
     /// The limits of this request; `None` exempts it.
     fn limits(
         self,
@@ -39,12 +58,24 @@ pub trait LimitsSource<S>: Send {
 
 /// Where the cost of a rule comes from.
 pub trait CostSource<S>: Send {
+    /// Whether the cost needs no function of the user's.
+    fn is_cheap(&self) -> bool;
+
     /// What this request costs.
     fn cost(
         self,
         parts: &mut Parts,
         state: &S,
     ) -> Answer<u32, impl Future<Output = Result<u32, Instead>> + Send>;
+}
+
+/// Whether a source needs no function of the user's: it is a constant, or one of this crate's key
+/// functions. That is a property of its type, not of its spelling.
+pub(crate) fn is_cheap<F, S, M>() -> bool
+where
+    F: ExtractFn<S, M>,
+{
+    F::IS_CONSTANT || is_ours::<F>()
 }
 
 /// A function of extractors, and the shapes that inference found for it.
@@ -73,12 +104,12 @@ impl<F, M> Called<F, M> {
     note = "a closure says the types of its arguments: `|headers: HeaderMap| …`"
 )]
 pub trait KeyFn<S, M>: Send {
+    /// Whether it needs no function of the user's.
+    fn is_cheap() -> bool;
+
     /// Extracts, calls, and awaits the answer.
-    fn ask(
-        self,
-        parts: &mut Parts,
-        state: &S,
-    ) -> impl Future<Output = Result<Option<Key>, Instead>> + Send;
+    fn ask(self, parts: &mut Parts, state: &S)
+    -> impl Future<Output = Result<Key, Instead>> + Send;
 }
 
 /// A rule's key function. The result is opaque, so that what is wrong with the function is said here.
@@ -100,6 +131,9 @@ pub fn key<S: Sync, F: KeyFn<S, M>, M>(function: F) -> impl KeySource<S> {
     note = "a closure says the types of its arguments: `|headers: HeaderMap| …`"
 )]
 pub trait LimitsFn<S, M>: Send {
+    /// Whether it needs no function of the user's.
+    fn is_cheap() -> bool;
+
     /// Extracts, calls, and awaits the answer.
     fn ask(
         self,
@@ -126,6 +160,9 @@ pub fn limits<S: Sync, F: LimitsFn<S, M>, M>(function: F) -> impl LimitsSource<S
     note = "a closure says the types of its arguments: `|headers: HeaderMap| …`"
 )]
 pub trait CostFn<S, M>: Send {
+    /// Whether it needs no function of the user's.
+    fn is_cheap() -> bool;
+
     /// Extracts, calls, and awaits the answer.
     fn ask(self, parts: &mut Parts, state: &S)
     -> impl Future<Output = Result<u32, Instead>> + Send;
@@ -138,7 +175,7 @@ pub fn cost<S: Sync, F: CostFn<S, M>, M>(function: F) -> impl CostSource<S> {
 }
 
 macro_rules! called {
-    ($Source:ident::$method:ident, $Fn:ident: $Shape:ident, $Answer:ident => $Value:ty) => {
+    ($Source:ident::$method:ident $(($parts:ty), $is_route:ident)?, $Fn:ident: $Shape:ident, $Answer:ident => $Value:ty) => {
         impl<S, F, M, W> $Fn<S, (M, W)> for F
         where
             S: Sync,
@@ -146,6 +183,11 @@ macro_rules! called {
             for<'a> F::Output<'a>: $Shape<W>,
             for<'a> F::Output<'a>: $Answer<W>,
         {
+            #[inline]
+            fn is_cheap() -> bool {
+                is_cheap::<F, S, M>()
+            }
+
             #[inline]
             fn ask(
                 self,
@@ -161,6 +203,18 @@ macro_rules! called {
 
         impl<S: Sync, F: $Fn<S, M>, M> $Source<S> for Called<F, M> {
             #[inline]
+            fn is_cheap(&self $(, _: $parts)?) -> bool {
+                F::is_cheap()
+            }
+
+            $(
+                #[inline]
+                fn $is_route(&self) -> bool {
+                    is_route::<F>()
+                }
+            )?
+
+            #[inline]
             fn $method(
                 self,
                 parts: &mut Parts,
@@ -172,7 +226,7 @@ macro_rules! called {
     };
 }
 
-called!(KeySource::key, KeyFn: KeyShape, KeyAnswer => Option<Key>);
+called!(KeySource::key(&Parts), is_route, KeyFn: KeyShape, KeyAnswer => Key);
 called!(LimitsSource::limits, LimitsFn: LimitsShape, LimitsAnswer => Option<GivenLimits>);
 called!(CostSource::cost, CostFn: CostShape, CostAnswer => u32);
 
@@ -181,46 +235,45 @@ called!(CostSource::cost, CostFn: CostShape, CostAnswer => u32);
 pub struct DefaultKey;
 
 impl<S: Sync> KeySource<S> for DefaultKey {
+    fn is_cheap(&self, parts: &Parts) -> bool {
+        Limiter::find(parts).has_cheap_default_key()
+    }
+
     #[inline]
     fn key(
         self,
         parts: &mut Parts,
         _: &S,
-    ) -> Answer<Option<Key>, impl Future<Output = Result<Option<Key>, Instead>> + Send> {
+    ) -> Answer<Key, impl Future<Output = Result<Key, Instead>> + Send> {
         Soon::Later(Limiter::default_key(parts))
     }
 }
 
-/// A rule's scope function: what it returns is a part of what identifies the budget.
-#[inline]
-pub fn scope<S: Sync, F: KeyFn<S, M>, M>(function: F) -> impl KeySource<S> {
-    key::<S, F, M>(function)
-}
-
-/// The key of a rule whose scope is a function: what both return, the scope first.
-#[inline]
-pub fn scoped<A, B>(scope: A, key: B) -> All<(A, B)> {
-    All((scope, key))
-}
-
-/// Several key functions, whose keys are one key together. Any `None` exempts.
+/// Several key functions, whose keys are one key together.
 #[derive(Debug)]
 pub struct All<T>(pub T);
 
 macro_rules! all {
     ($($K:ident)+) => {
         impl<S: Sync, $($K: KeySource<S>),+> KeySource<S> for All<($($K,)+)> {
+            #[allow(non_snake_case)]
+            fn is_cheap(&self, parts: &Parts) -> bool {
+                let Self(($($K,)+)) = self;
+                $($K.is_cheap(parts))&&+
+            }
+
             #[inline]
             #[allow(non_snake_case)]
             fn key(
                 self,
                 parts: &mut Parts,
                 state: &S,
-            ) -> Answer<Option<Key>, impl Future<Output = Result<Option<Key>, Instead>> + Send> {
+            ) -> Answer<Key, impl Future<Output = Result<Key, Instead>> + Send> {
                 Soon::Later(async move {
                     let Self(($($K,)+)) = self;
-                    $(let Some($K) = answer_of!($K.key(parts, state))? else { return Ok(None) };)+
-                    Ok(Some(($($K,)+).into_key()))
+                    // All of them are called, whichever rejects.
+                    $(let $K = answer_of!($K.key(parts, state));)+
+                    Ok(($($K?,)+).into_key())
                 })
             }
         }
@@ -236,7 +289,61 @@ all!(A B C D E F);
 all!(A B C D E F G);
 all!(A B C D E F G H);
 
+/// A rule's scope function: as a key function. The result is opaque, so that what is wrong with the
+/// function is said here.
+#[inline]
+pub fn scope<S: Sync, F: KeyFn<S, M>, M>(function: F) -> impl KeySource<S> {
+    Called::new(function)
+}
+
+/// A key within a scope that is computed.
+#[derive(Debug)]
+pub struct Scoped<Scope, K> {
+    scope: Scope,
+    key: K,
+}
+
+/// The key of a rule whose scope is computed.
+#[inline]
+pub fn scoped<Scope, K>(scope: Scope, key: K) -> Scoped<Scope, K> {
+    Scoped { scope, key }
+}
+
+impl<S: Sync, Scope: KeySource<S>, K: KeySource<S>> KeySource<S> for Scoped<Scope, K> {
+    fn is_per_route(&self) -> bool {
+        self.scope.is_route()
+    }
+
+    fn is_cheap(&self, parts: &Parts) -> bool {
+        self.scope.is_cheap(parts) && self.key.is_cheap(parts)
+    }
+
+    /// The key alone where the route is the scope, else the pair of both.
+    #[inline]
+    fn key(
+        self,
+        parts: &mut Parts,
+        state: &S,
+    ) -> Answer<Key, impl Future<Output = Result<Key, Instead>> + Send> {
+        Soon::Later(async move {
+            let is_per_route = self.scope.is_route();
+            let scope = answer_of!(self.scope.key(parts, state));
+            let key = answer_of!(self.key.key(parts, state));
+            let (scope, key) = (scope?, key?);
+            Ok(if is_per_route {
+                key
+            } else {
+                (scope, key).into_key()
+            })
+        })
+    }
+}
+
 impl<S: Sync> LimitsSource<S> for &'static Limits {
+    fn is_cheap(&self) -> bool {
+        true
+    }
+
     #[inline]
     fn limits(
         self,
@@ -251,6 +358,10 @@ impl<S: Sync> LimitsSource<S> for &'static Limits {
 }
 
 impl<S: Sync> CostSource<S> for u32 {
+    fn is_cheap(&self) -> bool {
+        true
+    }
+
     #[inline]
     fn cost(
         self,

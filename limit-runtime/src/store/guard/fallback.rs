@@ -48,6 +48,6 @@ impl Fallback {
 pub(super) fn allowed(charges: &[Charge<'_>]) -> Decision {
     Decision::new(charges.iter().flat_map(|charge| {
         let limits = charge.limits.iter();
-        limits.map(|&limit| Outcome::allowed(limit, limit.count().get(), 0))
+        limits.map(|&limit| Outcome::untouched(limit, charge.strategy.capacity(limit)))
     }))
 }

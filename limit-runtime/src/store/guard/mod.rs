@@ -33,6 +33,8 @@ use crate::{
 use smallvec::SmallVec;
 use std::{future::Future, sync::Arc, time::Duration};
 
+const IS_OUT: &str = "the rate limiter's store is out";
+
 /// How long a request waits for a store, by default.
 pub(crate) const DEADLINE: Duration = Duration::from_millis(50);
 
@@ -127,12 +129,16 @@ impl Guard {
         let decision = match self.ask(shared.store.check(charges, action)).await {
             Ok(decision) => decision,
             Err(error) => {
+                // It may have been counted.
+                shared.forget_denials(charges);
                 drop(reservation);
                 return shared.fall_back(fallback, charges, action, Some(error));
             }
         };
         let consumed = !decision.receipts().is_empty();
-        if !consumed {
+        if consumed {
+            shared.forget_denials(charges);
+        } else {
             drop(reservation);
             if let Some((denials, question)) = &denials
                 && !decision.is_allowed()
@@ -150,16 +156,19 @@ impl Guard {
                 Err(denial) => return Ok(denial),
             }
         }
-        if let Some(denials) = &shared.denials
-            && action == Action::Force
-        {
-            denials.forget(charges);
-        }
         let own = reservation.and_then(Reservation::keep);
-        Ok(match own {
-            Some(own) => with_shadow(decision, own.receipts()),
-            None => decision,
-        })
+        let own = own.as_ref().map_or(&[][..], Decision::receipts);
+        Ok(with_receipts_for(charges, decision, own))
+    }
+
+    /// The denial of this charge, if this process knows it without asking the store.
+    pub(crate) fn known_denial(&self, charge: &Charge<'_>) -> Option<Decision> {
+        let shared = &*self.0;
+        let known = shared.denials.as_ref()?.known(charge, shared.clock.now());
+        if known.is_some() {
+            count(&shared.counters.repeated_denials);
+        }
+        known
     }
 
     /// # Errors
@@ -171,18 +180,32 @@ impl Guard {
     ) -> Result<(), StoreError> {
         let shared = &*self.0;
         shared.forget_denials(charges);
-        let pairs = || charges.iter().copied().zip(receipts.iter().copied());
+        let pairs = || charges.iter().copied().zip(receipts);
         let (here, shadows): (SmallVec<[_; 2]>, SmallVec<[_; 2]>) = pairs()
-            .filter_map(|(charge, receipt)| Some((charge, receipt.shadow()?)))
+            .filter_map(|(charge, receipt)| {
+                let own = receipt.shadow()?;
+                Some((charge.cost(receipt.claim_local(charge.cost)), own))
+            })
             .unzip();
         shared.shadow.refund(&here, &shadows);
-        let (there, receipts): (SmallVec<[_; 2]>, SmallVec<[_; 2]>) = pairs()
-            .filter(|(_, receipt)| !receipt.is_shadow_only())
+        let there = pairs().filter(|(_, receipt)| !receipt.is_shadow_only());
+        if there.clone().next().is_some() && self.is_open() {
+            // Nothing is sent, so that the receipts stay good.
+            return Err(StoreError::new(IS_OUT));
+        }
+        let (there, receipts): (SmallVec<[_; 2]>, SmallVec<[_; 2]>) = there
+            .filter_map(|(charge, receipt)| {
+                let units = receipt.claim(charge.cost);
+                (units > 0).then(|| (charge.cost(units), receipt.clone()))
+            })
             .unzip();
         if there.is_empty() {
             return Ok(());
         }
-        self.call(shared.store.refund(&there, &receipts)).await
+        let result = self.ask(shared.store.refund(&there, &receipts)).await;
+        // Those that were answered meanwhile.
+        shared.forget_denials(charges);
+        result
     }
 
     /// # Errors
@@ -242,7 +265,7 @@ impl Guard {
         call: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         if self.is_open() {
-            return Err(StoreError::new("the rate limiter's store is out"));
+            return Err(StoreError::new(IS_OUT));
         }
         self.ask(call).await
     }
@@ -299,14 +322,12 @@ impl Shared {
         count(&self.counters.fallbacks);
         match fallback {
             Fallback::Local => {
-                let decision = self.shadow.check(charges, action);
-                let receipts: SmallVec<[Receipt; 2]> = decision.receipts().into();
+                let mut decision = self.shadow.check(charges, action);
+                let receipts = decision.take_receipts();
                 Ok(decision.with_receipts(receipts.into_iter().map(Receipt::shadow_only)))
             }
             Fallback::Allow => Ok(fallback::allowed(charges)),
-            Fallback::Deny => {
-                Err(error.unwrap_or_else(|| StoreError::new("the rate limiter's store is out")))
-            }
+            Fallback::Deny => Err(error.unwrap_or_else(|| StoreError::new(IS_OUT))),
         }
     }
 
@@ -336,13 +357,16 @@ impl Shared {
     }
 }
 
-/// The store's decision, with receipts that are good for the shadow as well.
-fn with_shadow(decision: Decision, own: &[Receipt]) -> Decision {
-    let receipts: SmallVec<[Receipt; 2]> = decision
-        .receipts()
-        .iter()
-        .zip(own)
-        .map(|(receipt, own)| receipt.with_shadow(*own))
-        .collect();
+/// The store's decision, with receipts that are good for no more than the costs of `charges`, and for the shadow
+/// as well where it counted them.
+fn with_receipts_for(charges: &[Charge<'_>], mut decision: Decision, own: &[Receipt]) -> Decision {
+    let receipts = decision.take_receipts().into_iter().zip(charges);
+    let receipts = receipts.enumerate().map(|(index, (receipt, charge))| {
+        let receipt = receipt.with_cost(charge.cost);
+        match own.get(index) {
+            Some(own) => receipt.with_shadow(own),
+            None => receipt,
+        }
+    });
     decision.with_receipts(receipts)
 }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     clock::Ticks,
-    decision::{Decision, Outcome, Receipt},
+    decision::{Decision, Left, Outcome, Receipt},
     store::{Action, Charge},
     window::Strategy,
 };
@@ -49,8 +49,13 @@ impl MemoryStore {
         if charge.cost == 1
             && let Some((reset_after, retry_after)) = denial.repeat(owner, limit, strategy, reading)
         {
-            let outcome = Outcome::allowed(limit, 0, reset_after).refused(retry_after);
-            return Some((outcome, None));
+            let left = Left {
+                remaining: 0,
+                reset_after,
+                next_after: retry_after,
+            };
+            let outcome = Outcome::allowed(limit, strategy.capacity(limit), left);
+            return Some((outcome.refused(retry_after), None));
         }
         let (mut guard, now) = self.enter(index, reading);
         let shard = &mut *guard;
@@ -64,15 +69,19 @@ impl MemoryStore {
             entries: self.bounds.log_entries,
         };
         let place = shard.table.find(owner.low, variant);
+        let mut left = Left::default();
         let answer = match place {
-            Ok(place) if shard.is_live(place, now) => shard.consume_quickly(place, &question),
-            place => self.begin(shard, place, &question, reading),
+            Ok(place) if shard.is_live(place, now) => {
+                shard.consume_quickly(place, &question, &mut left)
+            }
+            place => self.begin(shard, place, &question, reading, &mut left),
         };
         match answer {
-            Quick::Consumed { left, reset_after } => {
+            Quick::Consumed => {
                 denial.forget_if_of(owner);
-                let receipt = Receipt::new(now.as_micros());
-                Some((Outcome::allowed(limit, left, reset_after), Some(receipt)))
+                let receipt = Receipt::of_cost(now.as_micros(), charge.cost);
+                let outcome = Outcome::allowed(limit, strategy.capacity(limit), left);
+                Some((outcome, Some(receipt)))
             }
             Quick::Refused => {
                 let cell = shard.find(owner, variant, now);
@@ -94,8 +103,9 @@ impl MemoryStore {
         mut place: Result<usize, usize>,
         question: &Question,
         reading: Ticks,
+        left: &mut Left,
     ) -> Quick {
-        let Some((answer, cell)) = question.first() else {
+        let Some((then, cell)) = question.first() else {
             return Quick::Declined;
         };
         if place.is_err() {
@@ -106,7 +116,8 @@ impl MemoryStore {
             place = shard.table.find(question.owner.low, question.variant);
         }
         shard.begin(place, cell);
-        answer
+        *left = then;
+        Quick::Consumed
     }
 
     /// The general way: also for what [`consume`](Self::consume) has declined.
@@ -162,9 +173,10 @@ impl MemoryStore {
                     denial.forget_if_of(slot.owner);
                 }
                 let cell = shard.record(place, slot, now, self.bounds.log_entries, None);
-                shard.settle(&cell, slot, now, decision.outcomes_mut());
+                let entries = self.bounds.log_entries;
+                shard.settle(&cell, slot, now, entries, decision.outcomes_mut());
             }
-            decision.push_receipt(Receipt::new(now.as_micros()));
+            decision.push_receipt(Receipt::of_cost(now.as_micros(), slot.cost));
         }
         Some(decision)
     }
@@ -216,7 +228,10 @@ impl MemoryStore {
             let cost = drawn[..index]
                 .iter()
                 .filter(|earlier| earlier.is_same_budget(slot))
-                .fold(slot.cost, |cost, earlier| cost.saturating_add(earlier.cost));
+                // A cost of zero asks whether anything is left beside them.
+                .fold(slot.cost.max(1), |cost, earlier| {
+                    cost.saturating_add(earlier.cost)
+                });
             locked.assess(self, slot, cost, |outcome| decision.push(outcome));
         }
         if !consumes(action, decision.is_allowed()) {
@@ -240,7 +255,7 @@ impl MemoryStore {
             return None;
         }
         let mut receipts: SmallVec<[Receipt; 2]> =
-            SmallVec::from_elem(Receipt::new(0), charges.len());
+            charges.iter().map(|_| Receipt::of_cost(0, 0)).collect();
         for (index, slot) in drawn.iter().enumerate() {
             let (_, now) = locked.of(self, slot.owner);
             let inherited = spares.get(index).and_then(|&owner| {
@@ -249,7 +264,7 @@ impl MemoryStore {
                 shard.bequeath(&cell, slot, of_spare, now)
             });
             let (shard, now) = locked.of(self, slot.owner);
-            receipts[slot.charge] = Receipt::new(now.as_micros());
+            receipts[slot.charge] = Receipt::of_cost(now.as_micros(), slot.cost);
             if slot.cost == 0 {
                 continue;
             }
@@ -270,7 +285,7 @@ impl MemoryStore {
         for slot in &drawn {
             locked.assess(self, slot, 0, |after| {
                 if let Some(outcome) = stands.next() {
-                    outcome.settle(after.remaining(), after.reset_after_micros());
+                    outcome.settle(after.left());
                 }
             });
         }

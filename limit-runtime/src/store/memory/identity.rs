@@ -23,8 +23,8 @@ use std::{
 /// what the program's author chose, so a quicker hash with secret seeds of its own is laid over it.
 #[derive(Debug)]
 pub(super) struct Owners {
-    /// For names, and for routes.
-    scopes: [u64; 2],
+    /// For names, rules and routes.
+    scopes: [u64; 3],
     keys: [u64; 2],
     /// What sets addresses of IPv4 and networks of IPv6 apart, which may be the same word.
     kinds: [u64; 2],
@@ -45,7 +45,7 @@ impl Owners {
     pub(super) fn new() -> Self {
         let seed = RandomState::new();
         Self {
-            scopes: [seed.hash_one(0), seed.hash_one(1)],
+            scopes: [0, 1, 9].map(|number| seed.hash_one(number)),
             keys: [seed.hash_one(2), seed.hash_one(3)],
             kinds: [seed.hash_one(4), seed.hash_one(5)],
             factors: [6, 7, 8].map(|number| seed.hash_one(number) | 1),
@@ -106,12 +106,15 @@ impl Owners {
     /// The owner of a hashed key in a scope. The processor works on both hashes at a time.
     #[inline(always)]
     fn within(&self, scope: Scope<'_>, key: Hash128) -> Owner {
-        let [name, route] = self.scopes;
+        let [name, rule, route] = self.scopes;
         let name = fold_text(name, scope.name);
-        let route = fold_text(route, scope.route);
+        let mut rule = fold_text(rule, scope.rule);
+        if !scope.route.is_empty() {
+            rule = fold(rule ^ fold_text(route, scope.route), ODD);
+        }
         Owner {
-            high: key.h1 ^ name ^ route.rotate_left(32),
-            low: key.h2 ^ fold(name ^ route, ODD),
+            high: key.h1 ^ name ^ rule.rotate_left(32),
+            low: key.h2 ^ fold(name ^ rule, ODD),
         }
     }
 }

@@ -124,14 +124,25 @@ impl MemoryStore {
         }
     }
 
+    /// Gives back what the charges consumed, of each receipt no more than it was given for.
     pub(crate) fn refund(&self, charges: &[Charge<'_>], receipts: &[Receipt]) {
+        let pairs = charges.iter().zip(receipts);
+        let claimed: PerSlot<(u32, Ticks)> = pairs
+            .map(|(charge, receipt)| {
+                let at = Ticks::from_micros(receipt.at());
+                (receipt.claim(charge.cost), at)
+            })
+            .collect();
         for slot in self.slots(charges) {
-            let Some(receipt) = receipts.get(slot.charge) else {
+            let Some(&(cost @ 1.., at)) = claimed.get(slot.charge) else {
                 continue;
             };
-            let at = Ticks::from_micros(receipt.at());
             for owner in [slot.owner, self.spare(&slot, charges)] {
-                let slot = Slot { owner, ..slot };
+                let slot = Slot {
+                    owner,
+                    cost,
+                    ..slot
+                };
                 let index = self.index(owner);
                 let (mut shard, now) = self.enter(index, self.clock.now());
                 self.denials.forget(index);
@@ -210,13 +221,9 @@ impl MemoryStore {
 
     /// Whose budget a slot shares when there is no room for its own.
     fn spare(&self, slot: &Slot<'_>, charges: &[Charge<'_>]) -> Owner {
-        let nowhere = Scope {
-            name: "",
-            route: "",
-        };
         let scope = charges
             .get(slot.charge)
-            .map_or(nowhere, |charge| charge.scope);
+            .map_or(Scope::shared(""), |charge| charge.scope);
         self.owners.shared(scope, slot.owner)
     }
 

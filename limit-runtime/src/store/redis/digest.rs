@@ -41,6 +41,7 @@ impl Namer {
         let mut hasher = blake3::Hasher::new_keyed(&self.key);
         for part in [
             scope.name.as_bytes(),
+            scope.rule.as_bytes(),
             scope.route.as_bytes(),
             key.as_bytes(),
         ] {
@@ -92,10 +93,7 @@ mod tests {
     use super::*;
     use crate::key::IntoKey;
 
-    const SCOPE: Scope<'static> = Scope {
-        name: "app::predict",
-        route: "/predict",
-    };
+    const SCOPE: Scope<'static> = Scope::handler("app::predict", "client_ip");
 
     #[test]
     fn machines_with_one_secret_agree_and_others_do_not() {

@@ -146,7 +146,7 @@ impl RedisStore {
     ) -> Result<(), StoreError> {
         // One call for each charge: they may live on different servers.
         for (charge, receipt) in charges.iter().zip(receipts) {
-            let (keys, mut args) = request::refund(&self.namer, charge, *receipt);
+            let (keys, mut args) = request::refund(&self.namer, charge, receipt);
             args.extend(self.clock.as_ref().map(|clock| clock.now().as_micros()));
             let keys: Vec<_> = keys.iter().map(String::as_str).collect();
             let open = self.link.get().await.map_err(store_error)?;

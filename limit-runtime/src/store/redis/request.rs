@@ -55,7 +55,7 @@ impl Request {
 
     /// How many numbers the script answers this request with.
     pub(super) fn reply_len(&self) -> usize {
-        1 + 3 * self.keys.len()
+        1 + 4 * self.keys.len()
     }
 }
 
@@ -63,7 +63,7 @@ impl Request {
 pub(super) fn refund(
     namer: &Namer,
     charge: &Charge<'_>,
-    receipt: Receipt,
+    receipt: &Receipt,
 ) -> (Vec<String>, Vec<u64>) {
     let owner = namer.owner(charge.scope, charge.key);
     let (mut keys, mut args) = (Vec::new(), Vec::new());
@@ -125,11 +125,14 @@ pub(super) fn decision(
 ) -> Result<Decision, StoreError> {
     let garbled = || StoreError::bug("the script's answer makes no sense");
     let (&consumed, numbers) = reply.split_first().ok_or_else(garbled)?;
-    let limits = charges.iter().flat_map(|charge| charge.limits);
+    let limits = charges.iter().flat_map(|charge| {
+        let limits = charge.limits.iter();
+        limits.map(|&limit| (limit, charge.strategy.capacity(limit)))
+    });
     let mut outcomes: SmallVec<[Outcome; 4]> = SmallVec::new();
-    let mut numbers = numbers.chunks_exact(3);
-    for &limit in limits {
-        let &[remaining, reset, wait] = numbers.next().ok_or_else(garbled)? else {
+    let mut numbers = numbers.chunks_exact(4);
+    for (limit, capacity) in limits {
+        let &[remaining, reset, wait, next] = numbers.next().ok_or_else(garbled)? else {
             return Err(garbled());
         };
         let remaining = u32::try_from(remaining).map_err(|_| garbled())?;
@@ -139,7 +142,12 @@ pub(super) fn decision(
             -1 => Verdict::NeverFits,
             wait => Verdict::RetryAfter(micros(wait).ok_or_else(garbled)?),
         };
-        outcomes.push(Outcome::new(limit, remaining, reset_after, verdict));
+        let next_after = micros(next).ok_or_else(garbled)?;
+        outcomes.push(
+            Outcome::new(limit, remaining, reset_after, verdict)
+                .with_capacity(capacity)
+                .with_next_after(next_after),
+        );
     }
     let decision = Decision::new(outcomes);
     if consumed == 0 {

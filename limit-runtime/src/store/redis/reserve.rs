@@ -45,9 +45,9 @@ impl RedisStore {
                     result?;
                 }
             }
-            let decision = decision?;
+            let mut decision = decision?;
             outcomes.extend(decision.outcomes().iter().copied());
-            receipts.extend(decision.receipts().iter().copied());
+            receipts.extend(decision.take_receipts());
         }
         let decision = Decision::new(outcomes);
         if receipts.len() == charges.len() {

@@ -203,16 +203,19 @@ impl<E: Entry> View<'_, E> {
         // So long ago, or longer, before the newest hit: that has left.
         let leaves = self.newest.as_micros().saturating_add(window);
         let cut = leaves.saturating_sub(now.as_micros());
-        let gone = self.total(self.left_by(cut.div_ceil(E::Stamp::MICROS)));
-        let used = all - gone;
-        let wait = |total| until(now, self.leaves_at(total, window));
+        let hits_gone = self.left_by(cut.div_ceil(E::Stamp::MICROS));
+        let used = all - self.total(hits_gone);
         let standing = Standing {
             used: used.into(),
-            capacity: limit.count().get().into(),
-            reset_after: if used == 0 { 0 } else { wait(all) },
+            capacity: limit.count(),
+            reset_after: match used {
+                0 => 0,
+                _ => until(now, self.leaves_at(self.newest_of(all), window)),
+            },
         };
         standing.outcome(limit, cost, |target| {
-            wait(all - u32::try_from(target).unwrap_or(all))
+            let total = all - u32::try_from(target).unwrap_or(all);
+            until(now, self.leaves_at(self.reaches(total, hits_gone), window))
         })
     }
 
@@ -246,15 +249,33 @@ impl<E: Entry> View<'_, E> {
         partition(self.shape.len, |index| self.age(index) >= cut)
     }
 
-    /// When so many units in all have left a window.
+    /// The last hit that is not empty, where all hits come to `all`: nearly always the newest.
     #[inline]
-    fn leaves_at(&self, total: u32, window: u64) -> Ticks {
+    fn newest_of(&self, all: u32) -> u32 {
         let before = self.shape.len.saturating_sub(1);
-        let index = if self.total(before) < total {
+        if self.total(before) < all {
             before
         } else {
-            partition(before, |index| self.total(index + 1) < total)
-        };
+            partition(before, |index| self.total(index + 1) < all)
+        }
+    }
+
+    /// The first hit, from that of index `from` on, up to and including which all hits come to `total`:
+    /// nearly always the first of them.
+    #[inline]
+    fn reaches(&self, total: u32, from: u32) -> u32 {
+        let next = from + 1;
+        if next >= self.shape.len || self.total(next) >= total {
+            return from;
+        }
+        next + partition(self.shape.len - 1 - next, |index| {
+            self.total(next + index + 1) < total
+        })
+    }
+
+    /// When the hit of this index has left a window.
+    #[inline]
+    fn leaves_at(&self, index: u32, window: u64) -> Ticks {
         let back = self.age(index).saturating_mul(E::Stamp::MICROS);
         let at = self.newest.as_micros().saturating_sub(back);
         Ticks::from_micros(at.saturating_add(window))
@@ -275,7 +296,7 @@ impl<E: Entry> View<'_, E> {
 }
 
 /// The first index below `len` for which `before` is false.
-fn partition(len: u32, before: impl Fn(u32) -> bool) -> u32 {
+pub(crate) fn partition(len: u32, before: impl Fn(u32) -> bool) -> u32 {
     let (mut low, mut high) = (0, len);
     while low < high {
         let middle = low + (high - low) / 2;

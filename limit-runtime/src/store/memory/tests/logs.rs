@@ -73,6 +73,11 @@ fn check(found: &[Outcome], model: &Model, now: u64, limits: &Limits) {
             stands.reset_after,
             "reset_after of {limit}"
         );
+        assert_eq!(
+            outcome.next_after(),
+            stands.next_after,
+            "next_after of {limit}"
+        );
     }
 }
 
@@ -127,7 +132,10 @@ fn run(seed: u64, sequences: u64, entries: u32, windows: &[u64], may_change: boo
             if random.one_in(if only_units { 80 } else { 8 })
                 && let Some((receipt, cost)) = receipts.pop()
             {
-                store.refund(&[charge(&key, &limits, cost)], &[receipt]);
+                store.refund(
+                    &[charge(&key, &limits, cost)],
+                    std::slice::from_ref(&receipt),
+                );
                 model.refund(receipt.at(), cost);
             }
             let cost = match random.below(200) {
@@ -149,7 +157,7 @@ fn run(seed: u64, sequences: u64, entries: u32, windows: &[u64], may_change: boo
             let consumes = action == Action::Force || (action == Action::Consume && allowed);
             if consumes {
                 model.record(now, limits.as_slice(), cost);
-                receipts.push((decision.receipts()[0], cost));
+                receipts.push((decision.receipts()[0].clone(), cost));
                 assert_eq!(Ticks::from_micros(decision.receipts()[0].at()), clock.now());
             }
             check(found, &model, now, &limits);

@@ -44,6 +44,7 @@ impl Random {
 
 const SCOPE: Scope<'static> = Scope {
     name: "test",
+    rule: "",
     route: "",
 };
 

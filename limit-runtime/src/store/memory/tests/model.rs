@@ -21,6 +21,8 @@ pub(super) struct Answer {
     pub(super) allowed: bool,
     pub(super) remaining: u32,
     pub(super) reset_after: Duration,
+    /// Until more remains.
+    pub(super) next_after: Duration,
     /// `None` where no wait is of use.
     pub(super) retry_after: Option<Duration>,
 }
@@ -62,6 +64,10 @@ impl Model {
                 falls_to(0)
             } else {
                 Duration::ZERO
+            },
+            next_after: match used.min(count) {
+                0 => Duration::ZERO,
+                counted => falls_to(counted - 1),
             },
             retry_after: (!allowed && wanted <= count).then(|| falls_to(count - wanted)),
         }

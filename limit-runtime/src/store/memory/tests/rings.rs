@@ -155,7 +155,7 @@ fn step(
     if mix.refunds && random.one_in(60) && !receipts.is_empty() {
         let place = random.below(receipts.len() as u64) as usize;
         let (receipt, cost) = receipts.swap_remove(place);
-        store.refund(&[charge(key, limits, cost)], &[receipt]);
+        store.refund(&[charge(key, limits, cost)], std::slice::from_ref(&receipt));
         model.refund(receipt.at(), cost);
     }
     let now = clock.now().as_micros();
@@ -175,11 +175,12 @@ fn step(
     assert_eq!(outcome.retry_after(), expected.retry_after, "{limit}");
     if action == Action::Force || (action == Action::Consume && expected.allowed) {
         model.record(now, limits.as_slice(), cost);
-        receipts.push((decision.receipts()[0], cost));
+        receipts.push((decision.receipts()[0].clone(), cost));
     }
     let stands = model.assess(now, limit, 0);
     assert_eq!(outcome.remaining(), stands.remaining, "{limit}");
     assert_eq!(outcome.reset_after(), stands.reset_after, "{limit}");
+    assert_eq!(outcome.next_after(), stands.next_after, "{limit}");
 }
 
 /// Milliseconds, up to the longest that is kept in microseconds.

@@ -4,8 +4,8 @@
 -- (0 consume, 1 peek, 2 force) and number of limits; for each limit the strategy, count, window in
 -- us, cost and burst.
 -- Replies with whole numbers: the time; for each request whether it consumed; for each of its
--- limits what remains, the time until all of it does, and the time to wait: 0 if there was room,
--- -1 if there never will be.
+-- limits what remains, the time until all of it does, the time to wait (0 if there was room, -1 if
+-- there never will be), and the time until more remains.
 local reply = { now }
 local key, arg = 0, 1
 
@@ -13,7 +13,7 @@ for _ = 1, tonumber(ARGV[1]) do
   local action, limits = tonumber(ARGV[arg + 1]), tonumber(ARGV[arg + 2])
   arg = arg + 2
   local allowed = true
-  local budgets, costs, counts, opened, at = {}, {}, {}, {}, #reply + 1
+  local budgets, costs, counts, bursts, opened, at = {}, {}, {}, {}, {}, #reply + 1
   for index = 1, limits do
     key = key + 1
     local name = KEYS[key]
@@ -31,8 +31,8 @@ for _ = 1, tonumber(ARGV[1]) do
     local remaining, reset, wait = strategy.assess(budget.state, count, wanted, burst)
     budget.taken = budget.taken + cost
     allowed = allowed and wait == 0
-    budgets[index], costs[index], counts[index] = budget, cost, count
-    local place = at + 3 * (index - 1)
+    budgets[index], costs[index], counts[index], bursts[index] = budget, cost, count, burst
+    local place = at + 4 * (index - 1)
     reply[place + 1], reply[place + 2], reply[place + 3] = remaining, reset, wait
   end
   local consumes = action == 2 or (action == 0 and allowed)
@@ -45,12 +45,17 @@ for _ = 1, tonumber(ARGV[1]) do
       end
     end
     for index = 1, limits do
-      local budget, place = budgets[index], at + 3 * (index - 1)
+      local budget, place = budgets[index], at + 4 * (index - 1)
       if budget.taken > 0 then
         reply[place + 1] = math.max(reply[place + 1] - budget.taken, 0)
         reply[place + 2] = budget.strategy.consumed(budget.state)
       end
     end
+  end
+  for index = 1, limits do
+    local budget = budgets[index]
+    local next_after = budget.strategy.next_after(budget.state, counts[index], bursts[index])
+    reply[at + 4 * index] = next_after
   end
 end
 

@@ -44,6 +44,11 @@ function fixed.consumed(state)
   return state.start + state.window - now
 end
 
+-- The time until more of `count` remains; 0 if all of it does.
+function fixed.next_after(state)
+  return state.used > 0 and fixed.consumed(state) or 0
+end
+
 function fixed.record(state, cost)
   state.used = math.min(state.used + cost, TWO_32 - 1)
   save_fixed(state)

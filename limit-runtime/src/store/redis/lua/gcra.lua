@@ -46,10 +46,24 @@ end
 -- In microseconds (71 years): no bucket holds more than drains within this, so that `empty` can be kept.
 local LONGEST = 2 ^ 51
 
-function gcra.assess(state, count, wanted, burst)
-  burst = math.min(burst, (mul_div(LONGEST, count, state.window)))
+local function capacity(state, count, burst)
+  return math.min(burst, (mul_div(LONGEST, count, state.window)))
+end
+
+local function used_of(state)
   local whole, rest = mul_div(state.ahead, state.count, state.window, state.part)
-  local used = whole + (rest > 0 and 1 or 0)
+  return whole + (rest > 0 and 1 or 0)
+end
+
+-- The time until the bucket holds no more than `target` units, which it is above now.
+local function drains_to(state, target)
+  local ahead, part = mul_div(state.window, target, state.count)
+  return state.ahead - ahead + (state.part > part and 1 or 0)
+end
+
+function gcra.assess(state, count, wanted, burst)
+  burst = capacity(state, count, burst)
+  local used = used_of(state)
   local reset = gcra.consumed(state)
   if used + wanted <= burst then
     return burst - used, reset, 0
@@ -62,8 +76,16 @@ function gcra.assess(state, count, wanted, burst)
   if ttl == -1 or ttl > div_up(reset + 1, 1000) + 2 then
     save_gcra(state)
   end
-  local ahead, part = mul_div(state.window, burst - wanted, state.count)
-  return remaining, reset, state.ahead - ahead + (state.part > part and 1 or 0)
+  return remaining, reset, drains_to(state, burst - wanted)
+end
+
+-- The time until more of `burst` remains; 0 if all of it does.
+function gcra.next_after(state, count, burst)
+  local used = used_of(state)
+  if used == 0 then
+    return 0
+  end
+  return drains_to(state, math.min(used, capacity(state, count, burst)) - 1)
 end
 
 function gcra.record(state, cost, count)

@@ -37,5 +37,5 @@ local function mul_div(a, b, c, plus)
   return quotient + div(rest + plus, c), (rest + plus) % c
 end
 
--- One table for each strategy: open, assess, record, consumed, refund.
+-- One table for each strategy: open, assess, record, consumed, next_after, refund.
 local strategies = {}

@@ -107,6 +107,18 @@ local function wait(log, tick)
   return (log.late - (log.late - tick) % TWO_32 + log.window) * log.unit - now
 end
 
+-- The time until so many units have left; the oldest entry is mostly enough.
+local function leaves(log, units)
+  local tick = log.first_tick
+  if (log.first_total - log.base) % TWO_32 < units then
+    local index = first(log, 2, call('LLEN', log.key) - 1, function(_, total)
+      return (total - log.base) % TWO_32 >= units
+    end)
+    tick = entry(log, index)
+  end
+  return wait(log, tick)
+end
+
 function moving.open(key, window)
   ripe(key)
   local unit = div_up(window, TWO_30)
@@ -140,16 +152,12 @@ function moving.assess(log, count, wanted)
       return moving.assess(log, count, wanted)
     end
   end
-  -- So many units have to leave first; the oldest entry is mostly enough.
-  local leave = used + wanted - count
-  local tick = log.first_tick
-  if (log.first_total - log.base) % TWO_32 < leave then
-    local index = first(log, 2, call('LLEN', log.key) - 1, function(_, total)
-      return (total - log.base) % TWO_32 >= leave
-    end)
-    tick = entry(log, index)
-  end
-  return remaining, reset, wait(log, tick)
+  return remaining, reset, leaves(log, used + wanted - count)
+end
+
+-- The time until more of `count` remains; 0 if all of it does.
+function moving.next_after(log, count)
+  return log.used > 0 and leaves(log, math.max(log.used - count, 0) + 1) or 0
 end
 
 function moving.consumed(log)
@@ -177,6 +185,9 @@ function moving.record(log, cost)
     log.first_tick, log.first_total = late, log.total
   elseif log.tick == late or is_crowded(log) then
     call('LSET', log.key, -1, newest)
+    if log.first_tick == late then
+      log.first_total = log.total
+    end
   else
     call('RPUSH', log.key, newest)
   end

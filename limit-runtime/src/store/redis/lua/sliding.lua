@@ -49,9 +49,25 @@ local function fades_to(count, room, window)
   return window - (mul_div(window, room, count))
 end
 
-function sliding.assess(state, count, wanted)
+-- The estimate of what the last window's length holds.
+local function estimate(state)
   local whole, rest = mul_div(state.window - (now - state.start), state.previous, state.window)
-  local used = whole + (rest > 0 and 1 or 0) + state.current
+  return whole + (rest > 0 and 1 or 0) + state.current
+end
+
+-- The time until the estimate is no more than `target`, which it is above now.
+local function falls_to(state, target)
+  local till
+  if target >= state.current then
+    till = state.start + fades_to(state.previous, target - state.current, state.window)
+  else
+    till = state.start + state.window + fades_to(state.current, target, state.window)
+  end
+  return till - now
+end
+
+function sliding.assess(state, count, wanted)
+  local used = estimate(state)
   local reset = sliding.consumed(state)
   if used + wanted <= count then
     return count - used, reset, 0
@@ -64,14 +80,13 @@ function sliding.assess(state, count, wanted)
   if ttl == -1 or ttl > div_up(2 * state.window, 1000) + 1 then
     save_sliding(state)
   end
-  local target = count - wanted
-  local till
-  if target >= state.current then
-    till = state.start + fades_to(state.previous, target - state.current, state.window)
-  else
-    till = state.start + state.window + fades_to(state.current, target, state.window)
-  end
-  return remaining, reset, till - now
+  return remaining, reset, falls_to(state, count - wanted)
+end
+
+-- The time until more of `count` remains; 0 if all of it does.
+function sliding.next_after(state, count)
+  local used = estimate(state)
+  return used > 0 and falls_to(state, math.min(used, count) - 1) or 0
 end
 
 function sliding.record(state, cost)

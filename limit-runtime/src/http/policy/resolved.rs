@@ -1,0 +1,233 @@
+//! What the rules of a handler come to for one request.
+
+use crate::http::{
+    instead::Instead,
+    setup::{self, WrongSetup},
+    spec::{Absorbed, Demand, Demands, GivenLimits, SpecRef},
+};
+use crate::key::Key;
+use axum::extract::MatchedPath;
+use limit_core::Limits;
+use smallvec::SmallVec;
+
+/// What the rules resolved so far come to.
+#[derive(Debug, Default)]
+pub struct Resolved {
+    demands: Demands,
+    /// The rejection of the rule that is declared first, with the place of that rule.
+    rejection: Option<(usize, Instead)>,
+    /// The names of rules that do not limit this request.
+    exempt: Exempt,
+}
+
+/// A rule, as far as it is known before its functions are called.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// Its place among those of the handler.
+    pub(in crate::http) rule: usize,
+    pub(in crate::http) spec: SpecRef,
+    pub(in crate::http) is_per_route: bool,
+}
+
+impl Place {
+    #[inline]
+    fn demand(self, key: Key, limits: GivenLimits, cost: u32) -> Demand {
+        Demand {
+            rule: self.rule,
+            spec: self.spec,
+            is_per_route: self.is_per_route,
+            key,
+            limits,
+            cost,
+            absorbed: None,
+        }
+    }
+}
+
+/// Names of rules that do not limit a request.
+pub(crate) type Exempt = SmallVec<[&'static str; 2]>;
+
+impl Resolved {
+    pub(in crate::http) fn demands(&self) -> &Demands {
+        &self.demands
+    }
+
+    /// The response of a function that rejected the request.
+    pub(in crate::http) fn take_rejection(&mut self) -> Option<Instead> {
+        self.rejection.take().map(|(_, response)| response)
+    }
+
+    /// Moves the demands and the names of rules that exempt the request.
+    #[inline]
+    pub(in crate::http) fn move_to(&mut self, demands: &mut Demands, exempt: &mut Exempt) {
+        *demands = std::mem::take(&mut self.demands);
+        if !self.exempt.is_empty() {
+            *exempt = std::mem::take(&mut self.exempt);
+        }
+    }
+
+    /// The rule of this name does not limit the request.
+    #[inline]
+    pub(super) fn exempt(&mut self, name: &'static str) {
+        self.exempt.push(name);
+    }
+
+    /// Adds one rule. It counts if its key and limits are known; a cost that is not counts as 1.
+    #[inline]
+    pub(in crate::http) fn add(
+        &mut self,
+        place: Place,
+        key: Result<Key, Instead>,
+        limits: Result<Option<GivenLimits>, Instead>,
+        cost: Result<u32, Instead>,
+    ) {
+        match (key, limits, cost) {
+            (Ok(key), Ok(Some(limits)), Ok(cost)) => self.push(place.demand(key, limits, cost)),
+            (Ok(_), Ok(None), Ok(_)) => self.exempt(place.spec.name),
+            (key, limits, cost) => self.add_rejected(place, key, limits, cost),
+        }
+    }
+
+    #[cold]
+    fn add_rejected(
+        &mut self,
+        place: Place,
+        key: Result<Key, Instead>,
+        limits: Result<Option<GivenLimits>, Instead>,
+        cost: Result<u32, Instead>,
+    ) {
+        let (key, key_rejection) = apart(key);
+        let (limits, limits_rejection) = apart(limits);
+        let (cost, cost_rejection) = apart(cost);
+        let rejection = key_rejection.or(limits_rejection).or(cost_rejection);
+        let is_first = |(first, _): &(usize, Instead)| place.rule < *first;
+        if let Some(response) = rejection
+            && self.rejection.as_ref().is_none_or(is_first)
+        {
+            self.rejection = Some((place.rule, response));
+        }
+        if let (Some(key), Some(Some(limits))) = (key, limits) {
+            self.push(place.demand(key, limits, cost.unwrap_or(1)));
+        }
+    }
+
+    /// Adds a demand in its place among the others: cheap rules are resolved first.
+    #[inline]
+    fn push(&mut self, demand: Demand) {
+        if self.demands.is_empty() {
+            self.demands.push(demand);
+        } else {
+            self.insert(demand);
+        }
+    }
+
+    fn insert(&mut self, demand: Demand) {
+        let later = |other: &Demand| other.rule > demand.rule;
+        let place = self.demands.iter().position(later);
+        let place = place.unwrap_or(self.demands.len());
+        self.demands.insert(place, demand);
+    }
+
+    /// Makes one demand of those that draw on one budget: the larger cost is charged once, and the
+    /// limits of all are judged.
+    pub(in crate::http) fn merge_same_budgets(&mut self, route: Option<&MatchedPath>) {
+        let mut index = 1;
+        while let Some(demand) = self.demands.get(index) {
+            let mut earlier = self.demands.iter().take(index);
+            let same = earlier.position(|earlier| earlier.is_same_budget(demand, route));
+            if same.is_some() {
+                setup::say_once(WrongSetup::SharedBudget);
+            }
+            if !same.is_some_and(|earlier| self.absorb(earlier, index)) {
+                index += 1;
+            }
+        }
+    }
+
+    /// Whether the demand at `index` is charged with the `earlier` one now. It is not if their limits
+    /// are too many for one budget; both are charged then, which is stricter.
+    fn absorb(&mut self, earlier: usize, index: usize) -> bool {
+        let (Some(first), Some(second)) = (self.demands.get(earlier), self.demands.get(index))
+        else {
+            return false;
+        };
+        let Some(limits) = union(&first.limits, &second.limits) else {
+            return false;
+        };
+        let second = self.demands.remove(index);
+        let Some(first) = self.demands.get_mut(earlier) else {
+            return false;
+        };
+        first.limits = limits.into();
+        first.cost = first.cost.max(second.cost);
+        let absorbed = first.absorbed.get_or_insert_default();
+        absorbed.push(Absorbed {
+            rule: second.rule,
+            spec: second.spec,
+        });
+        absorbed.extend(second.absorbed.into_iter().flat_map(|more| *more));
+        true
+    }
+}
+
+fn apart<T>(result: Result<T, Instead>) -> (Option<T>, Option<Instead>) {
+    match result {
+        Ok(value) => (Some(value), None),
+        Err(response) => (None, Some(response)),
+    }
+}
+
+/// All limits of both but those that never bind beside the others; `None` if they are too many.
+fn union(first: &Limits, second: &Limits) -> Option<Limits> {
+    let mut all: SmallVec<[_; 16]> = first.iter().copied().collect();
+    for limit in second {
+        // A limit that allows as much or more in as long a time or a shorter one is implied.
+        let implies = |a: &limit_core::Limit, b: &limit_core::Limit| {
+            a.count() <= b.count() && a.window() >= b.window()
+        };
+        if all.iter().any(|other| implies(other, limit)) {
+            continue;
+        }
+        all.retain(|other| !implies(limit, other));
+        all.push(*limit);
+    }
+    Limits::new(&all).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use limit_core::limits;
+
+    #[test]
+    fn a_union_keeps_every_limit_that_can_bind() {
+        let union = |first: Limits, second: Limits| union(&first, &second).unwrap().to_string();
+        let shown = |limits: Limits| limits.to_string();
+        assert_eq!(
+            union(limits!("10/minute"), limits!("20/hour")),
+            shown(limits!("10/minute; 20/hour"))
+        );
+        assert_eq!(
+            union(limits!("10/minute"), limits!("20/minute")),
+            shown(limits!("10/minute"))
+        );
+        assert_eq!(
+            union(
+                limits!("20/minute; 100/hour"),
+                limits!("10/minute; 200/hour")
+            ),
+            shown(limits!("100/hour; 10/minute"))
+        );
+        assert_eq!(
+            union(limits!("10/minute"), limits!("10/hour")),
+            shown(limits!("10/hour"))
+        );
+    }
+
+    #[test]
+    fn limits_that_are_too_many_for_one_budget_have_no_union() {
+        let first = limits!("1/s; 2/2s; 3/4s; 4/8s; 5/16s");
+        let second = limits!("11/32s; 12/64s; 13/128s; 14/256s");
+        assert!(super::union(&first, &second).is_none());
+    }
+}
