@@ -241,7 +241,8 @@ impl<S> Layer<S> for LimitLayer {
     }
 }
 
-/// The service that [`LimitLayer`] makes.
+/// The service that [`LimitLayer`] makes, around any service whose request bodies are
+/// [`HttpBody`]s: those of a refused request are [drained](crate::LimiterBuilder::drain_bytes).
 #[derive(Clone, Debug)]
 pub struct LimitService<S> {
     inner: S,
