@@ -489,19 +489,15 @@ struct SlowStore {
     memory: Limiter,
     asked: Arc<AtomicU64>,
     /// Polls between the check and the answer.
-    delay: usize,
+    delay: Arc<AtomicU64>,
 }
 
 impl SlowStore {
     fn limiter() -> (Limiter, Self) {
-        Self::with_delay(0)
-    }
-
-    fn with_delay(delay: usize) -> (Limiter, Self) {
         let store = Self {
             memory: limiter(),
             asked: Arc::default(),
-            delay,
+            delay: Arc::default(),
         };
         (build(Limiter::builder().store(store.clone())), store)
     }
@@ -514,11 +510,12 @@ impl SlowStore {
 impl Store for SlowStore {
     fn check<'a>(&'a self, charges: &'a [Charge<'a>], action: Action) -> StoreFuture<'a, Decision> {
         self.asked.fetch_add(1, Ordering::Relaxed);
+        let delay = self.delay.load(Ordering::Relaxed);
         Box::pin(async move {
             yield_now().await;
             yield_now().await;
             let decision = self.memory.decide(charges, action).await;
-            for _ in 0..self.delay {
+            for _ in 0..delay {
                 yield_now().await;
             }
             decision
@@ -593,17 +590,20 @@ async fn a_store_elsewhere_is_asked_at_a_turn_and_not_before() {
 /// has counted that one already.
 #[tokio::test(start_paused = true)]
 async fn a_waiter_that_is_being_checked_does_not_count_twice() {
-    for delay in [0, 3] {
-        let (limiter, _) = SlowStore::with_delay(delay);
+    for delay in [0, 20] {
+        let (limiter, store) = SlowStore::limiter();
         let rule = [one_per_two_seconds(secs(3))];
-        for polls in 0..16 {
+        for polls in 0..30 {
             answer(&limiter, &rule, WaitMode::Allowed).await;
             let first = send(&limiter, &rule).await;
-            // In the middle of the check of the waiter, with each distance between the two.
+            // In the middle of the check of the waiter, with each distance between the two. Where the
+            // answer to it is slow, that to the other overtakes it.
+            store.delay.store(delay, Ordering::Relaxed);
             sleep(secs(2)).await;
             for _ in 0..polls {
                 yield_now().await;
             }
+            store.delay.store(0, Ordering::Relaxed);
             let second = answer(&limiter, &rule, WaitMode::Allowed).await;
             assert_eq!(second, Answer::Admitted(2_000), "after {polls} polls");
             assert_eq!(first.await.unwrap(), Answer::Admitted(2_000));
