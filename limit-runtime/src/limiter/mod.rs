@@ -4,16 +4,22 @@ mod builder;
 mod check;
 mod connect;
 mod env;
+mod process_wide;
 
 pub use self::{
     builder::LimiterBuilder,
     check::{Check, CheckFuture},
     env::EnvError,
+    process_wide::InstallError,
 };
 
 use crate::{
+    clock::Clock,
     decision::{Decision, Outcome, Receipt},
-    http::{Exceeded, HeaderStyle, RetryAfterStyle, TrustedProxies, WaitQueues, source::Source},
+    http::{
+        Drain, Exceeded, HeaderStyle, LayerRegistry, RetryAfterStyle, TrustedProxies, WaitQueues,
+        source::Source,
+    },
     key::{IntoKey, Key},
     store::{
         Action, Charge, ConnectError, Health, Scope, StoreError,
@@ -22,13 +28,13 @@ use crate::{
     },
 };
 use axum::response::Response;
-use http::request::Parts;
+use http::{StatusCode, request::Parts};
 use limit_core::Limits;
 use std::{
     fmt,
     hash::{BuildHasher, RandomState},
     slice,
-    sync::{Arc, OnceLock},
+    sync::Arc,
     time::Duration,
 };
 
@@ -63,11 +69,14 @@ struct Inner {
     skip_when: Option<Box<SkipWhen>>,
     default_key: Option<DefaultKeyFn>,
     answers: Answers,
+    drain: Drain,
     trusted_proxies: Option<TrustedProxies>,
     ipv6_prefix: u8,
     wait_queues: WaitQueues,
     longest_line: usize,
     jitter_seed: RandomState,
+    clock: Clock,
+    layers: LayerRegistry,
 }
 
 type SkipWhen = dyn Fn(&Parts) -> bool + Send + Sync;
@@ -85,6 +94,10 @@ struct Answers {
     retry_after_style: RetryAfterStyle,
     retry_jitter: Duration,
     on_limited: Option<Box<OnLimited>>,
+    /// The status of a refusal that no wait helps.
+    exceeds_capacity_status: StatusCode,
+    /// Whether admitted responses carry a `RateLimitInfo`.
+    response_info: bool,
 }
 
 type OnLimited = dyn Fn(&Exceeded<'_>) -> Response + Send + Sync;
@@ -129,13 +142,6 @@ impl Limiter {
     /// When the URL is wrong, its feature is off, or the server refuses us or is too old.
     pub async fn connect(url: &str) -> Result<Self, ConnectError> {
         Self::builder().connect(url).await
-    }
-
-    /// The limiter of the whole process: in memory, with the default settings.
-    #[must_use]
-    pub fn global() -> &'static Self {
-        static GLOBAL: OnceLock<Limiter> = OnceLock::new();
-        GLOBAL.get_or_init(Self::new)
     }
 
     /// Begins a check of `key` against `limits`; await it for the [`Decision`].
@@ -369,6 +375,18 @@ impl Limiter {
         self.0.answers.on_limited.as_deref()
     }
 
+    pub(crate) fn exceeds_capacity_status(&self) -> StatusCode {
+        self.0.answers.exceeds_capacity_status
+    }
+
+    pub(crate) fn response_info(&self) -> bool {
+        self.0.answers.response_info
+    }
+
+    pub(crate) fn drain(&self) -> &Drain {
+        &self.0.drain
+    }
+
     /// What is added to the wait of this key: always the same, so that coming again early gains nothing.
     pub(crate) fn retry_jitter(&self, key: &Key) -> Duration {
         let greatest = self.0.answers.retry_jitter;
@@ -377,6 +395,14 @@ impl Limiter {
         }
         let micros = u64::try_from(greatest.as_micros()).unwrap_or(u64::MAX);
         Duration::from_micros(self.0.jitter_seed.hash_one(key) % micros.saturating_add(1).max(1))
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    pub(crate) fn layers(&self) -> &LayerRegistry {
+        &self.0.layers
     }
 
     /// Whether checks are answered at once.

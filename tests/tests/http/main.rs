@@ -8,11 +8,15 @@
 
 mod answers;
 mod app;
+mod grpc;
 mod handles;
 mod identity;
+mod layer_exceptions;
+mod layer_options;
 mod layers;
 mod options;
 mod peer;
+mod refusals;
 mod rejections;
 mod resets;
 mod scenarios;

@@ -64,7 +64,7 @@ pub fn client_ip(parts: &Parts) -> Result<ClientIp, ClientIpRejection> {
     let Some(peer) = peer(&parts.extensions) else {
         return Err(ClientIpRejection::say_once());
     };
-    let limiter = Limiter::of(parts);
+    let limiter = Limiter::find(parts);
     let address = match limiter.trusted_proxies() {
         None => {
             watch::observe(peer, peer, &parts.headers, None);
@@ -149,6 +149,7 @@ impl IntoResponse for ClientIpRejection {
     fn into_response(self) -> Response {
         refusal::problem(
             StatusCode::INTERNAL_SERVER_ERROR,
+            "client_address_unavailable",
             "The server cannot tell whom to count this request for; its log says why",
         )
     }
