@@ -29,10 +29,7 @@ use std::{
 /// One check of `key`, and whether it was allowed.
 #[inline(never)]
 pub fn check(limiter: &Limiter, limits: &Limits, strategy: Strategy, key: impl IntoKey) -> bool {
-    let scope = Scope {
-        name: "inference_api::predict",
-        route: "/v1/predict",
-    };
+    let scope = Scope::handler("inference_api::predict", "client_ip");
     let key = key.into_key();
     let charge = Charge::new(scope, &key, limits).strategy(strategy);
     let outcome = limiter.consume_now(&charge);

@@ -19,12 +19,12 @@
 //! ```
 //!
 //! There is nothing else to set up: requests are counted in memory. To count for several machines in Redis, or to
-//! set anything, put a [`Limiter`] around the router: `.layer(limiter.layer())`.
+//! set anything, make a [`Limiter`] that of the process, `limiter.install()?`, or of a router, `.layer(limiter.layer())`.
 //!
 //! | To | see |
 //! |---|---|
 //! | limit a handler: limits, keys, costs, scopes, strategies | [`rate_limit`](macro@rate_limit) |
-//! | limit a router, or any tower service | [`LimiterLayer::limits`] |
+//! | limit a router, or any tower service | [`Limiter::limit_layer`] |
 //! | limit anything else: messages, jobs | [`Limiter::check`] |
 //! | look at the limits in a handler, charge more, give back | [`RateLimit`] |
 //! | choose headers, answers, proxies, a default key | [`LimiterBuilder`] |
@@ -59,13 +59,13 @@ pub use self::{
     decision::{Decision, Outcome, Receipt, Verdict},
     http::{
         BearerKey, BearerRejection, ClientIp, ClientIpRejection, Exceeded, ForwardedHeader,
-        HeaderKey, HeaderKeyRejection, HeaderNames, HeaderStyle, LimitLayer, LimitService, Limited,
-        LimiterLayer, LimiterService, PolicyInfo, RateLimit, RateLimitInfo, RateLimitRejection,
-        RetryAfterStyle, RouteScope, TrustedProxies, TrustedProxiesError, UnknownPolicy, bearer,
-        client_ip, everyone, header, route, setup,
+        HeaderKey, HeaderKeyRejection, HeaderNames, HeaderStyle, IntoLayerScope, Limited,
+        LimiterLayer, LimiterService, PolicyInfo, RateLimit, RateLimitInfo, RateLimitLayer,
+        RateLimitRejection, RateLimitService, RetryAfterStyle, RouteScope, TrustedProxies,
+        TrustedProxiesError, UnknownPolicy, bearer, client_ip, everyone, header, route, setup,
     },
     key::{IntoKey, Key},
-    limiter::{Check, CheckFuture, EnvError, Limiter, LimiterBuilder},
+    limiter::{Check, CheckFuture, EnvError, InstallError, Limiter, LimiterBuilder},
     window::Strategy,
 };
 #[doc(inline)]

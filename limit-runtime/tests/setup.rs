@@ -1,17 +1,25 @@
 //! What the log says of wrong set-ups. One test in a process of its own: each thing is said once.
 
-#![allow(clippy::unwrap_used, reason = "these are tests")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
 use axum::{
+    Router,
+    body::Body,
     extract::connect_info::ConnectInfo,
-    http::{Request, request::Parts},
+    http::{Request, StatusCode, request::Parts},
+    routing::get,
 };
-use limit_runtime::{Limiter, TrustedProxies, client_ip};
+use limit_runtime::{
+    InstallError, Limiter, Limits, RateLimitLayer, TrustedProxies, client_ip, everyone, limits,
+    rate_limit,
+};
 use std::{
     io::{self, Write},
     net::SocketAddr,
     sync::{Arc, Mutex},
+    time::Duration,
 };
+use tower::ServiceExt;
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -46,8 +54,8 @@ fn request(peer: Option<[u8; 4]>, header: Option<&str>, limiter: &Limiter) -> Pa
     request.body(()).unwrap().into_parts().0
 }
 
-#[test]
-fn each_wrong_set_up_is_said_once_with_its_code_and_the_fix() {
+#[tokio::test]
+async fn each_wrong_set_up_is_said_once_with_its_code_and_the_fix() {
     let log = Log::default();
     let writer = log.clone();
     tracing_subscriber::fmt()
@@ -55,6 +63,33 @@ fn each_wrong_set_up_is_said_once_with_its_code_and_the_fix() {
         .with_writer(move || writer.clone())
         .init();
 
+    client_addresses(&log);
+    names_of_layers(&log);
+    exceptions_that_match_nothing(&log).await;
+    exceptions_that_are_incomplete(&log).await;
+    requests_outside_of_layers(&log).await;
+}
+
+/// The only line since the last call, with all of `parts`.
+fn assert_one_line(log: &Log, parts: &[&str]) {
+    let lines = log.lines();
+    let [line] = lines.as_slice() else {
+        panic!("{parts:?} is not said once: {lines:#?}");
+    };
+    for part in parts {
+        assert!(line.contains(part), "no {part:?} in {line}");
+    }
+}
+
+fn assert_nothing(log: &Log) {
+    assert_eq!(
+        log.lines(),
+        [""; 0],
+        "nothing is wrong, or it was said before"
+    );
+}
+
+fn client_addresses(log: &Log) {
     let plain = Limiter::new();
     let behind_proxies = Limiter::builder()
         .trusted_proxies(TrustedProxies::new(["10.0.0.0/8"]).unwrap())
@@ -65,7 +100,7 @@ fn each_wrong_set_up_is_said_once_with_its_code_and_the_fix() {
         client_ip(&request(proxy, None, &plain)).unwrap();
         client_ip(&request(proxy, Some("x-forwarded-for"), &behind_proxies)).unwrap();
     }
-    assert_eq!(log.lines(), [""; 0], "nothing is wrong");
+    assert_nothing(log);
 
     for (code, level, found, fix, parts) in [
         (
@@ -93,12 +128,164 @@ fn each_wrong_set_up_is_said_once_with_its_code_and_the_fix() {
         for _ in 0..3 {
             let _ = client_ip(&parts);
         }
-        let lines = log.lines();
-        let [line] = lines.as_slice() else {
-            panic!("{code} is not said once: {lines:#?}");
-        };
-        for part in [code, level, found, fix] {
-            assert!(line.contains(part), "no {part:?} in {line}");
-        }
+        assert_one_line(log, &[code, level, found, fix]);
     }
+}
+
+fn names_of_layers(log: &Log) {
+    fn guarded(limiter: &Limiter, name: &'static str, limits: Limits) -> RateLimitLayer {
+        limiter.limit_layer(name, limits).key(everyone)
+    }
+    fn applied(layer: &RateLimitLayer) -> Router {
+        Router::new()
+            .route("/", get(|| async {}))
+            .layer(layer.clone())
+    }
+    let (few, many) = (limits!("5/minute"), limits!("100/minute"));
+    let (limiter, other) = (Limiter::new(), Limiter::new());
+    let app = applied(&guarded(&limiter, "app", few));
+
+    // The same limits, another name, another limiter, another scope, a layer that is not applied.
+    let fine = [
+        applied(&guarded(&limiter, "app", few)),
+        applied(&guarded(&limiter, "api", many)),
+        applied(&guarded(&other, "app", many)),
+        applied(&guarded(&limiter, "app", many).scope("shared")),
+    ];
+    let unused = guarded(&limiter, "app", many);
+    // A layer that is gone.
+    drop(applied(&guarded(&limiter, "gone", few)));
+    let next = applied(&guarded(&limiter, "gone", many));
+    assert_nothing(log);
+
+    let here = line!() + 1;
+    let elsewhere = limiter.limit_layer("app", many);
+    for _ in 0..3 {
+        drop(applied(&elsewhere));
+    }
+    let found = format!("`app` at {}:{here}:", file!());
+    let place_of_the_other = format!("`app` at {}:", file!());
+    let parts = [
+        "LIMIT006",
+        "WARN",
+        &found,
+        &place_of_the_other,
+        "with 5 per",
+        "with 100 per",
+        "a name of its own",
+    ];
+    assert_one_line(log, &parts);
+    drop(applied(&unused));
+    assert_nothing(log);
+    drop((app, fine, next));
+}
+
+/// Routes with and without a router around them.
+fn nested() -> Router {
+    let routes = || {
+        Router::new()
+            .route("/health", get(|| async {}))
+            .route("/items/{id}", get(|| async {}))
+    };
+    Router::new().nest("/api", routes()).merge(routes())
+}
+
+async fn send(router: &Router, path: &str) -> StatusCode {
+    let request = Request::get(path).body(Body::empty()).unwrap();
+    router.clone().oneshot(request).await.unwrap().status()
+}
+
+async fn exceptions_that_match_nothing(log: &Log) {
+    const HOUR: Duration = Duration::from_secs(3_600);
+    let (limiter, clock) = Limiter::for_test();
+    let layer = limiter
+        .limit_layer("app", limits!("1_000_000/second"))
+        .key(everyone)
+        .except("/health")
+        .except("/helth")
+        .except("/items/7");
+    let app = nested().layer(layer.clone());
+    // The requests of all routes are those of one layer.
+    for _ in 0..499 {
+        send(&app, "/health").await;
+        send(&app, "/items/8").await;
+    }
+    clock.advance(2 * HOUR);
+    send(&app, "/missing").await;
+    assert_nothing(log);
+    send(&app, "/items/9").await;
+    let parts = ["LIMIT007", "INFO", "`/helth`, `/items/7` of", "`app` at"];
+    assert_one_line(log, &parts);
+    for _ in 0..1_000 {
+        send(&app, "/items/9").await;
+    }
+    assert_nothing(log);
+
+    let other = limiter.limit_layer("other", limits!("1_000_000/second"));
+    let early = nested().layer(other.key(everyone).except("/helth"));
+    for _ in 0..1_500 {
+        send(&early, "/items/9").await;
+    }
+    clock.advance(HOUR - Duration::from_micros(1));
+    send(&early, "/items/9").await;
+    assert_nothing(log);
+}
+
+async fn exceptions_that_are_incomplete(log: &Log) {
+    let (limiter, _clock) = Limiter::for_test();
+    let layer = |name| limiter.limit_layer(name, limits!("9/minute")).key(everyone);
+    // These match before a request could be mistaken for theirs; others do not look alike.
+    let fine = nested().layer(layer("fine").except("/health").except("/alth"));
+    send(&fine, "/health").await;
+    send(&fine, "/api/health").await;
+    // A path is what clients choose.
+    let fallback = nested().layer(layer("fallback").except("/missing"));
+    send(&fallback, "/api/missing").await;
+    // It is not limited, so nothing is lost.
+    let skipped = nested().layer(layer("skipped").except("/health").skip_when(|_| true));
+    send(&skipped, "/api/health").await;
+    assert_nothing(log);
+
+    let app = nested().layer(layer("app").except("/health"));
+    for _ in 0..3 {
+        assert_eq!(send(&app, "/api/health").await, StatusCode::OK);
+    }
+    let parts = [
+        "LIMIT008",
+        "WARN",
+        "`/health` of",
+        "`app` at",
+        "`/api/health`",
+        ".except(",
+    ];
+    assert_one_line(log, &parts);
+}
+
+async fn requests_outside_of_layers(log: &Log) {
+    #[rate_limit("1/minute", key = everyone)]
+    async fn covered() {}
+    #[rate_limit("2/minute", key = everyone)]
+    async fn outside() {}
+
+    let limiter = Limiter::new();
+    let app: Router = Router::new()
+        .route("/covered", get(covered))
+        .layer(limiter.layer())
+        .route("/outside", get(outside));
+    assert_eq!(send(&app, "/covered").await, StatusCode::OK);
+    assert_nothing(log);
+    assert_eq!(send(&app, "/outside").await, StatusCode::OK);
+    let parts = ["LIMIT009", "WARN", ".layer(limiter.layer())", ".install()?"];
+    assert_one_line(log, &parts);
+
+    let another: Router = Router::new()
+        .layer(Limiter::new().limit_layer("app", limits!("9/minute")))
+        .route("/outside", get(outside));
+    assert_eq!(send(&another, "/outside").await, StatusCode::OK);
+    assert_eq!(send(&app, "/outside").await, StatusCode::TOO_MANY_REQUESTS);
+    assert_nothing(log);
+
+    let refused = limiter.install().unwrap_err();
+    assert_eq!(refused, InstallError::AlreadyUsed);
+    assert!(refused.to_string().contains("before the first request"));
 }

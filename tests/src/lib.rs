@@ -6,6 +6,7 @@
     reason = "these are tests"
 )]
 
+pub mod growth;
 pub mod oracle;
 pub mod process;
 pub mod refunds;

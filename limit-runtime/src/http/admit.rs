@@ -48,7 +48,7 @@ pub(super) struct Terms {
 
 /// Whether the limiter looks at this request at all.
 pub(super) fn is_limited(parts: &Parts) -> bool {
-    !Limiter::of(parts).skips(parts)
+    !Limiter::find(parts).skips(parts)
 }
 
 /// The limiter of the request, and the handle of the nearest layer or handler around. A handle is
@@ -56,7 +56,7 @@ pub(super) fn is_limited(parts: &Parts) -> bool {
 fn around(parts: &Parts) -> (&Limiter, Option<&RateLimit>) {
     match parts.extensions.get::<Limiter>() {
         Some(limiter) => (limiter, parts.extensions.get::<RateLimit>()),
-        None => (Limiter::global(), None),
+        None => (Limiter::without_layer(), None),
     }
 }
 
@@ -225,13 +225,20 @@ impl Limiter {
     pub fn of(parts: &Parts) -> &Self {
         match parts.extensions.get::<Self>() {
             Some(limiter) => limiter,
-            None => Self::global(),
+            None => Self::without_layer(),
         }
+    }
+
+    /// The same for a request that is checked later, where [`without_layer`](Self::without_layer) is
+    /// called once.
+    pub(super) fn find(parts: &Parts) -> &Self {
+        let limiter = parts.extensions.get::<Self>();
+        limiter.unwrap_or_else(|| Self::global())
     }
 
     /// The key of a request where neither attribute nor layer names one.
     pub(super) async fn default_key(parts: &mut Parts) -> Result<Key, Instead> {
-        match Self::of(parts).own_key().cloned() {
+        match Self::find(parts).own_key().cloned() {
             Some(key) => key(parts).await,
             None => match client_ip(parts) {
                 Ok(address) => Ok(address.into_key()),

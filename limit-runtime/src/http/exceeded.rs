@@ -2,7 +2,7 @@
 
 use super::{
     headers::{Label, labelled},
-    spec::{Demand, Demands, OnLimited},
+    spec::{Demand, Demands, OnLimitedOfLayer},
 };
 use crate::{
     decision::{Decision, Outcome, Verdict, whole_seconds},
@@ -172,13 +172,14 @@ impl<'a> Exceeded<'a> {
         self.violations().map(|violation| violation.label)
     }
 
-    /// The answer of a handler's own, where the policy that refused has one.
-    pub(super) fn of_handler(&self) -> Option<OnLimited> {
+    /// The answer of a handler's or a layer's own, where the policy that refused has one.
+    pub(super) fn of_handler(&self) -> Option<&OnLimitedOfLayer> {
         let mut all = self.demands.iter();
-        if all.all(|demand| demand.spec.on_limited.is_none()) {
+        if all.all(|demand| demand.spec.own_response().is_none()) {
             return None;
         }
-        self.refusing().find_map(|demand| demand.spec.on_limited)
+        self.refusing()
+            .find_map(|demand| demand.spec.own_response())
     }
 
     /// The limit that refused, where only one did and there is a wait that helps: all there is to say then.

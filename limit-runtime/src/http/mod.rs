@@ -44,7 +44,7 @@ pub use self::{
         BearerKey, BearerRejection, HeaderKey, HeaderKeyRejection, bearer, everyone, header,
     },
     header_style::{HeaderNames, HeaderStyle},
-    layer::{LimitLayer, LimitService, LimiterLayer, LimiterService},
+    layer::{IntoLayerScope, LimiterLayer, LimiterService, RateLimitLayer, RateLimitService},
     limited::Limited,
     rate_limit_info::{PolicyInfo, RateLimitInfo},
     refusal::RetryAfterStyle,
@@ -53,5 +53,6 @@ pub use self::{
 };
 pub(crate) use self::{
     drain::{Drain, DrainSettings},
+    layer::LayerRegistry,
     wait_queue::WaitQueues,
 };

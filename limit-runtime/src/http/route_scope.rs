@@ -15,6 +15,8 @@ use http::request::Parts;
 /// async fn complete() {}
 /// ```
 ///
+/// A layer has it as `limiter.limit_layer("app", limits).scope(route)`.
+///
 /// The template is the whole one, with what routers around have in front of it ([`nest`]). Where no
 /// route matched, as in a fallback, the budget is that of the handler or layer.
 ///

@@ -10,10 +10,10 @@ use axum::{extract::MatchedPath, response::Response};
 use http::Method;
 use limit_core::Limits;
 use smallvec::SmallVec;
-use std::{ops::Deref, sync::Arc, time::Duration};
+use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 
 /// What an attribute knows at compile time, and a layer when it is made.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Spec {
     pub(super) name: &'static str,
     pub(super) scope: ScopeSpec,
@@ -22,12 +22,15 @@ pub struct Spec {
     pub(super) methods: &'static [&'static str],
     pub(super) wait: Duration,
     pub(super) on_limited: Option<OnLimited>,
+    pub(super) on_limited_of_layer: Option<Arc<OnLimitedOfLayer>>,
     pub(super) count_when: Option<fn(&Response) -> bool>,
     pub(super) on_store_error: Option<Fallback>,
 }
 
 /// What a refused client is answered.
 pub(super) type OnLimited = fn(&Exceeded<'_>) -> Response;
+/// The same of a layer: a function that may capture values.
+pub(super) type OnLimitedOfLayer = dyn Fn(&Exceeded<'_>) -> Response + Send + Sync;
 
 impl Spec {
     /// A policy that clients read as `name`.
@@ -41,6 +44,7 @@ impl Spec {
             methods: &[],
             wait: Duration::ZERO,
             on_limited: None,
+            on_limited_of_layer: None,
             count_when: None,
             on_store_error: None,
         }
@@ -103,9 +107,28 @@ impl Spec {
         self.methods.is_empty() || self.lists(method)
     }
 
+    /// The response of the policy's own to requests that it refuses.
+    pub(super) fn own_response(&self) -> Option<&OnLimitedOfLayer> {
+        match (&self.on_limited_of_layer, &self.on_limited) {
+            (Some(answer), _) => Some(&**answer),
+            (None, Some(answer)) => Some(answer),
+            (None, None) => None,
+        }
+    }
+
     fn lists(&self, method: &Method) -> bool {
         let mut listed = self.methods.iter();
         listed.any(|listed| is_served_as(method, listed))
+    }
+}
+
+impl fmt::Debug for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spec")
+            .field("name", &self.name)
+            .field("scope", &self.scope)
+            .field("strategy", &self.strategy)
+            .finish_non_exhaustive()
     }
 }
 
@@ -134,15 +157,10 @@ pub enum ScopeSpec {
         /// The identity of the rule within the handler.
         rule: &'static str,
     },
-    /// A layer's.
-    Layer {
-        /// The layer's name, or that of the scope it shares with handlers.
-        name: Arc<str>,
-        /// Whether the budget is shared with handlers of that scope.
-        is_shared: bool,
-        /// Whether each route has its own.
-        per_route: bool,
-    },
+    /// The same for a text that is known only at run time.
+    SharedText(Arc<str>),
+    /// The layer's own, by the layer's name.
+    Layer(&'static str),
 }
 
 /// A [`Spec`]: an attribute's is static, a layer's is shared by its clones.
@@ -264,18 +282,11 @@ impl Demand {
                 ScopeSpec::Handler { path, rule } => Scope::handler(path, rule),
                 ScopeSpec::Shared(name) => Scope::shared(name),
                 ScopeSpec::Computed { .. } => Scope::computed(),
-                ScopeSpec::Layer {
-                    name,
-                    is_shared,
-                    per_route,
-                } => {
-                    let scope = if *is_shared {
-                        Scope::shared(name)
-                    } else {
-                        Scope::layer(name)
-                    };
-                    scope.on_route(if *per_route { template } else { "" })
+                ScopeSpec::SharedText(name) => Scope::shared(name),
+                ScopeSpec::Layer(name) if self.is_per_route => {
+                    Scope::layer(name).on_route(template)
                 }
+                ScopeSpec::Layer(name) => Scope::layer(name),
             },
             key: &self.key,
             limits: &self.limits,

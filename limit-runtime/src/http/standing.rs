@@ -87,7 +87,7 @@ impl Standing {
     pub(super) fn keep_head(&mut self, parts: &Parts) {
         let mut specs = self.demands.iter().map(|demand| &demand.spec);
         if self.limiter.on_limited().is_some()
-            || specs.any(|spec| spec.on_limited.is_some())
+            || specs.any(|spec| spec.own_response().is_some())
             || grpc::content_type(&parts.headers).is_some()
         {
             self.head = Some(Box::new(parts.clone()));

@@ -4,8 +4,8 @@ use super::{Answers, Backend, DefaultKeyFn, Inner, Limiter, connect::Remote};
 use crate::{
     clock::Clock,
     http::{
-        Drain, DrainSettings, Exceeded, HeaderStyle, RetryAfterStyle, TrustedProxies, WaitQueues,
-        answer::KeyAnswer, extract_fn::ExtractFn, policy, source,
+        Drain, DrainSettings, Exceeded, HeaderStyle, LayerRegistry, RetryAfterStyle,
+        TrustedProxies, WaitQueues, answer::KeyAnswer, extract_fn::ExtractFn, policy, source,
     },
     key::MAX_IPV6_PREFIX,
     store::{
@@ -344,6 +344,8 @@ impl LimiterBuilder {
         let clock = self.clock.unwrap_or_else(Clock::monotonic);
         Limiter(Arc::new(Inner {
             enabled: self.enabled,
+            clock: clock.clone(),
+            layers: LayerRegistry::default(),
             store: match self.store {
                 Some(store) => Backend::Guarded(Guard::new(store, clock, self.guard, self.bounds)),
                 None => Backend::Memory(MemoryStore::new(clock, self.bounds)),

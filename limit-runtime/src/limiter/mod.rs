@@ -4,17 +4,21 @@ mod builder;
 mod check;
 mod connect;
 mod env;
+mod process_wide;
 
 pub use self::{
     builder::LimiterBuilder,
     check::{Check, CheckFuture},
     env::EnvError,
+    process_wide::InstallError,
 };
 
 use crate::{
+    clock::Clock,
     decision::{Decision, Outcome, Receipt},
     http::{
-        Drain, Exceeded, HeaderStyle, RetryAfterStyle, TrustedProxies, WaitQueues, source::Source,
+        Drain, Exceeded, HeaderStyle, LayerRegistry, RetryAfterStyle, TrustedProxies, WaitQueues,
+        source::Source,
     },
     key::{IntoKey, Key},
     store::{
@@ -30,7 +34,7 @@ use std::{
     fmt,
     hash::{BuildHasher, RandomState},
     slice,
-    sync::{Arc, OnceLock},
+    sync::Arc,
     time::Duration,
 };
 
@@ -71,6 +75,8 @@ struct Inner {
     wait_queues: WaitQueues,
     longest_line: usize,
     jitter_seed: RandomState,
+    clock: Clock,
+    layers: LayerRegistry,
 }
 
 type SkipWhen = dyn Fn(&Parts) -> bool + Send + Sync;
@@ -136,13 +142,6 @@ impl Limiter {
     /// When the URL is wrong, its feature is off, or the server refuses us or is too old.
     pub async fn connect(url: &str) -> Result<Self, ConnectError> {
         Self::builder().connect(url).await
-    }
-
-    /// The limiter of the whole process: in memory, with the default settings.
-    #[must_use]
-    pub fn global() -> &'static Self {
-        static GLOBAL: OnceLock<Limiter> = OnceLock::new();
-        GLOBAL.get_or_init(Self::new)
     }
 
     /// Begins a check of `key` against `limits`; await it for the [`Decision`].
@@ -396,6 +395,14 @@ impl Limiter {
         }
         let micros = u64::try_from(greatest.as_micros()).unwrap_or(u64::MAX);
         Duration::from_micros(self.0.jitter_seed.hash_one(key) % micros.saturating_add(1).max(1))
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    pub(crate) fn layers(&self) -> &LayerRegistry {
+        &self.0.layers
     }
 
     /// Whether checks are answered at once.

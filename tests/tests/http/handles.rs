@@ -144,7 +144,7 @@ async fn without_an_attribute_and_a_layer_there_is_nothing_to_look_at() {
 #[tokio::test]
 async fn the_limits_of_a_layer_can_be_looked_at_from_below() {
     let (limiter, clock) = Limiter::for_test();
-    let layer = limiter.layer().limits(limits!("3/minute"));
+    let layer = limiter.limit_layer("app", limits!("3/minute"));
     let router = Router::new().route("/", get(look)).layer(layer);
     let app = App {
         router,
@@ -303,7 +303,11 @@ async fn where_no_limit_applies_the_handle_is_empty() {
     }
     let off = || Limiter::builder().enabled(false).build();
     let on = Limiter::new();
-    let everywhere = |limiter: &Limiter| limiter.layer().limits(limits!("1/minute")).key(everyone);
+    let everywhere = |limiter: &Limiter| {
+        limiter
+            .limit_layer("layer", limits!("1/minute"))
+            .key(everyone)
+    };
     for (name, router) in [
         ("exempt", get(exempt).layer(on.layer())),
         ("method", get(not_this_method).layer(on.layer())),
@@ -315,7 +319,7 @@ async fn where_no_limit_applies_the_handle_is_empty() {
         ),
         (
             "exempt in a layer",
-            get(empty).layer(on.layer().limits(none).key(everyone)),
+            get(empty).layer(on.limit_layer("layer", none).key(everyone)),
         ),
         (
             "excepted from a layer",
@@ -349,7 +353,9 @@ async fn an_optional_handle_is_none_only_where_neither_attribute_nor_layer_is() 
         look(limit).await
     }
     let limiter = Limiter::new();
-    let layer = limiter.layer().limits(limits!("5/minute")).key(everyone);
+    let layer = limiter
+        .limit_layer("layer", limits!("5/minute"))
+        .key(everyone);
     for (expected, router) in [
         ("None", get(look)),
         ("Some(Some(9))", get(limited)),

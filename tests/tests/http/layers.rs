@@ -6,7 +6,7 @@ use axum::{
     routing::{get, post},
 };
 use http::{Method, StatusCode};
-use limit_runtime::{HeaderStyle, Limiter, client_ip, everyone, limits, rate_limit};
+use limit_runtime::{HeaderStyle, Limiter, client_ip, everyone, limits, rate_limit, route};
 use std::convert::Infallible;
 use tower::{Layer, ServiceExt, service_fn};
 
@@ -39,7 +39,11 @@ fn app(layered: impl FnOnce(Router, &Limiter) -> Router) -> App {
 #[tokio::test]
 async fn a_layer_gives_all_routes_below_one_budget_per_client() {
     let app = app(|router, limiter| {
-        router.layer(limiter.layer().limits(limits!("2/minute")).key(client_ip))
+        router.layer(
+            limiter
+                .limit_layer("app", limits!("2/minute"))
+                .key(client_ip),
+        )
     });
     assert_eq!(app.get("/free").await.status, OK);
     assert_eq!(app.get("/health").await.status, OK);
@@ -48,9 +52,9 @@ async fn a_layer_gives_all_routes_below_one_budget_per_client() {
 }
 
 #[tokio::test]
-async fn per_route_gives_each_route_its_own() {
+async fn the_scope_route_gives_each_route_its_own() {
     let app = app(|router, limiter| {
-        router.layer(limiter.layer().limits(limits!("1/minute")).per_route())
+        router.layer(limiter.limit_layer("app", limits!("1/minute")).scope(route))
     });
     assert_eq!(app.get("/free").await.status, OK);
     assert_eq!(app.get("/items/1").await.status, OK);
@@ -63,8 +67,7 @@ async fn what_is_excepted_is_not_limited_and_says_nothing() {
     let app = app(|router, limiter| {
         router.layer(
             limiter
-                .layer()
-                .limits(limits!("1/minute"))
+                .limit_layer("app", limits!("1/minute"))
                 .except("/health")
                 .except("/items/{id}")
                 .skip_when(|parts| parts.headers.contains_key("x-internal")),
@@ -84,8 +87,7 @@ async fn methods_chooses_what_is_limited() {
     let app = app(|router, limiter| {
         router.layer(
             limiter
-                .layer()
-                .limits(limits!("1/minute"))
+                .limit_layer("app", limits!("1/minute"))
                 .methods([Method::POST]),
         )
     });
@@ -99,14 +101,8 @@ async fn methods_chooses_what_is_limited() {
 
 #[tokio::test]
 async fn headers_tell_of_the_layer_and_the_handler_once() {
-    let app = app(|router, limiter| {
-        router.layer(
-            limiter
-                .layer()
-                .limits(limits!("5/minute"))
-                .name("everything"),
-        )
-    });
+    let app =
+        app(|router, limiter| router.layer(limiter.limit_layer("everything", limits!("5/minute"))));
     let policies = r#""thrice";q=3;w=60, "everything";q=5;w=60"#;
     let first = app.get("/thrice").await;
     assert_eq!(first.header("ratelimit-policy"), Some(policies));
@@ -123,14 +119,8 @@ async fn headers_tell_of_the_layer_and_the_handler_once() {
 
 #[tokio::test]
 async fn a_refusal_of_the_handler_tells_of_the_layer_too() {
-    let app = app(|router, limiter| {
-        router.layer(
-            limiter
-                .layer()
-                .limits(limits!("9/minute"))
-                .name("everything"),
-        )
-    });
+    let app =
+        app(|router, limiter| router.layer(limiter.limit_layer("everything", limits!("9/minute"))));
     for _ in 0..3 {
         assert_eq!(app.get("/thrice").await.status, OK);
     }
@@ -148,7 +138,9 @@ async fn layers_and_handlers_can_share_a_budget() {
     async fn predict() {}
 
     let app = app(|router, limiter| {
-        let layer = limiter.layer().limits(limits!("4/minute")).key(everyone);
+        let layer = limiter
+            .limit_layer("free", limits!("4/minute"))
+            .key(everyone);
         router
             .route_layer(layer.scope("models"))
             .route("/predict", post(predict))
@@ -169,7 +161,9 @@ async fn a_layer_goes_around_any_service() {
     let hello = service_fn(|_: http::Request<String>| async {
         Ok::<_, Infallible>(http::Response::new("hello".to_owned()))
     });
-    let layer = limiter.layer().limits(limits!("1/minute")).key(everyone);
+    let layer = limiter
+        .limit_layer("app", limits!("1/minute"))
+        .key(everyone);
     let service = layer.except("/free").layer(hello);
     for (path, status) in [("/", OK), ("/", LIMITED), ("/free", OK)] {
         let request = http::Request::get(path).body(String::new()).unwrap();
@@ -190,7 +184,7 @@ async fn limits_of_a_layer_may_be_a_function_that_exempts() {
             _ => Some(limits!("2/minute")),
         }
     }
-    let app = app(|router, limiter| router.layer(limiter.layer().limits(tier).key(everyone)));
+    let app = app(|router, limiter| router.layer(limiter.limit_layer("tier", tier).key(everyone)));
     let send = |tier: Option<&str>| {
         let mut request = http::Request::get("/free");
         if let Some(tier) = tier {
@@ -206,14 +200,16 @@ async fn limits_of_a_layer_may_be_a_function_that_exempts() {
 }
 
 #[tokio::test]
-async fn a_scope_stays_whatever_the_name_and_the_order() {
+async fn layers_share_the_budget_of_a_text_scope_whatever_their_names() {
     let app = app(|router, limiter| {
-        let first = limiter.layer().limits(limits!("1/minute")).scope("shared");
-        let second = limiter.layer().limits(limits!("1/minute")).name("second");
-        router.route_layer(first.name("first")).merge(
+        let first = limiter
+            .limit_layer("first", limits!("1/minute"))
+            .scope("shared");
+        let second = limiter.limit_layer("second", limits!("1/minute"));
+        router.route_layer(first).merge(
             Router::new()
                 .route("/other", get(free))
-                .route_layer(second.scope("shared")),
+                .route_layer(second.scope(String::from("shared"))),
         )
     });
     let answer = app.get("/free").await;
@@ -224,10 +220,10 @@ async fn a_scope_stays_whatever_the_name_and_the_order() {
 }
 
 #[tokio::test]
-async fn layers_without_a_name_have_budgets_of_their_own() {
+async fn layers_of_different_names_have_budgets_of_their_own() {
     let app = app(|router, limiter| {
-        let one = limiter.layer().limits(limits!("1/minute"));
-        let other = limiter.layer().limits(limits!("1/minute"));
+        let one = limiter.limit_layer("one", limits!("1/minute"));
+        let other = limiter.limit_layer("other", limits!("1/minute"));
         let others = Router::new().route("/other", get(free)).route_layer(other);
         router.route_layer(one).merge(others)
     });
@@ -243,7 +239,7 @@ async fn a_handle_inside_another_extractor_is_never_that_of_a_layer() {
         format!("{:?}", limit.remaining())
     }
     let app = app(|router, limiter| {
-        let layer = limiter.layer().limits(limits!("5/minute"));
+        let layer = limiter.limit_layer("app", limits!("5/minute"));
         router.route("/wrapped", get(wrapped)).route_layer(layer)
     });
     assert_eq!(app.get("/wrapped").await.body, "Some(9)");

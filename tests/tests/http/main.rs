@@ -11,6 +11,8 @@ mod app;
 mod grpc;
 mod handles;
 mod identity;
+mod layer_exceptions;
+mod layer_options;
 mod layers;
 mod options;
 mod peer;

@@ -1,12 +1,24 @@
 //! Whom a request is counted for, by its peer's address.
 
 use crate::app::App;
-use axum::{Router, body::Body, routing::get};
-use http::{Request, StatusCode, request::Parts};
-use limit_runtime::{
-    ClientIp, ClientIpRejection, Limiter, bearer, client_ip, rate_limit, store::Scope,
+use axum::{
+    Router,
+    body::Body,
+    extract::{ConnectInfo, Request},
+    middleware::{Next, from_fn},
+    response::Response,
+    routing::get,
 };
-use std::net::IpAddr;
+use http::{StatusCode, request::Parts};
+use limit_runtime::{
+    ClientIp, ClientIpRejection, Limiter, TrustedProxies, bearer, client_ip, limits, rate_limit,
+    store::Scope,
+};
+use std::net::{IpAddr, SocketAddr};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{UnixListener, UnixStream},
+};
 
 const OK: StatusCode = StatusCode::OK;
 const LIMITED: StatusCode = StatusCode::TOO_MANY_REQUESTS;
@@ -144,4 +156,80 @@ async fn without_connect_info_nobody_gets_through() {
             Some("application/problem+json")
         );
     }
+}
+
+/// The middleware that the warning of `LIMIT003` names, as on a server for functions: a header stands
+/// for the address that the platform gives.
+#[tokio::test]
+async fn a_middleware_sets_the_address_where_there_is_no_socket() {
+    async fn set_peer(mut request: Request, next: Next) -> Response {
+        let address = request.headers().get("x-address");
+        let address = address.map(|address| address.to_str().unwrap().parse());
+        if let Some(Ok(address)) = address {
+            let peer = ConnectInfo(SocketAddr::new(address, 0));
+            request.extensions_mut().insert(peer);
+        }
+        next.run(request).await
+    }
+    let (limiter, clock) = Limiter::for_test();
+    let router = Router::new()
+        .route("/", get(once))
+        .layer(limiter.limit_layer("app", limits!("9/minute")))
+        .layer(from_fn(set_peer));
+    let app = App {
+        router,
+        clock,
+        limiter,
+    };
+    for (address, status) in [
+        (Some("192.0.2.1"), OK),
+        (Some("192.0.2.1"), LIMITED),
+        (Some("192.0.2.2"), OK),
+        (None, StatusCode::INTERNAL_SERVER_ERROR),
+    ] {
+        let mut request = Request::new(Body::empty());
+        if let Some(address) = address {
+            let address = address.parse().unwrap();
+            request.headers_mut().insert("x-address", address);
+        }
+        assert_eq!(app.call(request).await.status, status, "{address:?}");
+    }
+}
+
+/// A server on a Unix socket, which only its proxy can open.
+#[tokio::test]
+async fn on_a_unix_socket_the_proxy_names_the_client() {
+    let path = std::env::temp_dir().join(format!("limit-runtime-{}.sock", std::process::id()));
+    let _ = std::fs::remove_file(&path);
+    let proxies = TrustedProxies::new(["127.0.0.1"]).unwrap();
+    let limiter = Limiter::builder().trusted_proxies(proxies).build();
+    let address = SocketAddr::from(([127, 0, 0, 1], 0));
+    let app: Router = Router::new()
+        .route("/", get(once))
+        .layer(limiter.layer())
+        .layer(from_fn(
+            move |mut request: Request, next: Next| async move {
+                request.extensions_mut().insert(ConnectInfo(address));
+                next.run(request).await
+            },
+        ));
+    let listener = UnixListener::bind(&path).unwrap();
+    let server = tokio::spawn(async move { axum::serve(listener, app).await });
+    for (client, status) in [
+        ("192.0.2.1", "200"),
+        ("192.0.2.1", "429"),
+        ("192.0.2.2", "200"),
+    ] {
+        let mut stream = UnixStream::connect(&path).await.unwrap();
+        let request = format!(
+            "GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx-forwarded-for: {client}\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut response = String::new();
+        stream.read_to_string(&mut response).await.unwrap();
+        let status_line = format!("HTTP/1.1 {status} ");
+        assert!(response.starts_with(&status_line), "{client}: {response}");
+    }
+    server.abort();
+    std::fs::remove_file(&path).unwrap();
 }

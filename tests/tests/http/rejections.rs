@@ -271,8 +271,7 @@ async fn a_layer_counts_a_request_whose_cost_is_rejected() {
     }
     let limiter = Limiter::new();
     let layer = limiter
-        .layer()
-        .limits(limits!("3/minute"))
+        .limit_layer("layer", limits!("3/minute"))
         .key(everyone)
         .cost(cost);
     let router = Router::new().route("/", get(|| async {})).layer(layer);

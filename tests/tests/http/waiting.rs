@@ -121,7 +121,7 @@ async fn a_request_beyond_its_wait_is_refused_on_arrival_with_the_next_free_turn
 #[tokio::test(start_paused = true)]
 async fn a_layer_lets_requests_wait_as_a_handler_does() {
     let limiter = Limiter::builder().clock(Clock::tokio()).build();
-    let layer = limiter.layer().limits(limits!("1/2s")).key(everyone);
+    let layer = limiter.limit_layer("layer", limits!("1/2s")).key(everyone);
     let router = Router::new()
         .route("/", post(|| async {}))
         .layer(layer.wait(Duration::from_secs(5)));

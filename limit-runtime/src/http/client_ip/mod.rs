@@ -64,7 +64,7 @@ pub fn client_ip(parts: &Parts) -> Result<ClientIp, ClientIpRejection> {
     let Some(peer) = peer(&parts.extensions) else {
         return Err(ClientIpRejection::say_once());
     };
-    let limiter = Limiter::of(parts);
+    let limiter = Limiter::find(parts);
     let address = match limiter.trusted_proxies() {
         None => {
             watch::observe(peer, peer, &parts.headers, None);

@@ -1,20 +1,16 @@
-//! The layer that tells handlers below it which limiter to use.
+//! The layer that provides a limiter to the handlers inside it.
 
-use super::limits::LimitLayer;
-use crate::{
-    http::{answer::LimitsAnswer, extract_fn::ExtractFn},
-    limiter::Limiter,
-};
+use crate::limiter::Limiter;
 use http::Request;
-use std::{
-    panic::Location,
-    task::{Context, Poll},
-};
+use std::task::{Context, Poll};
 use tower_layer::Layer;
 use tower_service::Service;
 
 impl Limiter {
-    /// A layer: handlers below it use this limiter.
+    /// A layer that provides this limiter to the handlers inside it. It limits nothing by itself;
+    /// see [`limit_layer`](Self::limit_layer).
+    ///
+    /// A layer covers the routes that were added before it.
     ///
     /// ```
     /// use axum::{Router, routing::get};
@@ -26,32 +22,17 @@ impl Limiter {
     /// ```
     #[must_use]
     pub fn layer(&self) -> LimiterLayer {
+        self.note_layer();
         LimiterLayer {
             limiter: self.clone(),
         }
     }
 }
 
-/// Makes a [`Limiter`] the one that handlers below use; from [`Limiter::layer`].
+/// Provides a [`Limiter`] to the handlers inside it; from [`Limiter::layer`].
 #[derive(Clone, Debug)]
 pub struct LimiterLayer {
     limiter: Limiter,
-}
-
-impl LimiterLayer {
-    /// Limits everything below the layer, too (handlers below still use this limiter; no second layer is needed): by constant limits, or by a function of extractors that
-    /// returns them (`None` for a request that is exempt).
-    #[must_use]
-    #[track_caller]
-    pub fn limits<F, M, W>(self, limits: F) -> LimitLayer
-    where
-        F: ExtractFn<(), M> + Clone + Send + Sync + 'static,
-        for<'a> F::Output<'a>: LimitsAnswer<W>,
-        M: 'static,
-        W: 'static,
-    {
-        LimitLayer::new(self.limiter, limits, Location::caller())
-    }
 }
 
 impl<S> Layer<S> for LimiterLayer {

@@ -1,9 +1,16 @@
-//! Layers: one tells handlers below which limiter to use, the other limits everything below it.
+//! Layers: [`LimiterLayer`] provides a limiter to handlers, [`RateLimitLayer`] limits all requests.
 
+mod exceptions;
 mod limiter;
-mod limits;
+mod rate_limit;
+mod registry;
+mod scope;
+mod service;
 
+pub(crate) use self::registry::LayerRegistry;
 pub use self::{
     limiter::{LimiterLayer, LimiterService},
-    limits::{LimitLayer, LimitService},
+    rate_limit::RateLimitLayer,
+    scope::IntoLayerScope,
+    service::RateLimitService,
 };

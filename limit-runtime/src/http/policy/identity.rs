@@ -15,7 +15,7 @@ pub(crate) fn is_ours<F>() -> bool {
 }
 
 /// Whether a function is the scope function `route`.
-pub(super) fn is_route<F>() -> bool {
+pub(in crate::http) fn is_route<F>() -> bool {
     typeid::of::<F>() == id_of(&route)
 }
 

@@ -6,6 +6,7 @@ mod resolved;
 mod sources;
 
 pub use self::constants::{gcra, parsed};
+pub(super) use self::identity::is_route;
 pub(crate) use self::resolved::{Exempt, Place, Resolved};
 pub(crate) use self::sources::is_cheap;
 pub use self::sources::{All, DefaultKey, cost, key, limits, scope, scoped};

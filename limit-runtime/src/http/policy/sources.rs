@@ -229,7 +229,7 @@ pub struct DefaultKey;
 
 impl<S: Sync> KeySource<S> for DefaultKey {
     fn is_cheap(&self, parts: &Parts) -> bool {
-        Limiter::of(parts).has_cheap_default_key()
+        Limiter::find(parts).has_cheap_default_key()
     }
 
     #[inline]

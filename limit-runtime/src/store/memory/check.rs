@@ -69,12 +69,15 @@ impl MemoryStore {
             entries: self.bounds.log_entries,
         };
         let place = shard.table.find(owner.low, variant);
+        let mut left = Left::default();
         let answer = match place {
-            Ok(place) if shard.is_live(place, now) => shard.consume_quickly(place, &question),
-            place => self.begin(shard, place, &question, reading),
+            Ok(place) if shard.is_live(place, now) => {
+                shard.consume_quickly(place, &question, &mut left)
+            }
+            place => self.begin(shard, place, &question, reading, &mut left),
         };
         match answer {
-            Quick::Consumed(left) => {
+            Quick::Consumed => {
                 denial.forget_if_of(owner);
                 let receipt = Receipt::of_cost(now.as_micros(), charge.cost);
                 let outcome = Outcome::allowed(limit, strategy.capacity(limit), left);
@@ -100,8 +103,9 @@ impl MemoryStore {
         mut place: Result<usize, usize>,
         question: &Question,
         reading: Ticks,
+        left: &mut Left,
     ) -> Quick {
-        let Some((answer, cell)) = question.first() else {
+        let Some((then, cell)) = question.first() else {
             return Quick::Declined;
         };
         if place.is_err() {
@@ -112,7 +116,8 @@ impl MemoryStore {
             place = shard.table.find(question.owner.low, question.variant);
         }
         shard.begin(place, cell);
-        answer
+        *left = then;
+        Quick::Consumed
     }
 
     /// The general way: also for what [`consume`](Self::consume) has declined.
@@ -129,16 +134,18 @@ impl MemoryStore {
                 strategy: charge.strategy,
                 charge: 0,
             };
-            if let Some(decision) = self.check_one(&slot, action) {
+            let mut decision = Decision::empty();
+            if self.check_one(&slot, action, &mut decision) {
                 return decision;
             }
         }
         self.check_all(charges, action)
     }
 
-    /// One budget, one lock. `None` if the budget is new and has no room or a history elsewhere; nothing was
-    /// recorded then.
-    fn check_one(&self, slot: &Slot<'_>, action: Action) -> Option<Decision> {
+    /// One budget, one lock. `false` if the budget is new and has no room or a history elsewhere; nothing was
+    /// recorded then, and the decision is of no meaning.
+    #[inline]
+    fn check_one(&self, slot: &Slot<'_>, action: Action, decision: &mut Decision) -> bool {
         let reading = self.clock.now();
         self.sweep_if_due(reading);
         let index = self.index(slot.owner);
@@ -146,10 +153,9 @@ impl MemoryStore {
         let shard = &mut *guard;
         let mut place = shard.table.find(slot.owner.low, slot.variant);
         if place.is_err() && self.overflow.0.is_remembered(millis(reading)) {
-            return None;
+            return false;
         }
         let cell = shard.live(place, now);
-        let mut decision = Decision::empty();
         let mut allowed = true;
         for &limit in slot.limits {
             let outcome = shard.assess(cell.as_ref(), now, limit, slot.strategy, slot.cost);
@@ -160,7 +166,7 @@ impl MemoryStore {
             if slot.cost > 0 {
                 if place.is_err() {
                     if !self.reserve(shard, now) {
-                        return None;
+                        return false;
                     }
                     place = shard.table.find(slot.owner.low, slot.variant);
                 }
@@ -168,11 +174,12 @@ impl MemoryStore {
                     denial.forget_if_of(slot.owner);
                 }
                 let cell = shard.record(place, slot, now, self.bounds.log_entries, None);
-                shard.settle(&cell, slot, now, decision.outcomes_mut());
+                let entries = self.bounds.log_entries;
+                shard.settle(&cell, slot, now, entries, decision.outcomes_mut());
             }
             decision.push_receipt(Receipt::of_cost(now.as_micros(), slot.cost));
         }
-        Some(decision)
+        true
     }
 
     /// The way for several budgets, and for new ones that have to share.

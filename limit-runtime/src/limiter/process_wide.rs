@@ -1,0 +1,220 @@
+//! The limiter of the whole process: for requests that no layer covers.
+
+use super::Limiter;
+use crate::http::setup::{self, WrongSetup};
+use std::{
+    error::Error,
+    fmt,
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+static PROCESS_WIDE: ProcessWide = ProcessWide::new();
+
+impl Limiter {
+    /// The process-wide limiter, which checks requests that no [`layer`](Self::layer) covers.
+    ///
+    /// It is the one that was [installed](Self::install), else one in memory with the default
+    /// settings.
+    #[must_use]
+    pub fn global() -> &'static Self {
+        PROCESS_WIDE.limiter()
+    }
+
+    /// Makes this limiter the process-wide one. Call it once, at the start of the program.
+    ///
+    /// Handlers use it wherever no [`layer`](Self::layer) sets another, so nothing else has to be
+    /// set up.
+    ///
+    /// ```
+    /// use axum::{Router, routing::get};
+    /// use limit_runtime::{Limiter, rate_limit};
+    ///
+    /// #[rate_limit("10/minute")]
+    /// async fn predict() {}
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let url = "memory://";
+    /// Limiter::connect(url).await?.install()?;
+    /// let app: Router = Router::new().route("/predict", get(predict));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// If a limiter is installed already, or if the process-wide limiter has been used: its budgets
+    /// would be lost.
+    pub fn install(&self) -> Result<(), InstallError> {
+        PROCESS_WIDE.install(self)
+    }
+
+    /// The process-wide limiter, for a request without a limiter in its extensions.
+    #[inline]
+    pub(crate) fn without_layer() -> &'static Self {
+        PROCESS_WIDE.limiter_without_layer()
+    }
+
+    /// Notes that the program has a layer of this limiter.
+    pub(crate) fn note_layer(&self) {
+        PROCESS_WIDE.note_layer(self);
+    }
+}
+
+struct ProcessWide {
+    entry: OnceLock<Entry>,
+    /// Whether requests without a layer are worth a warning: there is a layer of another limiter.
+    has_other_layers: AtomicBool,
+}
+
+struct Entry {
+    limiter: Limiter,
+    is_installed: bool,
+}
+
+impl ProcessWide {
+    const fn new() -> Self {
+        Self {
+            entry: OnceLock::new(),
+            has_other_layers: AtomicBool::new(false),
+        }
+    }
+
+    #[inline]
+    fn entry(&self) -> &Entry {
+        self.entry.get_or_init(|| Entry {
+            limiter: Limiter::new(),
+            is_installed: false,
+        })
+    }
+
+    #[inline]
+    fn limiter(&self) -> &Limiter {
+        &self.entry().limiter
+    }
+
+    fn install(&self, limiter: &Limiter) -> Result<(), InstallError> {
+        let entry = Entry {
+            limiter: limiter.clone(),
+            is_installed: true,
+        };
+        self.entry.set(entry).map_err(|_| {
+            if self.entry().is_installed {
+                InstallError::AlreadyInstalled
+            } else {
+                InstallError::AlreadyUsed
+            }
+        })
+    }
+
+    #[inline]
+    fn limiter_without_layer(&self) -> &Limiter {
+        let entry = self.entry();
+        if self.has_other_layers.load(Ordering::Relaxed) {
+            self.warn_of_request_outside(entry);
+        }
+        &entry.limiter
+    }
+
+    #[cold]
+    fn warn_of_request_outside(&self, entry: &Entry) {
+        // Once is enough, whatever the outcome.
+        self.has_other_layers.store(false, Ordering::Relaxed);
+        if !entry.is_installed {
+            setup::say_once(WrongSetup::OutsideLayer);
+        }
+    }
+
+    fn note_layer(&self, limiter: &Limiter) {
+        let is_other = |entry: &Entry| !entry.limiter.is(limiter);
+        if self.entry.get().is_none_or(is_other) {
+            self.has_other_layers.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Why [`Limiter::install`] has refused a limiter.
+///
+/// ```
+/// use limit_runtime::{InstallError, Limiter};
+///
+/// # fn main() -> Result<(), InstallError> {
+/// Limiter::new().install()?;
+/// assert_eq!(Limiter::new().install(), Err(InstallError::AlreadyInstalled));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InstallError {
+    /// A limiter has been installed before.
+    AlreadyInstalled,
+    /// The process-wide limiter has been used before, with the default settings: it has checked a
+    /// request, or the program has called [`Limiter::global`].
+    AlreadyUsed,
+}
+
+impl fmt::Display for InstallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AlreadyInstalled => {
+                "a process-wide rate limiter is already installed; call `Limiter::install` once, at \
+                 the start of the program, and use `limiter.layer()` for routers with a limiter of \
+                 their own"
+            }
+            Self::AlreadyUsed => {
+                "the process-wide rate limiter is already in use, with the default settings; call \
+                 `Limiter::install` at the start of the program: before the first request, and \
+                 before `Limiter::global`"
+            }
+        })
+    }
+}
+
+impl Error for InstallError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_installed_limiter_is_the_process_wide_one() {
+        let (process, limiter) = (ProcessWide::new(), Limiter::new());
+        assert_eq!(process.install(&limiter), Ok(()));
+        assert!(process.limiter().is(&limiter));
+        assert!(process.limiter_without_layer().is(&limiter));
+    }
+
+    #[test]
+    fn a_second_install_is_an_error_even_of_the_same_limiter() {
+        let (process, limiter) = (ProcessWide::new(), Limiter::new());
+        assert_eq!(process.install(&limiter), Ok(()));
+        for again in [&limiter, &Limiter::new()] {
+            assert_eq!(process.install(again), Err(InstallError::AlreadyInstalled));
+        }
+        assert!(process.limiter().is(&limiter));
+    }
+
+    #[test]
+    fn a_limiter_that_has_been_used_is_not_replaced() {
+        let process = ProcessWide::new();
+        let used = process.limiter_without_layer().clone();
+        let refused = process.install(&Limiter::new());
+        assert_eq!(refused, Err(InstallError::AlreadyUsed));
+        assert!(process.limiter().is(&used));
+    }
+
+    #[test]
+    fn layers_of_the_process_wide_limiter_are_not_watched() {
+        let process = ProcessWide::new();
+        let own = process.limiter().clone();
+        process.note_layer(&own);
+        assert!(!process.has_other_layers.load(Ordering::Relaxed));
+        process.note_layer(&Limiter::new());
+        assert!(process.has_other_layers.load(Ordering::Relaxed));
+        process.limiter_without_layer();
+        assert!(!process.has_other_layers.load(Ordering::Relaxed));
+    }
+}

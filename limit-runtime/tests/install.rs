@@ -1,0 +1,80 @@
+//! A limiter for the whole process. One test in a process of its own: it is installed once.
+
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+use axum::{
+    Router,
+    body::Body,
+    http::{Request, StatusCode},
+    routing::get,
+};
+use limit_runtime::{InstallError, Limiter, everyone, limits, rate_limit};
+use std::{
+    io::{self, Write},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tower::ServiceExt;
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[rate_limit("1/minute", key = everyone)]
+async fn once() {}
+
+async fn send(router: &Router, path: &str) -> StatusCode {
+    let request = Request::get(path).body(Body::empty()).unwrap();
+    router.clone().oneshot(request).await.unwrap().status()
+}
+
+#[tokio::test]
+async fn an_installed_limiter_checks_the_requests_that_no_layer_covers() {
+    let log = Log::default();
+    let writer = log.clone();
+    tracing_subscriber::fmt()
+        .with_writer(move || writer.clone())
+        .init();
+
+    let (limiter, clock) = Limiter::for_test();
+    // Layers neither use the process-wide limiter nor are in its way, whenever they are made.
+    let router: Router = Router::new()
+        .route("/covered", get(once))
+        .layer(
+            Limiter::new()
+                .limit_layer("app", limits!("9/minute"))
+                .key(everyone),
+        )
+        .route("/outside", get(once));
+    assert_eq!(send(&router, "/covered").await, StatusCode::OK);
+    let exempt = Limiter::builder().enabled(false).build();
+    let disabled: Router = Router::new().route("/", get(once)).layer(exempt.layer());
+    assert_eq!(send(&disabled, "/").await, StatusCode::OK);
+
+    limiter.install().unwrap();
+    for again in [&limiter, &Limiter::new()] {
+        assert_eq!(again.install(), Err(InstallError::AlreadyInstalled));
+    }
+
+    assert_eq!(send(&router, "/outside").await, StatusCode::OK);
+    assert_eq!(
+        send(&router, "/outside").await,
+        StatusCode::TOO_MANY_REQUESTS
+    );
+    clock.advance(Duration::from_secs(60));
+    assert_eq!(send(&router, "/outside").await, StatusCode::OK);
+    assert_eq!(limiter.usage().unwrap().keys, 1);
+    assert_eq!(Limiter::global().usage().unwrap().keys, 1);
+
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(!log.contains("LIMIT"), "{log}");
+}
