@@ -168,35 +168,37 @@ fn too_many(limiter: &Limiter, exceeded: &Exceeded<'_>) -> Response {
     }
     let map = response.headers_mut();
     map.entry(header::CACHE_CONTROL).or_insert(NO_STORE);
-    match retry_after_of(map) {
-        // The application says when to retry, also in the header that SDKs read first.
-        Some(millis) => {
-            if let Some(millis) = millis {
-                map.entry(RETRY_AFTER_MS).or_insert_with(|| number(millis));
-            }
-        }
-        None => match exceeded.retry_after() {
+    if !complete_retry_after(map) {
+        match exceeded.retry_after() {
             Some(_) if exceeded.omits_retry_after() => {}
             Some(wait) => retry_after(map, wait, limiter.retry_after_style()),
             None => {
                 map.entry(X_SHOULD_RETRY)
                     .or_insert(HeaderValue::from_static("false"));
             }
-        },
+        }
     }
     response
 }
 
-/// Whether a response of the application says when to retry, and the milliseconds if it says so in
-/// a number.
-fn retry_after_of(map: &mut HeaderMap) -> Option<Option<u64>> {
+/// Whether a response of the application says when to retry. Then the header that it does not set is
+/// made to say the same, as far as it can be known.
+fn complete_retry_after(map: &mut HeaderMap) -> bool {
     let parsed = |value: &HeaderValue| value.to_str().ok()?.trim().parse::<u64>().ok();
-    if let Some(value) = map.get(header::RETRY_AFTER) {
-        return Some(parsed(value).map(|seconds| seconds.saturating_mul(1_000)));
+    let millis = map.get(RETRY_AFTER_MS).and_then(parsed);
+    match (map.get(header::RETRY_AFTER), millis) {
+        (None, None) => return false,
+        (None, Some(millis)) => {
+            map.insert(header::RETRY_AFTER, number(millis.div_ceil(1_000)));
+        }
+        (Some(wait), _) => {
+            if let Some(seconds) = parsed(wait) {
+                let millis = seconds.saturating_mul(1_000);
+                map.entry(RETRY_AFTER_MS).or_insert_with(|| number(millis));
+            }
+        }
     }
-    let millis = map.get(RETRY_AFTER_MS).and_then(parsed)?;
-    map.insert(header::RETRY_AFTER, number(millis.div_ceil(1_000)));
-    Some(None)
+    true
 }
 
 /// The response where the application has none of its own. The bodies for one limit are the same,
