@@ -12,9 +12,9 @@
 //! const CHAT: Limits = limits!("10/second; 100/minute");
 //!
 //! // The same grammar for a string from configuration.
-//! let from_config: Limits = "10 per 1 second, 100 per 60s".parse()?;
+//! let from_config: Limits = "10 per second, 100 per 60s".parse()?;
 //! assert_eq!(from_config, CHAT);
-//! assert_eq!(CHAT.to_string(), "10 per 1 second; 100 per 1 minute");
+//! assert_eq!(CHAT.to_string(), "10 per second; 100 per minute");
 //!
 //! // A mistake is told where it is, with what to write instead.
 //! let error = Limits::parse("10/minuet").unwrap_err();

@@ -19,7 +19,7 @@ pub(crate) const MAX_WINDOW_MILLIS: u64 = 3650 * 86_400_000;
 /// The window is a whole number of milliseconds, from 1 ms to [`MAX_WINDOW`]. A `Limit` is
 /// 16 bytes and `Copy`; pass it by value.
 ///
-/// `Display` is canonical and parses back: `10 per 1 minute`.
+/// `Display` is canonical and parses back: `10 per minute`.
 ///
 /// ```
 /// use core::num::NonZeroU32;
@@ -31,7 +31,7 @@ pub(crate) const MAX_WINDOW_MILLIS: u64 = 3650 * 86_400_000;
 /// let limit = Limit::per_minute(TEN);
 /// assert_eq!(limit, Limit::new(TEN, Duration::from_secs(60))?);
 /// assert_eq!(limit, "10/minute".parse().unwrap());
-/// assert_eq!(limit.to_string(), "10 per 1 minute");
+/// assert_eq!(limit.to_string(), "10 per minute");
 /// # Ok::<(), limit_core::LimitError>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -216,7 +216,7 @@ const fn millis(millis: u64) -> NonZeroU64 {
 }
 
 impl<const N: usize> Text<N> {
-    /// A limit in its canonical form: `10 per 1 minute`.
+    /// A limit in its canonical form: `10 per minute`.
     pub(crate) const fn push_limit(&mut self, limit: Limit) {
         self.push_number(limit.count.get() as u64);
         self.push(" per ");
@@ -227,7 +227,7 @@ impl<const N: usize> Text<N> {
 /// Room for the longest canonical form: `4294967295 per 315360000000 ms` is 30 bytes.
 type Canonical = Text<40>;
 
-/// `10 per 1 minute`: the count, and the window in the largest unit from ms to week that divides
+/// `10 per minute`: the count, and the window in the largest unit from ms to week that divides
 /// it evenly. Months and years are written in days, so that nobody has to guess their length.
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

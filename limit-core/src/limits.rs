@@ -26,7 +26,7 @@ pub const MAX_LIMITS: usize = 8;
 ///
 /// let limits = Limits::parse("10/second, 100 per 5 minutes")?;
 /// assert_eq!(limits.len(), 2);
-/// assert_eq!(limits.to_string(), "10 per 1 second; 100 per 5 minutes");
+/// assert_eq!(limits.to_string(), "10 per second; 100 per 5 minutes");
 /// assert_eq!(limits.to_string().parse(), Ok(limits));
 /// # Ok::<(), limit_core::ParseError>(())
 /// ```
@@ -92,12 +92,12 @@ impl Limits {
     /// const HUNDRED: NonZeroU32 = NonZeroU32::new(100).unwrap();
     ///
     /// let limits = Limits::new(&[Limit::per_second(TEN), Limit::per_minute(HUNDRED)])?;
-    /// assert_eq!(limits.to_string(), "10 per 1 second; 100 per 1 minute");
+    /// assert_eq!(limits.to_string(), "10 per second; 100 per minute");
     ///
     /// let idle = Limits::new(&[Limit::per_minute(TEN), Limit::per_minute(HUNDRED)]);
     /// assert_eq!(
     ///     idle.unwrap_err().to_string(),
-    ///     "`100 per 1 minute` never binds: `10 per 1 minute` always refuses first",
+    ///     "`100 per minute` never binds: `10 per minute` always refuses first",
     /// );
     /// # Ok::<(), LimitsError>(())
     /// ```
@@ -138,7 +138,7 @@ impl Limits {
     /// use limit_core::{Limit, Limits};
     ///
     /// const ONE: Limits = Limits::single(Limit::per_second(NonZeroU32::MIN));
-    /// assert_eq!(ONE.to_string(), "1 per 1 second");
+    /// assert_eq!(ONE.to_string(), "1 per second");
     /// ```
     #[must_use]
     pub const fn single(limit: Limit) -> Self {
@@ -217,7 +217,7 @@ impl Limits {
     /// ```
     /// # use limit_core::Limits;
     /// let limits = Limits::parse("10/second; 100/minute")?;
-    /// assert_eq!(limits.first().to_string(), "10 per 1 second");
+    /// assert_eq!(limits.first().to_string(), "10 per second");
     /// # Ok::<(), limit_core::ParseError>(())
     /// ```
     #[must_use]

@@ -110,11 +110,13 @@ const fn in_words(millis: u64) -> (u64, &'static str, Unit) {
 }
 
 impl<const N: usize> Text<N> {
-    /// A window in its canonical form: `1 minute`, `500 ms`, `30 days`.
+    /// A window as it is written after `per`: `minute`, `500 ms`, `30 days`.
     pub(crate) const fn push_window(&mut self, millis: u64) {
         let (number, name, _) = in_words(millis);
-        self.push_number(number);
-        self.push(" ");
+        if number != 1 {
+            self.push_number(number);
+            self.push(" ");
+        }
         self.push(name);
     }
 

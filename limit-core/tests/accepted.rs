@@ -16,11 +16,11 @@ fn reads(forms: &[(&str, &str)]) {
 #[test]
 fn a_slash_or_per_stands_between_count_and_window() {
     reads(&[
-        ("10/minute", "10 per 1 minute"),
-        ("10 per minute", "10 per 1 minute"),
-        ("10per minute", "10 per 1 minute"),
-        ("10/1 minute", "10 per 1 minute"),
-        ("10 per 1 minute", "10 per 1 minute"),
+        ("10/minute", "10 per minute"),
+        ("10 per minute", "10 per minute"),
+        ("10per minute", "10 per minute"),
+        ("10/1 minute", "10 per minute"),
+        ("10 per 1 minute", "10 per minute"),
     ]);
 }
 
@@ -39,12 +39,12 @@ fn a_window_may_be_several_units_long() {
 #[test]
 fn every_unit_has_short_forms_and_plurals() {
     let units: &[(&str, &str)] = &[
-        ("ms msec msecs millis millisecond milliseconds", "1 ms"),
-        ("s sec secs second seconds", "1 second"),
-        ("m min mins minute minutes", "1 minute"),
-        ("h hr hrs hour hours", "1 hour"),
-        ("d day days", "1 day"),
-        ("w wk wks week weeks", "1 week"),
+        ("ms msec msecs millis millisecond milliseconds", "ms"),
+        ("s sec secs second seconds", "second"),
+        ("m min mins minute minutes", "minute"),
+        ("h hr hrs hour hours", "hour"),
+        ("d day days", "day"),
+        ("w wk wks week weeks", "week"),
         ("month months", "30 days"),
         ("y yr yrs year years", "365 days"),
     ];
@@ -60,8 +60,8 @@ fn every_unit_has_short_forms_and_plurals() {
 #[test]
 fn case_does_not_matter() {
     reads(&[
-        ("10 PER Minute", "10 per 1 minute"),
-        ("10/M", "10 per 1 minute"),
+        ("10 PER Minute", "10 per minute"),
+        ("10/M", "10 per minute"),
         ("10/5 MS", "10 per 5 ms"),
     ]);
 }
@@ -69,12 +69,12 @@ fn case_does_not_matter() {
 #[test]
 fn whitespace_around_tokens_does_not_matter() {
     reads(&[
-        ("  10 /  minute ", "10 per 1 minute"),
+        ("  10 /  minute ", "10 per minute"),
         ("\t10\n/\r\n5\x0C minutes\n", "10 per 5 minutes"),
-        ("10/second;100/minute", "10 per 1 second; 100 per 1 minute"),
+        ("10/second;100/minute", "10 per second; 100 per minute"),
         (
             " 10/second \n ; \n 100/minute ",
-            "10 per 1 second; 100 per 1 minute",
+            "10 per second; 100 per minute",
         ),
     ]);
 }
@@ -82,37 +82,37 @@ fn whitespace_around_tokens_does_not_matter() {
 #[test]
 fn limits_are_separated_by_a_semicolon_a_comma_or_a_bar() {
     reads(&[
-        ("1/s; 2/m", "1 per 1 second; 2 per 1 minute"),
-        ("1/s, 2/m", "1 per 1 second; 2 per 1 minute"),
-        ("1/s,2/m", "1 per 1 second; 2 per 1 minute"),
-        ("1/s | 2/m", "1 per 1 second; 2 per 1 minute"),
+        ("1/s; 2/m", "1 per second; 2 per minute"),
+        ("1/s, 2/m", "1 per second; 2 per minute"),
+        ("1/s,2/m", "1 per second; 2 per minute"),
+        ("1/s | 2/m", "1 per second; 2 per minute"),
         (
             "1/s; 2/m, 3/h|4/d",
-            "1 per 1 second; 2 per 1 minute; 3 per 1 hour; 4 per 1 day",
+            "1 per second; 2 per minute; 3 per hour; 4 per day",
         ),
     ]);
 }
 
 #[test]
 fn the_declared_order_is_kept() {
-    reads(&[("100/minute; 10/second", "100 per 1 minute; 10 per 1 second")]);
+    reads(&[("100/minute; 10/second", "100 per minute; 10 per second")]);
 }
 
 #[test]
 fn an_underscore_may_stand_between_two_digits() {
     reads(&[
-        ("1_000/hour", "1000 per 1 hour"),
-        ("1_0_0/6_0s", "100 per 1 minute"),
+        ("1_000/hour", "1000 per hour"),
+        ("1_0_0/6_0s", "100 per minute"),
     ]);
 }
 
 #[test]
 fn leading_zeros_are_only_zeros() {
     reads(&[
-        ("010/minute", "10 per 1 minute"),
+        ("010/minute", "10 per minute"),
         (
             "1/0000000000000000000000000000000000000001s",
-            "1 per 1 second",
+            "1 per second",
         ),
     ]);
 }
@@ -120,14 +120,14 @@ fn leading_zeros_are_only_zeros() {
 #[test]
 fn the_bounds_themselves_are_accepted() {
     reads(&[
-        ("1/ms", "1 per 1 ms"),
-        ("4294967295/second", "4294967295 per 1 second"),
+        ("1/ms", "1 per ms"),
+        ("4294967295/second", "4294967295 per second"),
         ("4_294_967_295/3650 days", "4294967295 per 3650 days"),
         ("1/10 years", "1 per 3650 days"),
         ("1/315360000000ms", "1 per 3650 days"),
         (
             "1/s; 2/m; 3/h; 4/d; 5/w; 6/month; 7/y; 8/2y",
-            "1 per 1 second; 2 per 1 minute; 3 per 1 hour; 4 per 1 day; 5 per 1 week; \
+            "1 per second; 2 per minute; 3 per hour; 4 per day; 5 per week; \
              6 per 30 days; 7 per 365 days; 8 per 730 days",
         ),
     ]);
@@ -136,10 +136,10 @@ fn the_bounds_themselves_are_accepted() {
 #[test]
 fn a_window_is_shown_in_the_largest_unit_that_divides_it() {
     reads(&[
-        ("1/1000ms", "1 per 1 second"),
+        ("1/1000ms", "1 per second"),
         ("1/999ms", "1 per 999 ms"),
         ("1/90s", "1 per 90 seconds"),
-        ("1/3600s", "1 per 1 hour"),
+        ("1/3600s", "1 per hour"),
         ("1/36h", "1 per 36 hours"),
         ("1/48h", "1 per 2 days"),
         ("1/14d", "1 per 2 weeks"),

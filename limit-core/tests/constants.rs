@@ -30,7 +30,7 @@ fn limits_are_made_in_a_constant() {
         Err(_) => Limits::single(SECOND),
     };
     const SMALLEST: NonZeroU32 = BOTH.min_count();
-    assert_eq!(BOTH.to_string(), "10 per 1 second; 4294967295 per 1 hour");
+    assert_eq!(BOTH.to_string(), "10 per second; 4294967295 per hour");
     assert_eq!(SMALLEST, TEN);
 }
 

@@ -84,7 +84,7 @@ fn no_limit_occurs_twice() {
     assert_eq!(error, LimitsError::Duplicate { limit });
     assert_eq!(
         error.to_string(),
-        "`10 per 1 minute` occurs twice: once is enough"
+        "`10 per minute` occurs twice: once is enough"
     );
 }
 
@@ -128,13 +128,13 @@ fn the_helpers_look_at_every_limit() {
 #[test]
 fn values_are_shown_in_canonical_form() {
     let limits = Limits::parse("10/s; 100/m").unwrap();
-    assert_eq!(format!("{limits}"), "10 per 1 second; 100 per 1 minute");
+    assert_eq!(format!("{limits}"), "10 per second; 100 per minute");
     assert_eq!(
         format!("{limits:?}"),
-        "Limits(10 per 1 second; 100 per 1 minute)"
+        "Limits(10 per second; 100 per minute)"
     );
-    assert_eq!(format!("{:?}", limits.first()), "Limit(10 per 1 second)");
-    assert_eq!(format!("{:>18}|", limits.first()), "   10 per 1 second|");
+    assert_eq!(format!("{:?}", limits.first()), "Limit(10 per second)");
+    assert_eq!(format!("{:>18}|", limits.first()), "     10 per second|");
 }
 
 #[test]

@@ -422,9 +422,9 @@ impl Outcome {
 
     /// The same after so long, if nothing else happened.
     ///
-    /// What remains may have grown meanwhile, by an unknown number of units. Then
-    /// [`next_after`](Self::next_after) is the latest moment at which a client sees more than it was
-    /// told: when the refused request fits, or when all is available again.
+    /// What remains may have grown meanwhile, by an unknown number of units. Then one more than before is what
+    /// certainly remains, and [`next_after`](Self::next_after) is an upper bound: when the refused
+    /// request fits, or when all is available again.
     pub(crate) fn aged(&self, by: Duration) -> Self {
         let by = whole_micros(by);
         let retry_after = match self.retry_after {
@@ -432,8 +432,11 @@ impl Outcome {
             wait => wait.saturating_sub(by).max(1),
         };
         let reset_after = self.reset_after.saturating_sub(by);
+        let capacity = self.capacity.get();
         let remaining = if reset_after == 0 {
-            self.capacity.get()
+            capacity
+        } else if self.next_after > 0 && by >= self.next_after {
+            self.remaining.saturating_add(1).min(capacity)
         } else {
             self.remaining
         };
@@ -670,7 +673,7 @@ impl fmt::Debug for Outcome {
 }
 
 /// What is left of one limit once a request is recorded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Left {
     pub(crate) remaining: u32,
     /// Microseconds until all is available again.
@@ -738,9 +741,10 @@ mod tests {
         assert_eq!(young.next_after(), secs(6));
         assert_eq!(young.retry_after(), Some(secs(36)));
         assert_eq!(young.reset_after(), secs(56));
-        // More remains already, and nobody knows how much: it does when the request fits.
+        // More remains already, and how much is not known: it grows at the latest when the request fits.
         let old = refused.aged(secs(10));
-        assert_eq!((old.remaining(), old.next_after()), (3, secs(30)));
+        assert_eq!((old.remaining(), old.next_after()), (4, secs(30)));
+        assert!(!refused.aged(secs(40)).is_allowed(), "it was refused");
         let allowed = outcome(3, Verdict::Allowed).with_next_after(secs(10));
         assert_eq!(allowed.aged(secs(10)).next_after(), secs(50));
         let all = allowed.aged(secs(60));

@@ -60,9 +60,9 @@ pub use self::{
     http::{
         BearerKey, BearerRejection, ClientIp, ClientIpRejection, Exceeded, ForwardedHeader,
         HeaderKey, HeaderKeyRejection, HeaderNames, HeaderStyle, IntoLayerScope, Limited,
-        LimiterLayer, LimiterService, RateLimit, RateLimitLayer, RateLimitRejection,
-        RateLimitService, RetryAfterStyle, RouteScope, TrustedProxies, TrustedProxiesError,
-        UnknownPolicy, bearer, client_ip, everyone, header, route, setup,
+        LimiterLayer, LimiterService, PolicyInfo, RateLimit, RateLimitInfo, RateLimitLayer,
+        RateLimitRejection, RateLimitService, RetryAfterStyle, RouteScope, TrustedProxies,
+        TrustedProxiesError, UnknownPolicy, bearer, client_ip, everyone, header, route, setup,
     },
     key::{IntoKey, Key},
     limiter::{Check, CheckFuture, EnvError, InstallError, Limiter, LimiterBuilder},

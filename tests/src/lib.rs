@@ -6,8 +6,10 @@
     reason = "these are tests"
 )]
 
+pub mod growth;
 pub mod oracle;
 pub mod process;
 pub mod refunds;
 pub mod scenarios;
 pub mod servers;
+pub mod strict_client;

@@ -13,7 +13,7 @@ use limit_runtime::{
 };
 use std::{sync::Arc, time::Duration};
 use workspace_tests::{
-    oracle, refunds,
+    growth, oracle, refunds,
     scenarios::{self, Subject},
 };
 
@@ -77,6 +77,15 @@ async fn every_answer_is_the_models() {
 #[tokio::test]
 async fn memory_gives_every_row() {
     scenarios::run(&Memory::new()).await;
+}
+
+#[tokio::test]
+async fn what_remains_grows_after_next_after_and_not_a_tick_sooner() {
+    for entries in [1_024, 7, 1] {
+        let clock = TestClock::new();
+        let limiter = Limiter::builder().clock(clock.clone()).log_entries(entries);
+        growth::remaining_grows_on_the_tick(&limiter.build(), &clock, 2_000).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

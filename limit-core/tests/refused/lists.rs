@@ -91,7 +91,7 @@ fn the_same_limit_twice_is_refused() {
         ("60/minute, 2/second, «60 per 60s»", "60 per 60s"),
     ] {
         let text = format!(
-            "`{found}` is there twice: the list already has `60 per 1 minute`; remove this one",
+            "`{found}` is there twice: the list already has `60 per minute`; remove this one",
         );
         let limit = limit("60/minute");
         refuses(marked, Kind::Duplicate { limit }, None, &text);
@@ -101,10 +101,10 @@ fn the_same_limit_twice_is_refused() {
 #[test]
 fn a_limit_that_never_binds_is_refused_wherever_it_stands() {
     for (marked, idle, stricter) in [
-        ("10/minute; «100/minute»", "100/minute", "10 per 1 minute"),
-        ("«100/minute»; 10/minute", "100/minute", "10 per 1 minute"),
-        ("10/hour; «10/minute»", "10/minute", "10 per 1 hour"),
-        ("1/ms; «20/s» | 10/hour", "20/s", "10 per 1 hour"),
+        ("10/minute; «100/minute»", "100/minute", "10 per minute"),
+        ("«100/minute»; 10/minute", "100/minute", "10 per minute"),
+        ("10/hour; «10/minute»", "10/minute", "10 per hour"),
+        ("1/ms; «20/s» | 10/hour", "20/s", "10 per hour"),
         (
             "5/s; «30/15s»; 50/minute; 20/30s",
             "30/15s",

@@ -3,12 +3,15 @@
 use super::{
     admit::Admit,
     headers::{Headers, Told},
+    rate_limit_info::RateLimitInfo,
     refusal::Refused,
+    rejection,
     soon::{Later, Soon, answer_of},
     standing::Standing,
 };
 use crate::{limiter::Limiter, store::Action};
-use axum::response::Response;
+use axum::{body::Body, response::Response};
+use http::request::Parts;
 use std::{mem, sync::Arc};
 
 /// A request that was let through: it charges what is still to be charged, and adds the headers.
@@ -75,10 +78,28 @@ impl Admission {
                 && let Held::Standing(standing) = &self.0
                 && let Err(refused) = answer_of!(standing.clone().admit(drop))
             {
-                return refused.into_late_response();
+                return self.refuse_late(refused);
             }
             answer_of!(self.complete(rejection))
         })
+    }
+
+    /// The request body for extraction where the charge comes after it.
+    pub(super) fn watch_body(&self, parts: &Parts, body: Body) -> Body {
+        match &self.0 {
+            Held::Standing(standing) => rejection::watch_body(parts, body, standing),
+            Held::Nothing | Held::Told(_) => body,
+        }
+    }
+
+    /// The response to a request that is refused after its arguments have been extracted.
+    #[cold]
+    pub(super) fn refuse_late(&self, refused: Refused) -> Response {
+        let Held::Standing(standing) = &self.0 else {
+            return refused.into_late_response(None);
+        };
+        standing.mark_refused();
+        refused.into_late_response(standing.head.as_deref())
     }
 
     /// The response to a request that has been counted and does not reach its handler.
@@ -134,6 +155,11 @@ fn tell(standing: &Standing, response: &mut Response) {
         let mut told = Told::default();
         told.add(&standing.demands, &decision);
         tell_with_outer(&standing.limiter, standing.outer.as_deref(), told, response);
+        if standing.limiter.response_info() {
+            let mut info = RateLimitInfo::default();
+            info.add_admitted(Some(standing));
+            response.extensions_mut().insert(info);
+        }
     }
 }
 

@@ -77,6 +77,7 @@ pub(super) fn admit(
         return Soon::Now(Ok(Admission::unlimited()));
     }
     if outer.is_none()
+        && !limiter.response_info()
         && let Some((demand, spec)) = charged_only(resolved.demands(), terms)
         && let charge = demand.charge(parts.extensions.get::<MatchedPath>())
         && !limiter.wait_queues().has_waiters(slice::from_ref(&charge))

@@ -10,13 +10,35 @@ use crate::{
 };
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
-use limit_core::Limit;
-use std::{fmt, time::Duration};
+use limit_core::{Limit, Limits};
+use std::{
+    fmt,
+    num::NonZeroU32,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
-/// A request that was over its limits: what [`on_limited`](crate::LimiterBuilder::on_limited) is given.
+/// A request over its limits: the argument of [`on_limited`](crate::LimiterBuilder::on_limited).
 ///
-/// `Display` is the sentence that clients get by default, such as
-/// `Rate limit exceeded: 10 per 1 minute`.
+/// `Display` is the message of the default response, such as `Rate limit exceeded: 10 per minute`.
+///
+/// Where several policies refuse a request, [`policy`](Self::policy), [`limits`](Self::limits),
+/// [`key_label`](Self::key_label) and [`cost`](Self::cost) are those of the one with the longest
+/// wait; of equal waits, of the one declared first.
+///
+/// ```
+/// use axum::{Json, http::StatusCode};
+/// use limit_runtime::{Exceeded, rate_limit};
+///
+/// fn slow_down(exceeded: &Exceeded<'_>) -> (StatusCode, Json<String>) {
+///     let path = exceeded.parts().uri.path();
+///     let words = format!("{path}: over {}, the limits of {}", exceeded.limits(), exceeded.policy());
+///     (StatusCode::TOO_MANY_REQUESTS, Json(words))
+/// }
+///
+/// #[rate_limit("10/minute", on_limited = slow_down)]
+/// async fn predict() {}
+/// ```
 #[derive(Debug)]
 pub struct Exceeded<'a> {
     parts: &'a Parts,
@@ -25,6 +47,7 @@ pub struct Exceeded<'a> {
     costs: &'a [u32],
     pub(super) decision: &'a Decision,
     jitter: Duration,
+    omits_retry_after: AtomicBool,
 }
 
 /// What a store refused.
@@ -34,6 +57,9 @@ pub(super) struct Denial<'a> {
     pub(super) costs: &'a [u32],
     pub(super) decision: &'a Decision,
 }
+
+/// In place of the limits of a refusal without a policy, which no check makes.
+static SOME_LIMITS: Limits = Limits::single(Limit::per_second(NonZeroU32::MIN));
 
 /// A limit that refused.
 struct Violation<'a> {
@@ -52,6 +78,7 @@ impl<'a> Exceeded<'a> {
             costs: denial.costs,
             decision: denial.decision,
             jitter: key.map_or(Duration::ZERO, |key| limiter.retry_jitter(key)),
+            omits_retry_after: AtomicBool::new(false),
         }
     }
 
@@ -81,14 +108,49 @@ impl<'a> Exceeded<'a> {
         self.retry_after().map(|wait| whole_seconds(wait).max(1))
     }
 
-    /// What the request would have taken of the policy that refused it. 1 where that depends on arguments
-    /// which have not been extracted.
+    /// Leaves `Retry-After` and `retry-after-ms` out of the response.
+    ///
+    /// A `Retry-After` that the response of `on_limited` has itself stays.
+    ///
+    /// ```
+    /// use axum::http::StatusCode;
+    /// use limit_runtime::Limiter;
+    ///
+    /// let limiter = Limiter::builder()
+    ///     .on_limited(|exceeded| {
+    ///         exceeded.omit_retry_after();
+    ///         StatusCode::FORBIDDEN
+    ///     })
+    ///     .build();
+    /// ```
+    pub fn omit_retry_after(&self) {
+        self.omits_retry_after.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn omits_retry_after(&self) -> bool {
+        self.omits_retry_after.load(Ordering::Relaxed)
+    }
+
+    /// The units that the request asked of the policy that refused it. 1 where the cost depends on
+    /// arguments that have not been extracted.
     #[must_use]
     pub fn cost(&self) -> u32 {
-        self.violations()
-            .map(|violation| violation.cost)
-            .max()
-            .unwrap_or(1)
+        self.refused_by().map_or(1, |violation| violation.cost)
+    }
+
+    /// The name of the policy that refused the request: the one in the `RateLimit-Policy` header,
+    /// without the window that is added to it there if the policy has several limits.
+    #[must_use]
+    pub fn policy(&self) -> &str {
+        self.refused_by()
+            .map_or("", |violation| violation.demand.spec.name)
+    }
+
+    /// All limits of the policy that refused the request.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        let demand = self.refused_by().map(|violation| violation.demand);
+        demand.map_or(&SOME_LIMITS, |demand| &demand.limits)
     }
 
     /// The names of the policies that refused, as in the header `RateLimit-Policy`.
@@ -96,12 +158,12 @@ impl<'a> Exceeded<'a> {
         self.violated().map(|label| label.to_string())
     }
 
-    /// What the refusing policy counts by, in the words of the attribute: `client_ip`, `header("x-api-key")`.
-    /// Never the key itself.
+    /// What the policy that refused the request counts by, as written in the source: `client_ip`,
+    /// `header("x-api-key")`. Never the key itself.
     #[must_use]
     pub fn key_label(&self) -> &'static str {
-        let mut refusing = self.refusing();
-        refusing.next().map_or("", |demand| demand.spec.key_label)
+        self.refused_by()
+            .map_or("", |violation| violation.demand.spec.key_label)
     }
 
     pub(super) fn violated(&self) -> impl Iterator<Item = Label> {
@@ -132,6 +194,15 @@ impl<'a> Exceeded<'a> {
     /// The demands that refused, once for each limit of theirs that did.
     pub(super) fn refusing(&self) -> impl Iterator<Item = &Demand> {
         self.violations().map(|violation| violation.demand)
+    }
+
+    /// The limit with the longest wait; of equal waits, the first.
+    fn refused_by(&self) -> Option<Violation<'_>> {
+        self.violations().reduce(|longest, other| {
+            let is_longer =
+                other.outcome.retry_after_micros() > longest.outcome.retry_after_micros();
+            if is_longer { other } else { longest }
+        })
     }
 
     fn violations(&self) -> impl Iterator<Item = Violation<'_>> {

@@ -225,6 +225,7 @@ impl IntoResponse for RateLimitRejection {
         SAID.call_once(|| tracing::error!("{self}"));
         refusal::problem(
             StatusCode::INTERNAL_SERVER_ERROR,
+            "no_rate_limit",
             "This handler has no rate limit to look at; the server's log says why",
         )
     }
@@ -255,6 +256,7 @@ impl IntoResponse for UnknownPolicy {
         tracing::error!("{self}");
         refusal::problem(
             StatusCode::INTERNAL_SERVER_ERROR,
+            "unknown_policy",
             "This handler asks for a rate limit that it does not have; the server's log says which",
         )
     }

@@ -110,7 +110,11 @@ impl std::error::Error for BearerRejection {}
 impl IntoResponse for BearerRejection {
     /// 401 with `WWW-Authenticate: Bearer` (RFC 9110, section 11.6.1).
     fn into_response(self) -> Response {
-        let mut response = refusal::problem(StatusCode::UNAUTHORIZED, &self.to_string());
+        let mut response = refusal::problem(
+            StatusCode::UNAUTHORIZED,
+            "missing_bearer_token",
+            &self.to_string(),
+        );
         let challenge = HeaderValue::from_static("Bearer");
         response
             .headers_mut()
@@ -158,10 +162,11 @@ impl std::error::Error for HeaderKeyRejection {}
 
 impl IntoResponse for HeaderKeyRejection {
     fn into_response(self) -> Response {
-        let status = match self.reason {
-            Reason::Missing | Reason::Repeated => StatusCode::BAD_REQUEST,
-            Reason::NotAName => StatusCode::INTERNAL_SERVER_ERROR,
+        let (status, code) = match self.reason {
+            Reason::Missing => (StatusCode::BAD_REQUEST, "missing_header"),
+            Reason::Repeated => (StatusCode::BAD_REQUEST, "repeated_header"),
+            Reason::NotAName => (StatusCode::INTERNAL_SERVER_ERROR, "invalid_header_name"),
         };
-        refusal::problem(status, &self.to_string())
+        refusal::problem(status, code, &self.to_string())
     }
 }

@@ -1,10 +1,11 @@
 //! Which headers responses carry.
 
+use super::refusal::{RETRY_AFTER_MS, X_SHOULD_RETRY};
 use http::HeaderName;
 
 /// Which headers responses carry. They tell of the strictest limit on a request, set once.
 ///
-/// `Retry-After` on a 429 is sent whatever the style.
+/// `Retry-After`, `retry-after-ms` and `x-should-retry` on a 429 are sent whatever the style.
 ///
 /// The reset (`t` in `RateLimit`, `X-RateLimit-Reset`) is when more than what is shown remains:
 /// [`Outcome::next_after`](crate::Outcome::next_after), rounded up. When a request is refused, it is
@@ -80,8 +81,9 @@ impl HeaderStyle {
         HeaderName::from_static("x-ratelimit-reset-tokens"),
     ];
 
-    /// The names of all headers that responses may carry in this style: scripts of other origins may read
-    /// them only if the service says so in `Access-Control-Expose-Headers`.
+    /// The names of all headers that responses may carry in this style, with `Retry-After`,
+    /// `retry-after-ms` and `x-should-retry`: for `Access-Control-Expose-Headers`, without which
+    /// scripts of other origins cannot read them.
     ///
     /// ```
     /// use limit_runtime::HeaderStyle;
@@ -104,7 +106,7 @@ impl HeaderStyle {
             ],
             Self::Off => Vec::new(),
         };
-        names.push(http::header::RETRY_AFTER);
+        names.extend([http::header::RETRY_AFTER, RETRY_AFTER_MS, X_SHOULD_RETRY]);
         names
     }
 }

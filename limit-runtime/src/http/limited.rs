@@ -218,6 +218,10 @@ macro_rules! limited {
                                 Err(rejection) => break 'rejected rejection.into_response(),
                             };
                         )*
+                        let body = match how {
+                            Admit::Consume => body,
+                            Admit::Peek => admission.watch_body(&parts, body),
+                        };
                         let request = Request::from_parts(parts, body);
                         match $Last::from_request(request, state).await {
                             Ok($Last) => return Ok((admission, ($($T,)* $Last,))),

@@ -7,8 +7,10 @@ pub(crate) mod answer;
 mod chunk;
 mod client_ip;
 mod current_request;
+mod drain;
 pub(crate) mod exceeded;
 pub(crate) mod extract_fn;
+mod grpc;
 mod handle;
 mod header_key;
 mod header_style;
@@ -17,6 +19,7 @@ mod instead;
 mod layer;
 pub(crate) mod limited;
 pub(crate) mod policy;
+mod rate_limit_info;
 mod refusal;
 mod rejection;
 pub(crate) mod respond;
@@ -43,8 +46,13 @@ pub use self::{
     header_style::{HeaderNames, HeaderStyle},
     layer::{IntoLayerScope, LimiterLayer, LimiterService, RateLimitLayer, RateLimitService},
     limited::Limited,
+    rate_limit_info::{PolicyInfo, RateLimitInfo},
     refusal::RetryAfterStyle,
     route_scope::{RouteScope, route},
     spec::{ScopeSpec, Spec},
 };
-pub(crate) use self::{layer::LayerRegistry, wait_queue::WaitQueues};
+pub(crate) use self::{
+    drain::{Drain, DrainSettings},
+    layer::LayerRegistry,
+    wait_queue::WaitQueues,
+};

@@ -4,12 +4,15 @@ use super::{
     admission::tell_with_outer,
     alike,
     exceeded::{Denial, Exceeded},
+    grpc,
     headers::{Headers, Told},
+    rate_limit_info::RateLimitInfo,
+    rejection,
     standing::{Costs, Standing},
     text::{Text, number},
 };
 use crate::{
-    decision::{Decision, whole_millis, whole_seconds},
+    decision::{Decision, Verdict, whole_millis, whole_seconds},
     limiter::Limiter,
     store::StoreError,
 };
@@ -29,9 +32,9 @@ const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#qu
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// Milliseconds; the client libraries of OpenAI and Anthropic read it before `Retry-After`.
-const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+pub(super) const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 /// The same libraries repeat a 429 by themselves unless this says not to.
-const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+pub(super) const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// How `Retry-After` is written; RFC 9110, section 10.2.3, allows both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -84,20 +87,19 @@ impl Refused {
         }
     }
 
-    /// The same where the arguments have taken the head of the request: by the copy that was made for this.
+    /// The response where the arguments have taken the head of the request: `head` is the copy that
+    /// was made if this response may need one.
     #[cold]
-    pub(super) fn into_late_response(self) -> Response {
-        let head = match &self {
-            Self::Exceeded(exceedance) => exceedance.standing.head.clone(),
-            _ => None,
-        };
-        let head = head.unwrap_or_else(|| Box::new(Request::new(()).into_parts().0));
-        self.into_response(&head)
+    pub(super) fn into_late_response(self, head: Option<&Parts>) -> Response {
+        match head {
+            Some(head) => rejection::for_client(&head.headers, self.into_response(head)),
+            None => self.into_response(&Request::new(()).into_parts().0),
+        }
     }
 }
 
-/// The answer to a request that was refused: the handler's, the limiter's, or 429 as documented. Its headers
-/// tell of all policies, those of the layers around included.
+/// The response to a refused request: that of the handler's `on_limited`, of the limiter's, or the
+/// standard 429. Its headers cover all policies, those of the layers around included.
 #[cold]
 pub(super) fn refuse(
     limiter: &Limiter,
@@ -105,9 +107,18 @@ pub(super) fn refuse(
     denial: &Denial<'_>,
     outer: Option<&Standing>,
 ) -> Response {
+    let exhausted = as_exhausted(denial.decision);
+    let denial = &Denial {
+        decision: exhausted.as_ref().unwrap_or(denial.decision),
+        ..*denial
+    };
     let (demands, decision) = (denial.demands, denial.decision);
     let exceeded = Exceeded::new(limiter, parts, denial);
     let mut response = too_many(limiter, &exceeded);
+    let wait = exceeded.retry_after();
+    let mut info = RateLimitInfo::of_refused(demands, denial.costs, decision, wait);
+    info.add_admitted(outer);
+    response.extensions_mut().insert(info);
     if let ([demand], None) = (demands.as_slice(), outer) {
         let (outcomes, style) = (decision.outcomes(), limiter.header_style());
         Headers::of_one(demand.spec.name, outcomes, style).add_to(response.headers_mut());
@@ -119,40 +130,101 @@ pub(super) fn refuse(
     response
 }
 
+/// The decision for a client with nothing left whose request could never fit: that of any other
+/// request of the client, which has to wait. `None` where the decision stays.
+///
+/// So the response to a client that has used up its limit does not depend on whether the cost was
+/// known when the request was refused.
+fn as_exhausted(decision: &Decision) -> Option<Decision> {
+    let mut refused = decision
+        .outcomes()
+        .iter()
+        .filter(|outcome| !outcome.is_allowed());
+    if !decision.can_never_fit() || refused.all(|outcome| outcome.remaining() > 0) {
+        return None;
+    }
+    let outcomes =
+        decision
+            .outcomes()
+            .iter()
+            .map(|&outcome| match (outcome.verdict(), outcome.remaining()) {
+                (Verdict::NeverFits, 0) => outcome.refused(outcome.left().next_after),
+                (Verdict::NeverFits, _) => outcome.into_allowed(),
+                _ => outcome,
+            });
+    Some(Decision::new(outcomes))
+}
+
 /// The same without the headers of the policies.
 fn too_many(limiter: &Limiter, exceeded: &Exceeded<'_>) -> Response {
     let mut response = match (exceeded.of_handler(), limiter.on_limited()) {
-        (Some(answer), _) => answer(exceeded),
-        (None, Some(answer)) => answer(exceeded),
-        (None, None) => standard(exceeded),
+        (Some(answer), _) => rejection::with_limited_status(answer(exceeded)),
+        (None, Some(answer)) => rejection::with_limited_status(answer(exceeded)),
+        (None, None) => standard(limiter, exceeded),
     };
+    if grpc::content_type(&exceeded.parts().headers).is_some() {
+        let message = grpc::Message(exceeded.to_string().into());
+        response.extensions_mut().insert(message);
+    }
     let map = response.headers_mut();
     map.entry(header::CACHE_CONTROL).or_insert(NO_STORE);
-    match exceeded.retry_after() {
-        Some(wait) => {
-            retry_after(map, wait, limiter.retry_after_style());
+    match retry_after_of(map) {
+        // The application says when to retry, also in the header that SDKs read first.
+        Some(millis) => {
+            if let Some(millis) = millis {
+                map.entry(RETRY_AFTER_MS).or_insert_with(|| number(millis));
+            }
         }
-        None => {
-            map.insert(X_SHOULD_RETRY, HeaderValue::from_static("false"));
-        }
+        None => match exceeded.retry_after() {
+            Some(_) if exceeded.omits_retry_after() => {}
+            Some(wait) => retry_after(map, wait, limiter.retry_after_style()),
+            None => {
+                map.entry(X_SHOULD_RETRY)
+                    .or_insert(HeaderValue::from_static("false"));
+            }
+        },
     }
     response
 }
 
-/// 429 with a body that is alike for all who exceed the same limit, and mostly there already.
-fn standard(exceeded: &Exceeded<'_>) -> Response {
+/// Whether a response of the application says when to retry, and the milliseconds if it says so in
+/// a number.
+fn retry_after_of(map: &mut HeaderMap) -> Option<Option<u64>> {
+    let parsed = |value: &HeaderValue| value.to_str().ok()?.trim().parse::<u64>().ok();
+    if let Some(value) = map.get(header::RETRY_AFTER) {
+        return Some(parsed(value).map(|seconds| seconds.saturating_mul(1_000)));
+    }
+    let millis = map.get(RETRY_AFTER_MS).and_then(parsed)?;
+    map.insert(header::RETRY_AFTER, number(millis.div_ceil(1_000)));
+    Some(None)
+}
+
+/// The response where the application has none of its own. The bodies for one limit are the same,
+/// and cached.
+fn standard(limiter: &Limiter, exceeded: &Exceeded<'_>) -> Response {
     let remembered = exceeded.only_violated().and_then(|(label, limit)| {
         alike::look(label, limit, |alike| {
-            let body = alike.refusal.get_or_insert_with(|| body_for(exceeded));
+            let body = alike
+                .refusal
+                .get_or_insert_with(|| body_for(exceeded, StatusCode::TOO_MANY_REQUESTS));
             body.clone()
         })
     });
-    let body = remembered.unwrap_or_else(|| body_for(exceeded));
-    json(StatusCode::TOO_MANY_REQUESTS, body)
+    match remembered {
+        Some(body) => json(StatusCode::TOO_MANY_REQUESTS, body),
+        None => {
+            let status = if exceeded.decision.can_never_fit() {
+                limiter.exceeds_capacity_status()
+            } else {
+                StatusCode::TOO_MANY_REQUESTS
+            };
+            json(status, body_for(exceeded, status))
+        }
+    }
 }
 
 /// A body that people, programs and the client libraries of language models understand.
-fn body_for(exceeded: &Exceeded<'_>) -> Bytes {
+fn body_for(exceeded: &Exceeded<'_>, status: StatusCode) -> Bytes {
     let code = if exceeded.decision.can_never_fit() {
         "cost_above_limit"
     } else {
@@ -161,19 +233,43 @@ fn body_for(exceeded: &Exceeded<'_>) -> Bytes {
     let mut detail = Text::<256>::new();
     write_json_string(&mut detail, exceeded);
     let mut body = Text::<768>::new();
-    body.str(r#"{"type":""#).str(QUOTA_EXCEEDED);
-    body.str(r#"","title":"Quota exceeded","status":429,"detail":"#);
-    body.bytes(detail.as_bytes());
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        body.str(r#"{"type":""#).str(QUOTA_EXCEEDED);
+        body.str(r#"","title":"Quota exceeded""#);
+    } else {
+        body.str(r#"{"title":"#);
+        write_json_string(&mut body, status.canonical_reason().unwrap_or_default());
+    }
+    body.str(r#","status":"#).number(status.as_u16().into());
+    body.str(r#","detail":"#).bytes(detail.as_bytes());
     body.str(r#","violated-policies":["#);
     for (index, label) in exceeded.violated().enumerate() {
         body.str(if index > 0 { "," } else { "" });
         write_json_string(&mut body, label);
     }
-    body.str(r#"],"error":{"message":"#)
-        .bytes(detail.as_bytes());
-    body.str(r#","type":"rate_limit_error","code":""#).str(code);
-    body.str(r#""}}"#);
+    body.str("],");
+    write_error_object(&mut body, status, code, detail.as_bytes());
+    body.str("}");
     Bytes::copy_from_slice(body.as_bytes())
+}
+
+/// The `error` object that client libraries of language models show. `message` is a JSON string.
+fn write_error_object<const N: usize>(
+    body: &mut Text<N>,
+    status: StatusCode,
+    code: &'static str,
+    message: &[u8],
+) {
+    let kind = match status {
+        StatusCode::UNAUTHORIZED => "authentication_error",
+        StatusCode::FORBIDDEN => "permission_error",
+        StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
+        status if status.is_server_error() => "server_error",
+        _ => "invalid_request_error",
+    };
+    body.str(r#""error":{"message":"#).bytes(message);
+    body.str(r#","type":""#).str(kind);
+    body.str(r#"","code":""#).str(code).str(r#""}"#);
 }
 
 impl IntoResponse for StoreError {
@@ -182,6 +278,7 @@ impl IntoResponse for StoreError {
         tracing::debug!(error = %self, "the rate limiter's store could not answer");
         let mut response = problem(
             StatusCode::SERVICE_UNAVAILABLE,
+            "rate_limiter_unavailable",
             "The rate limiter cannot answer at the moment",
         );
         response
@@ -191,16 +288,25 @@ impl IntoResponse for StoreError {
     }
 }
 
-/// Problem details with nothing but a status and a sentence.
-pub(super) fn problem(status: StatusCode, detail: &str) -> Response {
-    let mut body = Text::<256>::new();
+/// Problem details with the `error` object of our other responses. `code` is stable from version to
+/// version.
+pub(super) fn problem(status: StatusCode, code: &'static str, detail: &str) -> Response {
+    let mut message = Text::<256>::new();
+    write_json_string(&mut message, detail);
+    let mut body = Text::<512>::new();
     body.str(r#"{"title":"#);
     write_json_string(&mut body, status.canonical_reason().unwrap_or_default());
     body.str(r#","status":"#).number(status.as_u16().into());
-    body.str(r#","detail":"#);
-    write_json_string(&mut body, detail);
+    body.str(r#","detail":"#).bytes(message.as_bytes()).str(",");
+    write_error_object(&mut body, status, code, message.as_bytes());
     body.str("}");
-    json(status, Bytes::copy_from_slice(body.as_bytes()))
+    let mut response = json(status, Bytes::copy_from_slice(body.as_bytes()));
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, NO_STORE);
+    let message = grpc::Message(detail.to_owned().into());
+    response.extensions_mut().insert(message);
+    response
 }
 
 fn json(status: StatusCode, body: Bytes) -> Response {

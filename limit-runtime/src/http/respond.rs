@@ -54,7 +54,7 @@ where
     async move {
         match answer_of!(admission.charge(&costs)) {
             Ok(()) => respond(admission, handler()).await,
-            Err(refused) => refused.into_late_response(),
+            Err(refused) => admission.refuse_late(refused),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! How a request stands with its limits: what was asked, what was answered, what has been consumed.
 
 use super::{
+    grpc,
     policy::{Exempt, Resolved},
     refusal::{Exceedance, Refused},
     setup::{self, WrongSetup},
@@ -17,7 +18,13 @@ use axum::{extract::MatchedPath, response::Response};
 use http::request::Parts;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 /// The policies of one stack of attributes, or of one layer, on one request.
 #[derive(Debug)]
@@ -31,6 +38,8 @@ pub(super) struct Standing {
     pub(super) exempt: Exempt,
     /// The head of the request, where a refusal may need it after the arguments took it.
     pub(super) head: Option<Box<Parts>>,
+    /// Whether the request was refused after its arguments had been extracted.
+    is_refused: AtomicBool,
     books: Mutex<Books>,
 }
 
@@ -69,14 +78,18 @@ impl Standing {
             outer,
             exempt: Exempt::new(),
             head: None,
+            is_refused: AtomicBool::new(false),
             books: Mutex::default(),
         }
     }
 
-    /// Keeps a copy of the head of the request if an answer of the user's may ask for it later.
+    /// Keeps a copy of the head of the request if the response to a refusal may need it later.
     pub(super) fn keep_head(&mut self, parts: &Parts) {
         let mut specs = self.demands.iter().map(|demand| &demand.spec);
-        if self.limiter.on_limited().is_some() || specs.any(|spec| spec.own_response().is_some()) {
+        if self.limiter.on_limited().is_some()
+            || specs.any(|spec| spec.own_response().is_some())
+            || grpc::content_type(&parts.headers).is_some()
+        {
             self.head = Some(Box::new(parts.clone()));
         }
     }
@@ -246,6 +259,22 @@ impl Standing {
                     == (other.scope, other.key, other.strategy)
             })
         })
+    }
+
+    /// Notes that the handler is not called, although its arguments have been extracted.
+    pub(super) fn mark_refused(&self) {
+        self.is_refused.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_refused(&self) -> bool {
+        self.is_refused.load(Ordering::Relaxed)
+    }
+
+    /// The units that this demand has consumed and not given back.
+    pub(super) fn consumed(&self, demand: usize) -> u32 {
+        let books = self.books.lock();
+        let consumed = books.consumed.iter().filter(|one| one.demand == demand);
+        consumed.fold(0, |sum, one| sum.saturating_add(one.cost))
     }
 
     /// The newest answer of the store on all demands.

@@ -4,8 +4,8 @@ use super::{Answers, Backend, DefaultKeyFn, Inner, Limiter, connect::Remote};
 use crate::{
     clock::Clock,
     http::{
-        Exceeded, HeaderStyle, LayerRegistry, RetryAfterStyle, TrustedProxies, WaitQueues,
-        answer::KeyAnswer, extract_fn::ExtractFn, policy, source,
+        Drain, DrainSettings, Exceeded, HeaderStyle, LayerRegistry, RetryAfterStyle,
+        TrustedProxies, WaitQueues, answer::KeyAnswer, extract_fn::ExtractFn, policy, source,
     },
     key::MAX_IPV6_PREFIX,
     store::{
@@ -15,7 +15,7 @@ use crate::{
     },
 };
 use axum::response::{IntoResponse, Response};
-use http::request::Parts;
+use http::{StatusCode, request::Parts};
 use std::{fmt, hash::RandomState, sync::Arc, time::Duration};
 
 /// What the largest customers are given.
@@ -39,6 +39,7 @@ pub struct LimiterBuilder {
     skip_when: Option<Box<super::SkipWhen>>,
     default_key: Option<DefaultKeyFn>,
     answers: Answers,
+    drain: DrainSettings,
     trusted_proxies: Option<TrustedProxies>,
     ipv6_prefix: u8,
     longest_line: usize,
@@ -60,7 +61,10 @@ impl LimiterBuilder {
                 retry_after_style: RetryAfterStyle::default(),
                 retry_jitter: Duration::ZERO,
                 on_limited: None,
+                exceeds_capacity_status: StatusCode::TOO_MANY_REQUESTS,
+                response_info: false,
             },
+            drain: DrainSettings::default(),
             trusted_proxies: None,
             ipv6_prefix: MAX_IPV6_PREFIX,
             longest_line: 64,
@@ -160,6 +164,10 @@ impl LimiterBuilder {
     /// Answers requests that are over their limits in your own words. `Retry-After` and the headers of
     /// the [style](Self::header_style) are added to the answer.
     ///
+    /// A `Retry-After` that the response has already stays, and `retry-after-ms` says the same.
+    /// [`Exceeded::omit_retry_after`] leaves both out. A response with a success status gets 429
+    /// instead, with a warning in the log; a gRPC error (it has a `grpc-status`) is sent as it is.
+    ///
     /// ```
     /// use axum::http::StatusCode;
     /// use limit_runtime::Limiter;
@@ -175,6 +183,96 @@ impl LimiterBuilder {
         self.answers.on_limited = Some(Box::new(move |exceeded| -> Response {
             answer(exceeded).into_response()
         }));
+        self
+    }
+
+    /// The status for requests that no wait helps: their cost is above a whole limit. 429 by default.
+    ///
+    /// With 429, clients of LLM APIs raise their rate-limit error at once, because of the header
+    /// `x-should-retry: false`. Other HTTP clients repeat a 429; `PAYLOAD_TOO_LARGE` stops them. The
+    /// JSON body follows the status. A client that has nothing left of a limit gets the ordinary
+    /// 429, whatever the cost of its request.
+    ///
+    /// The status has to be a client error, 400 to 499: the request cannot succeed as it is.
+    /// Others are not set, which the log says as a warning. A response of
+    /// [`on_limited`](Self::on_limited) keeps its own status.
+    ///
+    /// ```
+    /// use axum::http::StatusCode;
+    /// use limit_runtime::Limiter;
+    ///
+    /// let limiter = Limiter::builder()
+    ///     .exceeds_capacity_status(StatusCode::PAYLOAD_TOO_LARGE)
+    ///     .build();
+    /// ```
+    pub fn exceeds_capacity_status(mut self, status: StatusCode) -> Self {
+        if status.is_client_error() {
+            self.answers.exceeds_capacity_status = status;
+        } else {
+            let status = status.as_u16();
+            tracing::warn!(
+                status,
+                "`exceeds_capacity_status` is not set: {status} is not a client error; allowed: \
+                 400 to 499, such as `StatusCode::PAYLOAD_TOO_LARGE`"
+            );
+        }
+        self
+    }
+
+    /// Whether responses to admitted requests carry a [`RateLimitInfo`](crate::RateLimitInfo)
+    /// extension, as those to refused requests always do. Off by default: it costs an allocation or
+    /// a few for each request.
+    ///
+    /// ```
+    /// let limiter = limit_runtime::Limiter::builder().response_info(true).build();
+    /// ```
+    pub fn response_info(mut self, on_admitted: bool) -> Self {
+        self.answers.response_info = on_admitted;
+        self
+    }
+
+    /// How many bytes of a refused request's unread body are read and thrown away; 1 MB by default.
+    ///
+    /// A server that drops a body while the client sends it resets the HTTP/2 stream, or closes the
+    /// HTTP/1.1 connection, and many clients then report a broken connection in place of the 429.
+    /// So the body is read by a task of its own after the refusal, within this bound,
+    /// [`drain_time`](Self::drain_time) and [`max_draining`](Self::max_draining). Beyond them the
+    /// body is dropped. A body is not read at all
+    ///
+    /// - if the request says `Content-Length` above this bound,
+    /// - if it says `Expect: 100-continue`: the client waits, and has not sent it,
+    /// - outside of a Tokio runtime.
+    ///
+    /// 0 turns draining off. The tasks need the timer of the runtime, which `#[tokio::main]`
+    /// enables.
+    ///
+    /// ```
+    /// use limit_runtime::Limiter;
+    /// use std::time::Duration;
+    ///
+    /// // For uploads of images: up to 8 MB each, so at most 64 of them at the same time.
+    /// let limiter = Limiter::builder()
+    ///     .drain_bytes(8_000_000)
+    ///     .drain_time(Duration::from_secs(3))
+    ///     .max_draining(64)
+    ///     .build();
+    /// ```
+    pub fn drain_bytes(mut self, bytes: u64) -> Self {
+        self.drain.max_bytes = bytes;
+        self
+    }
+
+    /// How long a refused request's unread body is read at most; one second by default. See
+    /// [`drain_bytes`](Self::drain_bytes).
+    pub fn drain_time(mut self, time: Duration) -> Self {
+        self.drain.max_time = time;
+        self
+    }
+
+    /// How many unread bodies of refused requests are read at the same time; 256 by default. See
+    /// [`drain_bytes`](Self::drain_bytes).
+    pub fn max_draining(mut self, bodies: usize) -> Self {
+        self.drain.max_bodies = bodies;
         self
     }
 
@@ -255,6 +353,7 @@ impl LimiterBuilder {
             skip_when: self.skip_when,
             default_key: self.default_key,
             answers: self.answers,
+            drain: Drain::new(self.drain),
             trusted_proxies: self.trusted_proxies,
             ipv6_prefix: self.ipv6_prefix,
             wait_queues: WaitQueues::default(),

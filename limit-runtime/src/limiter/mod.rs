@@ -17,7 +17,7 @@ use crate::{
     clock::Clock,
     decision::{Decision, Outcome, Receipt},
     http::{
-        Exceeded, HeaderStyle, LayerRegistry, RetryAfterStyle, TrustedProxies, WaitQueues,
+        Drain, Exceeded, HeaderStyle, LayerRegistry, RetryAfterStyle, TrustedProxies, WaitQueues,
         source::Source,
     },
     key::{IntoKey, Key},
@@ -28,7 +28,7 @@ use crate::{
     },
 };
 use axum::response::Response;
-use http::request::Parts;
+use http::{StatusCode, request::Parts};
 use limit_core::Limits;
 use std::{
     fmt,
@@ -69,6 +69,7 @@ struct Inner {
     skip_when: Option<Box<SkipWhen>>,
     default_key: Option<DefaultKeyFn>,
     answers: Answers,
+    drain: Drain,
     trusted_proxies: Option<TrustedProxies>,
     ipv6_prefix: u8,
     wait_queues: WaitQueues,
@@ -93,6 +94,10 @@ struct Answers {
     retry_after_style: RetryAfterStyle,
     retry_jitter: Duration,
     on_limited: Option<Box<OnLimited>>,
+    /// The status of a refusal that no wait helps.
+    exceeds_capacity_status: StatusCode,
+    /// Whether admitted responses carry a `RateLimitInfo`.
+    response_info: bool,
 }
 
 type OnLimited = dyn Fn(&Exceeded<'_>) -> Response + Send + Sync;
@@ -368,6 +373,18 @@ impl Limiter {
 
     pub(crate) fn on_limited(&self) -> Option<&OnLimited> {
         self.0.answers.on_limited.as_deref()
+    }
+
+    pub(crate) fn exceeds_capacity_status(&self) -> StatusCode {
+        self.0.answers.exceeds_capacity_status
+    }
+
+    pub(crate) fn response_info(&self) -> bool {
+        self.0.answers.response_info
+    }
+
+    pub(crate) fn drain(&self) -> &Drain {
+        &self.0.drain
     }
 
     /// What is added to the wait of this key: always the same, so that coming again early gains nothing.

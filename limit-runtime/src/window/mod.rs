@@ -152,11 +152,11 @@ fn mul_div_down(a: u64, b: u64, c: u64) -> u64 {
 }
 
 /// Microseconds from `now` to `at`; zero if that is over.
-fn until(now: Ticks, at: Ticks) -> u64 {
+pub(crate) fn until(now: Ticks, at: Ticks) -> u64 {
     at.as_micros().saturating_sub(now.as_micros())
 }
 
 /// The moment `micros` after `at`.
-fn after(at: Ticks, micros: u64) -> Ticks {
+pub(crate) fn after(at: Ticks, micros: u64) -> Ticks {
     Ticks::from_micros(at.as_micros().saturating_add(micros))
 }

@@ -178,7 +178,7 @@ fn of_one_strategy() -> Vec<Row> {
                     .gives("F")
                     .remaining(0)
                     .retry_after(50_000)
-                    .strictest("10 per 1 minute")]),
+                    .strictest("10 per minute")]),
         ),
         row(
             "22: a tier that is raised keeps its history",
@@ -213,7 +213,7 @@ fn of_one_strategy() -> Vec<Row> {
                 at(0, "2/second; 5/year")
                     .gives("2T F")
                     .retry_after(1_000)
-                    .strictest("2 per 1 second"),
+                    .strictest("2 per second"),
                 at(1_000, "2/second; 5/year")
                     .gives("2T F")
                     .retry_after(1_000),

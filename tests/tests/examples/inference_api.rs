@@ -32,10 +32,7 @@ async fn ten_predictions_a_minute_and_the_eleventh_is_refused() {
         "https://iana.org/assignments/http-problem-types#quota-exceeded"
     );
     assert_eq!(refused.body["status"], 429);
-    assert_eq!(
-        refused.body["detail"],
-        "Rate limit exceeded: 10 per 1 minute"
-    );
+    assert_eq!(refused.body["detail"], "Rate limit exceeded: 10 per minute");
     assert_eq!(refused.body["error"]["code"], "rate_limit_exceeded");
 }
 

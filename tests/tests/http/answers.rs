@@ -160,7 +160,7 @@ async fn an_application_answers_in_its_own_words_and_keeps_the_headers() {
     assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(
         refused.body,
-        r#""Rate limit exceeded: 2 per 1 second|Some(1000)|limited-1s|client_ip|1""#
+        r#""Rate limit exceeded: 2 per second|Some(1000)|limited-1s|client_ip|1""#
     );
     assert_eq!(refused.header("retry-after"), Some("1"));
     assert!(refused.header("ratelimit").is_some());
@@ -282,9 +282,9 @@ async fn a_refusal_says_why_whatever_was_said_before() {
         ("5", "cost_above_limit", "The cost of this request, 5,"),
         ("4", "cost_above_limit", "The cost of this request, 4,"),
         ("3", "", ""),
-        ("1", "rate_limit_exceeded", "exceeded: 3 per 1 minute"),
-        ("5", "cost_above_limit", "The cost of this request, 5,"),
-        ("2", "rate_limit_exceeded", "exceeded: 3 per 1 minute"),
+        ("1", "rate_limit_exceeded", "exceeded: 3 per minute"),
+        ("5", "rate_limit_exceeded", "exceeded: 3 per minute"),
+        ("2", "rate_limit_exceeded", "exceeded: 3 per minute"),
     ] {
         let mut request = Request::new(Body::empty());
         let headers = request.headers_mut();

@@ -3,7 +3,11 @@
 use axum::{Router, body::Body, extract::ConnectInfo};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
-use limit_runtime::{Limiter, LimiterBuilder, clock::TestClock};
+use limit_runtime::{
+    Decision, Key, Limiter, LimiterBuilder, Receipt,
+    clock::TestClock,
+    store::{Action, Charge, Scope, Store, StoreError, StoreFuture},
+};
 use std::net::{IpAddr, SocketAddr};
 use tower::ServiceExt;
 
@@ -68,5 +72,27 @@ impl App {
             headers: parts.headers,
             body: String::from_utf8(body.to_vec()).unwrap(),
         }
+    }
+}
+
+/// A store that never answers.
+#[derive(Debug)]
+pub(crate) struct Unreachable;
+
+impl Store for Unreachable {
+    fn check<'a>(&'a self, _: &'a [Charge<'a>], _: Action) -> StoreFuture<'a, Decision> {
+        Box::pin(async { Err(StoreError::new("no route to 10.0.0.7")) })
+    }
+
+    fn refund<'a>(&'a self, _: &'a [Charge<'a>], _: &'a [Receipt]) -> StoreFuture<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn clear<'a>(&'a self, _: Scope<'a>, _: &'a Key) -> StoreFuture<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn reset(&self) -> StoreFuture<'_, ()> {
+        Box::pin(async { Ok(()) })
     }
 }

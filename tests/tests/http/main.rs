@@ -8,6 +8,7 @@
 
 mod answers;
 mod app;
+mod grpc;
 mod handles;
 mod identity;
 mod layer_exceptions;
@@ -15,6 +16,7 @@ mod layer_options;
 mod layers;
 mod options;
 mod peer;
+mod refusals;
 mod rejections;
 mod resets;
 mod scenarios;

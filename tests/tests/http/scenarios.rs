@@ -111,7 +111,7 @@ async fn a_cost_that_can_never_fit_gets_no_retry_after_and_says_why() {
     assert!(
         refused
             .body
-            .contains("The cost of this request, 11, is above the rate limit of 10 per 1 minute"),
+            .contains("The cost of this request, 11, is above the rate limit of 10 per minute"),
         "{}",
         refused.body
     );

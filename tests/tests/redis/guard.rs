@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 use workspace_tests::{
-    refunds,
+    growth, refunds,
     servers::{Server, free_port, patient},
 };
 
@@ -206,6 +206,16 @@ async fn a_receipt_of_the_local_fallback_gives_back_once() {
 }
 
 #[tokio::test]
+async fn what_remains_in_the_local_fallback_grows_on_the_tick() {
+    let url = format!("redis://127.0.0.1:{}", free_port());
+    let clock = TestClock::new();
+    let limiter = Limiter::builder().clock(clock.clone());
+    let limiter = limiter.connect(&url).await.unwrap();
+    trip(&limiter).await;
+    growth::remaining_grows_on_the_tick(&limiter, &clock, 200).await;
+}
+
+#[tokio::test]
 async fn a_receipt_that_the_store_knew_gives_back_once_to_the_local_counts() {
     let server = Server::redis();
     let limiter = Limiter::connect(&server.url()).await.unwrap();
@@ -274,6 +284,45 @@ async fn a_repeated_denial_counts_down_to_when_more_remains() {
             assert!(limiter.health().repeated_denials >= repeated);
         }
     }
+}
+
+#[tokio::test]
+async fn a_denial_is_not_repeated_once_this_process_has_consumed_more() {
+    let server = Server::redis();
+    let clock = TestClock::new();
+    let builder = Limiter::builder().deadline(Duration::from_secs(10));
+    let builder = builder.clock(clock.clone());
+    let limiter = builder.connect(&server.url()).await.unwrap();
+    let (limits, other) = (limits!("5/minute"), limits!("50/minute"));
+    let check = async |cost| {
+        let check = limiter.check(&limits, "alice").cost(cost);
+        check.await.unwrap()
+    };
+    assert!(check(3).await.is_allowed());
+    clock.advance(Duration::from_millis(100));
+    let soon = Some(MINUTE - Duration::from_millis(100));
+    for _ in 0..2 {
+        assert_eq!(check(4).await.retry_after(), soon);
+    }
+    for _ in 0..2 {
+        assert!(check(1).await.is_allowed());
+    }
+    // The three units leave, and the other two have to leave as well.
+    let denial = check(4).await;
+    assert_eq!(denial.outcomes()[0].remaining(), 0);
+    assert_eq!(denial.retry_after(), Some(MINUTE));
+    // Also if it was the budget of another charge in the same check.
+    let (alice, bob) = ("alice".into_key(), "bob".into_key());
+    let charges = [
+        Charge::new(Scope::shared(""), &alice, &limits),
+        Charge::new(Scope::shared(""), &bob, &other),
+    ];
+    let decide = async || limiter.decide(&charges, Action::Consume).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(decide().await.outcomes()[1].remaining(), 50);
+    }
+    limiter.check(&other, "bob").await.unwrap();
+    assert_eq!(decide().await.outcomes()[1].remaining(), 49);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use limit_runtime::{Limiter, clock::TestClock, limits};
 use std::{sync::Arc, time::Duration};
 use workspace_tests::{
-    refunds,
+    growth, refunds,
     scenarios::{self, Row, Subject},
     servers::Server,
 };
@@ -59,6 +59,12 @@ impl Subject for Redis {
 #[tokio::test]
 async fn redis_gives_every_row() {
     scenarios::run(&Redis::new().await).await;
+}
+
+#[tokio::test]
+async fn what_remains_grows_after_next_after_and_not_a_tick_sooner() {
+    let redis = Redis::new().await;
+    growth::remaining_grows_on_the_tick(&redis.limiter, &redis.clock, 60).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -149,6 +149,7 @@ impl IntoResponse for ClientIpRejection {
     fn into_response(self) -> Response {
         refusal::problem(
             StatusCode::INTERNAL_SERVER_ERROR,
+            "client_address_unavailable",
             "The server cannot tell whom to count this request for; its log says why",
         )
     }

@@ -169,7 +169,7 @@ impl<S> RateLimitService<S> {
 impl<S, B, R> Service<Request<B>> for RateLimitService<S>
 where
     S: Service<Request<B>, Response = http::Response<R>, Future: Send> + Clone + Send + 'static,
-    B: Send + 'static,
+    B: HttpBody + Send + 'static,
     R: HttpBody<Data = Bytes, Error: Into<axum::BoxError>> + Send + 'static,
 {
     type Response = Response;

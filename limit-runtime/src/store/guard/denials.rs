@@ -1,8 +1,8 @@
 //! Denials that are still true: a client that keeps hammering is answered without asking the store.
 //!
-//! A denial says how long there will be no room if nobody consumes; whoever does, only makes it
-//! longer. So it is repeated until then, or for [`AT_MOST`]: a refund or a clear on another
-//! machine is not seen here any later than that. In this process they drop it.
+//! A denial says how long there will be no room if nothing else is consumed. So it is repeated until
+//! then, or for [`AT_MOST`]: what another machine consumes, refunds or clears is not seen here any
+//! later than that. What this process does with one of its budgets ends it at once.
 //!
 //! The table has a fixed number of places. Two budgets that fall on one place push each other out, which
 //! costs a round trip and nothing else.
@@ -19,6 +19,7 @@ use std::{
     fmt,
     hash::{BuildHasher, Hash, Hasher, RandomState},
     ops::Range,
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
@@ -27,7 +28,15 @@ const AT_MOST: Duration = Duration::from_secs(1);
 
 pub(super) struct Denials {
     seed: SipHasher13,
-    places: Box<[Mutex<Option<Box<Denial>>>]>,
+    places: Box<[Place]>,
+}
+
+/// Budgets whose hashes fall on one number share a place.
+#[derive(Default)]
+struct Place {
+    /// How often anything was done with these budgets that changes what a denial says.
+    changes: AtomicU32,
+    denial: Mutex<Option<Box<Denial>>>,
 }
 
 struct Denial {
@@ -36,10 +45,13 @@ struct Denial {
     /// The charges that were asked for together, with their limits and costs: a cheaper request might
     /// have fitted, and a dearer one has to wait longer.
     question: u128,
-    /// The charge on this budget by itself.
-    own: u128,
+    /// The charge on this budget by itself; `None` if there were several, which counted together.
+    own: Option<u128>,
     /// Which of the outcomes are its own.
     range: Range<usize>,
+    /// The changes of the budgets when the question was asked, and those of this budget.
+    changes: SmallVec<[u32; 2]>,
+    own_changes: u32,
     /// When the answer came; waits are counted from here.
     told: Ticks,
     /// Until when it certainly holds.
@@ -50,6 +62,8 @@ struct Denial {
 /// The charges of one check, hashed once.
 pub(super) struct Question {
     budgets: SmallVec<[u128; 2]>,
+    /// How often each of them had been changed.
+    changes: SmallVec<[u32; 2]>,
     whole: u128,
     /// Each charge by itself.
     single: SmallVec<[u128; 2]>,
@@ -60,13 +74,15 @@ impl Denials {
         let seed = RandomState::new();
         Self {
             seed: SipHasher13::new_with_keys(seed.hash_one(0), seed.hash_one(1)),
-            places: (0..PLACES).map(|_| Mutex::default()).collect(),
+            places: (0..PLACES).map(|_| Place::default()).collect(),
         }
     }
 
     pub(super) fn question(&self, charges: &[Charge<'_>]) -> Question {
         let budgets: SmallVec<[u128; 2]> =
             charges.iter().map(|charge| self.budget(charge)).collect();
+        // Before the store is asked: what happens from here on, it may have seen or not.
+        let changes = budgets.iter().map(|&budget| self.changes(budget)).collect();
         let mut whole = self.seed;
         let mut single = SmallVec::new();
         for (charge, &budget) in charges.iter().zip(&budgets) {
@@ -76,6 +92,7 @@ impl Denials {
         }
         Question {
             budgets,
+            changes,
             whole: whole.finish128().as_u128(),
             single,
         }
@@ -94,9 +111,12 @@ impl Denials {
     /// The denial of this charge in an earlier check, whatever was asked for with it, if it still holds.
     pub(super) fn known(&self, charge: &Charge<'_>, now: Ticks) -> Option<Decision> {
         let budget = self.budget(charge);
-        let place = self.place(budget).lock();
+        let changes = self.changes(budget);
+        let place = self.place(budget).denial.lock();
         let denial = place.as_deref()?;
-        let holds = denial.holds(budget, now) && denial.own == self.single(charge, budget);
+        let holds = denial.holds(budget, now)
+            && denial.own == Some(self.single(charge, budget))
+            && denial.own_changes == changes;
         let own = denial.outcomes.get(denial.range.clone())?;
         holds.then(|| denial.aged(own, now))
     }
@@ -104,9 +124,11 @@ impl Denials {
     /// The denial of an earlier check of the same, if it still holds.
     pub(super) fn recall(&self, question: &Question, now: Ticks) -> Option<Decision> {
         question.budgets.iter().find_map(|&budget| {
-            let place = self.place(budget).lock();
+            let place = self.place(budget).denial.lock();
             let denial = place.as_deref()?;
-            let holds = denial.holds(budget, now) && denial.question == question.whole;
+            let holds = denial.holds(budget, now)
+                && denial.question == question.whole
+                && denial.changes == question.changes;
             holds.then(|| denial.aged(&denial.outcomes, now))
         })
     }
@@ -119,22 +141,36 @@ impl Denials {
         decision: &Decision,
         (sent, told): (Ticks, Ticks),
     ) {
+        // Once the first of several refusing limits has room again, the denial says too much of that one.
+        let Some(wait) = decision
+            .outcomes()
+            .iter()
+            .filter_map(Outcome::retry_after)
+            .min()
+        else {
+            return;
+        };
         let mut end = 0;
         let budgets = question.budgets.iter().zip(&question.single);
-        for (charge, (&budget, &single)) in charges.iter().zip(budgets) {
+        let budgets = budgets.zip(&question.changes);
+        for (charge, ((&budget, &single), &own_changes)) in charges.iter().zip(budgets) {
             let range = end..end + charge.limits.len();
             end = range.end;
             let own = decision.outcomes().get(range.clone()).unwrap_or_default();
-            let Some(wait) = own.iter().filter_map(Outcome::retry_after).max() else {
+            if own.iter().all(|outcome| outcome.retry_after().is_none()) {
                 continue;
-            };
+            }
+            let on_budget = question.budgets.iter().filter(|&&other| other == budget);
+            let is_single = on_budget.count() == 1;
             // The store decided after `sent`, so until then its own clock has not moved past the wait.
             let until = later(sent, wait.min(AT_MOST));
-            *self.place(budget).lock() = Some(Box::new(Denial {
+            *self.place(budget).denial.lock() = Some(Box::new(Denial {
                 budget,
                 question: question.whole,
-                own: single,
+                own: is_single.then_some(single),
                 range,
+                changes: question.changes.clone(),
+                own_changes,
                 told,
                 until,
                 outcomes: decision.outcomes().into(),
@@ -142,24 +178,19 @@ impl Denials {
         }
     }
 
-    /// Drops what is known of these budgets.
+    /// Ends all denials that say anything of these budgets, those whose answers are on their way included.
     pub(super) fn forget(&self, charges: &[Charge<'_>]) {
         for charge in charges {
-            let budget = self.budget(charge);
-            let mut place = self.place(budget).lock();
-            if place
-                .as_deref()
-                .is_some_and(|denial| denial.budget == budget)
-            {
-                *place = None;
-            }
+            let place = self.place(self.budget(charge));
+            place.changes.fetch_add(1, Ordering::Release);
         }
     }
 
     /// Drops everything.
     pub(super) fn reset(&self) {
         for place in &self.places {
-            *place.lock() = None;
+            place.changes.fetch_add(1, Ordering::Release);
+            *place.denial.lock() = None;
         }
     }
 
@@ -178,7 +209,11 @@ impl Denials {
         hasher.finish128().as_u128()
     }
 
-    fn place(&self, budget: u128) -> &Mutex<Option<Box<Denial>>> {
+    fn changes(&self, budget: u128) -> u32 {
+        self.place(budget).changes.load(Ordering::Acquire)
+    }
+
+    fn place(&self, budget: u128) -> &Place {
         &self.places[budget as usize % PLACES]
     }
 }

@@ -129,12 +129,16 @@ impl Guard {
         let decision = match self.ask(shared.store.check(charges, action)).await {
             Ok(decision) => decision,
             Err(error) => {
+                // It may have been counted.
+                shared.forget_denials(charges);
                 drop(reservation);
                 return shared.fall_back(fallback, charges, action, Some(error));
             }
         };
         let consumed = !decision.receipts().is_empty();
-        if !consumed {
+        if consumed {
+            shared.forget_denials(charges);
+        } else {
             drop(reservation);
             if let Some((denials, question)) = &denials
                 && !decision.is_allowed()
@@ -151,11 +155,6 @@ impl Guard {
                 Ok(own) => reservation = Some(own),
                 Err(denial) => return Ok(denial),
             }
-        }
-        if let Some(denials) = &shared.denials
-            && action == Action::Force
-        {
-            denials.forget(charges);
         }
         let own = reservation.and_then(Reservation::keep);
         let own = own.as_ref().map_or(&[][..], Decision::receipts);
@@ -203,7 +202,10 @@ impl Guard {
         if there.is_empty() {
             return Ok(());
         }
-        self.ask(shared.store.refund(&there, &receipts)).await
+        let result = self.ask(shared.store.refund(&there, &receipts)).await;
+        // Those that were answered meanwhile.
+        shared.forget_denials(charges);
+        result
     }
 
     /// # Errors

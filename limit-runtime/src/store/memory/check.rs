@@ -69,12 +69,15 @@ impl MemoryStore {
             entries: self.bounds.log_entries,
         };
         let place = shard.table.find(owner.low, variant);
+        let mut left = Left::default();
         let answer = match place {
-            Ok(place) if shard.is_live(place, now) => shard.consume_quickly(place, &question),
-            place => self.begin(shard, place, &question, reading),
+            Ok(place) if shard.is_live(place, now) => {
+                shard.consume_quickly(place, &question, &mut left)
+            }
+            place => self.begin(shard, place, &question, reading, &mut left),
         };
         match answer {
-            Quick::Consumed(left) => {
+            Quick::Consumed => {
                 denial.forget_if_of(owner);
                 let receipt = Receipt::of_cost(now.as_micros(), charge.cost);
                 let outcome = Outcome::allowed(limit, strategy.capacity(limit), left);
@@ -100,8 +103,9 @@ impl MemoryStore {
         mut place: Result<usize, usize>,
         question: &Question,
         reading: Ticks,
+        left: &mut Left,
     ) -> Quick {
-        let Some((answer, cell)) = question.first() else {
+        let Some((then, cell)) = question.first() else {
             return Quick::Declined;
         };
         if place.is_err() {
@@ -112,7 +116,8 @@ impl MemoryStore {
             place = shard.table.find(question.owner.low, question.variant);
         }
         shard.begin(place, cell);
-        answer
+        *left = then;
+        Quick::Consumed
     }
 
     /// The general way: also for what [`consume`](Self::consume) has declined.
@@ -168,7 +173,8 @@ impl MemoryStore {
                     denial.forget_if_of(slot.owner);
                 }
                 let cell = shard.record(place, slot, now, self.bounds.log_entries, None);
-                shard.settle(&cell, slot, now, decision.outcomes_mut());
+                let entries = self.bounds.log_entries;
+                shard.settle(&cell, slot, now, entries, decision.outcomes_mut());
             }
             decision.push_receipt(Receipt::of_cost(now.as_micros(), slot.cost));
         }

@@ -41,11 +41,12 @@ pub(super) struct Question {
 /// A ring with so many hits left is given back. Fewer than a cell can hold, or a log would often go back and forth.
 const FEW_LEFT: u32 = 2;
 
-/// What came of it: small enough for registers, so that nothing is copied through memory on the way.
-#[derive(Clone, Copy)]
+/// What came of it: small enough for a register. What is left is written where the caller wants it, so that it is
+/// not copied on the way.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Quick {
-    /// There was room, and it is recorded. What is left then.
-    Consumed(Left),
+    /// There was room, and it is recorded.
+    Consumed,
     /// There is no room.
     Refused,
     /// It takes more than a quick look.
@@ -55,15 +56,20 @@ pub(super) enum Quick {
 impl Shard {
     /// Consumes from the budget in this place, which does not equal a fresh one.
     #[inline]
-    pub(super) fn consume_quickly(&mut self, place: usize, question: &Question) -> Quick {
+    pub(super) fn consume_quickly(
+        &mut self,
+        place: usize,
+        question: &Question,
+        left: &mut Left,
+    ) -> Quick {
         let Some(cell) = self.table.get_mut(place) else {
             return Quick::Declined;
         };
         let answer = match cell.form() {
-            Some((Tier::Fine, form)) => question.of_log(cell, form, &mut self.fine),
-            Some((Tier::Coarse, form)) => question.of_log(cell, form, &mut self.coarse),
+            Some((Tier::Fine, form)) => question.of_log(cell, form, &mut self.fine, left),
+            Some((Tier::Coarse, form)) => question.of_log(cell, form, &mut self.coarse, left),
             Some((Tier::Wide, _)) => None,
-            None => question.of_counter(cell),
+            None => question.of_counter(cell, left),
         };
         answer.unwrap_or(Quick::Declined)
     }
@@ -99,14 +105,14 @@ impl<const MICROS: u64> Moment<MICROS> {
         self.age(hit) >= self.lasts
     }
 
-    /// The answer to a hit that is recorded now, in a log whose `oldest` hit counts.
+    /// What is left when a hit is recorded now, in a log whose `oldest` hit counts.
     #[inline]
-    fn consumed(&self, remaining: u32, oldest: Narrow<MICROS>) -> Quick {
-        Quick::Consumed(Left {
+    fn left(&self, remaining: u32, oldest: Narrow<MICROS>) -> Left {
+        Left {
             remaining,
             reset_after: self.lasts,
-            next_after: self.lasts - self.age(oldest),
-        })
+            next_after: self.lasts.saturating_sub(self.age(oldest)),
+        }
     }
 }
 
@@ -117,20 +123,24 @@ impl Question {
         cell: &mut Cell,
         form: u64,
         rings: &mut Rings<MICROS>,
+        left: &mut Left,
     ) -> Option<Quick> {
         let moment = Moment::new(self);
         match form {
-            len @ 1..=4 => self.of_units(cell, &moment, len),
-            UNIT_RING => self.of_unit_ring(cell, &moment, &mut rings.units),
+            len @ 1..=4 => self.of_units(cell, &moment, len, left),
+            UNIT_RING => self.of_unit_ring(cell, &moment, &mut rings.units, left),
             RING => {
                 let (a, b) = cell.words();
                 let ((slot, base), (head, len)) = (unpack(a), unpack(b));
                 let mut shape = Shape { head, len, base };
-                let answer = self.of_hits(cell, &moment, rings.hits.get_mut(slot), &mut shape)?;
-                self.renew(cell, answer, pack_ring(RING, slot, shape));
+                let hits = rings.hits.get_mut(slot);
+                let answer = self.of_hits(cell, &moment, hits, &mut shape, left)?;
+                if answer == Quick::Consumed {
+                    self.renew(cell, pack_ring(RING, slot, shape));
+                }
                 Some(answer)
             }
-            _ => self.of_pair(cell, &moment, form),
+            _ => self.of_pair(cell, &moment, form, left),
         }
     }
 
@@ -140,6 +150,7 @@ impl Question {
         cell: &mut Cell,
         moment: &Moment<MICROS>,
         mut len: u64,
+        left: &mut Left,
     ) -> Option<Quick> {
         let mut hits = Few::<MICROS>::of(cell);
         let newest = hits.get(len - 1);
@@ -162,11 +173,11 @@ impl Question {
         }
         hits.append(len, moment.stamp);
         // What is below the count has 32 bits.
-        let left = u32::try_from(count - len - 1).ok()?;
-        let answer = moment.consumed(left, hits.get(0));
+        let remaining = u32::try_from(count - len - 1).ok()?;
+        *left = moment.left(remaining, hits.get(0));
         let (a, b) = hits.words();
-        self.renew(cell, answer, (len + 1, a, b));
-        Some(answer)
+        self.renew(cell, (len + 1, a, b));
+        Some(Quick::Consumed)
     }
 
     /// More of them, elsewhere; back in the cell once there are few.
@@ -175,6 +186,7 @@ impl Question {
         cell: &mut Cell,
         moment: &Moment<MICROS>,
         rings: &mut Slab<Narrow<MICROS>>,
+        left: &mut Left,
     ) -> Option<Quick> {
         let (a, b) = cell.words();
         let ((slot, oldest), (head, len)) = (unpack(a), unpack(b));
@@ -198,7 +210,7 @@ impl Question {
         if shape.len as usize >= room || newest == moment.stamp {
             return None;
         }
-        let answer = moment.consumed(count - shape.len - 1, oldest);
+        *left = moment.left(count - shape.len - 1, oldest);
         if shape.len <= FEW_LEFT {
             let mut few = Few::default();
             for index in 0..shape.len {
@@ -207,15 +219,15 @@ impl Question {
             few.append(shape.len.into(), moment.stamp);
             rings.remove(slot);
             let (a, b) = few.words();
-            self.renew(cell, answer, (u64::from(shape.len) + 1, a, b));
-            return Some(answer);
+            self.renew(cell, (u64::from(shape.len) + 1, a, b));
+            return Some(Quick::Consumed);
         }
         let end = shape.place(shape.len, hits.len());
         *hits.get_mut(end)? = moment.stamp;
         shape.len += 1;
         let (a, b) = (pack(slot, oldest.0), pack(shape.head, shape.len));
-        self.renew(cell, answer, (UNIT_RING, a, b));
-        Some(answer)
+        self.renew(cell, (UNIT_RING, a, b));
+        Some(Quick::Consumed)
     }
 
     /// One hit or two of any cost, in the cell.
@@ -224,13 +236,14 @@ impl Question {
         cell: &mut Cell,
         moment: &Moment<MICROS>,
         form: u64,
+        left: &mut Left,
     ) -> Option<Quick> {
         let (a, b) = cell.words();
         let Kept::Pair { mut hits, len } = Kept::<MICROS>::unpack(form, a, b)? else {
             return None;
         };
         let mut shape = shape_of(len);
-        let answer = self.of_hits(cell, moment, &mut hits, &mut shape)?;
+        let answer = self.of_hits(cell, moment, &mut hits, &mut shape, left)?;
         if shape.head > 0 {
             hits.swap(0, 1);
         }
@@ -238,17 +251,17 @@ impl Question {
             hit.total = hit.total.wrapping_sub(shape.base);
         }
         let len = shape.len;
-        self.renew(cell, answer, Kept::Pair { hits, len }.pack());
+        if answer == Quick::Consumed {
+            self.renew(cell, Kept::Pair { hits, len }.pack());
+        }
         Some(answer)
     }
 
     /// Writes the cell of a log in which a hit was recorded.
     #[inline(always)]
-    fn renew(&self, cell: &mut Cell, answer: Quick, words: (u64, u64, u64)) {
-        if let Quick::Consumed(_) = answer {
-            let until = self.now.as_micros().div_ceil(1_000) + self.limit.window_millis();
-            cell.renew(words, until);
-        }
+    fn renew(&self, cell: &mut Cell, words: (u64, u64, u64)) {
+        let until = self.now.as_micros().div_ceil(1_000) + self.limit.window_millis();
+        cell.renew(words, until);
     }
 
     /// Hits of any cost. The shape holds only if the request was recorded.
@@ -259,6 +272,7 @@ impl Question {
         moment: &Moment<MICROS>,
         hits: &mut [Hit<Narrow<MICROS>>],
         shape: &mut Shape,
+        left: &mut Left,
     ) -> Option<Quick> {
         let end = shape.place(shape.len.checked_sub(1)?, hits.len());
         let newest = *hits.get(end)?;
@@ -274,8 +288,8 @@ impl Question {
         }
         let used = newest.total.wrapping_sub(shape.base);
         let count = self.limit.count().get();
-        let left = count.saturating_sub(used);
-        if self.cost > left {
+        let remaining = count.saturating_sub(used);
+        if self.cost > remaining {
             return Some(Quick::Refused);
         }
         let total = newest.total.wrapping_add(self.cost);
@@ -293,7 +307,8 @@ impl Question {
         if oldest.total == shape.base {
             oldest = first_of_weight(hits, shape)?;
         }
-        Some(moment.consumed(left - self.cost, oldest.at))
+        *left = moment.left(remaining - self.cost, oldest.at);
+        Some(Quick::Consumed)
     }
 
     /// Makes the last place of a full log free, if the hit there lies in one cell of the grid with the one before it.
@@ -326,27 +341,28 @@ impl Question {
 
     /// A counter.
     #[inline]
-    fn of_counter(&self, cell: &mut Cell) -> Option<Quick> {
+    fn of_counter(&self, cell: &mut Cell, left: &mut Left) -> Option<Quick> {
         match self.counted(cell.counter()?) {
-            Some((answer, after)) => {
+            Some((then, after)) => {
                 *cell = after;
-                Some(answer)
+                *left = then;
+                Some(Quick::Consumed)
             }
             None => Some(Quick::Refused),
         }
     }
 
-    /// The answer of a counter, and its cell then; `None` if there is no room.
+    /// What a counter has left, and its cell then; `None` if there is no room.
     #[inline]
-    fn counted(&self, mut counter: Counter) -> Option<(Quick, Cell)> {
+    fn counted(&self, mut counter: Counter) -> Option<(Left, Cell)> {
         let left = counter.consume(self.now, self.limit, self.strategy, self.cost)?;
         let cell = Cell::counted(self.owner.low, self.variant, counter, self.limit);
-        Some((Quick::Consumed(left), cell))
+        Some((left, cell))
     }
 
-    /// The answer to the first hit of a budget, and its cell; `None` if it can never fit.
+    /// What the first hit of a budget leaves, and its cell; `None` if it can never fit.
     #[inline]
-    pub(super) fn first(&self) -> Option<(Quick, Cell)> {
+    pub(super) fn first(&self) -> Option<(Left, Cell)> {
         match Counter::fresh(self.strategy) {
             Some(counter) => self.counted(counter),
             None => self.first_of_log(),
@@ -354,7 +370,7 @@ impl Question {
     }
 
     #[inline]
-    fn first_of_log(&self) -> Option<(Quick, Cell)> {
+    fn first_of_log(&self) -> Option<(Left, Cell)> {
         let limits = [self.limit];
         let slot = Slot {
             owner: self.owner,
@@ -364,7 +380,7 @@ impl Question {
             strategy: self.strategy,
             charge: 0,
         };
-        let left = self.limit.count().get().checked_sub(self.cost)?;
+        let remaining = self.limit.count().get().checked_sub(self.cost)?;
         let window = self.limit.window_millis();
         let write = Write {
             slot: &slot,
@@ -373,21 +389,19 @@ impl Question {
             entries: self.entries,
         };
         let tier = Tier::of(window, window);
-        let answer = match tier {
-            Tier::Coarse => {
-                let moment = Moment::<{ Coarse::MICROS }>::new(self);
-                moment.consumed(left, moment.stamp)
-            }
-            Tier::Fine | Tier::Wide => Quick::Consumed(Left {
-                remaining: left,
-                reset_after: window_micros(self.limit),
-                next_after: window_micros(self.limit),
-            }),
+        let reset_after = match tier {
+            Tier::Coarse => Moment::<{ Coarse::MICROS }>::new(self).lasts,
+            Tier::Fine | Tier::Wide => window_micros(self.limit),
+        };
+        let left = Left {
+            remaining,
+            reset_after,
+            next_after: reset_after,
         };
         let fresh_at = self.now.as_micros().div_ceil(1_000) + window;
         let state = write.first(tier);
         let cell = Cell::new(self.owner.low, self.variant, state, fresh_at);
-        Some((answer, cell))
+        Some((left, cell))
     }
 }
 

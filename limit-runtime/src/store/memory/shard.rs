@@ -11,11 +11,12 @@ use super::{
 };
 use crate::{
     clock::Ticks,
-    decision::Outcome,
+    decision::{Left, Outcome},
     window::{
-        Strategy,
+        Strategy, after,
         counter::Counter,
-        moving::{Entry, Fine, Hit, View},
+        moving::{Entry, Fine, Hit, Resolution, View},
+        until, window_micros,
     },
 };
 use limit_core::Limit;
@@ -47,6 +48,18 @@ struct Assess {
     now: Ticks,
     limit: Limit,
     cost: u32,
+}
+
+/// When the newest hit of a log was, and for how many hits there is a place.
+struct NewestAndPlaces;
+
+impl Ask for NewestAndPlaces {
+    type Answer = (Ticks, usize);
+
+    #[inline]
+    fn ask<E: Entry>(self, log: View<'_, E>) -> (Ticks, usize) {
+        (log.newest, log.hits.len())
+    }
 }
 
 impl Ask for Assess {
@@ -216,12 +229,42 @@ impl Shard {
         cell: &Cell,
         slot: &Slot<'_>,
         now: Ticks,
+        entries: u32,
         outcomes: &mut [Outcome],
     ) {
+        let newest = match slot.strategy {
+            Strategy::MovingWindow => self.newest_of_spacious(cell, entries),
+            _ => None,
+        };
         for (outcome, &limit) in outcomes.iter_mut().zip(slot.limits) {
-            let after = self.assess(Some(cell), now, limit, slot.strategy, 0);
-            outcome.settle(after.left());
+            let left = match (newest, outcome.remaining().checked_sub(slot.cost)) {
+                // The hits that counted before leave when they would have left.
+                (Some(newest), Some(remaining)) => {
+                    let reset_after = until(now, after(newest, window_micros(limit)));
+                    let next_after = match outcome.left().next_after {
+                        0 => reset_after,
+                        next_after => next_after,
+                    };
+                    Left {
+                        remaining,
+                        reset_after,
+                        next_after,
+                    }
+                }
+                _ => {
+                    let stands = self.assess(Some(cell), now, limit, slot.strategy, 0);
+                    stands.left()
+                }
+            };
+            outcome.settle(left);
         }
+    }
+
+    /// When the newest hit of a log was, unless the log is so large that hits may have merged.
+    #[inline]
+    fn newest_of_spacious(&self, cell: &Cell, entries: u32) -> Option<Ticks> {
+        let (newest, places) = self.read(Some(cell), NewestAndPlaces);
+        (places < Resolution::capacity_of_one(entries)).then_some(newest)
     }
 
     /// Puts a cell where the table found that it has to be.

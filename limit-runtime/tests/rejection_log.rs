@@ -1,0 +1,116 @@
+//! What the log says of responses that cannot be sent as they are. A process of its own: each is
+//! logged once.
+
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+use axum::{
+    Router,
+    body::Body,
+    http::{Request, StatusCode},
+    routing::get,
+};
+use limit_runtime::{Exceeded, Limiter, everyone, rate_limit};
+use std::{
+    io::{self, Write},
+    sync::{Arc, Mutex},
+};
+use tower::ServiceExt;
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// The lines since the last call.
+    fn lines(&self) -> Vec<String> {
+        let bytes = std::mem::take(&mut *self.0.lock().unwrap());
+        let text = String::from_utf8(bytes).unwrap();
+        text.lines().map(str::to_owned).collect()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn no_key() -> Result<u64, &'static str> {
+    Err("no key")
+}
+
+#[rate_limit("1/minute", key = no_key)]
+async fn keyed() {}
+
+fn slow_down(_: &Exceeded<'_>) -> &'static str {
+    "slow down"
+}
+
+#[rate_limit("1/minute", key = everyone, on_limited = slow_down)]
+async fn limited() {}
+
+fn with_status(_: &Exceeded<'_>) -> (StatusCode, &'static str) {
+    (StatusCode::FORBIDDEN, "slow down")
+}
+
+#[rate_limit("1/minute", key = everyone, on_limited = with_status)]
+async fn forbidden() {}
+
+#[tokio::test]
+async fn a_success_in_place_of_a_rejection_is_logged_once_with_the_fix() {
+    let log = Log::default();
+    let writer = log.clone();
+    tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .init();
+    let app = Router::new()
+        .route("/keyed", get(keyed))
+        .route("/limited", get(limited))
+        .route("/forbidden", get(forbidden))
+        .layer(Limiter::new().layer());
+    let call = async |path: &str| {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        app.clone().oneshot(request).await.unwrap().status()
+    };
+
+    for _ in 0..3 {
+        call("/forbidden").await;
+    }
+    assert_eq!(log.lines(), [""; 0], "nothing is wrong");
+
+    for _ in 0..3 {
+        let status = call("/keyed").await;
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+    }
+    let lines = log.lines();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains("ERROR"), "{lines:?}");
+    assert!(
+        lines[0].contains("Err((StatusCode::UNAUTHORIZED, "),
+        "{lines:?}"
+    );
+
+    for _ in 0..4 {
+        call("/limited").await;
+    }
+    let lines = log.lines();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains("WARN"), "{lines:?}");
+    assert!(
+        lines[0].contains("(StatusCode::TOO_MANY_REQUESTS, body)"),
+        "{lines:?}"
+    );
+
+    let builder = Limiter::builder();
+    let builder = builder.exceeds_capacity_status(StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(log.lines(), [""; 0], "nothing is wrong");
+    drop(builder.exceeds_capacity_status(StatusCode::OK));
+    let lines = log.lines();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains("WARN"), "{lines:?}");
+    assert!(lines[0].contains("200 is not a client error"), "{lines:?}");
+}
