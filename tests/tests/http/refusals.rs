@@ -437,7 +437,7 @@ async fn no_function_rejects_with_a_success() {
         .route("/grpc_ok", get(grpc_ok))
         .route("/default_key", get(default_key));
     let layered = Limiter::new();
-    let layer = layered.layer().limits(limits!("1/minute"));
+    let layer = layered.limit_layer("layer", limits!("1/minute"));
     let layer = layer.key(|| Err::<u64, _>("no key"));
     let router = router.route("/layer", get(|| async {}).layer(layer));
     let limiter = Limiter::builder().default_key(|| Err::<u64, _>("no key"));
@@ -636,10 +636,10 @@ async fn info_covers_layers_and_shows_no_key() {
     #[rate_limit("1/minute", name = "inner", key = header("x-api-key"))]
     async fn handler() {}
     let limiter = Limiter::builder().response_info(true).build();
-    let layer = limiter.layer().limits(limits!("3/minute")).key(everyone);
-    let router = Router::new()
-        .route("/", get(handler))
-        .layer(layer.name("outer"));
+    let layer = limiter
+        .limit_layer("outer", limits!("3/minute"))
+        .key(everyone);
+    let router = Router::new().route("/", get(handler)).layer(layer);
     let call = || async {
         let request = Request::get("/").header("x-api-key", "sk-secret");
         let request = request.body(Body::empty()).unwrap();
