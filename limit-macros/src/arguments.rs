@@ -1,203 +1,177 @@
 //! The handler's own arguments, and expressions over them.
 
-use proc_macro2::{Delimiter, Ident, Spacing, TokenStream, TokenTree};
+use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
-use syn::{Expr, FieldPat, Pat, Signature};
+use syn::{Expr, FieldPat, FnArg, Pat, Signature, Token, Type};
+
+use crate::free::{bound_names, free_names};
+use crate::model::OverArguments;
+use crate::render::readable;
 
 /// What the handler's patterns bind.
 pub(crate) struct Bound {
     pub(crate) handler: Ident,
-    patterns: Vec<Pat>,
+    arguments: Vec<Argument>,
+}
+
+/// One argument of the handler.
+pub(crate) struct Argument {
+    pattern: Pat,
+    pub(crate) ty: Type,
     names: Vec<Ident>,
+}
+
+impl Argument {
+    /// `pattern: Type`, as in a closure that takes the same.
+    pub(crate) fn written(&self) -> String {
+        format!("{}: {}", readable(&self.pattern), readable(&self.ty))
+    }
 }
 
 impl Bound {
     pub(crate) fn of(sig: &Signature) -> Self {
-        let patterns: Vec<Pat> = sig
-            .inputs
-            .iter()
-            .filter_map(|argument| match argument {
-                syn::FnArg::Typed(argument) => Some((*argument.pat).clone()),
-                syn::FnArg::Receiver(_) => None,
-            })
-            .collect();
-        let mut names = Vec::new();
-        for pattern in &patterns {
-            collect(pattern, &mut names);
-        }
+        let arguments = sig.inputs.iter().filter_map(|argument| match argument {
+            FnArg::Typed(argument) => Some(Argument {
+                pattern: (*argument.pat).clone(),
+                ty: (*argument.ty).clone(),
+                names: bound_names(&argument.pat),
+            }),
+            FnArg::Receiver(_) => None,
+        });
         Self {
             handler: sig.ident.clone(),
-            patterns,
-            names,
+            arguments: arguments.collect(),
         }
     }
 
-    /// Whether an expression is over the handler's arguments. A closure never is: it has its own.
-    pub(crate) fn is_used_in(&self, expr: &Expr) -> bool {
-        self.first_used_in(expr).is_some()
-    }
-
-    /// The first name in an expression that is an argument.
+    /// The first name in an expression that is an argument. A closure has arguments of its own.
     pub(crate) fn first_used_in(&self, expr: &Expr) -> Option<Ident> {
         if matches!(expr, Expr::Closure(_)) {
             return None;
         }
-        values(expr.to_token_stream())
-            .into_iter()
-            .find(|name| self.names.contains(name))
+        let is_bound = |name: &Ident| {
+            self.arguments
+                .iter()
+                .any(|argument| argument.names.contains(name))
+        };
+        free_names(expr).into_iter().find(is_bound)
     }
 
-    /// The patterns, of which only the names that `expr` uses are left, bound by reference.
-    pub(crate) fn patterns(&self, expr: &Expr) -> Vec<Pat> {
-        let used = values(expr.to_token_stream());
+    /// The arguments that an expression uses.
+    pub(crate) fn used_in(&self, expr: &Expr) -> Vec<&Argument> {
+        let used = free_names(expr);
+        let is_used = |argument: &&Argument| argument.names.iter().any(|name| used.contains(name));
+        self.arguments.iter().filter(is_used).collect()
+    }
+
+    /// How to bind the arguments that an expression uses; `None` if it uses none.
+    pub(crate) fn over(&self, expr: &Expr) -> Option<OverArguments> {
+        self.first_used_in(expr)?;
+        let used = free_names(expr);
         let keep = |name: &Ident| used.contains(name);
-        self.patterns
-            .iter()
-            .map(|pattern| borrowed(pattern, &keep))
-            .collect()
-    }
-}
-
-/// The names in `tokens` that can be values: no fields, functions, macros or path segments.
-fn values(tokens: TokenStream) -> Vec<Ident> {
-    let mut found = Vec::new();
-    collect_values(tokens, &mut found);
-    found
-}
-
-fn collect_values(tokens: TokenStream, found: &mut Vec<Ident>) {
-    let mut tokens = tokens.into_iter().peekable();
-    // The punctuation right before, a pair such as `::` or `..` as its second half.
-    let mut before = None;
-    while let Some(token) = tokens.next() {
-        match token {
-            TokenTree::Ident(ident) => {
-                let mut called = false;
-                let after = match tokens.peek() {
-                    Some(TokenTree::Punct(punct)) => Some((punct.as_char(), punct.spacing())),
-                    Some(TokenTree::Group(group)) => {
-                        called = group.delimiter() == Delimiter::Parenthesis;
-                        None
-                    }
-                    _ => None,
-                };
-                let selected = matches!(before, Some(Before::Dot | Before::Path | Before::Quote));
-                let named = match after {
-                    Some((':', _)) => true,
-                    Some(('!', spacing)) => spacing == Spacing::Alone,
-                    _ => false,
-                };
-                if !selected && !named && !called {
-                    found.push(ident);
+        let patterns = |in_place: bool| -> Vec<Pat> {
+            let each = self.arguments.iter().map(|argument| {
+                if has_reference(&argument.pattern) == in_place {
+                    bind(&argument.pattern, &keep, in_place)
+                } else {
+                    wild()
                 }
-                before = None;
-            }
-            TokenTree::Punct(punct) => {
-                before = match (before, punct.as_char(), punct.spacing()) {
-                    (Some(Before::Colon), ':', _) => Some(Before::Path),
-                    (_, ':', Spacing::Joint) => Some(Before::Colon),
-                    (Some(Before::Dots), '.', _) => None,
-                    (_, '.', Spacing::Joint) => Some(Before::Dots),
-                    (_, '.', Spacing::Alone) => Some(Before::Dot),
-                    (_, '\'', _) => Some(Before::Quote),
-                    _ => None,
-                };
-            }
-            TokenTree::Group(group) => {
-                collect_values(group.stream(), found);
-                before = None;
-            }
-            TokenTree::Literal(_) => before = None,
-        }
+            });
+            each.collect()
+        };
+        let in_place = patterns(true);
+        let binds = |pattern: &Pat| !bound_names(pattern).is_empty();
+        let names = self.arguments.iter().flat_map(|argument| &argument.names);
+        Some(OverArguments {
+            expr: expr.clone(),
+            by_reference: patterns(false),
+            in_place: if in_place.iter().any(binds) {
+                in_place
+            } else {
+                Vec::new()
+            },
+            uses: names.filter(|name| keep(name)).cloned().collect(),
+        })
     }
 }
 
-/// What stands before a word, as far as it says what the word is.
-enum Before {
-    /// `.`: a field or method follows.
-    Dot,
-    /// The first half of `..`.
-    Dots,
-    /// The first half of `::`.
-    Colon,
-    /// `::`: the rest of a path follows.
-    Path,
-    /// `'`: a label follows.
-    Quote,
+fn wild() -> Pat {
+    Pat::Verbatim(quote!(_))
 }
 
-/// The names that a pattern binds.
-fn collect(pattern: &Pat, names: &mut Vec<Ident>) {
+/// Whether there is an `&` in a pattern. Below one, names cannot be bound by reference without `ref`; elsewhere,
+/// `ref` is not allowed where the pattern goes through a reference without an `&`.
+fn has_reference(pattern: &Pat) -> bool {
     match pattern {
-        Pat::Ident(pattern) => {
-            names.push(pattern.ident.clone());
-            if let Some((_, inner)) = &pattern.subpat {
-                collect(inner, names);
-            }
+        Pat::Reference(_) => true,
+        Pat::Ident(pattern) => match &pattern.subpat {
+            Some((_, inner)) => has_reference(inner),
+            None => false,
+        },
+        Pat::Paren(pattern) => has_reference(&pattern.pat),
+        Pat::Type(pattern) => has_reference(&pattern.pat),
+        Pat::Tuple(pattern) => pattern.elems.iter().any(has_reference),
+        Pat::TupleStruct(pattern) => pattern.elems.iter().any(has_reference),
+        Pat::Slice(pattern) => pattern.elems.iter().any(has_reference),
+        Pat::Or(pattern) => pattern.cases.iter().any(has_reference),
+        Pat::Struct(pattern) => {
+            let mut fields = pattern.fields.iter();
+            fields.any(|field| has_reference(&field.pat))
         }
-        Pat::Paren(pattern) => collect(&pattern.pat, names),
-        Pat::Reference(pattern) => collect(&pattern.pat, names),
-        Pat::Type(pattern) => collect(&pattern.pat, names),
-        Pat::Tuple(pattern) => pattern.elems.iter().for_each(|inner| collect(inner, names)),
-        Pat::TupleStruct(pattern) => pattern.elems.iter().for_each(|inner| collect(inner, names)),
-        Pat::Slice(pattern) => pattern.elems.iter().for_each(|inner| collect(inner, names)),
-        Pat::Or(pattern) => pattern.cases.iter().for_each(|inner| collect(inner, names)),
-        Pat::Struct(pattern) => pattern
-            .fields
-            .iter()
-            .for_each(|field| collect(&field.pat, names)),
-        _ => {}
+        _ => false,
     }
 }
 
-/// The pattern with only the names to keep, bound by the reference that it is matched against.
-fn borrowed(pattern: &Pat, keep: &impl Fn(&Ident) -> bool) -> Pat {
+/// The pattern with only the names to keep, bound by reference: by the one that the pattern is matched against, or
+/// with `ref`.
+fn bind(pattern: &Pat, keep: &impl Fn(&Ident) -> bool, with_ref: bool) -> Pat {
+    let inner_bound = |inner: &mut Pat| *inner = bind(inner, keep, with_ref);
     let mut pattern = pattern.clone();
     match &mut pattern {
         Pat::Ident(name) => {
-            let inner = name.subpat.take().map(|(_, inner)| inner);
-            if !keep(&name.ident) {
-                return match inner {
-                    Some(inner) => borrowed(&inner, keep),
-                    None => Pat::Verbatim(quote!(_)),
+            let inner = name.subpat.take().map(|(at, inner)| {
+                let inner = match *inner {
+                    // `rest @ ..` is all that is left of a slice.
+                    Pat::Rest(rest) => Pat::Rest(rest),
+                    inner => bind(&inner, keep, with_ref),
                 };
+                (at, Box::new(inner))
+            });
+            if !keep(&name.ident) {
+                return inner.map_or_else(wild, |(_, inner)| *inner);
             }
             name.attrs.clear();
-            name.by_ref = None;
+            name.by_ref = with_ref.then(|| Token![ref](name.ident.span()));
             name.mutability = None;
+            name.subpat = inner.filter(|(_, inner)| !is_wild(inner));
         }
-        Pat::Paren(outer) => *outer.pat = borrowed(&outer.pat, keep),
-        Pat::Reference(outer) => *outer.pat = borrowed(&outer.pat, keep),
-        Pat::Type(outer) => *outer.pat = borrowed(&outer.pat, keep),
-        Pat::Tuple(outer) => outer
-            .elems
-            .iter_mut()
-            .for_each(|inner| *inner = borrowed(inner, keep)),
-        Pat::TupleStruct(outer) => {
-            outer
-                .elems
-                .iter_mut()
-                .for_each(|inner| *inner = borrowed(inner, keep));
+        Pat::Paren(outer) => inner_bound(&mut outer.pat),
+        Pat::Reference(outer) => inner_bound(&mut outer.pat),
+        Pat::Type(outer) => inner_bound(&mut outer.pat),
+        Pat::Tuple(outer) => outer.elems.iter_mut().for_each(inner_bound),
+        Pat::TupleStruct(outer) => outer.elems.iter_mut().for_each(inner_bound),
+        Pat::Slice(outer) => outer.elems.iter_mut().for_each(inner_bound),
+        Pat::Or(outer) => outer.cases.iter_mut().for_each(inner_bound),
+        Pat::Struct(outer) => {
+            let fields = outer.fields.iter_mut();
+            fields.for_each(|field| bind_field(field, keep, with_ref));
         }
-        Pat::Slice(outer) => outer
-            .elems
-            .iter_mut()
-            .for_each(|inner| *inner = borrowed(inner, keep)),
-        Pat::Struct(outer) => outer
-            .fields
-            .iter_mut()
-            .for_each(|field| field_borrowed(field, keep)),
         _ => {}
     }
     pattern
 }
 
-fn field_borrowed(field: &mut FieldPat, keep: &impl Fn(&Ident) -> bool) {
-    let inner = borrowed(&field.pat, keep);
-    if matches!(inner, Pat::Verbatim(_)) {
+fn bind_field(field: &mut FieldPat, keep: &impl Fn(&Ident) -> bool, with_ref: bool) {
+    let inner = bind(&field.pat, keep, with_ref);
+    if is_wild(&inner) {
         field.colon_token.get_or_insert_with(Default::default);
     }
     *field.pat = inner;
+}
+
+fn is_wild(pattern: &Pat) -> bool {
+    matches!(pattern, Pat::Wild(_))
+        || matches!(pattern, Pat::Verbatim(tokens) if tokens.to_string() == "_")
 }
 
 /// Whether a word occurs among some tokens.
@@ -220,50 +194,61 @@ pub(crate) fn first(tokens: impl ToTokens, word: &str) -> Option<Ident> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use syn::parse_quote;
 
     fn bound() -> Bound {
-        Bound::of(&syn::parse_quote!(async fn handler(
+        Bound::of(&parse_quote!(async fn handler(
             State(db): State<Db>,
             Json(Input { inputs, mut name }): Json<Input>,
             (a, ref b @ _): Pair,
+            Json([first, rest @ ..]): Json<[u8; 4]>,
+            State(&n): State<&'static u8>,
+            all @ Batch { size, .. }: Batch,
         )))
     }
 
-    fn used(expr: &Expr) -> Vec<String> {
-        let bound = bound();
-        let values = values(expr.to_token_stream());
-        values
-            .iter()
-            .filter(|name| bound.names.contains(name))
-            .map(Ident::to_string)
-            .collect()
-    }
-
-    #[test]
-    fn only_values_count_as_uses() {
-        assert_eq!(used(&syn::parse_quote!(inputs.len() + 1)), ["inputs"]);
-        assert_eq!(used(&syn::parse_quote!(other.inputs.len())), [""; 0]);
-        assert_eq!(used(&syn::parse_quote!(inputs::len)), [""; 0]);
-        assert_eq!(used(&syn::parse_quote!(crate::inputs)), [""; 0]);
-        assert_eq!(used(&syn::parse_quote!(max(0..a, &[b]))), ["a", "b"]);
-        assert_eq!(used(&syn::parse_quote!(name!(db))), ["db"]);
-        assert_eq!(used(&syn::parse_quote!(name(db))), ["db"]);
-        assert_eq!(
-            used(&syn::parse_quote!(if name != a { 1 } else { 2 })),
-            ["name", "a"]
-        );
+    fn patterns(expr: &Expr) -> [String; 2] {
+        let over = bound().over(expr).unwrap();
+        [over.by_reference, over.in_place].map(|patterns| quote!(#(#patterns),*).to_string())
     }
 
     #[test]
     fn a_closure_has_its_own_arguments() {
-        assert!(!bound().is_used_in(&syn::parse_quote!(|inputs: HeaderMap| inputs.len())));
+        let closure = parse_quote!(|inputs: HeaderMap| inputs.len());
+        assert!(bound().over(&closure).is_none());
+        let inner = parse_quote!(names().map(|name| name.len()).sum());
+        assert!(bound().over(&inner).is_none());
     }
 
     #[test]
     fn patterns_keep_only_what_is_used() {
-        let patterns = bound().patterns(&syn::parse_quote!(name.len() + a));
-        let written = quote!(#(#patterns),*).to_string();
-        let expected = quote!(State(_), Json(Input { inputs: _, name }), (a, _)).to_string();
-        assert_eq!(written, expected);
+        let [by_reference, in_place] = patterns(&parse_quote!(name.len() + a));
+        let expected = quote!(
+            State(_),
+            Json(Input { inputs: _, name }),
+            (a, _),
+            Json([_, ..]),
+            _,
+            Batch { size: _, .. }
+        );
+        assert_eq!(by_reference, expected.to_string());
+        assert_eq!(in_place, "");
+    }
+
+    #[test]
+    fn the_rest_of_a_slice_stays_the_rest() {
+        let [by_reference, _] = patterns(&parse_quote!(rest.len()));
+        assert!(by_reference.contains(&quote!(Json([_, rest @ ..])).to_string()));
+        let [by_reference, _] = patterns(&parse_quote!(first + all.len() + size));
+        assert!(by_reference.contains(&quote!(Json([first, ..])).to_string()));
+        assert!(by_reference.contains(&quote!(all @ Batch { size, .. }).to_string()));
+    }
+
+    #[test]
+    fn a_pattern_with_a_reference_binds_with_ref() {
+        let [by_reference, in_place] = patterns(&parse_quote!(n + a));
+        assert!(by_reference.contains(&quote!((a, _)).to_string()));
+        let expected = quote!(_, _, _, _, State(&ref n), _);
+        assert_eq!(in_place, expected.to_string());
     }
 }

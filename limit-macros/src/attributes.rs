@@ -2,11 +2,9 @@
 
 use syn::{Attribute, Path};
 
-/// What an attribute is to the expansion.
+/// What an attribute is to the expansion. Those of ours have been taken out before.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// Another `#[rate_limit]`.
-    RateLimit,
     /// Says something about the item; it goes onto the limited handler, lints reach inside.
     Outer,
     /// Says something about the code; it goes onto the function as written.
@@ -22,7 +20,6 @@ pub(crate) fn role(attr: &Attribute) -> Role {
         .last()
         .map(|segment| segment.ident.to_string());
     match last.as_deref() {
-        Some("rate_limit") => Role::RateLimit,
         // It calls the function under its own name with the arguments as written.
         Some("debug_handler") => Role::Inner,
         Some(word) if path.get_ident().is_some() => builtin(word),

@@ -10,18 +10,26 @@
 mod arguments;
 mod attributes;
 mod check;
+mod cost;
 mod emit;
 mod errors;
 mod expand;
+mod free;
 mod generics;
 mod handler;
+mod identity;
+mod keys;
 mod lasting;
 mod model;
 mod nearest;
 mod options;
+mod paths;
+mod render;
 mod rules;
 mod signature;
+mod spans;
 mod strategy;
+mod surroundings;
 mod syntax;
 #[cfg(test)]
 mod tests;
@@ -33,5 +41,6 @@ use proc_macro::TokenStream;
 #[allow(missing_docs)]
 #[proc_macro_attribute]
 pub fn rate_limit(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    expand::rate_limit(&arguments.into(), &item.into()).into()
+    let source = surroundings::source();
+    expand::rate_limit(&arguments.into(), &item.into(), source.as_deref()).into()
 }

@@ -2,7 +2,6 @@
 
 use limit_core::Limits;
 use proc_macro2::{Ident, Span};
-use quote::ToTokens;
 use std::num::NonZeroU32;
 use syn::{Expr, LitStr, Pat, Path, Type};
 
@@ -17,6 +16,8 @@ pub(crate) struct Model {
 
 /// One attribute.
 pub(crate) struct Rule {
+    /// The attribute.
+    pub(crate) span: Span,
     pub(crate) limits: LimitsValue,
     pub(crate) key: Key,
     pub(crate) cost: Cost,
@@ -25,41 +26,22 @@ pub(crate) struct Rule {
     pub(crate) strategy: Strategy,
     /// Empty for all.
     pub(crate) methods: Vec<String>,
-    /// Milliseconds.
-    pub(crate) wait: Option<u64>,
+    pub(crate) wait: Option<Millis>,
     pub(crate) count_when: Option<Expr>,
     pub(crate) on_limited: Option<Expr>,
-    pub(crate) on_store_error: Option<String>,
+    pub(crate) on_store_error: Option<Fallback>,
+    /// Which of the handler's rules it is, whatever stands beside it: its name, or its key as written.
+    pub(crate) identity: String,
+    /// What clients read.
+    pub(crate) label: String,
 }
 
-impl Rule {
-    /// Whether both draw on one budget, as far as the source tells.
-    pub(crate) fn is_same_budget(&self, other: &Self) -> bool {
-        match (&self.scope, &other.scope) {
-            (Scope::Shared(scope), Scope::Shared(other_scope)) => {
-                scope.value() == other_scope.value() && self.key.words() == other.key.words()
-            }
-            _ => false,
-        }
-    }
-}
-
-impl Key {
-    /// In the words of the source; nothing for the limiter's own key.
-    pub(crate) fn words(&self) -> Option<String> {
-        match self {
-            Self::Default => None,
-            Self::Expr(expr) => Some(expr.to_token_stream().to_string()),
-            Self::All(keys) => {
-                let words: Vec<_> = keys.iter().filter_map(Self::words).collect();
-                Some(format!("({})", words.join(", ")))
-            }
-        }
-    }
-}
+/// A length of time.
+#[derive(Clone, Copy)]
+pub(crate) struct Millis(pub(crate) u64);
 
 pub(crate) enum Scope {
-    /// The handler's own.
+    /// The rule's own, on this handler.
     Handler,
     /// Shared by name.
     Shared(LitStr),
@@ -84,18 +66,27 @@ pub(crate) enum Key {
 }
 
 pub(crate) enum Cost {
+    /// A number. 0: nothing is charged at admission, the handler charges.
     Fixed(u32),
     /// A function of extractors or a constant.
     Expr(Expr),
-    /// An expression over the handler's own arguments, and their patterns with only the names
-    /// that it uses, bound by reference.
-    Arguments {
-        expr: Expr,
-        patterns: Vec<Pat>,
-    },
+    /// An expression over the handler's own arguments.
+    Arguments(OverArguments),
 }
 
-#[derive(Clone, Copy)]
+/// An expression over the handler's own arguments, and how to bind those that it uses.
+pub(crate) struct OverArguments {
+    pub(crate) expr: Expr,
+    /// One pattern for each argument, to be matched against a reference to them.
+    pub(crate) by_reference: Vec<Pat>,
+    /// One pattern for each argument, to be matched against the arguments themselves: patterns with `&`, whose
+    /// names say `ref`. Empty when there is none.
+    pub(crate) in_place: Vec<Pat>,
+    /// The names that it uses, as the handler's patterns have them.
+    pub(crate) uses: Vec<Ident>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Strategy {
     MovingWindow,
     FixedWindow,
@@ -103,11 +94,25 @@ pub(crate) enum Strategy {
     Gcra { burst: NonZeroU32 },
 }
 
+/// What to do if the store does not answer.
+#[derive(Clone, Copy)]
+pub(crate) enum Fallback {
+    Local,
+    Allow,
+    Deny,
+}
+
 impl Model {
+    /// The expressions over the handler's arguments.
+    pub(crate) fn over_arguments(&self) -> impl Iterator<Item = &OverArguments> {
+        self.rules.iter().filter_map(|rule| match &rule.cost {
+            Cost::Arguments(over) => Some(over),
+            Cost::Fixed(_) | Cost::Expr(_) => None,
+        })
+    }
+
     /// Whether costs are known only once the arguments are there.
     pub(crate) fn charges_later(&self) -> bool {
-        self.rules
-            .iter()
-            .any(|rule| matches!(rule.cost, Cost::Arguments { .. }))
+        self.over_arguments().next().is_some()
     }
 }

@@ -6,80 +6,49 @@ use syn::ext::IdentExt;
 
 use crate::nearest::{did_you_mean, hinted, nearest};
 
-/// An option, `name = value`.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Opt {
-    Key,
-    Cost,
-    Scope,
-    Strategy,
-    Methods,
-    Wait,
-    CountWhen,
-    OnLimited,
-    OnStoreError,
-    Name,
-    State,
-    Direct,
-    Crate,
+/// Declares the options once: the variant, the name, and what to write (in backticks).
+macro_rules! options {
+    ($($variant:ident $name:literal $example:literal)*) => {
+        /// An option, `name = value`.
+        #[derive(Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Opt {
+            $($variant,)*
+        }
+
+        impl Opt {
+            /// In the order in which the documentation has them.
+            pub(crate) const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            pub(crate) const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+
+            /// What to write, in backticks.
+            pub(crate) const fn example(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $example,)*
+                }
+            }
+        }
+    };
 }
 
-impl Opt {
-    /// In the order in which the documentation has them.
-    pub(crate) const ALL: [Self; 13] = [
-        Self::Key,
-        Self::Cost,
-        Self::Scope,
-        Self::Strategy,
-        Self::Methods,
-        Self::Wait,
-        Self::CountWhen,
-        Self::OnLimited,
-        Self::OnStoreError,
-        Self::Name,
-        Self::State,
-        Self::Direct,
-        Self::Crate,
-    ];
-
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Key => "key",
-            Self::Cost => "cost",
-            Self::Scope => "scope",
-            Self::Strategy => "strategy",
-            Self::Methods => "methods",
-            Self::Wait => "wait",
-            Self::CountWhen => "count_when",
-            Self::OnLimited => "on_limited",
-            Self::OnStoreError => "on_store_error",
-            Self::Name => "name",
-            Self::State => "state",
-            Self::Direct => "direct",
-            Self::Crate => "crate",
-        }
-    }
-
-    /// What to write, in backticks.
-    pub(crate) const fn example(self) -> &'static str {
-        match self {
-            Self::Key => "a function of extractors, as in `key = client_ip`",
-            Self::Cost => "a number or a function of extractors, as in `cost = 5`",
-            Self::Scope => "a string or a function of extractors, as in `scope = \"models\"`",
-            Self::Strategy => "a word, as in `strategy = sliding_window`",
-            Self::Methods => "a list of methods, as in `methods = [POST, PUT]`",
-            Self::Wait => "a length of time, as in `wait = \"2s\"`",
-            Self::CountWhen => {
-                "a function of the response, as in `count_when = |response: &Response| response.status().is_client_error()`"
-            }
-            Self::OnLimited => "a function of `&Exceeded`, as in `on_limited = too_many`",
-            Self::OnStoreError => "`local`, `allow` or `deny`, as in `on_store_error = deny`",
-            Self::Name => "a string, as in `name = \"predict\"`",
-            Self::State => "the type of the router's state, as in `state = AppState`",
-            Self::Direct => "the name for the bare function, as in `direct = predict_now`",
-            Self::Crate => "an absolute path, as in `crate = ::limit_runtime`",
-        }
-    }
+options! {
+    Key "key" "a function of extractors, as in `key = client_ip`"
+    Cost "cost" "a number or a function of extractors, as in `cost = 5`"
+    Scope "scope" "a string or a function of extractors, as in `scope = \"models\"`"
+    Strategy "strategy" "a word, as in `strategy = sliding_window`"
+    Methods "methods" "a list of methods, as in `methods = [POST, PUT]`"
+    Wait "wait" "a length of time, as in `wait = \"2s\"`"
+    CountWhen "count_when" "a function of the response, as in `count_when = |response: &Response| response.status().is_client_error()`"
+    OnLimited "on_limited" "a function of `&Exceeded`, as in `on_limited = too_many`"
+    OnStoreError "on_store_error" "`local`, `allow` or `deny`, as in `on_store_error = deny`"
+    Name "name" "a string, as in `name = \"predict\"`"
+    State "state" "the type of the router's state, as in `state = AppState`"
+    Direct "direct" "the name for the bare function, as in `direct = predict_now`"
+    Crate "crate" "an absolute path, as in `crate = ::limit_runtime`"
 }
 
 impl fmt::Display for Opt {
@@ -91,13 +60,14 @@ impl fmt::Display for Opt {
 /// The option of that name.
 pub(crate) fn find(name: &Ident) -> Option<Opt> {
     let name = name.unraw().to_string();
-    Opt::ALL.into_iter().find(|option| option.name() == name)
+    let mut all = Opt::ALL.iter().copied();
+    all.find(|option| option.name() == name)
 }
 
 /// There is no option of that name: what is near, and what there is.
 pub(crate) fn unknown(name: &Ident) -> syn::Error {
     let word = name.unraw().to_string();
-    let near = || did_you_mean(nearest(&word, Opt::ALL.into_iter().map(Opt::name)));
+    let near = || did_you_mean(nearest(&word, Opt::ALL.iter().copied().map(Opt::name)));
     let hint = hinted(elsewhere(&word).map(str::to_owned).or_else(near));
     let all: Vec<_> = Opt::ALL
         .iter()
@@ -135,7 +105,7 @@ fn elsewhere(word: &str) -> Option<&'static str> {
         "fallback" | "swallow_errors" | "in_memory_fallback" => "write `on_store_error = …`.",
         "group" | "shared" | "namespace" => "write `scope = \"…\"`.",
         "override_defaults" | "exempt_when" => {
-            "a key or limits function that returns `None` exempts the request."
+            "a limits function that returns `None` exempts the request."
         }
         _ => return None,
     })

@@ -5,71 +5,50 @@ use quote::{ToTokens, quote_spanned};
 use syn::ext::IdentExt;
 use syn::{Expr, LitStr};
 
-use crate::emit::{Context, respanned};
-use crate::generics;
-use crate::model::{Cost, Key, LimitsValue, Rule, Scope, Strategy};
+use crate::emit::Context;
+use crate::generics::{self, Last};
+use crate::model::{Cost, Fallback, Key, LimitsValue, Millis, Rule, Scope, Strategy};
+use crate::render::readable;
+use crate::spans::{self, respanned};
 
 /// The rules of all attributes, nested as pairs.
-pub(crate) fn rules(context: &Context<'_>, state: &TokenStream, place: Span) -> TokenStream {
-    let rules = context.model.rules.iter().enumerate();
+pub(crate) fn rules(
+    context: &Context<'_>,
+    state: &TokenStream,
+    place: Span,
+    last: Last,
+) -> TokenStream {
+    let functions = Functions {
+        context,
+        state,
+        last,
+    };
+    let rules = context.model.rules.iter();
     rules
-        .map(|(number, each)| rule(context, number, each, state, place))
+        .map(|each| functions.rule(each, place))
         .rev()
         .reduce(|others, first| quote_spanned!(place=> (#first, #others)))
         .unwrap_or_default()
 }
 
-fn rule(
-    context: &Context<'_>,
-    number: usize,
-    rule: &Rule,
-    state: &TokenStream,
-    place: Span,
-) -> TokenStream {
-    let private = respanned(&context.private, place);
-    let spec = spec(context, number, rule);
-    let key = scoped_key(context, rule, state);
-    let limits = limits(context, &rule.limits, state);
-    let cost = cost(context, &rule.cost, state);
-    quote_spanned!(place=> #private::rule(#spec, #key, #limits, #cost))
-}
-
-fn spec(context: &Context<'_>, number: usize, rule: &Rule) -> TokenStream {
+fn spec(context: &Context<'_>, rule: &Rule) -> TokenStream {
     let (private, site) = (&context.private, context.site);
-    let handler = context.handler.sig.ident.unraw().to_string();
-    // Handlers that share a budget show one name, too.
-    let name = match (&rule.name, &rule.scope) {
-        (Some(name), _) | (None, Scope::Shared(name)) => name.clone(),
-        // Several policies show names that clients can tell apart.
-        (None, Scope::Handler | Scope::Expr(_)) if number > 0 => {
-            LitStr::new(&format!("{handler}-{}", number + 1), site)
-        }
-        (None, Scope::Handler | Scope::Expr(_)) => LitStr::new(&handler, site),
+    let name = LitStr::new(&rule.label, site);
+    let place = {
+        let handler = context.handler.sig.ident.unraw();
+        let place = LitStr::new(&format!("::{handler}"), site);
+        quote_spanned!(site=> ::core::concat!(::core::module_path!(), #place))
     };
+    let identity = LitStr::new(&rule.identity, site);
     let scope = match &rule.scope {
         Scope::Shared(scope) => quote_spanned!(site=> #private::ScopeSpec::Shared(#scope)),
+        Scope::Handler => quote_spanned! {site=>
+            #private::ScopeSpec::Handler { path: #place, rule: #identity }
+        },
         // What the function returns is a part of the key.
-        Scope::Expr(_) | Scope::Handler => {
-            let place = LitStr::new(&format!("::{handler}"), site);
-            let identity = match &rule.name {
-                Some(name) => name.value(),
-                None => label(&rule.key).unwrap_or_else(|| "client_ip".to_owned()),
-            };
-            let kind = Ident::new(
-                if matches!(rule.scope, Scope::Expr(_)) {
-                    "Computed"
-                } else {
-                    "Handler"
-                },
-                site,
-            );
-            quote_spanned! {site=>
-                #private::ScopeSpec::#kind {
-                    path: ::core::concat!(::core::module_path!(), #place),
-                    rule: #identity,
-                }
-            }
-        }
+        Scope::Expr(_) => quote_spanned! {site=>
+            #private::ScopeSpec::Computed { path: #place, rule: #identity }
+        },
     };
     let strategy = match rule.strategy {
         Strategy::MovingWindow => None,
@@ -94,16 +73,18 @@ fn more(context: &Context<'_>, rule: &Rule) -> TokenStream {
         let methods = &rule.methods;
         settings.extend(quote_spanned!(site=> .methods(&[#(#methods),*])));
     }
-    if let Some(millis) = rule.wait {
+    if let Some(Millis(millis)) = rule.wait {
         settings.extend(quote_spanned! {site=>
             .wait(::core::time::Duration::from_millis(#millis))
         });
     }
     if let Some(fallback) = &rule.on_store_error {
-        let mut letters = fallback.chars();
-        let first = letters.next().map(|letter| letter.to_ascii_uppercase());
-        let fallback: String = first.into_iter().chain(letters).collect();
-        let fallback = Ident::new(&fallback, site);
+        let fallback = match fallback {
+            Fallback::Local => "Local",
+            Fallback::Allow => "Allow",
+            Fallback::Deny => "Deny",
+        };
+        let fallback = Ident::new(fallback, site);
         settings.extend(quote_spanned!(site=> .on_store_error(#private::Fallback::#fallback)));
     }
     if let Some(counts) = &rule.count_when {
@@ -125,19 +106,7 @@ fn label(key: &Key) -> Option<String> {
     match key {
         Key::Default => None,
         Key::Expr(Expr::Closure(_)) => Some("a closure".to_owned()),
-        Key::Expr(expr) => {
-            let words = expr.to_token_stream().to_string();
-            let spaced = [
-                (" :: ", "::"),
-                (" (", "("),
-                (" < ", "<"),
-                ("< ", "<"),
-                (" >", ">"),
-                (" !", "!"),
-            ];
-            let tidy = |words: String, (from, to)| words.replace(from, to);
-            Some(spaced.into_iter().fold(words, tidy))
-        }
+        Key::Expr(expr) => Some(readable(expr)),
         Key::All(keys) => {
             let labels: Vec<_> = keys.iter().filter_map(label).collect();
             Some(format!("({})", labels.join(", ")))
@@ -145,65 +114,97 @@ fn label(key: &Key) -> Option<String> {
     }
 }
 
-/// The key, together with what a scope function returns.
-fn scoped_key(context: &Context<'_>, rule: &Rule, state: &TokenStream) -> TokenStream {
-    let key = key(context, &rule.key, state);
-    match &rule.scope {
-        Scope::Handler | Scope::Shared(_) => key,
-        Scope::Expr(scope) => {
-            let place = generics::place(context.model).unwrap_or(context.site);
-            let private = respanned(&context.private, place);
-            let scope = called(context, "scope", scope, state);
-            quote_spanned!(place=> #private::scoped(#scope, #key))
+/// Writes the sources of a policy's rules.
+struct Functions<'a> {
+    context: &'a Context<'a>,
+    state: &'a TokenStream,
+    last: Last,
+}
+
+impl Functions<'_> {
+    fn rule(&self, rule: &Rule, place: Span) -> TokenStream {
+        let private = respanned(&self.context.private, place);
+        let spec = spec(self.context, rule);
+        let key = self.scoped_key(rule);
+        let limits = self.limits(&rule.limits);
+        let cost = self.cost(&rule.cost);
+        quote_spanned!(place=> #private::rule(#spec, #key, #limits, #cost))
+    }
+
+    /// The key, together with what a scope function returns.
+    fn scoped_key(&self, rule: &Rule) -> TokenStream {
+        let key = self.key(&rule.key);
+        match &rule.scope {
+            Scope::Handler | Scope::Shared(_) => key,
+            Scope::Expr(scope) => {
+                let context = self.context;
+                let place = generics::place(context.model).unwrap_or(context.site);
+                let private = respanned(&context.private, place);
+                let scope = self.called("scope", "try_key", scope);
+                quote_spanned!(place=> #private::scoped(#scope, #key))
+            }
         }
     }
-}
 
-fn key(context: &Context<'_>, key: &Key, state: &TokenStream) -> TokenStream {
-    let (private, site) = (&context.private, context.site);
-    match key {
-        Key::Default => quote_spanned!(site=> #private::DefaultKey),
-        Key::Expr(expr) => called(context, "key", expr, state),
-        Key::All(keys) => {
-            let keys = keys.iter().map(|each| self::key(context, each, state));
-            let place = generics::place(context.model).unwrap_or(site);
-            let private = respanned(private, place);
-            quote_spanned!(place=> #private::All((#(#keys,)*)))
+    fn key(&self, key: &Key) -> TokenStream {
+        let (private, site) = (&self.context.private, self.context.site);
+        match key {
+            Key::Default => quote_spanned!(site=> #private::DefaultKey),
+            Key::Expr(expr) => self.called("key", "try_key", expr),
+            Key::All(keys) => {
+                let keys = keys.iter().map(|each| self.key(each));
+                let place = generics::place(self.context.model).unwrap_or(site);
+                let private = respanned(private, place);
+                quote_spanned!(place=> #private::All((#(#keys,)*)))
+            }
         }
     }
-}
 
-fn limits(context: &Context<'_>, limits: &LimitsValue, state: &TokenStream) -> TokenStream {
-    let private = &context.private;
-    match limits {
-        LimitsValue::Parsed(limits, span) => {
-            let site = context.site.located_at(*span);
-            let pairs = limits.iter().map(|limit| {
-                let count = limit.count().get();
-                let millis = limit.window_millis();
-                quote_spanned!(site=> (#count, #millis))
-            });
-            quote_spanned!(site=> const { &#private::parsed([#(#pairs),*]) })
+    fn limits(&self, limits: &LimitsValue) -> TokenStream {
+        let private = &self.context.private;
+        match limits {
+            LimitsValue::Parsed(limits, span) => {
+                let site = spans::hygienic_at(*span);
+                let pairs = limits.iter().map(|limit| {
+                    let count = limit.count().get();
+                    let millis = limit.window_millis();
+                    quote_spanned!(site=> (#count, #millis))
+                });
+                quote_spanned!(site=> const { &#private::parsed([#(#pairs),*]) })
+            }
+            LimitsValue::Expr(expr) => self.called("limits", "try_limits", expr),
         }
-        LimitsValue::Expr(expr) => called(context, "limits", expr, state),
     }
-}
 
-fn cost(context: &Context<'_>, cost: &Cost, state: &TokenStream) -> TokenStream {
-    match cost {
-        Cost::Fixed(cost) => cost.to_token_stream(),
-        Cost::Expr(expr) => called(context, "cost", expr, state),
-        // Not known yet: the check is a peek.
-        Cost::Arguments { .. } => 1_u32.to_token_stream(),
+    fn cost(&self, cost: &Cost) -> TokenStream {
+        match cost {
+            Cost::Fixed(cost) => cost.to_token_stream(),
+            Cost::Expr(expr) => self.called("cost", "try_cost", expr),
+            // Not known yet: the check is a peek.
+            Cost::Arguments(_) => 1_u32.to_token_stream(),
+        }
     }
-}
 
-/// Hands a function to the runtime. All of it stands at one token of the function, so that whatever is
-/// wrong with it is said once, and there.
-fn called(context: &Context<'_>, role: &str, function: &Expr, state: &TokenStream) -> TokenStream {
-    let span = generics::token(function);
-    let private = respanned(&context.private, span);
-    let state = respanned(state, span);
-    let role = Ident::new(role, span);
-    quote_spanned!(span=> { let __it = #function; #private::#role::<#state, _, _>(__it) })
+    /// Hands a function to the runtime. All of it stands at one token of the function, so that whatever is
+    /// wrong with it is said once, and there. Where the body is read last, a function may turn out not to be callable.
+    fn called(&self, role: &str, try_role: &str, function: &Expr) -> TokenStream {
+        let span = generics::token(function);
+        let private = respanned(&self.context.private, span);
+        let state = respanned(self.state, span);
+        let is_open = !matches!(function, Expr::Closure(_))
+            && !generics::is_ours(function, self.context.model.krate.as_ref());
+        if self.last == Last::InBody && is_open {
+            let role = Ident::new(try_role, span);
+            return quote_spanned! {span=> {
+                let __it = #function;
+                {
+                    #[allow(unused_imports)]
+                    use #private::#role::{Callable as _, NotCallable as _};
+                    #private::TryFn::<_, #state>::new(__it).source()
+                }
+            }};
+        }
+        let role = Ident::new(role, span);
+        quote_spanned!(span=> { let __it = #function; #private::#role::<#state, _, _>(__it) })
+    }
 }

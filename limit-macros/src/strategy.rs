@@ -10,10 +10,10 @@ use crate::model::Strategy;
 use crate::nearest::{did_you_mean, hinted, nearest};
 use crate::syntax::unwrapped;
 
-const ALL: [&str; 4] = ["moving_window", "fixed_window", "sliding_window", "gcra"];
+pub(crate) const ALL: [&str; 4] = ["moving_window", "fixed_window", "sliding_window", "gcra"];
 
-/// The strategy that an expression names; the default after an error.
-pub(crate) fn check(expr: &Expr, errors: &mut Errors) -> Strategy {
+/// The strategy that an expression names; `None` after an error.
+pub(crate) fn check(expr: &Expr, errors: &mut Errors) -> Option<Strategy> {
     match expr {
         Expr::Lit(ExprLit {
             lit: Lit::Str(text),
@@ -24,7 +24,7 @@ pub(crate) fn check(expr: &Expr, errors: &mut Errors) -> Strategy {
                 expr,
                 format!("write it without quotes: `strategy = {word}`"),
             );
-            Strategy::MovingWindow
+            None
         }
         Expr::Call(ExprCall { func, args, .. }) => match word(func).as_deref() {
             Some("gcra") => gcra(expr, args, errors),
@@ -33,17 +33,17 @@ pub(crate) fn check(expr: &Expr, errors: &mut Errors) -> Strategy {
                     expr,
                     format!("`{word}` takes no arguments: write `strategy = {word}`"),
                 );
-                Strategy::MovingWindow
+                None
             }
             word => unknown(expr, word, errors),
         },
         _ => match word(expr).as_deref() {
-            Some("moving_window") => Strategy::MovingWindow,
-            Some("fixed_window") => Strategy::FixedWindow,
-            Some("sliding_window") => Strategy::SlidingWindow,
+            Some("moving_window") => Some(Strategy::MovingWindow),
+            Some("fixed_window") => Some(Strategy::FixedWindow),
+            Some("sliding_window") => Some(Strategy::SlidingWindow),
             Some("gcra") => {
                 errors.over(expr, GCRA);
-                Strategy::MovingWindow
+                None
             }
             word => unknown(expr, word, errors),
         },
@@ -56,7 +56,7 @@ const GCRA: &str =
 const NO_BURST: &str =
     "the burst is zero, so that every request would be refused: it is at least 1";
 
-fn gcra(expr: &Expr, args: &Punctuated<Expr, Token![,]>, errors: &mut Errors) -> Strategy {
+fn gcra(expr: &Expr, args: &Punctuated<Expr, Token![,]>, errors: &mut Errors) -> Option<Strategy> {
     let burst = match (args.first(), args.len()) {
         (Some(Expr::Assign(ExprAssign { left, right, .. })), 1) => {
             match (word(left).as_deref(), &unwrapped((**right).clone())) {
@@ -69,7 +69,7 @@ fn gcra(expr: &Expr, args: &Punctuated<Expr, Token![,]>, errors: &mut Errors) ->
                 ) => match burst.base10_parse().map(NonZeroU32::new) {
                     Ok(None) => {
                         errors.over(burst, NO_BURST);
-                        return Strategy::MovingWindow;
+                        return None;
                     }
                     parsed => parsed.ok().flatten(),
                 },
@@ -79,22 +79,22 @@ fn gcra(expr: &Expr, args: &Punctuated<Expr, Token![,]>, errors: &mut Errors) ->
         _ => None,
     };
     match burst {
-        Some(burst) => Strategy::Gcra { burst },
+        Some(burst) => Some(Strategy::Gcra { burst }),
         None => {
             errors.over(expr, GCRA);
-            Strategy::MovingWindow
+            None
         }
     }
 }
 
-fn word(expr: &Expr) -> Option<String> {
+pub(crate) fn word(expr: &Expr) -> Option<String> {
     match expr {
         Expr::Path(path) => path.path.get_ident().map(Ident::to_string),
         _ => None,
     }
 }
 
-fn unknown(expr: &Expr, word: Option<&str>, errors: &mut Errors) -> Strategy {
+fn unknown(expr: &Expr, word: Option<&str>, errors: &mut Errors) -> Option<Strategy> {
     let near = nearest(word.unwrap_or_default(), ALL.into_iter());
     let hint = hinted(did_you_mean(near));
     errors.over(
@@ -103,5 +103,5 @@ fn unknown(expr: &Expr, word: Option<&str>, errors: &mut Errors) -> Strategy {
             "unknown strategy{hint} There are `moving_window` (the default), `fixed_window`, `sliding_window`, `gcra(burst = 10)`"
         ),
     );
-    Strategy::MovingWindow
+    None
 }

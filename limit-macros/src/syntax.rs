@@ -3,10 +3,12 @@
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
-use syn::{Expr, Path, Token, Type};
+use syn::{Expr, LitStr, Path, Token, Type};
 
 use crate::errors::Errors;
+use crate::model::{Fallback, Millis, Strategy};
 use crate::options::{self, Opt};
+use crate::{strategy, values};
 
 /// One entry between commas.
 pub(crate) enum Entry {
@@ -22,17 +24,25 @@ pub(crate) enum Entry {
 pub(crate) struct Named {
     pub(crate) option: Opt,
     pub(crate) name: Span,
-    pub(crate) value: Value,
+    /// `None` if it is none; the error has been said.
+    pub(crate) value: Option<OptionValue>,
 }
 
-/// The value of an option, of the kind that the option takes.
-pub(crate) enum Value {
-    Expr(Box<Expr>),
-    Type(Box<Type>),
-    Ident(Ident),
-    Path(Path),
-    /// Did not parse; the error has been said.
-    Missing,
+/// The value of an option, as the option takes it.
+pub(crate) enum OptionValue {
+    Key(Expr),
+    Cost(Expr),
+    Scope(Expr),
+    Strategy(Strategy),
+    Methods(Vec<String>),
+    Wait(Millis),
+    CountWhen(Expr),
+    OnLimited(Expr),
+    OnStoreError(Fallback),
+    Name(LitStr),
+    State(Type),
+    Direct(Ident),
+    Crate(Path),
 }
 
 /// The entries of one attribute.
@@ -42,6 +52,19 @@ pub(crate) struct Arguments {
     pub(crate) last: bool,
     /// An entry did not parse, which has been said; it may have been the limits.
     pub(crate) broken: bool,
+}
+
+impl Arguments {
+    /// What `crate = …` says.
+    pub(crate) fn krate(&self) -> Option<&Path> {
+        self.entries.iter().find_map(|entry| match entry {
+            Entry::Named(Named {
+                value: Some(OptionValue::Crate(path)),
+                ..
+            }) => Some(path),
+            _ => None,
+        })
+    }
 }
 
 /// The hidden first word of an attribute that has been moved behind the others.
@@ -108,12 +131,12 @@ fn entry(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Entry> {
     let value = if input.is_empty() || input.peek(Token![,]) {
         let message = format!("`{option}` has no value: write {}", option.example());
         errors.at(equals.span, message);
-        Value::Missing
+        None
     } else {
-        value(option, input).unwrap_or_else(|error| {
+        value(option, input, errors).unwrap_or_else(|error| {
             errors.push(error);
             skip_value(input);
-            Value::Missing
+            None
         })
     };
     Ok(Entry::Named(Named {
@@ -132,7 +155,12 @@ fn forgotten_equals(input: ParseStream<'_>) -> Option<Ident> {
     (options::find(&word).is_some() && (alone || colon)).then_some(word)
 }
 
-fn value(option: Opt, input: ParseStream<'_>) -> syn::Result<Value> {
+/// Reads the value of an option; `Ok(None)` when it is none and that has been said.
+fn value(
+    option: Opt,
+    input: ParseStream<'_>,
+    errors: &mut Errors,
+) -> syn::Result<Option<OptionValue>> {
     let start = input.span();
     let wrong = |_| {
         let example = option.example();
@@ -141,20 +169,27 @@ fn value(option: Opt, input: ParseStream<'_>) -> syn::Result<Value> {
             format!("this is not a value for `{option}`: write {example}"),
         )
     };
-    match option {
-        Opt::State => input
-            .parse()
-            .map(|ty| Value::Type(Box::new(ty)))
-            .map_err(wrong),
-        Opt::Direct => input.parse().map(Value::Ident).map_err(wrong),
-        Opt::Crate => input
-            .call(Path::parse_mod_style)
-            .map(Value::Path)
-            .map_err(wrong),
-        _ => input
-            .parse()
-            .map(|expr| Value::Expr(Box::new(unwrapped(expr)))),
-    }
+    let expr = || input.parse().map(unwrapped);
+    Ok(match option {
+        Opt::Key => Some(OptionValue::Key(expr()?)),
+        Opt::Cost => Some(OptionValue::Cost(expr()?)),
+        Opt::Scope => Some(OptionValue::Scope(expr()?)),
+        Opt::CountWhen => Some(OptionValue::CountWhen(expr()?)),
+        Opt::OnLimited => Some(OptionValue::OnLimited(expr()?)),
+        Opt::Strategy => strategy::check(&expr()?, errors).map(OptionValue::Strategy),
+        Opt::Methods => values::methods(&expr()?, errors).map(OptionValue::Methods),
+        Opt::Wait => values::wait(&expr()?, errors).map(OptionValue::Wait),
+        Opt::OnStoreError => {
+            values::on_store_error(&expr()?, errors).map(OptionValue::OnStoreError)
+        }
+        Opt::Name => values::name(&expr()?, errors).map(OptionValue::Name),
+        Opt::State => Some(OptionValue::State(input.parse().map_err(wrong)?)),
+        Opt::Direct => Some(OptionValue::Direct(input.parse().map_err(wrong)?)),
+        Opt::Crate => {
+            let path = input.call(Path::parse_mod_style).map_err(wrong)?;
+            values::krate(path, errors).map(OptionValue::Crate)
+        }
+    })
 }
 
 /// Skips to the next comma that is followed by `name =`, or to the end.

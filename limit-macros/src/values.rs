@@ -2,10 +2,10 @@
 
 use limit_core::Limits;
 use proc_macro2::Ident;
-use syn::{Expr, ExprLit, Lit, LitStr};
+use syn::{Expr, ExprLit, Lit, LitStr, Path};
 
 use crate::errors::Errors;
-use crate::model::Scope;
+use crate::model::{Fallback, Millis, Scope};
 use crate::nearest::{did_you_mean, hinted, nearest};
 use crate::options::Opt;
 use crate::syntax::unwrapped;
@@ -51,15 +51,15 @@ pub(crate) fn scope(expr: Expr, errors: &mut Errors) -> Scope {
     }
 }
 
-/// `wait = "2s"`, in milliseconds. The text is what may stand behind the `/` of a limit.
-pub(crate) fn wait(expr: &Expr, errors: &mut Errors) -> Option<u64> {
+/// `wait = "2s"`. The text is what may stand behind the `/` of a limit.
+pub(crate) fn wait(expr: &Expr, errors: &mut Errors) -> Option<Millis> {
     let text = text(Opt::Wait, expr, errors)?;
     if text.value().contains([';', ',', '|', '/']) {
         errors.over(&text, "`wait` is one length of time, as in `wait = \"2s\"`");
         return None;
     }
     match Limits::parse(&format!("1/{}", text.value())) {
-        Ok(limits) => Some(limits.first().window_millis()),
+        Ok(limits) => Some(Millis(limits.first().window_millis())),
         Err(error) => {
             errors.over(
                 &text,
@@ -75,10 +75,10 @@ const METHODS: [&str; 9] = [
 ];
 
 /// `methods = [GET, POST]`.
-pub(crate) fn methods(expr: &Expr, errors: &mut Errors) -> Vec<String> {
+pub(crate) fn methods(expr: &Expr, errors: &mut Errors) -> Option<Vec<String>> {
     let Expr::Array(array) = expr else {
         errors.over(expr, format!("`methods` is {}", Opt::Methods.example()));
-        return Vec::new();
+        return None;
     };
     if array.elems.is_empty() {
         errors.over(
@@ -87,25 +87,69 @@ pub(crate) fn methods(expr: &Expr, errors: &mut Errors) -> Vec<String> {
         );
     }
     let words = array.elems.iter();
-    words
-        .filter_map(|method| one_of(&unwrapped(method.clone()), "method", &METHODS, errors))
-        .collect()
+    let words = words.filter_map(|method| {
+        let allowed = METHODS.map(|name| (name, name));
+        one_of(&unwrapped(method.clone()), "method", &allowed, errors)
+    });
+    Some(words.map(str::to_owned).collect())
 }
+
+const FALLBACKS: [(&str, Fallback); 3] = [
+    ("local", Fallback::Local),
+    ("allow", Fallback::Allow),
+    ("deny", Fallback::Deny),
+];
 
 /// `on_store_error = deny`.
-pub(crate) fn on_store_error(expr: &Expr, errors: &mut Errors) -> Option<String> {
-    one_of(
-        expr,
-        "answer to a store's error",
-        &["local", "allow", "deny"],
-        errors,
-    )
+pub(crate) fn on_store_error(expr: &Expr, errors: &mut Errors) -> Option<Fallback> {
+    one_of(expr, "answer to a store's error", &FALLBACKS, errors)
 }
 
-/// A word without quotes, one of those that are allowed.
-fn one_of(expr: &Expr, what: &str, allowed: &[&str], errors: &mut Errors) -> Option<String> {
+/// Whether a word is a value of `on_store_error`.
+pub(crate) fn is_fallback(word: &str) -> bool {
+    FALLBACKS.iter().any(|(name, _)| *name == word)
+}
+
+/// `crate = ::path`: an absolute path.
+pub(crate) fn krate(path: Path, errors: &mut Errors) -> Option<Path> {
+    let root = path
+        .segments
+        .first()
+        .map(|segment| segment.ident.to_string());
+    let absolute = path.leading_colon.is_some()
+        || root.is_some_and(|root| root == "crate" || root == "$crate");
+    if !absolute {
+        let segments = path
+            .segments
+            .iter()
+            .map(|segment| segment.ident.to_string());
+        let relative = |segment: &String| segment == "self" || segment == "super";
+        let root = if segments.clone().any(|segment| relative(&segment)) {
+            "crate"
+        } else {
+            ""
+        };
+        let path_from_root: Vec<_> = segments.filter(|segment| !relative(segment)).collect();
+        let fixed = format!("{root}::{}", path_from_root.join("::"));
+        errors.over(
+            &path,
+            format!("`crate` takes an absolute path: write `crate = {fixed}`"),
+        );
+        return None;
+    }
+    Some(path)
+}
+
+/// A word without quotes, one of those that are allowed: what it stands for.
+fn one_of<T: Copy>(
+    expr: &Expr,
+    what: &str,
+    allowed: &[(&str, T)],
+    errors: &mut Errors,
+) -> Option<T> {
+    let names = || allowed.iter().map(|(name, _)| *name);
     if let Some(text) = literal(expr)
-        && allowed.contains(&text.value().as_str())
+        && names().any(|name| name == text.value())
     {
         errors.over(expr, format!("write it without quotes: `{}`", text.value()));
         return None;
@@ -114,21 +158,18 @@ fn one_of(expr: &Expr, what: &str, allowed: &[&str], errors: &mut Errors) -> Opt
         Expr::Path(path) => path.path.get_ident().map(Ident::to_string),
         _ => None,
     };
-    if let Some(word) = &word
-        && allowed.contains(&word.as_str())
+    if let Some((_, value)) = allowed
+        .iter()
+        .find(|(name, _)| word.as_deref() == Some(name))
     {
-        return Some(word.clone());
+        return Some(*value);
     }
     let near = word.and_then(|word| {
-        let by_case = allowed
-            .iter()
-            .find(|other| other.eq_ignore_ascii_case(&word));
-        by_case
-            .copied()
-            .or_else(|| nearest(&word, allowed.iter().copied()))
+        let by_case = names().find(|other| other.eq_ignore_ascii_case(&word));
+        by_case.or_else(|| nearest(&word, names()))
     });
     let hint = hinted(did_you_mean(near));
-    let all: Vec<_> = allowed.iter().map(|word| format!("`{word}`")).collect();
+    let all: Vec<_> = names().map(|word| format!("`{word}`")).collect();
     errors.over(
         expr,
         format!("unknown {what}{hint} There are {}", all.join(", ")),
@@ -136,7 +177,8 @@ fn one_of(expr: &Expr, what: &str, allowed: &[&str], errors: &mut Errors) -> Opt
     None
 }
 
-fn literal(expr: &Expr) -> Option<&LitStr> {
+/// The string that an expression is.
+pub(crate) fn literal(expr: &Expr) -> Option<&LitStr> {
     match expr {
         Expr::Lit(ExprLit {
             lit: Lit::Str(text),

@@ -80,7 +80,7 @@ fn prefixes_of(group: &Group) -> impl Iterator<Item = TokenTree> {
 fn half_typed_arguments_keep_the_item() {
     for item in items() {
         for arguments in arguments().into_iter().flat_map(prefixes) {
-            let expansion = expand::rate_limit(&arguments, &item).to_string();
+            let expansion = expand::rate_limit(&arguments, &item, None).to_string();
             assert!(
                 expansion.contains("andler"),
                 "({arguments}) {item}: {expansion}"
@@ -93,7 +93,7 @@ fn half_typed_arguments_keep_the_item() {
 fn half_typed_items_stay() {
     for arguments in arguments() {
         for item in items().into_iter().flat_map(prefixes) {
-            let expansion = expand::rate_limit(&arguments, &item).to_string();
+            let expansion = expand::rate_limit(&arguments, &item, None).to_string();
             let kept = item.is_empty() || !expansion.is_empty();
             assert!(kept, "({arguments}) {item}");
         }

@@ -178,7 +178,7 @@ proptest! {
     ) {
         let arguments = changed(arguments, &in_arguments);
         let item = changed(item, &in_item);
-        let expansion = expand::rate_limit(&arguments, &item);
+        let expansion = expand::rate_limit(&arguments, &item, None);
         let is_refused = mentions(&expansion, "compile_error");
         if let Ok(function) = syn::parse2::<syn::ItemFn>(item.clone()) {
             let name = function.sig.ident.to_string();

@@ -7,7 +7,7 @@ use quote::quote;
 use crate::expand;
 
 fn check(arguments: &TokenStream, item: &TokenStream, expected: &Expect) {
-    let expansion = expand::rate_limit(arguments, item);
+    let expansion = expand::rate_limit(arguments, item, None);
     let file = syn::parse2(expansion).expect("the expansion is items");
     expected.assert_eq(&prettyplease::unparse(&file));
 }
@@ -31,9 +31,10 @@ fn the_least_there_is() {
                         const {
                             &::limit_runtime::__private::Spec::new(
                                 "health",
-                                ::limit_runtime::__private::ScopeSpec::Handler(
-                                    ::core::concat!(::core::module_path!(), "::health"),
-                                ),
+                                ::limit_runtime::__private::ScopeSpec::Handler {
+                                    path: ::core::concat!(::core::module_path!(), "::health"),
+                                    rule: "client_ip",
+                                },
                             )
                         },
                         ::limit_runtime::__private::DefaultKey,
@@ -77,9 +78,10 @@ fn a_key_function_state_and_a_body() {
                         const {
                             &::limit_runtime::__private::Spec::new(
                                     "predict",
-                                    ::limit_runtime::__private::ScopeSpec::Handler(
-                                        ::core::concat!(::core::module_path!(), "::predict"),
-                                    ),
+                                    ::limit_runtime::__private::ScopeSpec::Handler {
+                                        path: ::core::concat!(::core::module_path!(), "::predict"),
+                                        rule: "api_key",
+                                    },
                                 )
                                 .key_label("api_key")
                         },
@@ -140,9 +142,10 @@ fn a_cost_over_the_arguments_and_a_direct_function() {
                         const {
                             &::limit_runtime::__private::Spec::new(
                                 "predict",
-                                ::limit_runtime::__private::ScopeSpec::Handler(
-                                    ::core::concat!(::core::module_path!(), "::predict"),
-                                ),
+                                ::limit_runtime::__private::ScopeSpec::Handler {
+                                    path: ::core::concat!(::core::module_path!(), "::predict"),
+                                    rule: "client_ip",
+                                },
                             )
                         },
                         ::limit_runtime::__private::DefaultKey,
@@ -155,9 +158,13 @@ fn a_cost_over_the_arguments_and_a_direct_function() {
                 headers: HeaderMap,
                 Json(Batch { mut inputs, model }): Json<Batch>,
             ) -> String {
+                #[allow(unused_imports)]
                 use predict_now as predict;
-                inputs.sort();
-                predict(headers, Json(Batch { inputs, model })).await
+                let _ = &inputs;
+                {
+                    inputs.sort();
+                    predict(headers, Json(Batch { inputs, model })).await
+                }
             }
             fn predict(
                 __limited: ::limit_runtime::__private::Limited<
@@ -168,6 +175,7 @@ fn a_cost_over_the_arguments_and_a_direct_function() {
                 let (__admission, __arguments) = __limited.split();
                 let __costs = [
                     {
+                        #[allow(unused_variables)]
                         let (_, Json(Batch { inputs, model: _ })) = &__arguments;
                         ::core::option::Option::Some(
                             ::limit_runtime::__private::IntoCost::into_cost(inputs.len()),
@@ -215,9 +223,10 @@ fn several_attributes_with_everything() {
                             const {
                                 &::limit_runtime::__private::Spec::new(
                                         "tier",
-                                        ::limit_runtime::__private::ScopeSpec::Handler(
-                                            ::core::concat!(::core::module_path!(), "::models"),
-                                        ),
+                                        ::limit_runtime::__private::ScopeSpec::Handler {
+                                            path: ::core::concat!(::core::module_path!(), "::models"),
+                                            rule: "tier",
+                                        },
                                     )
                                     .strategy(::limit_runtime::__private::gcra(5u32))
                                     .key_label("(client_ip, a closure)")
@@ -308,9 +317,10 @@ fn a_generic_handler_with_a_future_of_its_own() {
                         const {
                             &::facade::limiting::__private::Spec::new(
                                     "generic",
-                                    ::facade::limiting::__private::ScopeSpec::Handler(
-                                        ::core::concat!(::core::module_path!(), "::generic"),
-                                    ),
+                                    ::facade::limiting::__private::ScopeSpec::Handler {
+                                        path: ::core::concat!(::core::module_path!(), "::generic"),
+                                        rule: "key::<T>",
+                                    },
                                 )
                                 .key_label("key::<T>")
                         },
@@ -343,6 +353,115 @@ fn a_generic_handler_with_a_future_of_its_own() {
                 let (__admission, (__a0,)) = __limited.split();
                 ::facade::limiting::__private::respond(__admission, generic::<T, N>(__a0))
             }
+        "##]],
+    );
+}
+
+#[test]
+fn a_function_that_may_take_the_last_argument() {
+    check(
+        &quote!("10/minute", key = by_claims),
+        &quote! {
+            async fn me(claims: Claims) -> String {
+                claims.name
+            }
+        },
+        &expect![[r##"
+            #[doc(hidden)]
+            struct __rate_limit_me;
+            impl<__S> ::limit_runtime::__private::Policy<__S, ::limit_runtime::__private::LastInHead>
+            for __rate_limit_me
+            where
+                __S: ::core::marker::Send + ::core::marker::Sync,
+                Claims: ::limit_runtime::__private::FromRequestParts<__S>,
+            {
+                fn rules() -> impl ::limit_runtime::__private::Rules<__S> {
+                    ::limit_runtime::__private::rule(
+                        const {
+                            &::limit_runtime::__private::Spec::new(
+                                    "me",
+                                    ::limit_runtime::__private::ScopeSpec::Handler {
+                                        path: ::core::concat!(::core::module_path!(), "::me"),
+                                        rule: "by_claims",
+                                    },
+                                )
+                                .key_label("by_claims")
+                        },
+                        {
+                            let __it = by_claims;
+                            ::limit_runtime::__private::key::<__S, _, _>(__it)
+                        },
+                        const { &::limit_runtime::__private::parsed([(10u32, 60000u64)]) },
+                        1u32,
+                    )
+                }
+            }
+            impl<__S> ::limit_runtime::__private::Policy<__S, ::limit_runtime::__private::LastInBody>
+            for __rate_limit_me
+            where
+                __S: ::core::marker::Send + ::core::marker::Sync,
+                Claims: ::limit_runtime::__private::FromRequest<__S>,
+            {
+                fn rules() -> impl ::limit_runtime::__private::Rules<__S> {
+                    ::limit_runtime::__private::rule(
+                        const {
+                            &::limit_runtime::__private::Spec::new(
+                                    "me",
+                                    ::limit_runtime::__private::ScopeSpec::Handler {
+                                        path: ::core::concat!(::core::module_path!(), "::me"),
+                                        rule: "by_claims",
+                                    },
+                                )
+                                .key_label("by_claims")
+                        },
+                        {
+                            let __it = by_claims;
+                            {
+                                #[allow(unused_imports)]
+                                use ::limit_runtime::__private::try_key::{
+                                    Callable as _, NotCallable as _,
+                                };
+                                ::limit_runtime::__private::TryFn::<_, __S>::new(__it).source()
+                            }
+                        },
+                        const { &::limit_runtime::__private::parsed([(10u32, 60000u64)]) },
+                        1u32,
+                    )
+                }
+            }
+            fn me(
+                __limited: ::limit_runtime::__private::Limited<__rate_limit_me, (Claims,)>,
+            ) -> impl ::core::future::Future<Output = ::limit_runtime::__private::Response> {
+                async fn me(claims: Claims) -> String {
+                    claims.name
+                }
+                let (__admission, (__a0,)) = __limited.split();
+                ::limit_runtime::__private::respond(__admission, me(__a0))
+            }
+        "##]],
+    );
+}
+
+#[test]
+fn ours_stay_in_their_order_around_those_of_others() {
+    check(
+        &quote!("1/minute"),
+        &quote! {
+            #[rate_limit("2/minute", name = "second")]
+            #[instrument(skip_all)]
+            #[other::rate_limit(5)]
+            #[limit_runtime::rate_limit("3/minute", name = "third")]
+            #[inline]
+            async fn handler() {}
+        },
+        &expect![[r##"
+            #[instrument(skip_all)]
+            #[other::rate_limit(5)]
+            #[::limit_runtime::__private::rate_limit(__last, "1/minute")]
+            #[rate_limit(__last, "2/minute", name = "second")]
+            #[limit_runtime::rate_limit("3/minute", name = "third")]
+            #[inline]
+            async fn handler() {}
         "##]],
     );
 }

@@ -17,16 +17,16 @@ async fn no_comma() {}
 #[rate_limit("10/minute",, cost = 2)]
 async fn two_commas() {}
 
-#[rate_limit("10/minute", key = |headers, cost = 0)]
+#[rate_limit("10/minute", key = |headers, cost = -1)]
 async fn half_a_closure() {}
 
-#[rate_limit("10/minute", key = a + , cost = 0)]
+#[rate_limit("10/minute", key = a + , cost = -1)]
 async fn half_a_sum() {}
 
 #[rate_limit(=)]
 async fn nonsense() {}
 
-#[rate_limit("10/minute", state = 5, cost = 0)]
+#[rate_limit("10/minute", state = 5, cost = -1)]
 async fn not_a_type() {}
 
 fn main() {

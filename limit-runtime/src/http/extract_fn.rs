@@ -10,7 +10,7 @@ use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, Uri};
 use std::future::Future;
 use std::marker::PhantomData;
-use std::num::NonZeroU32;
+use std::num::NonZero;
 
 use super::instead::{Instead, instead};
 use super::soon::{Never, Soon};
@@ -24,6 +24,7 @@ use limit_core::Limits;
     message = "`{Self}` is neither a function of extractors nor a constant that fits here",
     label = "cannot be called with what a request holds",
     note = "write a sync or async function of 0 to 8 arguments; each is an extractor (`FromRequestParts`), and one of them may be `&Parts` or `&HeaderMap`",
+    note = "it is called before the body is read, so that its arguments cannot be `Json`, `Form`, `Bytes`, `String` or another extractor of the body",
     note = "an extractor of application state (`State<T>`) must also be an argument of the handler, unless the attribute says `state = AppState`",
     note = "a closure says the types of its arguments: `|headers: HeaderMap| …`"
 )]
@@ -261,4 +262,11 @@ macro_rules! constant {
 constant!(ConstantKey, [K: IntoKey] K);
 constant!(ConstantLimits, [] Limits);
 constant!(ConstantLimits, [] &'static Limits);
-constant!(ConstantCost, [] NonZeroU32);
+
+macro_rules! constant_costs {
+    ($($T:ty)*) => {$(
+        constant!(ConstantCost, [] NonZero<$T>);
+    )*};
+}
+
+constant_costs!(u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize);

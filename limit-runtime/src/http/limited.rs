@@ -64,7 +64,8 @@ impl<P, T> fmt::Debug for Limited<P, T> {
     }
 }
 
-/// How the last argument of a limited handler is extracted: as it would be without the limit.
+/// How the last argument of a limited handler is extracted: as it would be without the limit; and what that argument
+/// is to the policy.
 #[derive(Debug)]
 pub struct Via<M>(PhantomData<fn() -> M>);
 
@@ -234,10 +235,10 @@ macro_rules! limited {
         }
 
         #[diagnostic::do_not_recommend]
-        impl<S, P, M, $($T,)* $Last> FromRequest<S, Via<(M,)>> for Limited<P, ($($T,)* $Last,)>
+        impl<S, P, M, L, $($T,)* $Last> FromRequest<S, Via<(M, L)>> for Limited<P, ($($T,)* $Last,)>
         where
             S: Send + Sync,
-            P: Policy<S>,
+            P: Policy<S, L>,
             $($T: FromRequestParts<S> + Send + 'static,)*
             $Last: FromRequest<S, M> + Send + 'static,
         {

@@ -23,13 +23,24 @@ pin_project! {
     }
 }
 
+/// What a handler returns when it is called: a future.
+#[diagnostic::on_unimplemented(
+    message = "a handler is an `async fn`, or returns a future, and `{Self}` is none: write `async fn`",
+    label = "`{Self}` is not a future",
+    note = "write `async` before `fn`"
+)]
+pub trait HandlerFuture: Future {}
+
+#[diagnostic::do_not_recommend]
+impl<F: Future> HandlerFuture for F {}
+
 /// Awaits a handler's answer, and adds the headers. The bounds stand here, so that a future that is not
 /// `Send`, and an answer that is no response, are errors at the handler. What it returns is opaque, so that these
 /// errors are said once.
 #[inline]
 pub fn respond<F>(admission: Admission, handler: F) -> impl Future<Output = Response> + Send
 where
-    F: Future<Output: IntoResponse> + Send,
+    F: HandlerFuture + Future<Output: IntoResponse> + Send,
 {
     Responding {
         handler,
@@ -49,7 +60,7 @@ pub fn charge_and_respond<F, const N: usize>(
     handler: impl FnOnce() -> F + Send,
 ) -> impl Future<Output = Response> + Send
 where
-    F: Future<Output: IntoResponse> + Send,
+    F: HandlerFuture + Future<Output: IntoResponse> + Send,
 {
     async move {
         match answer_of!(admission.charge(&costs)) {

@@ -19,7 +19,7 @@ async fn instrument_in_either_order() {
     }
     #[rate_limit("2/minute")]
     #[instrument]
-    #[rate_limit("3/minute")]
+    #[rate_limit("3/minute", name = "second")]
     #[doc = "between"]
     async fn around(Json(input): Json<u32>) -> String {
         input.to_string()
@@ -109,8 +109,8 @@ async fn conditional() {
     async fn conditionally() {}
 
     #[rate_limit("9/minute")]
-    #[cfg_attr(not(any()), rate_limit("2/minute"), doc = "text")]
-    #[cfg_attr(any(), rate_limit("1/minute"))]
+    #[cfg_attr(not(any()), rate_limit("2/minute", name = "second"), doc = "text")]
+    #[cfg_attr(any(), rate_limit("1/minute", name = "third"))]
     async fn both() {}
 
     third_is_429(above, get).await;

@@ -4,12 +4,23 @@ use crate::common::{get, json, request, routed, send, status, third_is_429, with
 use axum::Json;
 use axum::body::Body;
 use http::{HeaderMap, StatusCode};
-use limit_runtime::rate_limit;
+use limit_runtime::{Limits, rate_limit};
 use serde::Deserialize;
-use std::num::NonZeroU32;
+use std::num::{NonZeroI64, NonZeroU32};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 const FIVE: u32 = 5;
+const SIGNED: i32 = 5;
+const NEGATIVE: i32 = -5;
+
+fn signed(_: &HeaderMap) -> Result<i128, StatusCode> {
+    Ok(5)
+}
+
+fn nothing(_: &HeaderMap) -> u32 {
+    0
+}
+
 const FIVE_USIZE: usize = 5;
 
 async fn later(_: &HeaderMap) -> Result<u64, StatusCode> {
@@ -36,6 +47,122 @@ five!(a_nonzero, NonZeroU32::new(5).unwrap());
 five!(an_expression, 2 * FIVE - 5);
 five!(an_async_function, later);
 five!(a_closure, |_: HeaderMap| 5_u8);
+five!(a_sum_of_literals, 2 * 5 - 5);
+five!(a_shift_of_literals, (1 << 2) + 1);
+five!(a_signed_constant, SIGNED);
+five!(a_signed_expression, SIGNED * 2 - 5);
+five!(a_constant_condition, if FIVE > 1 { 5 } else { 1 });
+five!(a_closure_without_arguments, || 5);
+five!(a_closure_of_an_untyped_number, |_: HeaderMap| 5);
+five!(a_signed_function, signed);
+five!(a_signed_nonzero, NonZeroI64::new(5).unwrap());
+five!(a_block_of_literals, { 5 });
+five!(a_cast, 5 as i64);
+
+macro_rules! one {
+    ($test:ident, $($cost:tt)*) => {
+        #[tokio::test]
+        async fn $test() {
+            #[rate_limit("2/minute", cost = $($cost)*)]
+            async fn handler() {}
+            third_is_429(handler, get).await;
+        }
+    };
+}
+
+one!(a_computed_zero_counts_one, nothing);
+one!(a_zero_of_literals_counts_one, 5 - 5);
+one!(a_zero_of_a_closure_counts_one, |_: &HeaderMap| 0_usize);
+one!(a_negative_constant_counts_one, NEGATIVE);
+one!(a_negative_function_counts_one, |_: &HeaderMap| i64::MIN);
+one!(a_constant_of_zero_counts_one, u64::MIN);
+
+/// With a literal 0 the handler charges: a client is refused once nothing is left.
+#[tokio::test]
+async fn a_literal_zero_leaves_the_charge_to_the_handler() {
+    #[rate_limit("10/minute", cost = 0)]
+    async fn handler(limit: limit_runtime::RateLimit) -> String {
+        let before = limit.remaining();
+        limit.charge(5).await.unwrap();
+        format!("{before:?}")
+    }
+    #[rate_limit("10/minute", cost = 0)]
+    async fn free() {}
+    let router = routed(handler);
+    let body = async || crate::common::text(send(&router, get()).await).await;
+    assert_eq!(body().await, "Some(10)");
+    assert_eq!(body().await, "Some(5)");
+    assert_eq!(status(&router, get()).await, 429);
+    let router = routed(free);
+    for _ in 0..20 {
+        assert_eq!(status(&router, get()).await, 200);
+    }
+}
+
+/// What a cost alone uses is used: no warnings.
+#[deny(warnings)]
+mod used_by_the_cost_alone {
+    use super::{Batch, Json, rate_limit};
+    use axum::extract::State;
+
+    #[rate_limit("10/minute", cost = n)]
+    pub(super) async fn name(Json(n): Json<u32>) {}
+
+    #[rate_limit("10/minute", cost = inputs.len(), direct = fields_now)]
+    pub(super) async fn fields(Json(Batch { inputs, .. }): Json<Batch>) {}
+
+    #[rate_limit("10/minute", cost = rest.len())]
+    pub(super) async fn rest_of_an_array(Json([_, rest @ ..]): Json<[u32; 6]>) {}
+
+    #[rate_limit("10/minute", cost = all.len() + rest.len() - 6)]
+    pub(super) async fn whole_and_rest(Json(all @ [_, ref rest @ ..]): Json<[u32; 6]>) {
+        let _ = rest;
+    }
+
+    #[rate_limit("10/minute", cost = n + first)]
+    pub(super) async fn through_references(
+        State(&n): State<&'static u32>,
+        Json((first, _)): Json<(u32, u32)>,
+    ) {
+    }
+
+    #[rate_limit("10/minute", cost = n)]
+    pub(super) async fn of_a_reference(State((n, _)): State<&'static (u32, u32)>) {}
+
+    #[rate_limit("10/minute", cost = format!("{text}").len())]
+    pub(super) async fn captured(text: String) {}
+
+    #[rate_limit("10/minute", cost = texts.iter().map(|text| text.len()).sum::<usize>())]
+    pub(super) async fn shadowed(Json((texts, text)): Json<(Vec<String>, u32)>) -> String {
+        text.to_string()
+    }
+}
+
+#[tokio::test]
+async fn patterns_of_every_kind() {
+    use used_by_the_cost_alone as handlers;
+    third_is_429(handlers::name, || json("5")).await;
+    third_is_429(handlers::fields, || batch(5)).await;
+    handlers::fields_now(Json(Batch {
+        inputs: Vec::new(),
+        model: String::new(),
+    }))
+    .await;
+    third_is_429(handlers::rest_of_an_array, || json("[0,0,0,0,0,0]")).await;
+    third_is_429(handlers::whole_and_rest, || json("[0,0,0,0,0,0]")).await;
+    third_is_429(handlers::captured, || request("POST", "/", "12345")).await;
+    third_is_429(handlers::shadowed, || json(r#"[["12","345"],7]"#)).await;
+    let router = axum::Router::new()
+        .route("/", axum::routing::post(handlers::through_references))
+        .with_state(&4_u32);
+    let router = crate::common::limited(router);
+    crate::common::third_of_router_is_429(&router, || json("[1,9]")).await;
+    let router = axum::Router::new()
+        .route("/", axum::routing::post(handlers::of_a_reference))
+        .with_state(&(5_u32, 9_u32));
+    let router = crate::common::limited(router);
+    crate::common::third_of_router_is_429(&router, || json("")).await;
+}
 
 fn first(inputs: &[u32]) -> u32 {
     inputs.first().copied().unwrap_or(1)
@@ -163,7 +290,7 @@ async fn costs_of_all_kinds_on_one_handler() {
     #[rate_limit("10/minute", cost = inputs.len(), name = "inputs")]
     #[rate_limit("20/minute", cost = weight, name = "weight")]
     #[rate_limit("3/minute", name = "requests")]
-    #[rate_limit("1/minute", key = |_: HeaderMap| None::<&str>, cost = 1)]
+    #[rate_limit(|_: HeaderMap| None::<Limits>, name = "exempt", cost = 1)]
     async fn handler(Json(Batch { inputs, .. }): Json<Batch>) -> String {
         inputs.len().to_string()
     }

@@ -7,7 +7,7 @@ use axum::extract::{FromRequestParts, Query};
 use axum::response::IntoResponse;
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode, Uri};
-use limit_runtime::{IntoKey, Key, client_ip, everyone, header, rate_limit};
+use limit_runtime::{IntoKey, Key, Limits, client_ip, everyone, header, limits, rate_limit};
 use serde::Deserialize;
 use std::future::Future;
 
@@ -66,16 +66,16 @@ impl<S: Sync> FromRequestParts<S> for Client {
     }
 }
 
-fn borrowed(headers: &HeaderMap) -> Option<&str> {
-    headers.get("client")?.to_str().ok()
+fn borrowed(headers: &HeaderMap) -> Result<&str, StatusCode> {
+    let client = headers
+        .get("client")
+        .and_then(|client| client.to_str().ok());
+    client.ok_or(StatusCode::UNAUTHORIZED)
 }
 fn borrowed_parts(parts: &Parts) -> &str {
     borrowed(&parts.headers).unwrap()
 }
-fn borrowed_result(headers: &HeaderMap) -> Result<Option<&str>, StatusCode> {
-    Ok(borrowed(headers))
-}
-async fn borrowed_async(parts: &Parts) -> Option<&str> {
+async fn borrowed_async(parts: &Parts) -> Result<&str, StatusCode> {
     tokio::task::yield_now().await;
     borrowed(&parts.headers)
 }
@@ -90,10 +90,10 @@ async fn owned_async(client: Client) -> Result<Client, StatusCode> {
     tokio::task::yield_now().await;
     Ok(client)
 }
-fn owned_first(_: Method, headers: &HeaderMap) -> Option<&str> {
+fn owned_first(_: Method, headers: &HeaderMap) -> Result<&str, StatusCode> {
     borrowed(headers)
 }
-async fn between(_: Method, headers: &HeaderMap, _: Uri) -> Option<&str> {
+async fn between(_: Method, headers: &HeaderMap, _: Uri) -> Result<&str, StatusCode> {
     tokio::task::yield_now().await;
     borrowed(headers)
 }
@@ -130,11 +130,11 @@ fn eight_borrowed<'a>(
 fn query(Query(who): Query<Who>) -> String {
     who.client
 }
-fn optional(client: Result<Query<Who>, QueryRejection>) -> Option<String> {
-    Some(client.ok()?.0.client)
+fn optional(client: Result<Query<Who>, QueryRejection>) -> Result<String, QueryRejection> {
+    Ok(client?.0.client)
 }
-fn generic<const N: usize>(headers: &HeaderMap) -> Option<(&str, usize)> {
-    Some((borrowed(headers)?, N))
+fn generic<const N: usize>(headers: &HeaderMap) -> Result<(&str, usize), StatusCode> {
+    Ok((borrowed(headers)?, N))
 }
 const ONE: &str = "everybody";
 
@@ -150,11 +150,6 @@ key!(
     a_function_that_borrows_all,
     tells_clients_apart,
     borrowed_parts
-);
-key!(
-    a_function_that_borrows_or_fails,
-    tells_clients_apart,
-    borrowed_result
 );
 key!(
     an_async_function_that_borrows,
@@ -177,7 +172,10 @@ key!(a_closure, tells_clients_apart, |client: Client| client);
 key!(
     a_closure_that_borrows,
     tells_clients_apart,
-    |headers: &HeaderMap| headers.get("client").cloned()
+    |headers: &HeaderMap| headers
+        .get("client")
+        .cloned()
+        .ok_or(StatusCode::UNAUTHORIZED)
 );
 key!(
     a_closure_of_several,
@@ -192,7 +190,7 @@ key!(
 key!(
     a_closure_with_a_future,
     tells_clients_apart,
-    |client: Client| async move { Some(client.0) }
+    |client: Client| async move { Ok::<_, StatusCode>(client.0) }
 );
 key!(a_tuple, tells_clients_apart, (client_ip, borrowed));
 key!(
@@ -206,26 +204,26 @@ key!(in_parentheses, tells_clients_apart, (borrowed));
 key!(by_address, counts_all_together, client_ip);
 key!(the_function_for_everyone, counts_all_together, everyone);
 key!(everyone_called, counts_all_together, everyone());
-key!(a_text, counts_all_together, "all");
-key!(a_number, counts_all_together, 7);
 key!(unit, counts_all_together, ());
 key!(a_constant, counts_all_together, ONE);
 key!(a_tuple_of_constants, counts_all_together, ("all", 7));
 key!(no_arguments, counts_all_together, || "all");
 
+/// Leaving out a header never lifts a limit; what exempts says so.
 #[tokio::test]
-async fn none_is_exempt() {
-    fn guest(headers: &HeaderMap) -> Option<&str> {
-        borrowed(headers).filter(|client| *client != "admin")
+async fn a_limits_function_exempts_and_a_key_function_does_not() {
+    fn unless_admin(headers: &HeaderMap) -> Option<Limits> {
+        (borrowed(headers) != Ok("admin")).then(|| limits!("1/minute"))
     }
-    #[rate_limit("1/minute", key = guest)]
+    #[rate_limit(unless_admin, key = borrowed)]
     async fn handler() {}
-    #[rate_limit("1/minute", key = (client_ip, guest))]
+    #[rate_limit(unless_admin, key = (client_ip, borrowed))]
     async fn in_tuple() {}
     for router in [routed(handler), routed(in_tuple)] {
         for _ in 0..3 {
             assert_eq!(status(&router, from("admin")).await, 200);
         }
+        assert_eq!(status(&router, get()).await, 401);
         tells_clients_apart(router).await;
     }
 }
@@ -233,7 +231,7 @@ async fn none_is_exempt() {
 #[tokio::test]
 async fn an_error_is_the_response() {
     fn known(headers: &HeaderMap) -> Result<&str, impl IntoResponse> {
-        borrowed(headers).ok_or((StatusCode::UNAUTHORIZED, "who are you?"))
+        borrowed(headers).map_err(|status| (status, "who are you?"))
     }
     #[rate_limit("1/minute", key = known)]
     async fn handler() {}

@@ -107,7 +107,7 @@ macro_rules! handlers {
 }
 
 handlers! {
-    first() -> &'static str { "ok" } limit "2/minute" key "all";
+    first() -> &'static str { "ok" } limit "2/minute" key everyone;
     pub(crate) second(limited => http::Uri, admission => http::Method) -> String {
         format!("{limited}{admission}")
     } limit "2/minute" key limit_runtime::client_ip;

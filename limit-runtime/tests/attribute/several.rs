@@ -42,9 +42,9 @@ async fn what_one_refuses_the_others_keep_in_any_order() {
     #[rate_limit("1/second; 3/minute", key = everyone)]
     async fn in_one_reversed() {}
     #[rate_limit("3/minute", key = everyone)]
-    #[rate_limit("1/second", key = everyone)]
+    #[rate_limit("1/second", key = everyone, name = "second")]
     async fn in_two() {}
-    #[rate_limit("1/second", key = everyone)]
+    #[rate_limit("1/second", key = everyone, name = "second")]
     #[rate_limit("3/minute", key = everyone)]
     async fn in_two_reversed() {}
 
@@ -70,7 +70,7 @@ async fn what_one_refuses_the_others_keep_in_any_order() {
 #[tokio::test]
 async fn of_the_same_key_are_several_budgets() {
     #[rate_limit("3/minute")]
-    #[rate_limit("2/second")]
+    #[rate_limit("2/second", name = "second")]
     async fn handler() {}
     crate::common::third_of_router_is_429(&routed(handler), get).await;
 }
@@ -78,13 +78,13 @@ async fn of_the_same_key_are_several_budgets() {
 #[tokio::test]
 async fn eight_are_fine() {
     #[rate_limit("9/minute")]
-    #[rate_limit("8/minute")]
-    #[rate_limit("7/minute")]
-    #[rate_limit("6/minute")]
-    #[rate_limit("5/minute")]
-    #[rate_limit("4/minute")]
-    #[rate_limit("3/minute")]
-    #[rate_limit("2/minute")]
+    #[rate_limit("8/minute", name = "8")]
+    #[rate_limit("7/minute", name = "7")]
+    #[rate_limit("6/minute", name = "6")]
+    #[rate_limit("5/minute", name = "5")]
+    #[rate_limit("4/minute", name = "4")]
+    #[rate_limit("3/minute", name = "3")]
+    #[rate_limit("2/minute", name = "2")]
     async fn handler() {}
     crate::common::third_of_router_is_429(&routed(handler), get).await;
 }
@@ -93,8 +93,8 @@ async fn eight_are_fine() {
 async fn under_another_name() {
     use limit_runtime::rate_limit as limit;
     #[limit("9/minute")]
-    #[rate_limit("5/minute")]
-    #[limit("2/minute")]
+    #[rate_limit("5/minute", key = everyone)]
+    #[limit("2/minute", name = "two")]
     async fn handler() {}
     crate::common::third_of_router_is_429(&routed(handler), get).await;
 }

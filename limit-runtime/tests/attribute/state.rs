@@ -1,7 +1,7 @@
 //! The router's state: none, the handler's, a part of it, or named in the attribute.
 
 use crate::common::{get, limited, third_of_router_is_429};
-use axum::extract::{FromRef, FromRequestParts, State};
+use axum::extract::{FromRef, FromRequest, FromRequestParts, Request, State};
 use axum::{Router, routing};
 use http::HeaderMap;
 use http::request::Parts;
@@ -91,6 +91,96 @@ async fn an_extractor_that_needs_state() {
     check(Router::new().route("/", routing::get(handler))).await;
 }
 
+/// Who asks, as the router's state knows.
+struct Claims(&'static str);
+
+impl<S: Sync> FromRequestParts<S> for Claims
+where
+    Db: FromRef<S>,
+{
+    type Rejection = Infallible;
+    async fn from_request_parts(_: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        Ok(Self(Db::from_ref(state).0))
+    }
+}
+
+/// An extractor of the body, as its name does not say.
+struct Payload(String);
+
+impl<S: Send + Sync> FromRequest<S> for Payload {
+    type Rejection = axum::extract::rejection::StringRejection;
+    async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self(String::from_request(request, state).await?))
+    }
+}
+
+fn by_claims(claims: Claims) -> &'static str {
+    claims.0
+}
+
+async fn limits_of_claims(claims: Claims, _: &HeaderMap) -> Limits {
+    assert_eq!(claims.0, "main");
+    limits!("2/minute")
+}
+
+fn by_header(headers: &HeaderMap) -> usize {
+    headers.len()
+}
+
+#[tokio::test]
+async fn a_function_may_take_the_handlers_last_argument_too() {
+    #[rate_limit("2/minute", key = by_claims)]
+    async fn me(claims: Claims) -> &'static str {
+        claims.0
+    }
+    #[rate_limit(limits_of_claims, key = (everyone, by_claims), scope = by_claims, cost = |_: &HeaderMap| 1)]
+    async fn everything(_: HeaderMap, claims: Claims) -> &'static str {
+        claims.0
+    }
+    #[rate_limit("2/minute", key = by_claims)]
+    async fn among(claims: Claims, body: String) -> String {
+        format!("{}{body}", claims.0)
+    }
+    #[rate_limit("2/minute", key = by_claims, cost = claims.0.len() - 3)]
+    async fn cost(claims: Claims) -> &'static str {
+        claims.0
+    }
+    check(Router::new().route("/", routing::get(me))).await;
+    check(Router::new().route("/", routing::get(everything))).await;
+    check(Router::new().route("/", routing::get(among))).await;
+    check(Router::new().route("/", routing::get(cost))).await;
+}
+
+#[tokio::test]
+async fn a_last_argument_of_any_kind_leaves_functions_as_they_are() {
+    #[rate_limit("2/minute", key = by_header)]
+    async fn body(Payload(text): Payload) -> String {
+        text
+    }
+    #[rate_limit(|_: &HeaderMap| limits!("2/minute"), key = (everyone, by_header))]
+    async fn optional(text: Option<Claims2>) -> String {
+        text.is_some().to_string()
+    }
+    #[rate_limit("2/minute", key = by_db, cost = text.len())]
+    async fn with_state(State(_): State<Db>, Payload(text): Payload) -> String {
+        text
+    }
+    check(Router::new().route("/", routing::get(body))).await;
+    check(Router::new().route("/", routing::get(optional))).await;
+    check(Router::new().route("/", routing::get(with_state))).await;
+    third_of_router_is_429(&limited(Router::new().route("/", routing::get(body))), get).await;
+}
+
+/// An extractor that may be absent.
+struct Claims2;
+
+impl<S: Sync> axum::extract::OptionalFromRequestParts<S> for Claims2 {
+    type Rejection = Infallible;
+    async fn from_request_parts(_: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
+        Ok(None)
+    }
+}
+
 #[tokio::test]
 async fn a_scope_from_state() {
     #[rate_limit("2/minute", scope = by_db)]
@@ -166,7 +256,9 @@ async fn nested_and_merged() {
     let inner = Router::new()
         .route("/{id}", routing::get(handler))
         .with_state(STATE);
-    let router = limited(Router::new().nest("/a", inner.clone()).merge(inner));
-    third_of_router_is_429(&router, || crate::common::request("GET", "/a/1", "")).await;
-    third_of_router_is_429(&router, || crate::common::request("GET", "/1", "")).await;
+    let router = || Router::new().nest("/a", inner.clone()).merge(inner.clone());
+    for path in ["/a/1", "/1"] {
+        let request = || crate::common::request("GET", path, "");
+        third_of_router_is_429(&limited(router()), request).await;
+    }
 }

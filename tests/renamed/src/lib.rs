@@ -54,8 +54,9 @@ impl IntoKey for Tenant {
     }
 }
 
-fn tenant(headers: &HeaderMap) -> Option<&str> {
-    headers.get("x-tenant")?.to_str().ok()
+fn tenant(headers: &HeaderMap) -> Result<&str, StatusCode> {
+    let tenant = headers.get("x-tenant").and_then(|it| it.to_str().ok());
+    tenant.ok_or(StatusCode::UNAUTHORIZED)
 }
 
 fn tier(headers: &HeaderMap) -> Option<Limits> {

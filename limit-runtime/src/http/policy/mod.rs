@@ -2,11 +2,13 @@
 
 mod constants;
 mod identity;
+mod last_argument;
 mod resolved;
 mod sources;
 
 pub use self::constants::{gcra, parsed};
 pub(super) use self::identity::is_route;
+pub use self::last_argument::{LastInBody, LastInHead, TryFn, try_cost, try_key, try_limits};
 pub(crate) use self::resolved::{Exempt, Place, Resolved};
 pub(crate) use self::sources::is_cheap;
 pub use self::sources::{All, DefaultKey, cost, key, limits, scope, scoped};
@@ -19,7 +21,10 @@ use http::request::Parts;
 use std::future::Future;
 
 /// The limits of one handler, under the router state `S`.
-pub trait Policy<S> {
+///
+/// `L` is what the handler's last argument is, where functions of extractors may take it too: a part of the head
+/// ([`LastInHead`]) or of the body ([`LastInBody`]). It is always inferred.
+pub trait Policy<S, L = ()> {
     /// Whether the check consumes at once; it does not when a cost depends on the body.
     const HOW: Admit = Admit::Consume;
 

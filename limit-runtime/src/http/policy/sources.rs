@@ -1,7 +1,9 @@
 //! Where the key, the limits and the cost of a rule come from.
 
 use super::identity::{is_ours, is_route};
-use crate::http::answer::{Answer, CostAnswer, KeyAnswer, LimitsAnswer, now};
+use crate::http::answer::{
+    Answer, CostAnswer, CostShape, KeyAnswer, KeyShape, LimitsAnswer, LimitsShape, now,
+};
 use crate::http::extract_fn::ExtractFn;
 use crate::http::instead::Instead;
 use crate::http::soon::{Soon, answer_of};
@@ -97,6 +99,7 @@ impl<F, M> Called<F, M> {
     message = "`{Self}` is neither a key function of extractors nor a key",
     label = "cannot be called with what a request holds",
     note = "write a sync or async function of 0 to 8 arguments; each is an extractor (`FromRequestParts`), and one of them may be `&Parts` or `&HeaderMap`",
+    note = "a key is determined before the body is read, so that its arguments cannot be `Json`, `Form`, `Bytes`, `String` or another extractor of the body",
     note = "an extractor of application state (`State<T>`) must also be an argument of the handler, unless the attribute says `state = AppState`",
     note = "a closure says the types of its arguments: `|headers: HeaderMap| …`"
 )]
@@ -122,6 +125,8 @@ pub fn key<S: Sync, F: KeyFn<S, M>, M>(function: F) -> impl KeySource<S> {
     message = "`{Self}` is neither a limits function of extractors nor limits",
     label = "cannot be called with what a request holds",
     note = "write a sync or async function of 0 to 8 arguments; each is an extractor (`FromRequestParts`), and one of them may be `&Parts` or `&HeaderMap`",
+    note = "a constant text becomes limits with `limits!`: write `limits!(LIMIT)`",
+    note = "the limits are determined before the body is read, so that its arguments cannot be `Json`, `Form`, `Bytes`, `String` or another extractor of the body",
     note = "an extractor of application state (`State<T>`) must also be an argument of the handler, unless the attribute says `state = AppState`",
     note = "a closure says the types of its arguments: `|headers: HeaderMap| …`"
 )]
@@ -150,6 +155,7 @@ pub fn limits<S: Sync, F: LimitsFn<S, M>, M>(function: F) -> impl LimitsSource<S
     message = "`{Self}` is neither a cost function of extractors nor a cost",
     label = "cannot be called with what a request holds",
     note = "write a sync or async function of 0 to 8 arguments; each is an extractor (`FromRequestParts`), and one of them may be `&Parts` or `&HeaderMap`",
+    note = "a cost function is called before the body is read, so that its arguments cannot be `Json`, `Form`, `Bytes`, `String` or another extractor of the body",
     note = "an extractor of application state (`State<T>`) must also be an argument of the handler, unless the attribute says `state = AppState`",
     note = "a closure says the types of its arguments: `|headers: HeaderMap| …`"
 )]
@@ -169,11 +175,12 @@ pub fn cost<S: Sync, F: CostFn<S, M>, M>(function: F) -> impl CostSource<S> {
 }
 
 macro_rules! called {
-    ($Source:ident::$method:ident $(($parts:ty), $is_route:ident)?, $Fn:ident: $Answer:ident => $Value:ty) => {
+    ($Source:ident::$method:ident $(($parts:ty), $is_route:ident)?, $Fn:ident: $Shape:ident, $Answer:ident => $Value:ty, |$answer:ident| $checked:expr) => {
         impl<S, F, M, W> $Fn<S, (M, W)> for F
         where
             S: Sync,
             F: ExtractFn<S, M> + Send,
+            for<'a> F::Output<'a>: $Shape<W>,
             for<'a> F::Output<'a>: $Answer<W>,
         {
             #[inline]
@@ -189,7 +196,8 @@ macro_rules! called {
             ) -> impl Future<Output = Result<$Value, Instead>> + Send {
                 async move {
                     let arguments = answer_of!(F::extract(parts, state))?;
-                    answer_of!(self.call(parts, arguments).answer())
+                    let $answer = answer_of!(self.call(parts, arguments).answer())?;
+                    Ok($checked)
                 }
             }
         }
@@ -219,9 +227,10 @@ macro_rules! called {
     };
 }
 
-called!(KeySource::key(&Parts), is_route, KeyFn: KeyAnswer => Key);
-called!(LimitsSource::limits, LimitsFn: LimitsAnswer => Option<GivenLimits>);
-called!(CostSource::cost, CostFn: CostAnswer => u32);
+called!(KeySource::key(&Parts), is_route, KeyFn: KeyShape, KeyAnswer => Key, |key| key);
+called!(LimitsSource::limits, LimitsFn: LimitsShape, LimitsAnswer => Option<GivenLimits>, |limits| limits);
+// A computed cost of 0, such as that of an empty batch, is a request all the same.
+called!(CostSource::cost, CostFn: CostShape, CostAnswer => u32, |cost| cost.max(1));
 
 /// The key when the attribute names none: the limiter's.
 #[derive(Debug)]

@@ -970,7 +970,7 @@ async fn random_requests(seed: u64, limiter: Limiter, is_ordered: bool) {
     for (budget, admitted) in admissions.iter().enumerate() {
         let admitted = admitted.lock();
         assert!(admitted.len() > 10, "{admitted:?}");
-        for limit in limits[usize::from(budget < 3)].iter() {
+        for limit in &limits[usize::from(budget < 3)] {
             for &(from, _) in admitted.iter() {
                 let window = from..from + limit.window().as_millis();
                 let within = admitted.iter().filter(|(at, _)| window.contains(at));

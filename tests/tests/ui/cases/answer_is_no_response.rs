@@ -10,9 +10,17 @@ async fn handler() -> NotAResponse {
     NotAResponse
 }
 
+struct Answer;
+
+impl axum::response::IntoResponse for Answer {
+    fn into_response(self) -> axum::response::Response {
+        ().into_response()
+    }
+}
+
 #[rate_limit("10/minute")]
-fn not_async() -> &'static str {
-    "ok"
+fn not_async() -> Answer {
+    Answer
 }
 
 fn main() {

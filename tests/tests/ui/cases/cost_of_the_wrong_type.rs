@@ -1,13 +1,13 @@
-//! A cost is an unsigned integer.
+//! A cost is an integer.
 
 use axum::{Json, Router, http::HeaderMap, routing::get};
 use limit_runtime::rate_limit;
 
-fn signed(_: HeaderMap) -> i32 {
-    10
+fn fraction(_: HeaderMap) -> f64 {
+    1.5
 }
 
-#[rate_limit("10/minute", cost = signed)]
+#[rate_limit("10/minute", cost = fraction)]
 async fn function() {}
 
 #[rate_limit("10/minute", cost = inputs.first())]

@@ -1,4 +1,4 @@
-//! A handler is a function outside an `impl`.
+//! A handler is a function outside an `impl`: one error each says so.
 
 use axum::extract::State;
 use limit_runtime::rate_limit;

@@ -5,6 +5,12 @@ use limit_runtime::rate_limit;
 
 const TEXT: &str = "10/minute";
 
+struct Config;
+
+impl Config {
+    const TEXT: &'static str = "10/minute";
+}
+
 fn number(_: HeaderMap) -> u32 {
     10
 }
@@ -12,9 +18,12 @@ fn number(_: HeaderMap) -> u32 {
 #[rate_limit(TEXT)]
 async fn text() {}
 
+#[rate_limit(Config::TEXT)]
+async fn associated() {}
+
 #[rate_limit(number)]
 async fn function() {}
 
 fn main() {
-    let _: Router = Router::new().route("/1", get(text)).route("/2", get(function));
+    let _: Router = Router::new().route("/", get(text).post(associated).put(function));
 }

@@ -1,0 +1,197 @@
+//! `cost = …`: a number, a function of extractors, or an expression over the handler's arguments.
+
+use proc_macro2::Span;
+use std::fmt::Display;
+use syn::{BinOp, Block, Expr, ExprLit, Lit, LitInt, Stmt, UnOp};
+
+use crate::arguments::Bound;
+use crate::errors::Errors;
+use crate::model::{Cost, LimitsValue, Rule, Strategy};
+
+const NOT_A_NUMBER: &str = "a cost is a whole number, a function of extractors, or an expression over the handler's arguments";
+
+const NEGATIVE: &str = "a cost cannot be negative: a request cannot give budget back";
+
+/// What `cost = …` says.
+pub(crate) fn cost(expr: Expr, bound: &Bound, errors: &mut Errors) -> Cost {
+    if let Some(lit) = not_a_number(&expr) {
+        errors.over(lit, NOT_A_NUMBER);
+        return Cost::Fixed(1);
+    }
+    if let Expr::Lit(ExprLit {
+        lit: Lit::Int(number),
+        ..
+    }) = &expr
+    {
+        return Cost::Fixed(literal(number, errors));
+    }
+    if let Some(negative) = negative(&expr) {
+        errors.over(negative, NEGATIVE);
+        return Cost::Fixed(1);
+    }
+    if let Some(computed) = constant(&expr) {
+        // Only a literal 0 leaves the charge to the handler.
+        return Cost::Fixed(fitting(computed.max(1), &expr, errors));
+    }
+    match bound.over(&expr) {
+        Some(over) => Cost::Arguments(over),
+        None => Cost::Expr(expr),
+    }
+}
+
+fn literal(number: &LitInt, errors: &mut Errors) -> u32 {
+    match number.base10_parse::<i128>() {
+        Ok(value) => fitting(value, number, errors),
+        Err(_) => fitting(i128::MAX, number, errors),
+    }
+}
+
+fn fitting(value: i128, written: &impl quote::ToTokens, errors: &mut Errors) -> u32 {
+    u32::try_from(value).unwrap_or_else(|_| {
+        errors.over(written, format!("a cost is at most {}", u32::MAX));
+        1
+    })
+}
+
+/// The literal that an expression is, or the negative of which it is, if that is no whole number.
+fn not_a_number(expr: &Expr) -> Option<&Lit> {
+    match expr {
+        Expr::Lit(ExprLit { lit, .. }) => {
+            let is_whole = matches!(lit, Lit::Int(number) if !number.suffix().starts_with('f'));
+            (!is_whole).then_some(lit)
+        }
+        Expr::Unary(unary) if matches!(unary.op, UnOp::Neg(_)) => not_a_number(&unary.expr),
+        Expr::Paren(inner) => not_a_number(&inner.expr),
+        Expr::Group(inner) => not_a_number(&inner.expr),
+        _ => None,
+    }
+}
+
+/// The value of an expression of whole numbers alone.
+fn constant(expr: &Expr) -> Option<i128> {
+    match expr {
+        Expr::Lit(ExprLit {
+            lit: Lit::Int(number),
+            ..
+        }) => number.base10_parse().ok(),
+        Expr::Paren(inner) => constant(&inner.expr),
+        Expr::Group(inner) => constant(&inner.expr),
+        Expr::Cast(cast) => constant(&cast.expr),
+        Expr::Block(block) if block.label.is_none() => constant(only_value(&block.block)?),
+        Expr::Const(block) => constant(only_value(&block.block)?),
+        Expr::Unary(unary) => match unary.op {
+            UnOp::Neg(_) => constant(&unary.expr)?.checked_neg(),
+            _ => None,
+        },
+        Expr::Binary(binary) => {
+            let (left, right) = (constant(&binary.left)?, constant(&binary.right)?);
+            match binary.op {
+                BinOp::Add(_) => left.checked_add(right),
+                BinOp::Sub(_) => left.checked_sub(right),
+                BinOp::Mul(_) => left.checked_mul(right),
+                BinOp::Div(_) => left.checked_div(right),
+                BinOp::Rem(_) => left.checked_rem(right),
+                BinOp::Shl(_) => left.checked_mul(1_i128.checked_shl(u32::try_from(right).ok()?)?),
+                BinOp::Shr(_) => left.checked_shr(u32::try_from(right).ok()?),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+/// The expression, or a value that it may have, that is a negative number.
+fn negative(expr: &Expr) -> Option<&Expr> {
+    if constant(expr).is_some_and(|value| value < 0) {
+        return Some(expr);
+    }
+    match expr {
+        Expr::Paren(inner) => negative(&inner.expr),
+        Expr::Group(inner) => negative(&inner.expr),
+        Expr::Closure(closure) => negative(&closure.body),
+        Expr::Block(block) => negative(last_value(&block.block)?),
+        Expr::Async(block) => negative(last_value(&block.block)?),
+        Expr::Const(block) => negative(last_value(&block.block)?),
+        Expr::Unsafe(block) => negative(last_value(&block.block)?),
+        Expr::If(condition) => {
+            let then = last_value(&condition.then_branch).and_then(negative);
+            let otherwise = condition.else_branch.as_ref();
+            then.or_else(|| otherwise.and_then(|(_, otherwise)| negative(otherwise)))
+        }
+        Expr::Match(arms) => arms.arms.iter().find_map(|arm| negative(&arm.body)),
+        Expr::Return(value) => negative(value.expr.as_ref()?),
+        _ => None,
+    }
+}
+
+/// What a block of one expression is.
+fn only_value(block: &Block) -> Option<&Expr> {
+    (block.stmts.len() == 1)
+        .then(|| last_value(block))
+        .flatten()
+}
+
+fn last_value(block: &Block) -> Option<&Expr> {
+    match block.stmts.last()? {
+        Stmt::Expr(expr, None) => Some(expr),
+        _ => None,
+    }
+}
+
+/// A constant cost above a literal limit would never be let through.
+pub(crate) fn fits(rule: &Rule, span: Span, errors: &mut Errors) {
+    let Cost::Fixed(cost @ 2..) = rule.cost else {
+        return;
+    };
+    let mut never = |what: &str, most: &dyn Display| {
+        let message = format!(
+            "a cost of {cost} never fits: the {what} is {most}, so every request would be refused"
+        );
+        errors.at(span, message);
+    };
+    // A bucket holds its burst, whatever the limit says.
+    if let Strategy::Gcra { burst } = rule.strategy {
+        if burst.get() < cost {
+            never("burst", &burst);
+        }
+    } else if let LimitsValue::Parsed(limits, _) = &rule.limits
+        && let Some(limit) = limits.iter().find(|limit| limit.count().get() < cost)
+    {
+        never("limit", limit);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use syn::parse_quote;
+
+    #[test]
+    fn constants_are_computed() {
+        assert_eq!(constant(&parse_quote!(2 * 5)), Some(10));
+        assert_eq!(constant(&parse_quote!(-(3))), Some(-3));
+        assert_eq!(constant(&parse_quote!((1 << 4) - 10_u32 / 3 % 2)), Some(15));
+        assert_eq!(constant(&parse_quote!({ 7 } as u8)), Some(7));
+        assert_eq!(constant(&parse_quote!(1 / 0)), None);
+        assert_eq!(constant(&parse_quote!(N + 1)), None);
+        assert_eq!(constant(&parse_quote!(1 << 200)), None);
+    }
+
+    #[test]
+    fn a_negative_value_is_found_wherever_it_may_come_from() {
+        let is_negative = |expr: Expr| negative(&expr).is_some();
+        assert!(is_negative(parse_quote!(2 - 5)));
+        assert!(is_negative(parse_quote!(if urgent { 1 } else { -1 })));
+        assert!(is_negative(parse_quote!(match n {
+            0 => -1,
+            n => n,
+        })));
+        assert!(is_negative(parse_quote!(|_: &HeaderMap| -1)));
+        assert!(is_negative(parse_quote!(async |_: &HeaderMap| {
+            f().await;
+            -1
+        })));
+        assert!(!is_negative(parse_quote!(inputs.len() - 1)));
+        assert!(!is_negative(parse_quote!(if n > -1 { 1 } else { 2 })));
+    }
+}
