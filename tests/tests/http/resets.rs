@@ -3,7 +3,7 @@
 use crate::app::{Answer, App};
 use axum::{Router, routing::get};
 use http::{HeaderName, StatusCode};
-use limit_runtime::{HeaderNames, HeaderStyle, Limiter, everyone, rate_limit};
+use limit_runtime::{Exceeded, HeaderNames, HeaderStyle, Limiter, everyone, rate_limit};
 use std::time::{Duration, SystemTime};
 
 #[rate_limit("10/minute", key = everyone)]
@@ -278,4 +278,41 @@ async fn who_waits_t_sees_more_remain_and_who_is_refused_and_waits_gets_in() {
             app.clock.advance(Duration::from_micros(step * 12_345));
         }
     }
+}
+
+/// With jitter, and where the application's response has its own.
+#[tokio::test]
+async fn t_of_a_refused_request_is_what_retry_after_shows() {
+    #[rate_limit("1/minute; 5/hour", key = everyone)]
+    async fn two() {}
+    #[rate_limit("1/minute", key = everyone, on_limited = |_: &Exceeded<'_>| {
+        (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "600")])
+    })]
+    async fn own() {}
+    #[rate_limit("1/minute")]
+    async fn jittered() {}
+    let limiter = Limiter::builder()
+        .header_style(HeaderStyle::Both)
+        .retry_jitter(Duration::from_secs(90));
+    let router = Router::new()
+        .route("/two", get(two))
+        .route("/own", get(own))
+        .route("/jittered", get(jittered));
+    let app = App::with(router, limiter);
+    for path in ["/two", "/own", "/jittered"] {
+        assert_eq!(app.get(path).await.status, StatusCode::OK);
+        let refused = app.get(path).await;
+        assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+        let wait = whole_number(&refused, "retry-after");
+        assert_eq!(parameter(&refused, "ratelimit", "t"), wait, "{path}");
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap();
+        let reset = whole_number(&refused, "x-ratelimit-reset") - now.as_secs();
+        assert!(
+            (wait..=wait + 1).contains(&reset),
+            "{path}: {reset} and {wait}"
+        );
+    }
+    assert_eq!(app.get("/own").await.header("retry-after"), Some("600"));
 }
