@@ -757,8 +757,8 @@ mod tests {
     fn a_quota_is_never_less_than_what_remains() {
         for (count, burst, shown) in [
             ("3/minute", 10, "10 per 200 seconds"),
-            ("10/minute", 10, "10 per 1 minute"),
-            ("60/minute", 2, "60 per 1 minute"),
+            ("10/minute", 10, "10 per minute"),
+            ("60/minute", 2, "60 per minute"),
             ("7/second", 9, "9 per 1286 ms"),
             ("1/3650days", 2, "2 per 3650 days"),
         ] {

@@ -11,7 +11,7 @@ use axum::{
 };
 use limit_runtime::{
     InstallError, Limiter, Limits, RateLimitLayer, TrustedProxies, client_ip, everyone, limits,
-    rate_limit,
+    rate_limit, route,
 };
 use std::{
     io::{self, Write},
@@ -65,6 +65,7 @@ async fn each_wrong_set_up_is_said_once_with_its_code_and_the_fix() {
 
     client_addresses(&log);
     names_of_layers(&log);
+    layers_around_layers(&log).await;
     exceptions_that_match_nothing(&log).await;
     exceptions_that_are_incomplete(&log).await;
     requests_outside_of_layers(&log).await;
@@ -193,6 +194,32 @@ fn nested() -> Router {
 async fn send(router: &Router, path: &str) -> StatusCode {
     let request = Request::get(path).body(Body::empty()).unwrap();
     router.clone().oneshot(request).await.unwrap().status()
+}
+
+async fn layers_around_layers(log: &Log) {
+    let limiter = Limiter::new();
+    let layer = |name| limiter.limit_layer(name, limits!("9/minute")).key(everyone);
+    let around = |outer: RateLimitLayer, inner: RateLimitLayer| {
+        let routes = Router::new().route("/", get(|| async {}));
+        routes.layer(inner).layer(outer)
+    };
+    let fine = [
+        around(layer("outer"), layer("inner")),
+        around(layer("shared"), layer("inner").scope("shared")),
+        around(layer("outer"), layer("outer").scope(route)),
+    ];
+    for app in fine {
+        send(&app, "/").await;
+    }
+    assert_nothing(log);
+    let twice = [
+        around(layer("app"), layer("app")),
+        around(layer("a").scope("shared"), layer("b").scope("shared")),
+    ];
+    send(&twice[0], "/").await;
+    assert_one_line(log, &["LIMIT004", "WARN", "another name or scope"]);
+    send(&twice[1], "/").await;
+    assert_nothing(log);
 }
 
 async fn exceptions_that_match_nothing(log: &Log) {

@@ -57,7 +57,7 @@ async fn addressed(_: Bytes) {}
 
 async fn serve(limiter: LimiterBuilder) -> SocketAddr {
     let limiter = limiter.build();
-    let layered = limiter.layer().limits(limits!("1/day")).key(everyone);
+    let layered = limiter.limit_layer("layer", limits!("1/day")).key(everyone);
     let app = Router::new()
         .route("/upload", post(upload))
         .route("/late/{units}", post(late))

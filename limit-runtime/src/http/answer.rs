@@ -139,15 +139,15 @@ impl IntoLimits for &Limits {
     }
 }
 
-/// Integers, and references to them. A computed cost is at least 1: an empty batch, and what is
-/// negative, count as 1. What does not fit a `u32` is more than any limit.
+/// Integers, and references to them. What is negative is 0, which counts as 1 where the cost is
+/// computed. What does not fit a `u32` is more than any limit.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the cost of a request",
     label = "is `{Self}`, which is not a cost",
     note = "a cost is an integer (`u32`, `usize`, `i64`, …), computed from the handler's arguments, which are borrowed here"
 )]
 pub trait IntoCost {
-    /// The cost in units of the limit, at least 1.
+    /// The cost in units of the limit.
     fn into_cost(self) -> u32;
 }
 
@@ -156,7 +156,7 @@ macro_rules! into_cost {
         impl IntoCost for $T {
             #[inline]
             fn into_cost(self) -> u32 {
-                u32::try_from(self.max(1)).unwrap_or(u32::MAX)
+                u32::try_from(self.max(0)).unwrap_or(u32::MAX)
             }
         }
     )*};

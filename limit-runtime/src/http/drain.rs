@@ -222,7 +222,7 @@ mod tests {
             }
             self.left -= 1;
             self.read.fetch_add(1, Ordering::Relaxed);
-            let chunk = Bytes::from_static(&[0; KB as usize]);
+            let chunk = Bytes::from_static(&[0; 1_000]);
             Poll::Ready(Some(Ok(Frame::data(chunk))))
         }
     }

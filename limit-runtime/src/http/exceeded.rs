@@ -39,6 +39,8 @@ use std::{
 /// #[rate_limit("10/minute", on_limited = slow_down)]
 /// async fn predict() {}
 /// ```
+///
+#[doc = include_str!("../docs/refusals.md")]
 #[derive(Debug)]
 pub struct Exceeded<'a> {
     parts: &'a Parts,

@@ -34,7 +34,7 @@ pub fn header(
     }
 }
 
-/// The value that [`header`] found.
+/// The value that [`header()`] found.
 #[derive(Clone, Debug)]
 pub struct HeaderKey(Key);
 

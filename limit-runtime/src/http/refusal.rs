@@ -12,7 +12,7 @@ use super::{
     text::{Text, number},
 };
 use crate::{
-    decision::{Decision, Verdict, whole_millis, whole_seconds},
+    decision::{Decision, Verdict, strictest, whole_millis, whole_seconds},
     limiter::Limiter,
     store::StoreError,
 };
@@ -119,6 +119,8 @@ pub(super) fn refuse(
     let mut info = RateLimitInfo::of_refused(demands, denial.costs, decision, wait);
     info.add_admitted(outer);
     response.extensions_mut().insert(info);
+    let shown = with_shown_wait(decision, wait, response.headers());
+    let decision = shown.as_ref().unwrap_or(decision);
     if let ([demand], None) = (demands.as_slice(), outer) {
         let (outcomes, style) = (decision.outcomes(), limiter.header_style());
         Headers::of_one(demand.spec.name, outcomes, style).add_to(response.headers_mut());
@@ -155,6 +157,43 @@ fn as_exhausted(decision: &Decision) -> Option<Decision> {
     Some(Decision::new(outcomes))
 }
 
+/// The decision with the wait that `Retry-After` shows, which may have jitter or be the application's.
+/// `None` where it is the store's. So the headers of a policy never contradict `Retry-After`.
+fn with_shown_wait(
+    decision: &Decision,
+    wait: Option<Duration>,
+    headers: &HeaderMap,
+) -> Option<Decision> {
+    let wait = wait?;
+    let seconds = headers.get(header::RETRY_AFTER).and_then(parsed);
+    let shown = match seconds {
+        Some(seconds) if seconds != whole_seconds(wait).max(1) => Duration::from_secs(seconds),
+        _ => wait,
+    };
+    if decision.retry_after() == Some(shown) {
+        return None;
+    }
+    let micros = u64::try_from(shown.as_micros()).unwrap_or(u64::MAX);
+    let strictest = strictest(decision.outcomes().iter());
+    let outcomes = decision.outcomes().iter().enumerate();
+    Some(Decision::new(outcomes.map(|(index, &outcome)| {
+        if Some(index) == strictest {
+            outcome.refused(micros)
+        } else {
+            // None waits longer than what is shown, or it would be the one that is shown.
+            match outcome.retry_after() {
+                Some(wait) if wait > shown => outcome.refused(micros),
+                _ => outcome,
+            }
+        }
+    })))
+}
+
+/// A header value that is a whole number.
+fn parsed(value: &HeaderValue) -> Option<u64> {
+    value.to_str().ok()?.trim().parse().ok()
+}
+
 /// The same without the headers of the policies.
 fn too_many(limiter: &Limiter, exceeded: &Exceeded<'_>) -> Response {
     let mut response = match (exceeded.of_handler(), limiter.on_limited()) {
@@ -168,35 +207,36 @@ fn too_many(limiter: &Limiter, exceeded: &Exceeded<'_>) -> Response {
     }
     let map = response.headers_mut();
     map.entry(header::CACHE_CONTROL).or_insert(NO_STORE);
-    match retry_after_of(map) {
-        // The application says when to retry, also in the header that SDKs read first.
-        Some(millis) => {
-            if let Some(millis) = millis {
-                map.entry(RETRY_AFTER_MS).or_insert_with(|| number(millis));
-            }
-        }
-        None => match exceeded.retry_after() {
+    if !complete_retry_after(map) {
+        match exceeded.retry_after() {
             Some(_) if exceeded.omits_retry_after() => {}
             Some(wait) => retry_after(map, wait, limiter.retry_after_style()),
             None => {
                 map.entry(X_SHOULD_RETRY)
                     .or_insert(HeaderValue::from_static("false"));
             }
-        },
+        }
     }
     response
 }
 
-/// Whether a response of the application says when to retry, and the milliseconds if it says so in
-/// a number.
-fn retry_after_of(map: &mut HeaderMap) -> Option<Option<u64>> {
-    let parsed = |value: &HeaderValue| value.to_str().ok()?.trim().parse::<u64>().ok();
-    if let Some(value) = map.get(header::RETRY_AFTER) {
-        return Some(parsed(value).map(|seconds| seconds.saturating_mul(1_000)));
+/// Whether a response of the application says when to retry. Then the header that it does not set is
+/// made to say the same, as far as it can be known.
+fn complete_retry_after(map: &mut HeaderMap) -> bool {
+    let millis = map.get(RETRY_AFTER_MS).and_then(parsed);
+    match (map.get(header::RETRY_AFTER), millis) {
+        (None, None) => return false,
+        (None, Some(millis)) => {
+            map.insert(header::RETRY_AFTER, number(millis.div_ceil(1_000)));
+        }
+        (Some(wait), _) => {
+            if let Some(seconds) = parsed(wait) {
+                let millis = seconds.saturating_mul(1_000);
+                map.entry(RETRY_AFTER_MS).or_insert_with(|| number(millis));
+            }
+        }
     }
-    let millis = map.get(RETRY_AFTER_MS).and_then(parsed)?;
-    map.insert(header::RETRY_AFTER, number(millis.div_ceil(1_000)));
-    Some(None)
+    true
 }
 
 /// The response where the application has none of its own. The bodies for one limit are the same,

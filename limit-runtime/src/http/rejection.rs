@@ -1,13 +1,19 @@
 //! The last step of every response that takes the place of a handler's response.
 
-use super::{drain::LateBody, grpc, refusal::problem, standing::Standing};
+use super::{
+    drain::LateBody,
+    grpc,
+    refusal::problem,
+    setup::{self, WrongSetup},
+    standing::Standing,
+};
 use crate::limiter::Limiter;
 use axum::{
     body::{Body, HttpBody},
     response::Response,
 };
 use http::{HeaderMap, StatusCode, request::Parts};
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 
 /// Completes the response to a request that does not reach its handler: gives it the form that the
 /// client expects, and drains the request's body so that the client gets to see it.
@@ -61,15 +67,11 @@ pub(super) fn with_error_status(rejection: Response) -> Response {
     if !is_mistakable(&rejection) {
         return rejection;
     }
-    static LOGGED: Once = Once::new();
-    LOGGED.call_once(|| {
-        tracing::error!(
-            status = rejection.status().as_u16(),
-            "a key, limits, scope or cost function of a rate limit rejects requests with a success \
-             status, so 500 is sent instead; give the error a status: \
-             `Err((StatusCode::UNAUTHORIZED, \"no API key\"))`"
-        );
-    });
+    let status = rejection.status();
+    setup::say_once_about(
+        WrongSetup::SuccessfulRejection,
+        format_args!("status {status}"),
+    );
     problem(
         StatusCode::INTERNAL_SERVER_ERROR,
         "rejection_without_error_status",
@@ -81,14 +83,11 @@ pub(super) fn with_error_status(rejection: Response) -> Response {
 #[cold]
 pub(super) fn with_limited_status(mut response: Response) -> Response {
     if is_mistakable(&response) {
-        static LOGGED: Once = Once::new();
-        LOGGED.call_once(|| {
-            tracing::warn!(
-                status = response.status().as_u16(),
-                "`on_limited` answers refused requests with a success status, so 429 is sent \
-                 instead; give the response a status: `(StatusCode::TOO_MANY_REQUESTS, body)`"
-            );
-        });
+        let status = response.status();
+        setup::say_once_about(
+            WrongSetup::SuccessfulRefusal,
+            format_args!("status {status}"),
+        );
         *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
     }
     response

@@ -19,7 +19,7 @@
 //! | `LIMIT009` | warn | A request is limited by the process-wide limiter, and the program has a layer of another limiter | The layer does not cover the route: settings and store of its limiter do not apply | Add the routes before `.layer(limiter.layer())`, or call [`Limiter::install`](crate::Limiter::install) |
 //! | `LIMIT010` | warn | Two rules of one request have the same budget | It is charged once, at the larger cost, and the limits of both apply | Write the limits in one string, or give one of the rules another scope |
 //! | `LIMIT011` | error | A key, limits, scope or cost function has failed with a response whose status is a success | Clients get 500 instead | Give the error a status: `Err((StatusCode::UNAUTHORIZED, "…"))` |
-//! | `LIMIT012` | warn | `on_limited` answers a refused request with a success status | Clients cannot tell that they have been limited | Answer with `StatusCode::TOO_MANY_REQUESTS` |
+//! | `LIMIT012` | warn | `on_limited` answers a refused request with a success status | Clients get 429 with its body instead, or they could not tell that they have been limited | Give the response a status: `(StatusCode::TOO_MANY_REQUESTS, body)` |
 //!
 //! `LIMIT001`, `LIMIT002` and `LIMIT005` are looked for in the first 10,000 requests that are
 //! limited by [`client_ip`](crate::client_ip()); after that the search costs one relaxed load of
@@ -182,8 +182,8 @@ impl fmt::Display for WrongSetup {
                  `Err((StatusCode::UNAUTHORIZED, \"…\"))`"
             }
             Self::SuccessfulRefusal => {
-                ": `on_limited` answers a refused request with a success status, so clients cannot \
-                 tell that they have been limited; answer with `StatusCode::TOO_MANY_REQUESTS`"
+                ": `on_limited` answers refused requests with a success status, so 429 is sent \
+                 instead; give the response a status: `(StatusCode::TOO_MANY_REQUESTS, body)`"
             }
         })
     }

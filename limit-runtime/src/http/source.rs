@@ -5,7 +5,7 @@ use crate::{
         answer::{CostAnswer, KeyAnswer, LimitsAnswer},
         extract_fn::ExtractFn,
         instead::Instead,
-        policy::{self, CostSource, KeySource, LimitsSource},
+        policy::{self, KeySource, LimitsSource},
         soon::answer_of,
         spec::GivenLimits,
     },
@@ -38,4 +38,21 @@ macro_rules! source {
 
 source!(key, KeySource, KeyAnswer => Key);
 source!(limits, LimitsSource, LimitsAnswer => Option<GivenLimits>);
-source!(cost, CostSource, CostAnswer => u32);
+
+/// The cost of a layer. A constant 0 leaves the charge to the handlers; one that is computed is 1.
+pub(crate) fn cost<F, M, W>(function: F) -> Source<u32>
+where
+    F: ExtractFn<(), M> + Clone + Send + Sync + 'static,
+    for<'a> F::Output<'a>: CostAnswer<W>,
+    M: 'static,
+    W: 'static,
+{
+    Arc::new(move |parts| {
+        let function = function.clone();
+        Box::pin(async move {
+            let arguments = answer_of!(F::extract(parts, &()))?;
+            let cost = answer_of!(function.call(parts, arguments).answer())?;
+            Ok(if F::IS_CONSTANT { cost } else { cost.max(1) })
+        })
+    })
+}

@@ -232,6 +232,10 @@ pub(super) struct Demand {
     /// How much the request takes.
     pub(super) cost: u32,
     /// Rules that turned out to draw on the same budget, and are charged by this one.
+    #[expect(
+        clippy::box_collection,
+        reason = "demands are moved with each request, and hardly any has others"
+    )]
     pub(super) absorbed: Option<Box<Vec<Absorbed>>>,
 }
 

@@ -214,6 +214,10 @@ impl Standing {
     ///
     /// # Errors
     /// If it refused them.
+    #[expect(
+        clippy::result_large_err,
+        reason = "an error is a response, and no request is refused twice"
+    )]
     fn conclude(self: Arc<Self>, costs: Costs, decision: Decision) -> Result<Arc<Self>, Refused> {
         if decision.is_allowed() {
             self.enter(&costs, decision);

@@ -149,8 +149,10 @@ fn units(headers: &HeaderMap) -> u32 {
 fn limited(limiter: LimiterBuilder) -> (Router, limit_runtime::clock::TestClock) {
     let clock = limit_runtime::clock::TestClock::new();
     let limiter = limiter.clock(clock.clone()).build();
-    let layer = limiter.layer().limits(limits!("3/minute")).key(everyone);
-    let layer = layer.cost(units).name("greet");
+    let layer = limiter
+        .limit_layer("greet", limits!("3/minute"))
+        .key(everyone);
+    let layer = layer.cost(units);
     let router = Router::new().route(METHOD, any_service(Greeter));
     (router.layer(layer), clock)
 }
@@ -202,7 +204,9 @@ async fn a_call_that_can_never_fit_is_not_to_be_repeated() {
 #[tokio::test]
 async fn a_layer_goes_around_a_tonic_server() {
     let limiter = Limiter::new();
-    let layer = limiter.layer().limits(limits!("1/minute")).key(everyone);
+    let layer = limiter
+        .limit_layer("layer", limits!("1/minute"))
+        .key(everyone);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
@@ -226,7 +230,9 @@ async fn each_rejection_has_its_code_and_its_message() {
         ))
     }
     let limiter = Limiter::new();
-    let layer = limiter.layer().limits(limits!("3/minute")).key(checked);
+    let layer = limiter
+        .limit_layer("layer", limits!("3/minute"))
+        .key(checked);
     let router = Router::new().route(METHOD, any_service(Greeter));
     let channel = serve(router.layer(layer)).await;
     for (status, code) in [
@@ -255,8 +261,7 @@ async fn each_rejection_has_its_code_and_its_message() {
 async fn a_missing_key_and_an_unreachable_store_have_their_codes() {
     let limiter = Limiter::new();
     let layer = limiter
-        .layer()
-        .limits(limits!("3/minute"))
+        .limit_layer("layer", limits!("3/minute"))
         .key(header("x-api-key"));
     let router = Router::new().route(METHOD, any_service(Greeter));
     let channel = serve(router.layer(layer)).await;

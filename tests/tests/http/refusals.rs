@@ -13,7 +13,7 @@ use limit_runtime::{
     Exceeded, HeaderStyle, Limiter, LimiterBuilder, Limits, RateLimit, RateLimitInfo, bearer,
     client_ip, everyone, header, limits, rate_limit,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{net::SocketAddr, time::Duration};
 use tower::ServiceExt;
 
@@ -218,6 +218,20 @@ async fn exceeded_describes_the_policy_with_the_longest_wait() {
     );
 }
 
+#[tokio::test]
+async fn the_body_of_slowapi_is_one_line_away() {
+    let limiter = Limiter::builder();
+    let limiter =
+        limiter.on_limited(|exceeded| (LIMITED, Json(json!({ "error": exceeded.to_string() }))));
+    let refusal = app(limiter).refusal().await;
+    assert_eq!(
+        refusal.body,
+        r#"{"error":"Rate limit exceeded: 1 per minute"}"#
+    );
+    assert_eq!(refusal.header("content-type"), Some("application/json"));
+    assert_eq!(refusal.header("retry-after"), Some("60"));
+}
+
 // What can never fit.
 
 #[tokio::test]
@@ -300,7 +314,7 @@ async fn nothing_left_of_another_policy_is_the_ordinary_429_too() {
     let refusal = app.costing("/", 4).await;
     let body = refusal.json();
     assert_eq!(body["error"]["code"], "rate_limit_exceeded");
-    assert_eq!(body["violated-policies"], serde_json::json!(["requests"]));
+    assert_eq!(body["violated-policies"], json!(["requests"]));
     assert_eq!(refusal.header("retry-after"), Some("60"));
 }
 
@@ -437,7 +451,7 @@ async fn no_function_rejects_with_a_success() {
         .route("/grpc_ok", get(grpc_ok))
         .route("/default_key", get(default_key));
     let layered = Limiter::new();
-    let layer = layered.layer().limits(limits!("1/minute"));
+    let layer = layered.limit_layer("layer", limits!("1/minute"));
     let layer = layer.key(|| Err::<u64, _>("no key"));
     let router = router.route("/layer", get(|| async {}).layer(layer));
     let limiter = Limiter::builder().default_key(|| Err::<u64, _>("no key"));
@@ -636,10 +650,10 @@ async fn info_covers_layers_and_shows_no_key() {
     #[rate_limit("1/minute", name = "inner", key = header("x-api-key"))]
     async fn handler() {}
     let limiter = Limiter::builder().response_info(true).build();
-    let layer = limiter.layer().limits(limits!("3/minute")).key(everyone);
-    let router = Router::new()
-        .route("/", get(handler))
-        .layer(layer.name("outer"));
+    let layer = limiter
+        .limit_layer("outer", limits!("3/minute"))
+        .key(everyone);
+    let router = Router::new().route("/", get(handler)).layer(layer);
     let call = || async {
         let request = Request::get("/").header("x-api-key", "sk-secret");
         let request = request.body(Body::empty()).unwrap();

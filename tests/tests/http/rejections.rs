@@ -33,7 +33,7 @@ impl Lookups {
     }
 }
 
-fn account(Extension(lookups): Extension<Lookups>, headers: HeaderMap) -> Result<u64, StatusCode> {
+fn account(Extension(lookups): Extension<Lookups>, headers: &HeaderMap) -> Result<u64, StatusCode> {
     lookups.0.fetch_add(1, Ordering::Relaxed);
     match headers.get("x-key").map(|key| key.as_bytes()) {
         Some(b"good") => Ok(7),

@@ -9,7 +9,7 @@ use crate::{
     http::{
         answer::{CostAnswer, KeyAnswer, LimitsAnswer},
         exceeded::Exceeded,
-        extract_fn::{ConstantCost, ConstantKey, ExtractFn},
+        extract_fn::ExtractFn,
         source::{self, Source},
         spec::{GivenLimits, ScopeSpec, Spec},
     },
@@ -21,7 +21,6 @@ use crate::{
 use axum::response::{IntoResponse, Response};
 use http::{Method, request::Parts};
 use std::{
-    any::TypeId,
     fmt,
     panic::Location,
     sync::{Arc, OnceLock},
@@ -129,18 +128,11 @@ pub(super) struct Settings {
     pub(super) limits: Source<Option<GivenLimits>>,
     /// The limiter's default key if there is none.
     pub(super) key: Option<Source<Key>>,
-    pub(super) cost: Option<Cost>,
+    pub(super) cost: Option<Source<u32>>,
     /// Empty for all methods.
     pub(super) methods: Vec<Method>,
     pub(super) exceptions: Vec<Box<str>>,
     pub(super) skip_when: Option<Arc<SkipWhen>>,
-}
-
-/// The cost of a request.
-#[derive(Clone)]
-pub(super) struct Cost {
-    pub(super) source: Source<u32>,
-    pub(super) is_constant: bool,
 }
 
 pub(super) type SkipWhen = dyn Fn(&Parts) -> bool + Send + Sync;
@@ -191,13 +183,7 @@ impl RateLimitLayer {
         M: 'static,
         W: 'static,
     {
-        let constants = [TypeId::of::<ConstantKey>(), TypeId::of::<ConstantCost>()];
-        self.with(|settings| {
-            settings.cost = Some(Cost {
-                source: source::cost(cost),
-                is_constant: constants.contains(&TypeId::of::<M>()),
-            });
-        })
+        self.with(|settings| settings.cost = Some(source::cost(cost)))
     }
 
     /// Which budget the layer uses. By default one of its own, by its name.

@@ -134,16 +134,10 @@ impl ActiveLayer {
     }
 
     async fn cost(&self, parts: &mut Parts) -> Result<u32, Instead> {
-        let Some(cost) = &self.settings.cost else {
-            return Ok(1);
-        };
-        let computed = (cost.source)(parts).await?;
-        Ok(if cost.is_constant {
-            computed
-        } else {
-            // What a request turns out to cost is no way to be free.
-            computed.max(1)
-        })
+        match &self.settings.cost {
+            Some(cost) => cost(parts).await,
+            None => Ok(1),
+        }
     }
 }
 

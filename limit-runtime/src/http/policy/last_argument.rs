@@ -47,7 +47,6 @@ pub struct NeverAsked<F>(PhantomData<fn() -> F>);
 
 impl<F> NeverAsked<F> {
     // Of a type with parameters, so that it is evaluated only where a handler uses it.
-    #[expect(clippy::panic, reason = "a panic in a constant is a compile error")]
     const CHECK: () = panic!(
         "a key, limits, scope or cost function takes the last argument of the handler, which reads the body: these \
          functions are called before the body is read"

@@ -175,7 +175,7 @@ pub fn cost<S: Sync, F: CostFn<S, M>, M>(function: F) -> impl CostSource<S> {
 }
 
 macro_rules! called {
-    ($Source:ident::$method:ident $(($parts:ty), $is_route:ident)?, $Fn:ident: $Shape:ident, $Answer:ident => $Value:ty) => {
+    ($Source:ident::$method:ident $(($parts:ty), $is_route:ident)?, $Fn:ident: $Shape:ident, $Answer:ident => $Value:ty, |$answer:ident| $checked:expr) => {
         impl<S, F, M, W> $Fn<S, (M, W)> for F
         where
             S: Sync,
@@ -196,7 +196,8 @@ macro_rules! called {
             ) -> impl Future<Output = Result<$Value, Instead>> + Send {
                 async move {
                     let arguments = answer_of!(F::extract(parts, state))?;
-                    answer_of!(self.call(parts, arguments).answer())
+                    let $answer = answer_of!(self.call(parts, arguments).answer())?;
+                    Ok($checked)
                 }
             }
         }
@@ -226,9 +227,10 @@ macro_rules! called {
     };
 }
 
-called!(KeySource::key(&Parts), is_route, KeyFn: KeyShape, KeyAnswer => Key);
-called!(LimitsSource::limits, LimitsFn: LimitsShape, LimitsAnswer => Option<GivenLimits>);
-called!(CostSource::cost, CostFn: CostShape, CostAnswer => u32);
+called!(KeySource::key(&Parts), is_route, KeyFn: KeyShape, KeyAnswer => Key, |key| key);
+called!(LimitsSource::limits, LimitsFn: LimitsShape, LimitsAnswer => Option<GivenLimits>, |limits| limits);
+// A computed cost of 0, such as that of an empty batch, is a request all the same.
+called!(CostSource::cost, CostFn: CostShape, CostAnswer => u32, |cost| cost.max(1));
 
 /// The key when the attribute names none: the limiter's.
 #[derive(Debug)]

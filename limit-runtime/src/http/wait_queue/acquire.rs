@@ -18,6 +18,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
+    runtime::Handle,
     sync::{Notify, futures::OwnedNotified},
     time::{Instant, timeout},
 };
@@ -64,7 +65,10 @@ pub(in crate::http) async fn acquire(
             turn::assess(limiter, charges, &ahead).await?
         };
         let target = match mode {
-            WaitMode::Allowed => target(&assessment.turns, max_waits, request.arrived_at.elapsed()),
+            WaitMode::Allowed => {
+                let waited = request.arrived_at.elapsed();
+                target(&assessment.turns, max_waits, waited).filter(|_| has_timer())
+            }
             WaitMode::Never => None,
         };
         if target.is_some() && action == Action::Peek {
@@ -114,6 +118,11 @@ pub(in crate::http) fn refused_now(
         Poll::Ready(Ok(decision)) if !decision.is_allowed() => Some(decision),
         _ => None,
     }
+}
+
+/// Outside of a runtime there is no timer to wait with.
+fn has_timer() -> bool {
+    Handle::try_current().is_ok()
 }
 
 /// The queue to wait in; `None` if no wait that the rules allow is long enough.

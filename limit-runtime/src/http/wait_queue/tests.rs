@@ -14,12 +14,13 @@ use parking_lot::Mutex;
 use std::{
     future::Future,
     num::NonZeroU32,
-    pin::Pin,
+    pin::{Pin, pin},
+    slice,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 use tokio::{
@@ -303,7 +304,7 @@ async fn a_request_moves_to_the_queue_of_the_rule_that_refuses_now() {
     let limiter = limiter();
     let first = Rule::new("first", limits!("1/2s"), secs(60));
     let second = Rule::new("second", limits!("1/10s"), secs(60));
-    answer(&limiter, std::slice::from_ref(&first), WaitMode::Allowed).await;
+    answer(&limiter, slice::from_ref(&first), WaitMode::Allowed).await;
     // Waits for `first`, as `second` has room.
     let both = send(&limiter, &[first.clone(), second.clone()]).await;
     let impatient = [first.clone(), second.clone().max_wait(secs(9))];
@@ -312,10 +313,10 @@ async fn a_request_moves_to_the_queue_of_the_rule_that_refuses_now() {
     assert!(!is_queue_of(limiter.wait_queues(), &second));
     // `second` is taken meanwhile, and has a waiter that arrived later.
     assert_eq!(
-        answer(&limiter, std::slice::from_ref(&second), WaitMode::Allowed).await,
+        answer(&limiter, slice::from_ref(&second), WaitMode::Allowed).await,
         Answer::Admitted(0)
     );
-    let later = send(&limiter, std::slice::from_ref(&second)).await;
+    let later = send(&limiter, slice::from_ref(&second)).await;
     sleep(secs(3)).await;
     assert!(!is_queue_of(limiter.wait_queues(), &first));
     // Both found that out at their turn; one had 7 seconds left, of a turn 18 seconds away.
@@ -383,8 +384,8 @@ async fn units_that_are_taken_outside_of_the_queue_delay_it() {
     let limiter = limiter();
     let patient = one_per_two_seconds(secs(60));
     let impatient = [patient.clone().max_wait(secs(5))];
-    answer(&limiter, std::slice::from_ref(&patient), WaitMode::Allowed).await;
-    let first = send(&limiter, std::slice::from_ref(&patient)).await;
+    answer(&limiter, slice::from_ref(&patient), WaitMode::Allowed).await;
+    let first = send(&limiter, slice::from_ref(&patient)).await;
     let second = send(&limiter, &impatient).await;
     sleep(secs(1)).await;
     // Two more units than fit: the first has its turn after 3 s, and the second after 5.
@@ -392,7 +393,7 @@ async fn units_that_are_taken_outside_of_the_queue_delay_it() {
     limiter.decide(&charge, Action::Force).await.unwrap();
     assert_eq!(first.await.unwrap(), Answer::Admitted(3_000));
     assert_eq!(second.await.unwrap(), Answer::Admitted(5_000));
-    let first = send(&limiter, std::slice::from_ref(&patient)).await;
+    let first = send(&limiter, slice::from_ref(&patient)).await;
     let second = send(&limiter, &impatient).await;
     sleep(secs(1)).await;
     limiter.decide(&charge, Action::Force).await.unwrap();
@@ -414,7 +415,7 @@ async fn a_peek_is_refused_only_if_the_charge_could_not_wait() {
         let decision = decision.unwrap();
         (decision.is_allowed(), decision.retry_after())
     };
-    let request = std::slice::from_ref(&rule);
+    let request = slice::from_ref(&rule);
     assert_eq!(peek(WaitMode::Allowed).await, (true, None));
     answer(&limiter, request, WaitMode::Allowed).await;
     assert_eq!(peek(WaitMode::Allowed).await, (true, None));
@@ -438,8 +439,34 @@ async fn a_cost_that_never_fits_does_not_wait() {
     let too_large = [rule.clone().cost(4)];
     assert_eq!(answer(&limiter, &too_large, WaitMode::Allowed).await, never);
     answer(&limiter, &[rule.clone().cost(3)], WaitMode::Allowed).await;
-    let _waiter = send(&limiter, std::slice::from_ref(&rule)).await;
+    let _waiter = send(&limiter, slice::from_ref(&rule)).await;
     assert_eq!(answer(&limiter, &too_large, WaitMode::Allowed).await, never);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_may_be_longer_than_any_clock_can_tell() {
+    let limiter = limiter();
+    let rule = [one_per_two_seconds(Duration::MAX)];
+    answer(&limiter, &rule, WaitMode::Allowed).await;
+    let first = send(&limiter, &rule).await;
+    let second = send(&limiter, &rule).await;
+    assert_eq!(first.await.unwrap(), Answer::Admitted(2_000));
+    assert_eq!(second.await.unwrap(), Answer::Admitted(4_000));
+}
+
+#[test]
+fn outside_of_a_runtime_a_request_is_refused_at_once() {
+    let limiter = Limiter::new();
+    let rule = [Rule::new("model", limits!("1/hour"), secs(7_200))];
+    for is_allowed in [true, false] {
+        let mut context = Context::from_waker(Waker::noop());
+        let sent = pin!(request(&limiter, &rule, WaitMode::Allowed));
+        let Poll::Ready(decision) = sent.poll(&mut context) else {
+            unreachable!("it waits");
+        };
+        assert_eq!(decision.unwrap().is_allowed(), is_allowed);
+    }
+    assert_eq!(waiting(&limiter), 0);
 }
 
 /// Waiters of other costs and under other limits on one budget.
@@ -457,30 +484,41 @@ async fn waiters_may_have_other_limits_on_the_budget() {
 }
 
 /// Answers after a few polls, as a store elsewhere does; counts in memory.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct SlowStore {
     memory: Limiter,
     asked: Arc<AtomicU64>,
+    /// Polls between the check and the answer.
+    delay: Arc<AtomicU64>,
 }
 
 impl SlowStore {
-    fn limiter() -> (Limiter, Arc<AtomicU64>) {
-        let asked = Arc::new(AtomicU64::new(0));
+    fn limiter() -> (Limiter, Self) {
         let store = Self {
             memory: limiter(),
-            asked: asked.clone(),
+            asked: Arc::default(),
+            delay: Arc::default(),
         };
-        (build(Limiter::builder().store(store)), asked)
+        (build(Limiter::builder().store(store.clone())), store)
+    }
+
+    fn asked(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
     }
 }
 
 impl Store for SlowStore {
     fn check<'a>(&'a self, charges: &'a [Charge<'a>], action: Action) -> StoreFuture<'a, Decision> {
         self.asked.fetch_add(1, Ordering::Relaxed);
+        let delay = self.delay.load(Ordering::Relaxed);
         Box::pin(async move {
             yield_now().await;
             yield_now().await;
-            self.memory.decide(charges, action).await
+            let decision = self.memory.decide(charges, action).await;
+            for _ in 0..delay {
+                yield_now().await;
+            }
+            decision
         })
     }
 
@@ -504,7 +542,7 @@ impl Store for SlowStore {
 
 #[tokio::test(start_paused = true)]
 async fn requests_that_are_checked_at_once_elsewhere_have_exact_turns() {
-    let (limiter, asked) = SlowStore::limiter();
+    let (limiter, store) = SlowStore::limiter();
     let mut requests = JoinSet::new();
     for number in 0..6 {
         let limiter = limiter.clone();
@@ -529,47 +567,106 @@ async fn requests_that_are_checked_at_once_elsewhere_have_exact_turns() {
     );
     assert_eq!(waiting(&limiter), 0);
     // A check for each, and one for each turn that was computed anew; nothing is polled.
-    assert!(
-        asked.load(Ordering::Relaxed) <= 6 + 4 + 3 + 3 + 4,
-        "{asked:?}"
-    );
+    let asked = store.asked();
+    assert!(asked <= 6 + 4 + 3 + 3 + 4, "{asked}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_store_elsewhere_is_asked_at_a_turn_and_not_before() {
-    let (limiter, asked) = SlowStore::limiter();
+    let (limiter, store) = SlowStore::limiter();
     let rule = [Rule::new("model", limits!("1/minute"), secs(600))];
     answer(&limiter, &rule, WaitMode::Allowed).await;
     let first = send(&limiter, &rule).await;
     let second = send(&limiter, &rule).await;
     sleep(secs(50)).await;
-    let before = asked.load(Ordering::Relaxed);
+    let before = store.asked();
     assert_eq!(first.await.unwrap(), Answer::Admitted(60_000));
     assert_eq!(second.await.unwrap(), Answer::Admitted(120_000));
     // One check for the first; for the second when it is the first, and at its turn.
-    assert_eq!(asked.load(Ordering::Relaxed) - before, 3);
+    assert_eq!(store.asked() - before, 3);
 }
 
 /// While the store is being asked for the waiter ahead, a newcomer does not know whether the store
 /// has counted that one already.
 #[tokio::test(start_paused = true)]
 async fn a_waiter_that_is_being_checked_does_not_count_twice() {
-    let (limiter, _) = SlowStore::limiter();
-    let rule = [one_per_two_seconds(secs(3))];
-    for polls in 0..12 {
-        answer(&limiter, &rule, WaitMode::Allowed).await;
-        let first = send(&limiter, &rule).await;
-        // In the middle of the check of the waiter, once with each distance between the two.
-        sleep(secs(2)).await;
+    for delay in [0, 20] {
+        let (limiter, store) = SlowStore::limiter();
+        let rule = [one_per_two_seconds(secs(3))];
+        for polls in 0..30 {
+            answer(&limiter, &rule, WaitMode::Allowed).await;
+            let first = send(&limiter, &rule).await;
+            // In the middle of the check of the waiter, with each distance between the two. Where the
+            // answer to it is slow, that to the other overtakes it.
+            store.delay.store(delay, Ordering::Relaxed);
+            sleep(secs(2)).await;
+            for _ in 0..polls {
+                yield_now().await;
+            }
+            store.delay.store(0, Ordering::Relaxed);
+            let second = answer(&limiter, &rule, WaitMode::Allowed).await;
+            assert_eq!(second, Answer::Admitted(2_000), "after {polls} polls");
+            assert_eq!(first.await.unwrap(), Answer::Admitted(2_000));
+            sleep(secs(2)).await;
+        }
+    }
+}
+
+/// A waiter whose turn is put off beyond its wait does not sit that out.
+#[tokio::test(start_paused = true)]
+async fn a_waiter_that_is_pushed_back_is_refused_as_soon_as_it_is_too_late() {
+    let limiter = limiter();
+    let first = Rule::new("first", limits!("1/2s"), secs(60));
+    let second = Rule::new("second", limits!("1/4s"), secs(60));
+    answer(&limiter, slice::from_ref(&first), WaitMode::Allowed).await;
+    let both = send(&limiter, &[first, second.clone()]).await;
+    sleep(secs(1)).await;
+    answer(&limiter, slice::from_ref(&second), WaitMode::Allowed).await;
+    let pushed = send(&limiter, &[second.max_wait(secs(6))]).await;
+    // A second later, the first of them moves ahead of it: its turn is 8 s after it came.
+    assert_eq!(pushed.await.unwrap(), Answer::Refused(1_000, Some(7_000)));
+    assert_eq!(both.await.unwrap(), Answer::Admitted(5_000));
+}
+
+/// The first waiter sleeps until its turn. Whoever sees that there is room before wakes it.
+#[tokio::test(start_paused = true)]
+async fn room_that_another_machine_makes_is_used_when_it_is_seen() {
+    let (limiter, store) = SlowStore::limiter();
+    let rule = [Rule::new("model", limits!("2/minute"), secs(90))];
+    let charge = [rule[0].charge().cost(2)];
+    store.memory.decide(&charge, Action::Consume).await.unwrap();
+    let first = send(&limiter, &rule).await;
+    sleep(secs(1)).await;
+    store.memory.reset().await.unwrap();
+    sleep(secs(1)).await;
+    let newcomer = send(&limiter, &rule).await;
+    assert_eq!(first.await.unwrap(), Answer::Admitted(2_000));
+    assert_eq!(newcomer.await.unwrap(), Answer::Admitted(0));
+}
+
+/// A waiter sees room for all at the end of its wait, which is gone before the first one takes it.
+#[tokio::test(start_paused = true)]
+async fn a_waiter_whose_time_is_over_does_not_wait_for_the_next_turn_of_the_first() {
+    for polls in 0..32 {
+        let (limiter, store) = SlowStore::limiter();
+        let rule = Rule::new("model", limits!("2/minute"), secs(300));
+        let charge = [rule.charge().cost(2)];
+        store.memory.decide(&charge, Action::Consume).await.unwrap();
+        let _first = send(&limiter, slice::from_ref(&rule)).await;
+        sleep(secs(30)).await;
+        let second = send(&limiter, &[rule.clone().max_wait(secs(40))]).await;
+        // Half a minute later, the turn of both is put off, and then all is cleared.
+        sleep(secs(29)).await;
+        store.memory.decide(&charge, Action::Force).await.unwrap();
+        sleep(secs(10)).await;
+        store.memory.reset().await.unwrap();
+        sleep(secs(1)).await;
         for _ in 0..polls {
             yield_now().await;
         }
-        assert_eq!(
-            answer(&limiter, &rule, WaitMode::Allowed).await,
-            Answer::Admitted(2_000)
-        );
-        assert_eq!(first.await.unwrap(), Answer::Admitted(2_000));
-        sleep(secs(2)).await;
+        store.memory.decide(&charge, Action::Force).await.unwrap();
+        let answer = timeout(secs(1), second).await;
+        assert!(answer.is_ok(), "after {polls} polls");
     }
 }
 
@@ -695,7 +792,7 @@ impl Random {
 /// The turn that a refused request is told is the moment from which a lone retry fits.
 async fn turns_are_exact(strategies: &[Strategy], limits: &[Limits], equal_costs: bool) {
     let mut random = Random(0x5eed);
-    for round in 0..300 {
+    for round in 0..120 {
         let pick = |random: &mut Random, len: usize| random.below(len as u64) as usize;
         let strategy = strategies[pick(&mut random, strategies.len())];
         let limits = limits[pick(&mut random, limits.len())];
@@ -873,7 +970,7 @@ async fn random_requests(seed: u64, limiter: Limiter, is_ordered: bool) {
     for (budget, admitted) in admissions.iter().enumerate() {
         let admitted = admitted.lock();
         assert!(admitted.len() > 10, "{admitted:?}");
-        for limit in limits[usize::from(budget < 3)].iter() {
+        for limit in &limits[usize::from(budget < 3)] {
             for &(from, _) in admitted.iter() {
                 let window = from..from + limit.window().as_millis();
                 let within = admitted.iter().filter(|(at, _)| window.contains(at));
@@ -886,7 +983,7 @@ async fn random_requests(seed: u64, limiter: Limiter, is_ordered: bool) {
 
 #[tokio::test(start_paused = true)]
 async fn random_requests_keep_limits_and_order() {
-    for seed in 1..=20 {
+    for seed in 1..=8 {
         random_requests(seed, limiter(), true).await;
     }
 }
@@ -894,7 +991,7 @@ async fn random_requests_keep_limits_and_order() {
 #[tokio::test(start_paused = true)]
 async fn random_requests_with_a_store_elsewhere() {
     // Checks that are under way at once have no order among them.
-    for seed in 1..=10 {
+    for seed in 1..=4 {
         random_requests(seed, SlowStore::limiter().0, false).await;
     }
 }

@@ -134,16 +134,18 @@ impl MemoryStore {
                 strategy: charge.strategy,
                 charge: 0,
             };
-            if let Some(decision) = self.check_one(&slot, action) {
+            let mut decision = Decision::empty();
+            if self.check_one(&slot, action, &mut decision) {
                 return decision;
             }
         }
         self.check_all(charges, action)
     }
 
-    /// One budget, one lock. `None` if the budget is new and has no room or a history elsewhere; nothing was
-    /// recorded then.
-    fn check_one(&self, slot: &Slot<'_>, action: Action) -> Option<Decision> {
+    /// One budget, one lock. `false` if the budget is new and has no room or a history elsewhere; nothing was
+    /// recorded then, and the decision is of no meaning.
+    #[inline]
+    fn check_one(&self, slot: &Slot<'_>, action: Action, decision: &mut Decision) -> bool {
         let reading = self.clock.now();
         self.sweep_if_due(reading);
         let index = self.index(slot.owner);
@@ -151,10 +153,9 @@ impl MemoryStore {
         let shard = &mut *guard;
         let mut place = shard.table.find(slot.owner.low, slot.variant);
         if place.is_err() && self.overflow.0.is_remembered(millis(reading)) {
-            return None;
+            return false;
         }
         let cell = shard.live(place, now);
-        let mut decision = Decision::empty();
         let mut allowed = true;
         for &limit in slot.limits {
             let outcome = shard.assess(cell.as_ref(), now, limit, slot.strategy, slot.cost);
@@ -165,7 +166,7 @@ impl MemoryStore {
             if slot.cost > 0 {
                 if place.is_err() {
                     if !self.reserve(shard, now) {
-                        return None;
+                        return false;
                     }
                     place = shard.table.find(slot.owner.low, slot.variant);
                 }
@@ -178,7 +179,7 @@ impl MemoryStore {
             }
             decision.push_receipt(Receipt::of_cost(now.as_micros(), slot.cost));
         }
-        Some(decision)
+        true
     }
 
     /// The way for several budgets, and for new ones that have to share.

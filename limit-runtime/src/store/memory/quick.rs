@@ -265,7 +265,7 @@ impl Question {
     }
 
     /// Hits of any cost. The shape holds only if the request was recorded.
-    #[inline]
+    #[inline(always)]
     fn of_hits<const MICROS: u64>(
         &self,
         cell: &Cell,

@@ -20,7 +20,7 @@ pub(crate) use self::{
     merge::{MAX_ENTRIES, Resolution, grid},
 };
 
-use super::{Standing, until, window_micros};
+use super::{Standing, window_micros};
 use crate::{clock::Ticks, decision::Outcome};
 use limit_core::Limit;
 use std::{fmt::Debug, time::Duration};
@@ -210,12 +210,12 @@ impl<E: Entry> View<'_, E> {
             capacity: limit.count(),
             reset_after: match used {
                 0 => 0,
-                _ => until(now, self.leaves_at(self.newest_of(all), window)),
+                _ => self.last_of(all, cut),
             },
         };
         standing.outcome(limit, cost, |target| {
             let total = all - u32::try_from(target).unwrap_or(all);
-            until(now, self.leaves_at(self.reaches(total, hits_gone), window))
+            self.leaves_in(self.reaches(total, hits_gone), cut)
         })
     }
 
@@ -249,15 +249,16 @@ impl<E: Entry> View<'_, E> {
         partition(self.shape.len, |index| self.age(index) >= cut)
     }
 
-    /// The last hit that is not empty, where all hits come to `all`: nearly always the newest.
+    /// When the last hit that is not empty has left a window that the newest leaves in `cut` microseconds; all hits
+    /// come to `all`. That is nearly always the newest itself.
     #[inline]
-    fn newest_of(&self, all: u32) -> u32 {
+    fn last_of(&self, all: u32, cut: u64) -> u64 {
         let before = self.shape.len.saturating_sub(1);
         if self.total(before) < all {
-            before
-        } else {
-            partition(before, |index| self.total(index + 1) < all)
+            return cut;
         }
+        let last = partition(before, |index| self.total(index + 1) < all);
+        self.leaves_in(last, cut)
     }
 
     /// The first hit, from that of index `from` on, up to and including which all hits come to `total`:
@@ -273,12 +274,10 @@ impl<E: Entry> View<'_, E> {
         })
     }
 
-    /// When the hit of this index has left a window.
+    /// Microseconds until the hit of this index has left a window that the newest leaves in `cut` microseconds.
     #[inline]
-    fn leaves_at(&self, index: u32, window: u64) -> Ticks {
-        let back = self.age(index).saturating_mul(E::Stamp::MICROS);
-        let at = self.newest.as_micros().saturating_sub(back);
-        Ticks::from_micros(at.saturating_add(window))
+    fn leaves_in(&self, index: u32, cut: u64) -> u64 {
+        cut.saturating_sub(self.age(index).saturating_mul(E::Stamp::MICROS))
     }
 
     /// Ticks from a hit to the newest.
