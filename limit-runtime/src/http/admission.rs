@@ -48,6 +48,14 @@ impl Admission {
         Self(Held::Standing(standing))
     }
 
+    /// The state of the request, where it has one.
+    pub(super) fn shared(&self) -> Option<&Arc<Standing>> {
+        match &self.0 {
+            Held::Standing(standing) => Some(standing),
+            Held::Nothing | Held::Told(_) => None,
+        }
+    }
+
     /// Consumes the costs of all rules, now that those which depend on the arguments are `known`.
     ///
     /// # Errors

@@ -3,20 +3,19 @@
 use super::{
     admission::Admission,
     client_ip::client_ip,
-    current_request::{self, Answer},
     exceeded::Denial,
     handle::RateLimit,
     headers::Headers,
     instead::{Instead, instead},
     policy::Resolved,
     refusal::{Refused, refuse},
-    soon::Soon,
+    soon::{Soon, answer_of},
     spec::{Demand, Demands, Spec, SpecRef},
     standing::{Costs, Standing},
     wait_queue,
 };
 use crate::{
-    decision::Decision,
+    decision::{Decision, Receipt},
     key::{IntoKey, Key},
     limiter::Limiter,
     store::{Action, Charge},
@@ -27,7 +26,7 @@ use axum::{
 };
 use http::request::Parts;
 use smallvec::SmallVec;
-use std::{convert::Infallible, slice, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::Future, pin::Pin, slice, sync::Arc, time::Duration};
 
 /// Whether the check consumes, or the charge comes once the cost is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,14 +37,6 @@ pub enum Admit {
     Peek,
 }
 
-/// What is done with a request that is let through.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Terms {
-    pub(super) how: Admit,
-    /// Whether arguments are extracted next, one of which may ask for the limits.
-    pub(super) has_arguments: bool,
-}
-
 /// Whether the limiter looks at this request at all.
 pub(super) fn is_limited(parts: &Parts) -> bool {
     !Limiter::find(parts).skips(parts)
@@ -53,6 +44,7 @@ pub(super) fn is_limited(parts: &Parts) -> bool {
 
 /// The limiter of the request, and the handle of the nearest layer or handler around. A handle is
 /// always inserted together with its limiter.
+#[inline(always)]
 fn around(parts: &Parts) -> (&Limiter, Option<&RateLimit>) {
     match parts.extensions.get::<Limiter>() {
         Some(limiter) => (limiter, parts.extensions.get::<RateLimit>()),
@@ -67,18 +59,15 @@ fn around(parts: &Parts) -> (&Limiter, Option<&RateLimit>) {
 pub(super) fn admit(
     parts: &mut Parts,
     resolved: &mut Resolved,
-    terms: Terms,
+    how: Admit,
 ) -> Soon<Result<Admission, Refused>> {
     let (limiter, outer) = around(parts);
     if resolved.demands().is_empty() {
-        if terms.has_arguments {
-            current_request::keep(limiter, resolved, Answer::Unlimited);
-        }
         return Soon::Now(Ok(Admission::unlimited()));
     }
     if outer.is_none()
         && !limiter.response_info()
-        && let Some((demand, spec)) = charged_only(resolved.demands(), terms)
+        && let Some((demand, spec)) = charged_only(resolved.demands(), how)
         && let charge = demand.charge(parts.extensions.get::<MatchedPath>())
         && !limiter.wait_queues().has_waiters(slice::from_ref(&charge))
     {
@@ -86,21 +75,16 @@ pub(super) fn admit(
         // A decision is large to move, and most requests need none.
         let denial = match limiter.consume_quickly(&charge) {
             Some((outcome, receipt)) if outcome.is_allowed() => {
-                let headers = headers(&[outcome]);
-                if terms.has_arguments {
-                    let answer = Answer::Single(outcome, receipt);
-                    current_request::keep(limiter, resolved, answer);
-                }
-                return Soon::Now(Ok(Admission::told(headers)));
+                let admission = Admission::told(headers(&[outcome]));
+                resolved.set_charged_at(receipt.as_ref().map_or(0, Receipt::at));
+                return Soon::Now(Ok(admission));
             }
             Some((refused, _)) => Ok(Decision::new([refused])),
             None => match limiter.decide_at_length(&[charge], Action::Consume) {
                 Ok(decision) if decision.is_allowed() => {
-                    let headers = headers(decision.outcomes());
-                    if terms.has_arguments {
-                        current_request::keep(limiter, resolved, Answer::Several(decision));
-                    }
-                    return Soon::Now(Ok(Admission::told(headers)));
+                    let admission = Admission::told(headers(decision.outcomes()));
+                    resolved.set_charged_at(decision.receipts().first().map_or(0, Receipt::at));
+                    return Soon::Now(Ok(admission));
                 }
                 decision => decision,
             },
@@ -116,18 +100,13 @@ pub(super) fn admit(
         }
     }
     let mut standing = standing(parts, resolved);
-    match terms.how {
-        Admit::Consume => Arc::new(standing).admit(admitted),
+    match how {
+        Admit::Consume => Arc::new(standing).admit(Admission::standing),
         Admit::Peek => {
             standing.keep_head(parts);
-            Arc::new(standing).peek(admitted)
+            Arc::new(standing).peek(Admission::standing)
         }
     }
-}
-
-fn admitted(standing: Arc<Standing>) -> Admission {
-    current_request::keep_shared(&standing);
-    Admission::standing(standing)
 }
 
 /// The state of a request under several rules, or under one that may have more to do later.
@@ -153,25 +132,37 @@ pub(super) fn admit_by_layer(
     standing.admit(Admission::standing)
 }
 
-/// Counts a request that a function of the user's rejected: on all rules whose key and limits are
-/// known, and without waiting for room.
-///
-/// # Errors
-/// If one of these rules has no room.
+/// The response to a request that cheap rules refused; or the rejection of a function of the user's, once
+/// the request has been counted: on all rules whose key and limits are known, and without waiting for room. If one of these rules has no
+/// room, it is that rule's. Boxed, so that the futures of handlers have no room for it.
 #[cold]
-pub(super) fn count_rejected(
-    parts: &mut Parts,
-    resolved: &mut Resolved,
-) -> Soon<Result<Admission, Refused>> {
-    if resolved.demands().is_empty() {
-        return Soon::Now(Ok(Admission::unlimited()));
-    }
-    Arc::new(standing(parts, resolved)).admit_without_waiting(Admission::standing)
+pub(super) fn not_admitted<'a>(
+    parts: &'a mut Parts,
+    resolved: &'a mut Resolved,
+    response: Instead,
+) -> Pin<Box<dyn Future<Output = Response> + Send + 'a>> {
+    Box::pin(async move {
+        if resolved.is_refused() || resolved.demands().is_empty() {
+            return *response;
+        }
+        let standing = Arc::new(standing(parts, resolved));
+        let counted = standing.admit_without_waiting(Admission::standing);
+        match answer_of!(counted) {
+            Ok(admission) => answer_of!(admission.complete(*response)),
+            Err(refused) => refused.into_response(parts),
+        }
+    })
 }
 
-/// The response to a request that is refused by what cheap rules came to, before any function of the
-/// user's is called. Nothing is consumed, and no remote store is asked.
-pub(super) fn refused_by_cheap_rules(parts: &Parts, resolved: &mut Resolved) -> Option<Response> {
+/// Refuses a request by what cheap rules came to, before any function of the user's is called. Nothing
+/// is consumed, and no remote store is asked.
+pub(super) fn refuse_by_cheap_rules(parts: &Parts, resolved: &mut Resolved) {
+    if let Some(refusal) = refusal_by_cheap_rules(parts, resolved) {
+        resolved.refuse(Box::new(refusal));
+    }
+}
+
+fn refusal_by_cheap_rules(parts: &Parts, resolved: &mut Resolved) -> Option<Response> {
     let route = parts.extensions.get::<MatchedPath>();
     resolved.merge_same_budgets(route);
     let (limiter, outer) = around(parts);
@@ -208,14 +199,14 @@ pub(super) fn refused_by_cheap_rules(parts: &Parts, resolved: &mut Resolved) -> 
 }
 
 /// The attribute whose charge is all there is to do for the request, if one is, and what it demands.
-fn charged_only(demands: &Demands, terms: Terms) -> Option<(&Demand, &'static Spec)> {
+fn charged_only(demands: &Demands, how: Admit) -> Option<(&Demand, &'static Spec)> {
     let [demand] = demands.as_slice() else {
         return None;
     };
     let SpecRef::Static(spec) = demand.spec else {
         return None;
     };
-    let is_all = terms.how == Admit::Consume && spec.count_when.is_none() && spec.wait.is_zero();
+    let is_all = how == Admit::Consume && spec.count_when.is_none() && spec.wait.is_zero();
     is_all.then_some((demand, spec))
 }
 
@@ -256,15 +247,3 @@ impl<S: Sync> FromRequestParts<S> for Limiter {
         Ok(Self::of(parts).clone())
     }
 }
-
-/// The response to a request that a function of the user's rejected, once it has been counted.
-macro_rules! rejected {
-    ($parts:expr, $resolved:expr, $rejection:expr) => {{
-        use $crate::http::{admit::count_rejected, soon::answer_of};
-        match answer_of!(count_rejected($parts, $resolved)) {
-            Ok(admission) => answer_of!(admission.complete(*$rejection)),
-            Err(refused) => refused.into_response($parts),
-        }
-    }};
-}
-pub(super) use rejected;

@@ -1,62 +1,46 @@
 //! The limits of the request whose arguments are being extracted on this thread, for the `RateLimit`
-//! extractor: in whatever extractor of the user's it is, and at little cost for handlers without it.
+//! extractor: in whatever extractor of the user's it is, and at next to no cost for handlers without.
 //!
-//! The shared state of a request is made only when it is asked for. Most requests are admitted
-//! without an allocation, and what is left of their check is kept here until the arguments are
-//! extracted.
+//! An admitted request has no shared state: what its check came to is in the future that extracts the
+//! arguments. An extractor that wants the state asks for it here and stays pending; the future, which
+//! sees that, [makes](poll_extractor) the state and polls the extractor again at once.
 
-use super::{
-    admission::Admission, handle::RateLimit, policy::Exempt, policy::Resolved, spec::Demands,
-    standing::Standing,
-};
-use crate::{
-    decision::{Decision, Outcome, Receipt},
-    limiter::Limiter,
-};
+use super::{admission::Admission, handle::RateLimit, policy::Resolved, standing::Standing};
+use crate::limiter::Limiter;
 use axum::extract::MatchedPath;
-use http::Extensions;
-use std::{cell::RefCell, mem, sync::Arc};
+use http::request::Parts;
+use std::{
+    cell::Cell,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 scoped_tls::scoped_thread_local!(static CURRENT: CurrentRequest);
 
-/// What is known of a request's limits while its arguments are extracted.
-#[derive(Debug, Default)]
-pub(super) struct CurrentRequest(RefCell<State>);
+/// Whether the state of a request has been asked for, and the state.
+#[derive(Default)]
+pub(super) struct CurrentRequest(Cell<State>);
 
-/// Written field by field: a request that nobody asks about writes only some of them.
-#[derive(Debug, Default)]
-struct State {
-    /// Set once the check has admitted the request.
-    limiter: Option<Limiter>,
-    demands: Demands,
-    exempt: Exempt,
-    /// The answer to a single limit, or else to all of them; neither where no limit applies.
-    outcome: Option<(Outcome, Option<Receipt>)>,
-    decision: Option<Decision>,
-    /// The request's state, once it has been asked for.
-    shared: Option<Arc<Standing>>,
+#[derive(Default)]
+enum State {
+    /// The check has not been made yet.
+    #[default]
+    Unchecked,
+    /// The check is over, and nothing has asked for the state.
+    Checked,
+    /// An extractor is pending until there is the state.
+    Asked(Asked),
+    /// The state, which handles share.
+    Shared(Arc<Standing>),
 }
 
-impl State {
-    fn share(&mut self, extensions: &Extensions) -> Option<Arc<Standing>> {
-        if let Some(standing) = &self.shared {
-            return Some(standing.clone());
-        }
-        let route = extensions.get::<MatchedPath>().cloned();
-        let outer = extensions.get::<RateLimit>();
-        let outer = outer.map(|handle| handle.standing().clone());
-        let demands = mem::take(&mut self.demands);
-        let mut standing = Standing::new(self.limiter.take()?, route, demands, outer);
-        standing.exempt = mem::take(&mut self.exempt);
-        let outcome = self.outcome.take();
-        let single = outcome.map(|(outcome, receipt)| Decision::single(outcome, receipt));
-        if let Some(decision) = single.or_else(|| self.decision.take()) {
-            standing.set_decision(decision);
-        }
-        let standing = Arc::new(standing);
-        self.shared = Some(standing.clone());
-        Some(standing)
-    }
+/// What the head of the request says of the state.
+struct Asked {
+    limiter: Limiter,
+    route: Option<MatchedPath>,
+    outer: Option<Arc<Standing>>,
 }
 
 impl CurrentRequest {
@@ -65,49 +49,18 @@ impl CurrentRequest {
     pub(super) fn during<T>(&self, poll: impl FnOnce() -> T) -> T {
         CURRENT.set(self, poll)
     }
-
-    /// The request's state if an argument has asked for it: then a charge may have changed what
-    /// responses say.
-    #[inline]
-    pub(super) fn replaced(&self, admission: Admission) -> Admission {
-        match &self.0.borrow().shared {
-            None => admission,
-            Some(standing) => Admission::standing(standing.clone()),
-        }
-    }
 }
 
-/// Keeps the answer of a check for those who ask while the arguments are extracted.
+/// The check is over: extractors may ask for the state now.
 #[inline]
-pub(super) fn keep(limiter: &Limiter, resolved: &mut Resolved, answer: Answer) {
+pub(super) fn begin_extraction(admission: &Admission) {
     if CURRENT.is_set() {
         CURRENT.with(|current| {
-            let state = &mut *current.0.borrow_mut();
-            state.limiter = Some(limiter.clone());
-            resolved.move_to(&mut state.demands, &mut state.exempt);
-            match answer {
-                Answer::Unlimited => {}
-                Answer::Single(outcome, receipt) => state.outcome = Some((outcome, receipt)),
-                Answer::Several(decision) => state.decision = Some(decision),
-            }
+            current.0.set(match admission.shared() {
+                Some(standing) => State::Shared(standing.clone()),
+                None => State::Checked,
+            });
         });
-    }
-}
-
-/// What a check answered.
-pub(super) enum Answer {
-    /// No limit applies.
-    Unlimited,
-    /// There is one limit.
-    Single(Outcome, Option<Receipt>),
-    /// There are several.
-    Several(Decision),
-}
-
-/// The same for a request that has its state already.
-pub(super) fn keep_shared(standing: &Arc<Standing>) {
-    if CURRENT.is_set() {
-        CURRENT.with(|current| current.0.borrow_mut().shared = Some(standing.clone()));
     }
 }
 
@@ -118,9 +71,79 @@ pub(super) fn is_set() -> bool {
 
 /// The state of the request whose arguments are being extracted on this thread; `None` if there is
 /// no such request, or its check has not been made yet.
-pub(super) fn share(extensions: &Extensions) -> Option<Arc<Standing>> {
+pub(super) fn poll_state(parts: &Parts, cx: &mut Context<'_>) -> Poll<Option<Arc<Standing>>> {
     if !CURRENT.is_set() {
-        return None;
+        return Poll::Ready(None);
     }
-    CURRENT.with(|current| current.0.borrow_mut().share(extensions))
+    CURRENT.with(|current| match current.0.take() {
+        State::Unchecked => Poll::Ready(None),
+        State::Shared(standing) => {
+            current.0.set(State::Shared(standing.clone()));
+            Poll::Ready(Some(standing))
+        }
+        State::Checked | State::Asked(_) => {
+            let outer = parts.extensions.get::<RateLimit>();
+            current.0.set(State::Asked(Asked {
+                limiter: Limiter::find(parts).clone(),
+                route: parts.extensions.get::<MatchedPath>().cloned(),
+                outer: outer.map(|handle| handle.standing().clone()),
+            }));
+            // For executors in between, which poll again only what has been woken.
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+}
+
+/// Polls an extractor of a request that has been admitted. If it is pending for the state of the
+/// request, that is made, and it is polled again.
+#[inline]
+pub(super) fn poll_extractor<F: Future>(
+    mut extractor: Pin<&mut F>,
+    resolved: &mut Resolved,
+    cx: &mut Context<'_>,
+) -> Poll<F::Output> {
+    loop {
+        let polled = extractor.as_mut().poll(cx);
+        if polled.is_ready() || !share_if_asked(resolved) {
+            return polled;
+        }
+    }
+}
+
+/// Makes the state of an admitted request if an extractor is pending for it; whether it did.
+#[cold]
+fn share_if_asked(resolved: &mut Resolved) -> bool {
+    if !CURRENT.is_set() {
+        return false;
+    }
+    CURRENT.with(|current| match current.0.take() {
+        State::Asked(asked) => {
+            let Asked {
+                limiter,
+                route,
+                outer,
+            } = asked;
+            let standing = Standing::of_admitted(limiter, route, resolved, outer);
+            current.0.set(State::Shared(Arc::new(standing)));
+            true
+        }
+        state => {
+            current.0.set(state);
+            false
+        }
+    })
+}
+
+/// The admission with the state of the request, if that was asked for: a charge may have changed what
+/// responses say.
+#[inline]
+pub(super) fn replaced(admission: Admission) -> Admission {
+    if !CURRENT.is_set() {
+        return admission;
+    }
+    CURRENT.with(|current| match current.0.take() {
+        State::Shared(standing) => Admission::standing(standing),
+        _ => admission,
+    })
 }

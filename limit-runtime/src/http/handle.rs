@@ -14,6 +14,7 @@ use http::{StatusCode, request::Parts};
 use std::{
     convert::Infallible,
     fmt,
+    future::poll_fn,
     sync::{Arc, Once},
 };
 
@@ -73,7 +74,7 @@ impl RateLimit {
             demands, exempt, ..
         } = &*self.standing;
         let limiting = demands.iter().flat_map(Demand::specs).map(|spec| spec.name);
-        let known: Vec<_> = limiting.chain(exempt.iter().copied()).collect();
+        let known: Vec<_> = limiting.chain(exempt.names()).collect();
         if !known.is_empty() && !known.contains(&policy) {
             return Err(UnknownPolicy {
                 found: policy.into(),
@@ -160,9 +161,9 @@ impl fmt::Debug for RateLimit {
 
 impl RateLimit {
     /// The handle on the limits of this request; `None` where neither an attribute nor a layer is.
-    fn of(parts: &mut Parts) -> Option<Self> {
+    async fn of(parts: &mut Parts) -> Option<Self> {
+        let current = poll_fn(|cx| current_request::poll_state(parts, cx)).await;
         let left = parts.extensions.get::<Self>();
-        let current = current_request::share(&parts.extensions);
         if let Some(standing) = current {
             // A layer further in, on a request of its own, has left a newer one.
             let is_newer = |handle: &&Self| {
@@ -190,7 +191,7 @@ impl<S: Sync> FromRequestParts<S> for RateLimit {
     type Rejection = RateLimitRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Self::of(parts).ok_or(RateLimitRejection)
+        Self::of(parts).await.ok_or(RateLimitRejection)
     }
 }
 
@@ -199,7 +200,7 @@ impl<S: Sync> OptionalFromRequestParts<S> for RateLimit {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
-        Ok(Self::of(parts))
+        Ok(Self::of(parts).await)
     }
 }
 

@@ -1,17 +1,17 @@
 //! The one argument of a limited handler: the check, then the handler's own arguments.
 
 use super::admission::Admission;
-use super::admit::{Admit, Terms};
-use super::current_request::CurrentRequest;
-use super::policy::{Policy, Rules, checked};
+use super::admit::Admit;
+use super::current_request::{self, CurrentRequest};
+use super::policy::{Policy, Resolved, Rules, checked};
 use super::rejection;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
 use pin_project_lite::pin_project;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
 /// What `#[rate_limit]` makes of a handler's arguments: they are extracted once the check has let
@@ -136,7 +136,7 @@ where
         let this = self.project();
         let extracted = this.request.during(|| this.extracting.poll(cx));
         extracted.map_ok(|(admission, arguments)| Limited {
-            admission: this.request.replaced(admission),
+            admission,
             arguments,
             policy: PhantomData,
         })
@@ -155,12 +155,9 @@ impl Arguments<()> {
         state: &S,
     ) -> impl Future<Output = Result<(Admission, ()), Response>> + Send {
         let (mut parts, body) = request.into_parts();
-        let terms = Terms {
-            how,
-            has_arguments: false,
-        };
         async move {
-            match checked!(R, rules, terms, parts, state) {
+            let mut resolved = Resolved::default();
+            match checked!(R, rules, resolved, how, parts, state) {
                 Ok(admission) => Ok((admission, ())),
                 Err(response) => Err(rejection::finish(&parts, body, response)),
             }
@@ -184,6 +181,17 @@ where
     }
 }
 
+/// Awaits an extractor, which may ask for the limits on the request.
+macro_rules! extracted {
+    ($extracting:ident, $resolved:ident) => {{
+        let mut extracting = pin!($extracting);
+        let poll = |cx: &mut Context<'_>| {
+            current_request::poll_extractor(extracting.as_mut(), &mut $resolved, cx)
+        };
+        poll_fn(poll).await
+    }};
+}
+
 macro_rules! limited {
     ($($T:ident)* ; $Last:ident) => {
         impl<$($T,)* $Last> Arguments<($($T,)* $Last,)> {
@@ -201,20 +209,19 @@ macro_rules! limited {
                 $Last: FromRequest<S, M> + Send + 'static,
             {
                 let (mut parts, body) = request.into_parts();
-                let terms = Terms {
-                    how,
-                    has_arguments: true,
-                };
                 async move {
-                    let admission = match checked!(R, rules, terms, parts, state) {
+                    let mut resolved = Resolved::default();
+                    let admission = match checked!(R, rules, resolved, how, parts, state) {
                         Ok(admission) => admission,
                         Err(response) => {
                             return Err(rejection::finish(&parts, body, response));
                         }
                     };
+                    current_request::begin_extraction(&admission);
                     let rejection = 'rejected: {
                         $(
-                            let $T = match $T::from_request_parts(&mut parts, state).await {
+                            let extracting = $T::from_request_parts(&mut parts, state);
+                            let $T = match extracted!(extracting, resolved) {
                                 Ok(argument) => argument,
                                 Err(rejection) => break 'rejected rejection.into_response(),
                             };
@@ -224,11 +231,16 @@ macro_rules! limited {
                             Admit::Peek => admission.watch_body(&parts, body),
                         };
                         let request = Request::from_parts(parts, body);
-                        match $Last::from_request(request, state).await {
-                            Ok($Last) => return Ok((admission, ($($T,)* $Last,))),
+                        let extracting = $Last::from_request(request, state);
+                        match extracted!(extracting, resolved) {
+                            Ok($Last) => {
+                                let admission = current_request::replaced(admission);
+                                return Ok((admission, ($($T,)* $Last,)));
+                            }
                             Err(rejection) => break 'rejected rejection.into_response(),
                         }
                     };
+                    let admission = current_request::replaced(admission);
                     Err(admission.reject(rejection, how).await)
                 }
             }

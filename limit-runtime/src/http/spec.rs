@@ -220,7 +220,7 @@ impl Deref for GivenLimits {
 #[derive(Clone, Debug)]
 pub(super) struct Demand {
     /// The place of its rule among those of the handler.
-    pub(super) rule: usize,
+    pub(super) rule: u8,
     /// What the policy is.
     pub(super) spec: SpecRef,
     /// Whether each route has a budget of its own.
@@ -243,7 +243,7 @@ pub(super) struct Demand {
 #[derive(Clone, Debug)]
 pub(super) struct Absorbed {
     /// The place of the rule among those of the handler.
-    pub(super) rule: usize,
+    pub(super) rule: u8,
     pub(super) spec: SpecRef,
 }
 
@@ -273,7 +273,9 @@ impl Demand {
     /// The places of the rules that it is charged for.
     pub(super) fn rules(&self) -> impl Iterator<Item = usize> {
         let absorbed = self.absorbed.iter().flat_map(|absorbed| absorbed.iter());
-        std::iter::once(self.rule).chain(absorbed.map(|absorbed| absorbed.rule))
+        std::iter::once(self.rule)
+            .chain(absorbed.map(|absorbed| absorbed.rule))
+            .map(usize::from)
     }
 
     pub(super) fn charge<'a>(&'a self, route: Option<&'a MatchedPath>) -> Charge<'a> {

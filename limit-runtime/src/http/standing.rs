@@ -76,7 +76,7 @@ impl Standing {
             route,
             demands,
             outer,
-            exempt: Exempt::new(),
+            exempt: Exempt::default(),
             head: None,
             is_refused: AtomicBool::new(false),
             books: Mutex::default(),
@@ -111,10 +111,28 @@ impl Standing {
         Self::new(limiter, None, Demands::new(), None)
     }
 
-    /// Keeps what the store answered to the demands at their own costs.
-    pub(super) fn set_decision(&self, decision: Decision) {
-        let costs: Costs = self.demands.iter().map(|demand| demand.cost).collect();
-        self.enter(&costs, decision);
+    /// That of a request that was admitted without one, by a single charge in memory: the outcomes are
+    /// those of now, and the charge can be refunded.
+    pub(super) fn of_admitted(
+        limiter: Limiter,
+        route: Option<MatchedPath>,
+        resolved: &mut Resolved,
+        outer: Option<Arc<Self>>,
+    ) -> Self {
+        let charged_at = resolved.charged_at();
+        let standing = Self::of_resolved(limiter, route, resolved, outer);
+        let charges = standing.charges(|_, _| Some(0));
+        let decision = match standing.limiter.decide_now(&charges, Action::Peek) {
+            Ok(decision) if !charges.is_empty() => Some(decision.into_allowed()),
+            _ => None,
+        };
+        drop(charges);
+        if let Some(decision) = decision {
+            let costs: Costs = standing.demands.iter().map(|demand| demand.cost).collect();
+            let receipts = costs.iter().map(|&cost| Receipt::of_cost(charged_at, cost));
+            standing.enter(&costs, decision.with_receipts(receipts));
+        }
+        standing
     }
 
     /// `innermost` and those around it, from the inside out.

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     http::{
         admission::Admission,
-        admit::{admit_by_layer, rejected},
+        admit::{admit_by_layer, not_admitted},
         instead::Instead,
         policy::{Place, Resolved},
         rejection,
@@ -89,8 +89,10 @@ impl ActiveLayer {
         if !resolved.demands().is_empty() {
             self.exceptions.warn_of_incomplete(parts, &self.identity);
         }
-        if let Some(rejection) = resolved.take_rejection() {
-            return Err(Box::new(rejected!(parts, &mut resolved, rejection)));
+        if let Some(rejection) = resolved.take_response() {
+            return Err(Box::new(
+                not_admitted(parts, &mut resolved, rejection).await,
+            ));
         }
         if resolved.demands().is_empty() {
             return Ok(Admission::unlimited());

@@ -67,10 +67,8 @@ pub trait Rules<S>: Send {
 /// moved there, with room for all that it may have to hold. Generic over the rules and not the
 /// policy: handlers with like rules share the code.
 macro_rules! checked {
-    ($R:ty, $rules:ident, $terms:ident, $parts:ident, $state:ident) => {{
+    ($R:ty, $rules:ident, $resolved:ident, $how:ident, $parts:ident, $state:ident) => {{
         use $crate::http::{admit, policy, soon::answer_of};
-        let mut resolved = policy::Resolved::default();
-        let mut refused = None;
         if admit::is_limited(&$parts) {
             // What cheap rules refuse costs no lookup. A single rule is checked at once.
             if <$R as policy::Rules<_>>::COUNT > 1 {
@@ -78,24 +76,22 @@ macro_rules! checked {
                 if 0 < cheap && cheap < <$R as policy::Rules<_>>::COUNT {
                     let pass = policy::Pass::Cheap;
                     $rules
-                        .resolve(pass, 0, &mut $parts, $state, &mut resolved)
+                        .resolve(pass, 0, &mut $parts, $state, &mut $resolved)
                         .await;
-                    refused = admit::refused_by_cheap_rules(&$parts, &mut resolved);
+                    admit::refuse_by_cheap_rules(&$parts, &mut $resolved);
                 }
             }
-            if refused.is_none() {
+            if !$resolved.is_refused() {
                 let pass = policy::Pass::Rest;
                 $rules
-                    .resolve(pass, 0, &mut $parts, $state, &mut resolved)
+                    .resolve(pass, 0, &mut $parts, $state, &mut $resolved)
                     .await;
             }
         }
-        if let Some(response) = refused {
-            Err(response)
-        } else if let Some(rejection) = resolved.take_rejection() {
-            Err(admit::rejected!(&mut $parts, &mut resolved, rejection))
+        if let Some(response) = $resolved.take_response() {
+            Err(admit::not_admitted(&mut $parts, &mut $resolved, response).await)
         } else {
-            match answer_of!(admit::admit(&mut $parts, &mut resolved, $terms)) {
+            match answer_of!(admit::admit(&mut $parts, &mut $resolved, $how)) {
                 Ok(admission) => Ok(admission),
                 Err(refused) => Err(refused.into_response(&$parts)),
             }
@@ -159,7 +155,7 @@ where
                 return;
             };
             if !self.spec.applies_to(&parts.method) {
-                resolved.exempt(self.spec.name);
+                resolved.exempt(&SpecRef::Static(self.spec));
                 return;
             }
             let is_per_route = key.is_per_route();
@@ -167,7 +163,8 @@ where
             let limits = answer_of!(limits.limits(parts, state));
             let cost = answer_of!(cost.cost(parts, state));
             let rule = Place {
-                rule: first,
+                // A handler has eight rules at most.
+                rule: u8::try_from(first).unwrap_or(u8::MAX),
                 spec: SpecRef::Static(self.spec),
                 is_per_route,
             };

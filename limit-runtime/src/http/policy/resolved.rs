@@ -3,7 +3,7 @@
 use crate::http::{
     instead::Instead,
     setup::{self, WrongSetup},
-    spec::{Absorbed, Demand, Demands, GivenLimits, SpecRef},
+    spec::{Absorbed, Demand, Demands, GivenLimits, Spec, SpecRef},
 };
 use crate::key::Key;
 use axum::extract::MatchedPath;
@@ -14,23 +14,30 @@ use smallvec::SmallVec;
 #[derive(Debug, Default)]
 pub struct Resolved {
     demands: Demands,
-    /// The rejection of the rule that is declared first, with the place of that rule.
-    rejection: Option<(usize, Instead)>,
-    /// The names of rules that do not limit this request.
+    /// The refusal by cheap rules, or else the rejection of the rule that is declared first.
+    response: Option<Instead>,
+    /// The rules that do not limit this request.
     exempt: Exempt,
+    /// When the charge was counted, by the store's clock. Of a meaning only where the check is over and
+    /// was a single charge in memory.
+    charged_at: u64,
+    /// The place of the rule that rejected.
+    rejected_by: u8,
+    /// Whether the response is a refusal.
+    is_refused: bool,
 }
 
 /// A rule, as far as it is known before its functions are called.
 #[derive(Debug)]
 pub(crate) struct Place {
     /// Its place among those of the handler.
-    pub(in crate::http) rule: usize,
+    pub(in crate::http) rule: u8,
     pub(in crate::http) spec: SpecRef,
     pub(in crate::http) is_per_route: bool,
 }
 
 impl Place {
-    #[inline]
+    #[inline(always)]
     fn demand(self, key: Key, limits: GivenLimits, cost: u32) -> Demand {
         Demand {
             rule: self.rule,
@@ -44,36 +51,85 @@ impl Place {
     }
 }
 
-/// Names of rules that do not limit a request.
-pub(crate) type Exempt = SmallVec<[&'static str; 2]>;
+/// The rules of a handler that do not limit a request. Hardly any request has more than one.
+#[derive(Debug, Default)]
+pub(crate) struct Exempt {
+    first: Option<&'static Spec>,
+    #[expect(
+        clippy::box_collection,
+        reason = "it is moved with each request, and hardly any has others"
+    )]
+    others: Option<Box<Vec<&'static Spec>>>,
+}
+
+impl Exempt {
+    #[inline]
+    fn push(&mut self, spec: &'static Spec) {
+        match self.first {
+            None => self.first = Some(spec),
+            Some(_) => self.others.get_or_insert_default().push(spec),
+        }
+    }
+
+    /// Their names, as clients read them.
+    pub(in crate::http) fn names(&self) -> impl Iterator<Item = &'static str> {
+        let others = self.others.iter().flat_map(|others| others.iter());
+        self.first
+            .into_iter()
+            .chain(others.copied())
+            .map(|spec| spec.name)
+    }
+}
 
 impl Resolved {
     pub(in crate::http) fn demands(&self) -> &Demands {
         &self.demands
     }
 
-    /// The response of a function that rejected the request.
-    pub(in crate::http) fn take_rejection(&mut self) -> Option<Instead> {
-        self.rejection.take().map(|(_, response)| response)
+    #[inline]
+    pub(in crate::http) fn set_charged_at(&mut self, at: u64) {
+        self.charged_at = at;
     }
 
-    /// Moves the demands and the names of rules that exempt the request.
+    pub(in crate::http) fn charged_at(&self) -> u64 {
+        self.charged_at
+    }
+
+    /// Cheap rules refuse the request: no function of the user's is called.
+    pub(in crate::http) fn refuse(&mut self, refusal: Instead) {
+        self.response = Some(refusal);
+        self.is_refused = true;
+    }
+
+    #[inline]
+    pub(in crate::http) fn is_refused(&self) -> bool {
+        self.is_refused
+    }
+
+    /// The refusal of cheap rules, or the response of a function that rejected the request.
+    #[inline]
+    pub(in crate::http) fn take_response(&mut self) -> Option<Instead> {
+        self.response.take()
+    }
+
+    /// Moves the demands and the rules that exempt the request.
     #[inline]
     pub(in crate::http) fn move_to(&mut self, demands: &mut Demands, exempt: &mut Exempt) {
         *demands = std::mem::take(&mut self.demands);
-        if !self.exempt.is_empty() {
-            *exempt = std::mem::take(&mut self.exempt);
+        *exempt = std::mem::take(&mut self.exempt);
+    }
+
+    /// This rule does not limit the request. A layer has one rule, and no need to know it then.
+    #[inline]
+    pub(super) fn exempt(&mut self, spec: &SpecRef) {
+        if let SpecRef::Static(spec) = spec {
+            self.exempt.push(spec);
         }
     }
 
-    /// The rule of this name does not limit the request.
-    #[inline]
-    pub(super) fn exempt(&mut self, name: &'static str) {
-        self.exempt.push(name);
-    }
-
     /// Adds one rule. It counts if its key and limits are known; a cost that is not counts as 1.
-    #[inline]
+    // A key is large to move.
+    #[inline(always)]
     pub(in crate::http) fn add(
         &mut self,
         place: Place,
@@ -83,7 +139,7 @@ impl Resolved {
     ) {
         match (key, limits, cost) {
             (Ok(key), Ok(Some(limits)), Ok(cost)) => self.push(place.demand(key, limits, cost)),
-            (Ok(_), Ok(None), Ok(_)) => self.exempt(place.spec.name),
+            (Ok(_), Ok(None), Ok(_)) => self.exempt(&place.spec),
             (key, limits, cost) => self.add_rejected(place, key, limits, cost),
         }
     }
@@ -100,11 +156,10 @@ impl Resolved {
         let (limits, limits_rejection) = apart(limits);
         let (cost, cost_rejection) = apart(cost);
         let rejection = key_rejection.or(limits_rejection).or(cost_rejection);
-        let is_first = |(first, _): &(usize, Instead)| place.rule < *first;
-        if let Some(response) = rejection
-            && self.rejection.as_ref().is_none_or(is_first)
-        {
-            self.rejection = Some((place.rule, response));
+        let is_first = self.response.is_none() || place.rule < self.rejected_by;
+        if let Some(response) = rejection.filter(|_| is_first) {
+            self.response = Some(response);
+            self.rejected_by = place.rule;
         }
         if let (Some(key), Some(Some(limits))) = (key, limits) {
             self.push(place.demand(key, limits, cost.unwrap_or(1)));
@@ -112,7 +167,7 @@ impl Resolved {
     }
 
     /// Adds a demand in its place among the others: cheap rules are resolved first.
-    #[inline]
+    #[inline(always)]
     fn push(&mut self, demand: Demand) {
         if self.demands.is_empty() {
             self.demands.push(demand);
@@ -121,6 +176,7 @@ impl Resolved {
         }
     }
 
+    #[inline(never)]
     fn insert(&mut self, demand: Demand) {
         let later = |other: &Demand| other.rule > demand.rule;
         let place = self.demands.iter().position(later);
