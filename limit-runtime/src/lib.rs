@@ -1,4 +1,4 @@
-//! The rate limiter for Axum: annotate a handler, and it is limited.
+//! A rate limiter for Axum: one attribute on a handler limits it.
 //!
 //! ```
 //! use axum::{Json, Router, routing::post};
@@ -18,33 +18,37 @@
 //! # }
 //! ```
 //!
-//! There is nothing else to set up: requests are counted in memory. To count for several machines in Redis, or to
-//! set anything, make a [`Limiter`] that of the process, `limiter.install()?`, or of a router, `.layer(limiter.layer())`.
+//! There is nothing else to set up: requests are counted in memory. To count in Redis for several
+//! machines, or to change settings, build a [`Limiter`] and install it for the process,
+//! `limiter.install()?`, or add it to one router after its routes, `.layer(limiter.layer())`.
 //!
 //! | To | see |
 //! |---|---|
 //! | limit a handler: limits, keys, costs, scopes, strategies | [`rate_limit`](macro@rate_limit) |
 //! | limit a router, or any tower service | [`Limiter::limit_layer`] |
 //! | limit anything else: messages, jobs | [`Limiter::check`] |
-//! | look at the limits in a handler, charge more, give back | [`RateLimit`] |
-//! | choose headers, answers, proxies, a default key | [`LimiterBuilder`] |
+//! | read what remains in a handler, charge more, refund | [`RateLimit`] |
+//! | choose headers, the response to refused requests, proxies, a default key | [`LimiterBuilder`] |
 //! | count for several machines | [`Limiter::connect`] |
-//! | be set up by the environment | [`Limiter::from_env`] |
-//! | test what is limited | [`testing`] |
-//! | know what a log line with a code means | [`setup`] |
+//! | read settings from the environment | [`Limiter::from_env`] |
+//! | test limited handlers | [`testing`] |
+//! | look up a log line with a code such as `LIMIT003` | [`setup`] |
 //!
 //! # What is promised
 //!
 //! - Under the moving window, no interval as long as the window, wherever it starts, admits more than the count.
 //!   Windows are half open: a hit exactly one window ago is free.
-//! - A request under several limits of its handler consumes from all of them or from none; a refused request consumes
-//!   nothing. A layer's limits are checked before, and count what the handler refuses.
+//! - A request under several limits of its handler consumes from all of them or from none; a
+//!   refused request consumes nothing. A layer's limits are checked first: a request that the
+//!   handler's limits refuse counts on the layer's.
 //! - A limit that changes keeps its history.
-//! - A lone client that waits `Retry-After` is admitted, and one that comes sooner is not.
-//! - The check runs before the body is read, unless the cost needs the body; then those who have nothing left are
-//!   refused before, and the charge is made after.
-//! - Nobody is unlimited for want of a key, and raw keys reach no store, log or header.
-//! - Memory is bounded, and a flood of new keys frees nobody who is limited.
+//! - `Retry-After` is exact: a client that waits that long is admitted, and one that retries
+//!   earlier is not (without other traffic on its key).
+//! - The check runs before the body is read, unless the cost needs the body; then clients that have
+//!   nothing left are refused before, and the charge is made after.
+//! - A request without a key gets an error and is not let through. Raw keys reach no store, log or
+//!   header.
+//! - Memory is bounded, and a flood of new keys evicts no client that is over its limit.
 
 pub mod clock;
 mod decision;

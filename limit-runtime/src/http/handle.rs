@@ -18,10 +18,10 @@ use std::{
     sync::{Arc, Once},
 };
 
-/// The limits on the request that is being handled, as an extractor argument.
+/// The limits on the current request, as an argument of the handler.
 ///
-/// It tells how they stand, charges what is known only now (the tokens that a model produced), and
-/// gives back what was not used. The headers of the response show the result.
+/// It reads what remains, charges units that are known only now (the tokens that a model produced),
+/// and refunds units that were not used. The headers of the response show the result.
 ///
 /// ```
 /// use limit_runtime::{RateLimit, store::StoreError};
@@ -33,14 +33,15 @@ use std::{
 /// }
 /// ```
 ///
-/// On a handler with attributes it stands for their limits alone, and on one without for those of the nearest layer.
+/// On a handler with attributes it covers only the limits of these attributes; on a handler
+/// without, those of the innermost layer. With several attributes, [`only`](Self::only) selects one
+/// by its name.
 ///
-/// On a handler with several policies, [`only`](Self::only) chooses one by its name.
-/// On a request that no limit applies to (an exempt client, a limiter that is switched off) it is
+/// If no limit applies to the request (an exempt client, a limiter that is switched off), it is
 /// empty: it has no outcomes, and `charge` and `refund` do nothing.
 ///
-/// It may be a part of an extractor of your own, and `Option<RateLimit>` is an argument, too, for
-/// handlers that are used with and without limits.
+/// An extractor of your own may call it. For handlers that are used with and without limits, take
+/// an `Option<RateLimit>`.
 #[derive(Clone)]
 pub struct RateLimit {
     standing: Arc<Standing>,

@@ -1,10 +1,10 @@
-//! Wrong set-ups, recognised while requests arrive and said once each, with a code and the fix.
+//! Misconfigurations that are detected at run time. Each is logged once, with a code and the fix.
 //!
-//! A limiter can be set up so that it counts the wrong people without any error: behind a proxy
-//! that it does not know of, all clients share one budget. What can be recognised is said in the
-//! log, through [`tracing`](https://docs.rs/tracing), once in the life of the process (a program has a log once it
-//! calls `tracing_subscriber::fmt().init()` or the like). The codes
-//! stay the same from version to version, so that an alert may look for them.
+//! A wrong set-up does not always cause an error: behind a proxy that is not configured, all
+//! clients share one budget. What can be detected is logged with
+//! [`tracing`](https://docs.rs/tracing), once per process. The program needs a subscriber, such as
+//! `tracing_subscriber::fmt().init()`. The codes do not change between versions, so alerts can
+//! match them.
 //!
 //! | Code | Level | What was seen | What it means | The fix |
 //! |---|---|---|---|---|

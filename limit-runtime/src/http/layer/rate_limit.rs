@@ -29,13 +29,13 @@ use std::{
 use tower_layer::Layer;
 
 impl Limiter {
-    /// A layer that limits all requests to what is inside it: by constant limits, or by a function
-    /// of extractors that returns them (`None` exempts the request).
+    /// A layer that limits all requests to the routes or the service inside it: by constant limits,
+    /// or by a function of extractors that returns them (`None` exempts the request).
     ///
-    /// `name` is the identity of the layer's budget, and what clients read in the headers. So layers
-    /// can be added, removed, reordered and moved in the source without a change to any budget, and a
-    /// function that makes layers takes the name as an argument. Two layers of one limiter with the
-    /// same name share a budget; the log warns if their limits differ. The budget is never that of
+    /// `name` identifies the layer's budget and appears in the headers. Layers can be added,
+    /// removed, reordered and moved in the source without a change to any budget. Two layers of one
+    /// limiter with the same name share a budget, and the log warns if their limits differ: a
+    /// function that makes layers should take the name as an argument. The budget is never that of
     /// a handler or of a shared [`scope`](RateLimitLayer::scope) with this name.
     ///
     /// ```
@@ -75,14 +75,19 @@ impl Limiter {
     }
 }
 
-/// Limits all requests to what is inside it; from [`Limiter::limit_layer`].
+/// Limits all requests to the routes or the service inside it; from [`Limiter::limit_layer`].
 ///
-/// Its limits add to those of handlers and of layers further in. The layer is checked before these,
-/// in a check of its own: what it has counted stays counted if one of them refuses. The headers of
-/// the response describe all of them. Handlers inside use the layer's limiter; no second layer is
-/// needed for that.
+/// Its limits apply in addition to those of handlers and of layers further in. The layer is checked
+/// before these, in a check of its own: a request that one of them refuses still counts on the
+/// layer. The headers of the response describe all of them. Handlers inside use the layer's
+/// limiter, without [`Limiter::layer`].
 ///
 /// # Order of layers
+///
+/// `Router::layer` covers only the routes that were added before it: a layer on an empty router
+/// limits nothing, and no log line says so. It also covers requests that match no route, even those
+/// of a router that this one is merged into; add the layer with `Router::route_layer` to leave
+/// these out.
 ///
 /// The layer that is added last is the outermost and runs first. From the outside in:
 ///
