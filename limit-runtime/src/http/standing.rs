@@ -6,7 +6,7 @@ use super::{
     refusal::{Exceedance, Refused},
     setup::{self, WrongSetup},
     soon::Soon,
-    spec::{Demand, Demands},
+    spec::{Demand, Demands, draw_on_same_budget},
     wait_queue::{self, WaitMode},
 };
 use crate::{
@@ -85,7 +85,7 @@ impl Standing {
 
     /// Keeps a copy of the head of the request if the response to a refusal may need it later.
     pub(super) fn keep_head(&mut self, parts: &Parts) {
-        let mut specs = self.demands.iter().map(|demand| &demand.spec);
+        let mut specs = self.demands.iter().flat_map(Demand::specs);
         if self.limiter.on_limited().is_some()
             || specs.any(|spec| spec.own_response().is_some())
             || grpc::content_type(&parts.headers).is_some()
@@ -109,6 +109,13 @@ impl Standing {
     /// That of a request which no limit applies to.
     pub(super) fn of_nothing(limiter: Limiter) -> Self {
         Self::new(limiter, None, Demands::new(), None)
+    }
+
+    /// That of a request which the layer of this name exempts.
+    pub(super) fn of_exempt(limiter: Limiter, name: &'static str, outer: Arc<Self>) -> Self {
+        let mut standing = Self::new(limiter, None, Demands::new(), Some(outer));
+        standing.exempt.push(name);
+        standing
     }
 
     /// Keeps what the store answered to the demands at their own costs.
@@ -234,9 +241,12 @@ impl Standing {
     pub(super) fn uncounted(&self, response: &Response) -> SmallVec<[usize; 2]> {
         let demands = self.demands.iter().enumerate();
         demands
+            // Of rules that share a budget, each one counts by its own `count_when`.
             .filter(|(_, demand)| {
-                let counts = demand.spec.count_when;
-                counts.is_some_and(|counts| !counts(response))
+                demand.specs().all(|spec| {
+                    let counts = spec.count_when;
+                    counts.is_some_and(|counts| !counts(response))
+                })
             })
             .map(|(index, _)| index)
             .collect()
@@ -258,10 +268,8 @@ impl Standing {
         let charges = self.charges(|_, _| Some(1));
         let others = other.charges(|_, _| Some(1));
         charges.iter().any(|charge| {
-            others.iter().any(|other| {
-                (charge.scope, charge.key, charge.strategy)
-                    == (other.scope, other.key, other.strategy)
-            })
+            let mut others = others.iter();
+            others.any(|other| draw_on_same_budget(charge, other))
         })
     }
 
