@@ -116,15 +116,23 @@ pub(super) fn admit(
         }
     }
     let mut standing = standing(parts, resolved);
+    // Without arguments, the current request of this thread is another one: one that calls this
+    // handler while its own arguments are extracted.
+    let then = if terms.has_arguments {
+        admitted
+    } else {
+        Admission::standing
+    };
     match terms.how {
-        Admit::Consume => Arc::new(standing).admit(admitted),
+        Admit::Consume => Arc::new(standing).admit(then),
         Admit::Peek => {
             standing.keep_head(parts);
-            Arc::new(standing).peek(admitted)
+            Arc::new(standing).peek(then)
         }
     }
 }
 
+/// What arguments that ask for the limits find.
 fn admitted(standing: Arc<Standing>) -> Admission {
     current_request::keep_shared(&standing);
     Admission::standing(standing)
@@ -151,6 +159,18 @@ pub(super) fn admit_by_layer(
     let standing = Arc::new(standing(parts, &mut resolved));
     parts.extensions.insert(RateLimit::new(standing.clone()));
     standing.admit(Admission::standing)
+}
+
+/// Leaves word for those below that the limits function of a layer exempts the request: what they
+/// charge is not for the layers around.
+pub(super) fn exempt_by_layer(parts: &mut Parts, name: &'static str) {
+    // Where no layer around limits the request, handles are empty anyway.
+    if let Some(outer) = parts.extensions.get::<RateLimit>() {
+        let outer = outer.standing().clone();
+        let limiter = Limiter::of(parts).clone();
+        let standing = Standing::of_exempt(limiter, name, outer);
+        parts.extensions.insert(RateLimit::new(Arc::new(standing)));
+    }
 }
 
 /// Counts a request that a function of the user's rejected: on all rules whose key and limits are

@@ -1,6 +1,6 @@
 //! The handle on a request's limits that a handler may ask for.
 
-use super::{current_request, refusal, spec::Demand, standing::Standing};
+use super::{current_request, policy::Exempt, refusal, spec::Demand, standing::Standing};
 use crate::{
     decision::{Decision, Outcome},
     limiter::Limiter,
@@ -44,6 +44,8 @@ use std::{
 pub struct RateLimit {
     standing: Arc<Standing>,
     only: Option<Box<str>>,
+    /// The names of layers further in that do not limit the request.
+    exempt: Exempt,
 }
 
 impl RateLimit {
@@ -51,7 +53,13 @@ impl RateLimit {
         Self {
             standing,
             only: None,
+            exempt: Exempt::new(),
         }
+    }
+
+    /// Notes that a layer further in than that of this handle does not limit the request.
+    pub(super) fn add_exempt(&mut self, layer: &'static str) {
+        self.exempt.push(layer);
     }
 
     /// The handle of a request that no limit applies to.
@@ -73,7 +81,8 @@ impl RateLimit {
             demands, exempt, ..
         } = &*self.standing;
         let limiting = demands.iter().flat_map(Demand::specs).map(|spec| spec.name);
-        let known: Vec<_> = limiting.chain(exempt.iter().copied()).collect();
+        let exempt = exempt.iter().chain(&self.exempt);
+        let known: Vec<_> = limiting.chain(exempt.copied()).collect();
         if !known.is_empty() && !known.contains(&policy) {
             return Err(UnknownPolicy {
                 found: policy.into(),
