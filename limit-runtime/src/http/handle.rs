@@ -33,13 +33,15 @@ use std::{
 /// ```
 ///
 /// On a handler with attributes it stands for their limits alone, and on one without for those of the nearest layer.
-///
 /// On a handler with several policies, [`only`](Self::only) chooses one by its name.
+///
 /// On a request that no limit applies to (an exempt client, a limiter that is switched off) it is
-/// empty: it has no outcomes, and `charge` and `refund` do nothing.
+/// empty: it has no outcomes, and `charge` and `refund` do nothing. It is empty, too, where the
+/// limits function of the nearest layer exempts the request, whatever layers are around that one.
 ///
 /// It may be a part of an extractor of your own, and `Option<RateLimit>` is an argument, too, for
-/// handlers that are used with and without limits.
+/// handlers that are used with and without limits. An extractor that spawns a task extracts it
+/// before: in another task, the limits of the handler's attributes are not found.
 #[derive(Clone)]
 pub struct RateLimit {
     standing: Arc<Standing>,
