@@ -270,7 +270,7 @@ impl Context<'_> {
         // With `ref`, nothing is moved out of the arguments.
         let in_place = (!in_place.is_empty()).then(|| {
             quote_spanned! {span=>
-                #[allow(unused_variables)]
+                #[allow(unused_variables, clippy::needless_borrowed_reference)]
                 let (#(#in_place,)*) = __arguments;
             }
         });

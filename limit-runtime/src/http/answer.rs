@@ -223,7 +223,7 @@ macro_rules! answers {
         #[diagnostic::do_not_recommend]
         impl<V: Future<Output: $Shape<W>>, W> $Shape<Later<W>> for V {}
 
-        #[diagnostic::do_not_recommend]
+        // Recommended: a future that is not `Send` is reported as such, with its `await`.
         impl<V, W> $Answer<Later<W>> for V
         where
             V: Future<Output: $Answer<W>> + Send,

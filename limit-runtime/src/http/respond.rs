@@ -25,14 +25,18 @@ pin_project! {
 
 /// What a handler returns when it is called: a future.
 #[diagnostic::on_unimplemented(
-    message = "a handler is an `async fn`, or returns a future, and `{Self}` is none: write `async fn`",
-    label = "`{Self}` is not a future",
-    note = "write `async` before `fn`"
+    message = "`{Self}` is not a future, and a handler is an `async fn`, or returns a future: write `async fn`",
+    label = "write `async fn`"
 )]
-pub trait HandlerFuture: Future {}
+pub trait HandlerFuture: Future<Output = Self::Answer> {
+    /// What the handler answers.
+    type Answer;
+}
 
 #[diagnostic::do_not_recommend]
-impl<F: Future> HandlerFuture for F {}
+impl<F: Future> HandlerFuture for F {
+    type Answer = F::Output;
+}
 
 /// Awaits a handler's answer, and adds the headers. The bounds stand here, so that a future that is not
 /// `Send`, and an answer that is no response, are errors at the handler. What it returns is opaque, so that these
@@ -40,7 +44,7 @@ impl<F: Future> HandlerFuture for F {}
 #[inline]
 pub fn respond<F>(admission: Admission, handler: F) -> impl Future<Output = Response> + Send
 where
-    F: HandlerFuture + Future<Output: IntoResponse> + Send,
+    F: HandlerFuture<Answer: IntoResponse> + Send,
 {
     Responding {
         handler,
@@ -60,7 +64,7 @@ pub fn charge_and_respond<F, const N: usize>(
     handler: impl FnOnce() -> F + Send,
 ) -> impl Future<Output = Response> + Send
 where
-    F: HandlerFuture + Future<Output: IntoResponse> + Send,
+    F: HandlerFuture<Answer: IntoResponse> + Send,
 {
     async move {
         match answer_of!(admission.charge(&costs)) {

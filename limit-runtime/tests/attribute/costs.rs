@@ -129,7 +129,7 @@ mod used_by_the_cost_alone {
     #[rate_limit("10/minute", cost = n)]
     pub(super) async fn of_a_reference(State((n, _)): State<&'static (u32, u32)>) {}
 
-    #[rate_limit("10/minute", cost = format!("{text}").len())]
+    #[rate_limit("10/minute", cost = format!("{text}!").len() - 1)]
     pub(super) async fn captured(text: String) {}
 
     #[rate_limit("10/minute", cost = texts.iter().map(|text| text.len()).sum::<usize>())]

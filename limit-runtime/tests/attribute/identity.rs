@@ -33,7 +33,8 @@ async fn left(limiter: &Limiter, route: MethodRouter) -> Vec<(String, u32)> {
 /// What is left of the policy of this name.
 fn of(all: &[(String, u32)], name: &str) -> u32 {
     let found = all.iter().find(|(other, _)| other == name);
-    found.unwrap_or_else(|| panic!("{name}: {all:?}")).1
+    assert!(found.is_some(), "{name}: {all:?}");
+    found.unwrap().1
 }
 
 /// Handlers of one name in one module are one handler, as in two releases of a program.

@@ -114,8 +114,8 @@ impl<S: Send + Sync> FromRequest<S> for Payload {
     }
 }
 
-fn by_claims(claims: Claims) -> &'static str {
-    claims.0
+fn by_claims(Claims(name): Claims) -> &'static str {
+    name
 }
 
 async fn limits_of_claims(claims: Claims, _: &HeaderMap) -> Limits {

@@ -1,20 +1,20 @@
 //! A key function is called before the body is read.
 
-use axum::{Form, Json, Router, routing::post};
+use axum::{Json, Router, body::Bytes, routing::post};
 use limit_runtime::rate_limit;
 
 fn model(Json(input): Json<String>) -> String {
     input
 }
 
-async fn user(Form(input): Form<u64>) -> u64 {
-    input
+async fn size(body: Bytes) -> usize {
+    body.len()
 }
 
 #[rate_limit("10/minute", key = model)]
 async fn named() {}
 
-#[rate_limit("10/minute", scope = user)]
+#[rate_limit("10/minute", scope = size)]
 async fn scope(_: String) {}
 
 fn main() {
