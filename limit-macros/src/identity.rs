@@ -6,9 +6,10 @@
 use syn::{Expr, ExprLit, Lit, Path};
 
 use crate::errors::Errors;
-use crate::model::{Key, Model, Rule, Scope};
+use crate::model::{Key, LimitsValue, Model, Rule, Scope, Strategy};
 use crate::paths::{is_route, key_function};
 use crate::render::canonical;
+use crate::syntax::unwrapped;
 
 /// Gives each rule its identity and the label that clients read, and reports rules that have one budget.
 pub(crate) fn assign(model: &mut Model, handler: &str, errors: &mut Errors) {
@@ -47,7 +48,7 @@ impl Clash {
         }
         let same_identity = rule.identity == other.identity;
         let same_budget = || {
-            rule.strategy == other.strategy
+            is_same_strategy(rule, other)
                 && key_words(&rule.key, krate) == key_words(&other.key, krate)
         };
         match (&rule.scope, &other.scope) {
@@ -96,6 +97,26 @@ impl Clash {
     }
 }
 
+/// Whether two rules count in one place, as far as the source tells. The burst of GCRA is no part of a budget: two bursts
+/// under limits of one window fill one bucket.
+fn is_same_strategy(rule: &Rule, other: &Rule) -> bool {
+    match (rule.strategy, other.strategy) {
+        (Strategy::Gcra { burst }, Strategy::Gcra { burst: other_burst }) => {
+            burst == other_burst || shares_a_window(&rule.limits, &other.limits)
+        }
+        (strategy, other) => strategy == other,
+    }
+}
+
+/// Whether both have a limit of one window.
+fn shares_a_window(limits: &LimitsValue, others: &LimitsValue) -> bool {
+    let (LimitsValue::Parsed(limits, _), LimitsValue::Parsed(others, _)) = (limits, others) else {
+        return false;
+    };
+    let mut windows = limits.iter().map(|limit| limit.window());
+    windows.any(|window| others.iter().any(|other| other.window() == window))
+}
+
 /// A key as written. Without one it is `client_ip`, and our own functions are known by their last word.
 fn key_words(key: &Key, krate: Option<&Path>) -> String {
     match key {
@@ -133,7 +154,7 @@ fn words(expr: &Expr, krate: Option<&Path>) -> String {
 
 /// The argument of one of our functions: a header's name, whatever its case.
 fn argument_words(argument: &Expr) -> String {
-    match argument {
+    match &unwrapped(argument.clone()) {
         Expr::Lit(ExprLit {
             lit: Lit::Str(text),
             ..

@@ -9,7 +9,7 @@ use syn::{
 use crate::arguments::{Argument, Bound};
 use crate::errors::Errors;
 use crate::model::{Key, Scope};
-use crate::paths::key_function;
+use crate::paths::{key_function, own_function};
 use crate::render::readable;
 use crate::syntax::unwrapped;
 use crate::values;
@@ -79,15 +79,6 @@ fn part_of_key(expr: Expr, bound: &Bound, errors: &mut Errors) -> Key {
             )
         }
         expr => {
-            if let Expr::Call(call) = &expr
-                && call.args.is_empty()
-                && matches!(&*call.func, Expr::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "client_ip"))
-            {
-                errors.over(
-                    &expr,
-                    "a key function is named, not called: write `key = client_ip`",
-                );
-            }
             function(Role::Key, &expr, bound, errors);
             Key::Expr(expr)
         }
@@ -106,7 +97,38 @@ pub(crate) fn function(role: Role, expr: &Expr, bound: &Bound, errors: &mut Erro
         over_arguments(role, expr, bound, errors);
     }
     closure_of_the_body(role, expr, errors);
+    called_or_not(role, expr, errors);
     header_names(expr, errors);
+}
+
+/// Reports our own functions that are called where they are named, and the other way round.
+fn called_or_not(role: Role, expr: &Expr, errors: &mut Errors) {
+    let option = role.option();
+    match expr {
+        Expr::Call(call) if call.args.is_empty() => {
+            if let Expr::Path(function) = &*call.func
+                && let Some(name) =
+                    own_function(&function.path, None, &["client_ip", "bearer", "route"])
+            {
+                errors.over(
+                    expr,
+                    format!("a key function is named, not called: write `{option}{name}`"),
+                );
+            }
+        }
+        // A bare `header` may be a function of the user's.
+        Expr::Path(path)
+            if path.path.segments.len() > 1 && key_function(&path.path, None) == Some("header") =>
+        {
+            errors.over(
+                expr,
+                format!(
+                    "`header` needs the name of the header: write `{option}header(\"x-api-key\")`"
+                ),
+            );
+        }
+        _ => {}
+    }
 }
 
 /// Why a constant cannot be the whole key.
@@ -170,6 +192,8 @@ fn constant(expr: &Expr) -> Option<Constant<'_>> {
             [syn::Stmt::Expr(expr, None)] => constant(expr),
             _ => None,
         },
+        // `"user".to_owned()` and the like.
+        Expr::MethodCall(call) if call.args.is_empty() => constant(&call.receiver),
         Expr::Macro(call) => text_macro(&call.mac.path).then_some(Constant::MacroCall),
         _ => None,
     }

@@ -48,6 +48,18 @@ async fn macro_call() {}
 #[rate_limit("10/minute", key = client_ip())]
 async fn called() {}
 
+#[rate_limit("10/minute", key = (user, bearer()))]
+async fn called_in_a_tuple() {}
+
+#[rate_limit("10/minute", scope = limit_runtime::route())]
+async fn called_as_a_scope() {}
+
+#[rate_limit("10/minute", key = limit_runtime::header)]
+async fn not_called() {}
+
+#[rate_limit("10/minute", key = "x-api-key".to_owned())]
+async fn owned_text() {}
+
 #[rate_limit("10/minute", header = "x-api-key")]
 async fn as_an_option() {}
 

@@ -30,4 +30,8 @@ async fn computed_by_a_closure() {}
 #[rate_limit("20/hour", scope = "x", key = limiting::everyone)]
 async fn under_another_name_of_the_crate() {}
 
+#[rate_limit("10/minute", scope = "x", strategy = gcra(burst = 5))]
+#[rate_limit("20/minute; 100/hour", scope = "x", strategy = gcra(burst = 10))]
+async fn two_bursts_in_one_bucket() {}
+
 fn main() {}

@@ -132,9 +132,22 @@ pub(super) fn admit_by_layer(
     standing.admit(Admission::standing)
 }
 
-/// The response to a request that cheap rules refused; or the rejection of a function of the user's, once
-/// the request has been counted: on all rules whose key and limits are known, and without waiting for room. If one of these rules has no
-/// room, it is that rule's. Boxed, so that the futures of handlers have no room for it.
+/// Tells extractors below that the limits function of a layer exempts the request: what they charge is
+/// not for the layers around.
+pub(super) fn exempt_by_layer(parts: &mut Parts, name: &'static str) {
+    // Where no layer around limits the request, handles are empty anyway.
+    if let Some(outer) = parts.extensions.get::<RateLimit>() {
+        let outer = outer.standing().clone();
+        let limiter = Limiter::find(parts).clone();
+        let standing = Standing::of_exempt(limiter, name, outer);
+        parts.extensions.insert(RateLimit::new(Arc::new(standing)));
+    }
+}
+
+/// The response to a request that cheap rules refused; or the rejection of a function of the user's,
+/// once the request has been counted: on all rules whose key and limits are known, and without waiting
+/// for room. If one of these rules has no room, it is that rule's refusal. Boxed, so that the futures of
+/// handlers have no room for it.
 #[cold]
 pub(super) fn not_admitted<'a>(
     parts: &'a mut Parts,

@@ -2,7 +2,7 @@
 
 use super::{
     headers::{Label, labelled},
-    spec::{Demand, Demands, OnLimitedOfLayer},
+    spec::{Demand, Demands, OnLimitedOfLayer, Spec},
 };
 use crate::{
     decision::{Decision, Outcome, Verdict, whole_seconds},
@@ -174,12 +174,13 @@ impl<'a> Exceeded<'a> {
 
     /// The answer of a handler's or a layer's own, where the policy that refused has one.
     pub(super) fn of_handler(&self) -> Option<&OnLimitedOfLayer> {
-        let mut all = self.demands.iter();
-        if all.all(|demand| demand.spec.own_response().is_none()) {
+        let mut all = self.demands.iter().flat_map(Demand::specs);
+        if all.all(|spec| spec.own_response().is_none()) {
             return None;
         }
         self.refusing()
-            .find_map(|demand| demand.spec.own_response())
+            .flat_map(Demand::specs)
+            .find_map(Spec::own_response)
     }
 
     /// The limit that refused, where only one did and there is a wait that helps: all there is to say then.

@@ -70,6 +70,22 @@ pub struct ConstantLimits;
 #[derive(Debug)]
 pub struct ConstantCost;
 
+/// What can be the whole key of a layer or a limiter: a function of extractors. A constant would be one
+/// budget for everybody, which [`everyone`](crate::everyone()) says plainly; so does `()`.
+#[diagnostic::on_unimplemented(
+    message = "a constant as the key is one budget for everybody",
+    label = "is the same for all requests",
+    note = "write `header(\"x-api-key\")` to count by a header, `everyone` if one budget for everybody is meant, or a function of extractors, such as `client_ip`"
+)]
+pub trait KeyOfRequest<M> {}
+
+#[diagnostic::do_not_recommend]
+impl<F, T, O> KeyOfRequest<Owned<T, O>> for F {}
+#[diagnostic::do_not_recommend]
+impl<F, Before, B, After> KeyOfRequest<Borrowed<Before, B, After>> for F {}
+#[diagnostic::do_not_recommend]
+impl KeyOfRequest<ConstantKey> for () {}
+
 /// What a function may borrow from the request head.
 #[diagnostic::on_unimplemented(
     message = "`&{Self}` cannot be borrowed from a request",

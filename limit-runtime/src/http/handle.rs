@@ -1,6 +1,10 @@
 //! The handle on a request's limits that a handler may ask for.
 
-use super::{current_request, refusal, spec::Demand, standing::Standing};
+use super::{
+    current_request, refusal,
+    spec::Demand,
+    standing::{Names, Standing},
+};
 use crate::{
     decision::{Decision, Outcome},
     limiter::Limiter,
@@ -38,14 +42,18 @@ use std::{
 /// by its name.
 ///
 /// If no limit applies to the request (an exempt client, a limiter that is switched off), it is
-/// empty: it has no outcomes, and `charge` and `refund` do nothing.
+/// empty: it has no outcomes, and `charge` and `refund` do nothing. It is empty, too, if the limits
+/// function of the innermost layer exempts the request, whatever layers are around that one.
 ///
-/// An extractor of your own may call it. For handlers that are used with and without limits, take
-/// an `Option<RateLimit>`.
+/// An extractor of your own may call it; one that spawns a task calls it before: in another task,
+/// the limits of the handler's attributes are not found. For handlers that are used with and without
+/// limits, take an `Option<RateLimit>`.
 #[derive(Clone)]
 pub struct RateLimit {
     standing: Arc<Standing>,
     only: Option<Box<str>>,
+    /// The names of layers further in that do not limit the request.
+    exempt: Names,
 }
 
 impl RateLimit {
@@ -53,7 +61,13 @@ impl RateLimit {
         Self {
             standing,
             only: None,
+            exempt: Names::new(),
         }
+    }
+
+    /// Notes that a layer further in than that of this handle does not limit the request.
+    pub(super) fn add_exempt(&mut self, layer: &'static str) {
+        self.exempt.push(layer);
     }
 
     /// The handle of a request that no limit applies to.
@@ -75,7 +89,8 @@ impl RateLimit {
             demands, exempt, ..
         } = &*self.standing;
         let limiting = demands.iter().flat_map(Demand::specs).map(|spec| spec.name);
-        let known: Vec<_> = limiting.chain(exempt.names()).collect();
+        let exempt = exempt.iter().chain(&self.exempt);
+        let known: Vec<_> = limiting.chain(exempt.copied()).collect();
         if !known.is_empty() && !known.contains(&policy) {
             return Err(UnknownPolicy {
                 found: policy.into(),

@@ -253,8 +253,7 @@ pub(super) type Demands = SmallVec<[Demand; 1]>;
 impl Demand {
     /// Whether both draw on one budget.
     pub(super) fn is_same_budget(&self, other: &Self, route: Option<&MatchedPath>) -> bool {
-        let (charge, other) = (self.charge(route), other.charge(route));
-        (charge.scope, charge.key, charge.strategy) == (other.scope, other.key, other.strategy)
+        draw_on_same_budget(&self.charge(route), &other.charge(route))
     }
 
     /// The rules that it is charged for.
@@ -297,8 +296,51 @@ impl Demand {
             key: &self.key,
             limits: &self.limits,
             cost: self.cost,
-            strategy: self.spec.strategy,
-            on_store_error: self.spec.on_store_error,
+            strategy: match self.absorbed {
+                None => self.spec.strategy,
+                Some(_) => self.strictest_strategy(),
+            },
+            on_store_error: match self.absorbed {
+                None => self.spec.on_store_error,
+                Some(_) => self.strictest_fallback(),
+            },
         }
     }
+
+    /// That of the rules that it is charged for: of several bursts, the smallest.
+    #[cold]
+    fn strictest_strategy(&self) -> Strategy {
+        let strategies = self.specs().map(|spec| spec.strategy);
+        let strictest = strategies.min_by_key(|strategy| strategy.burst());
+        strictest.unwrap_or(self.spec.strategy)
+    }
+
+    /// What the rules that it is charged for say of an outage. `None`, which is what the limiter
+    /// says, may be any of the others, so that only a refusal is certainly stricter.
+    #[cold]
+    fn strictest_fallback(&self) -> Option<Fallback> {
+        let fallbacks = self.specs().map(|spec| spec.on_store_error);
+        let strictest = fallbacks.max_by_key(|fallback| match fallback {
+            Some(Fallback::Allow) => 0,
+            Some(Fallback::Local) => 1,
+            None => 2,
+            Some(Fallback::Deny) => 3,
+        });
+        strictest.flatten()
+    }
+}
+
+/// Whether both would be counted in one place. The burst of GCRA is no part of a budget: two bursts
+/// under limits of one window fill one bucket.
+pub(super) fn draw_on_same_budget(charge: &Charge<'_>, other: &Charge<'_>) -> bool {
+    if (charge.scope, charge.key) != (other.scope, other.key) {
+        return false;
+    }
+    let mut limits = charge.limits.iter();
+    charge.strategy == other.strategy
+        || (charge.strategy.number() == other.strategy.number()
+            && limits.any(|limit| {
+                let mut others = other.limits.iter();
+                others.any(|other| other.window() == limit.window())
+            }))
 }

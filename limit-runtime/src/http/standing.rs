@@ -2,11 +2,11 @@
 
 use super::{
     grpc,
-    policy::{Exempt, Resolved},
+    policy::Resolved,
     refusal::{Exceedance, Refused},
     setup::{self, WrongSetup},
     soon::Soon,
-    spec::{Demand, Demands},
+    spec::{Demand, Demands, draw_on_same_budget},
     wait_queue::{self, WaitMode},
 };
 use crate::{
@@ -35,7 +35,7 @@ pub(super) struct Standing {
     /// The policies of the layers around.
     pub(super) outer: Option<Arc<Standing>>,
     /// The names of rules that do not limit the request.
-    pub(super) exempt: Exempt,
+    pub(super) exempt: Names,
     /// The head of the request, where a refusal may need it after the arguments took it.
     pub(super) head: Option<Box<Parts>>,
     /// Whether the request was refused after its arguments had been extracted.
@@ -61,6 +61,9 @@ struct Consumed {
 
 type PerDemand<T> = SmallVec<[T; 1]>;
 
+/// Names of rules and layers.
+pub(super) type Names = SmallVec<[&'static str; 2]>;
+
 /// What each demand costs, in order.
 pub(super) type Costs = SmallVec<[u32; 4]>;
 
@@ -76,7 +79,7 @@ impl Standing {
             route,
             demands,
             outer,
-            exempt: Exempt::default(),
+            exempt: Names::new(),
             head: None,
             is_refused: AtomicBool::new(false),
             books: Mutex::default(),
@@ -85,7 +88,7 @@ impl Standing {
 
     /// Keeps a copy of the head of the request if the response to a refusal may need it later.
     pub(super) fn keep_head(&mut self, parts: &Parts) {
-        let mut specs = self.demands.iter().map(|demand| &demand.spec);
+        let mut specs = self.demands.iter().flat_map(Demand::specs);
         if self.limiter.on_limited().is_some()
             || specs.any(|spec| spec.own_response().is_some())
             || grpc::content_type(&parts.headers).is_some()
@@ -102,7 +105,8 @@ impl Standing {
         outer: Option<Arc<Self>>,
     ) -> Self {
         let mut standing = Self::new(limiter, route, Demands::new(), outer);
-        resolved.move_to(&mut standing.demands, &mut standing.exempt);
+        standing.demands = resolved.take_demands();
+        standing.exempt.extend(resolved.exempt_names());
         standing
     }
 
@@ -132,6 +136,13 @@ impl Standing {
             let receipts = costs.iter().map(|&cost| Receipt::of_cost(charged_at, cost));
             standing.enter(&costs, decision.with_receipts(receipts));
         }
+        standing
+    }
+
+    /// That of a request which the layer of this name exempts.
+    pub(super) fn of_exempt(limiter: Limiter, name: &'static str, outer: Arc<Self>) -> Self {
+        let mut standing = Self::new(limiter, None, Demands::new(), Some(outer));
+        standing.exempt.push(name);
         standing
     }
 
@@ -252,9 +263,12 @@ impl Standing {
     pub(super) fn uncounted(&self, response: &Response) -> SmallVec<[usize; 2]> {
         let demands = self.demands.iter().enumerate();
         demands
+            // Of rules that share a budget, each one counts by its own `count_when`.
             .filter(|(_, demand)| {
-                let counts = demand.spec.count_when;
-                counts.is_some_and(|counts| !counts(response))
+                demand.specs().all(|spec| {
+                    let counts = spec.count_when;
+                    counts.is_some_and(|counts| !counts(response))
+                })
             })
             .map(|(index, _)| index)
             .collect()
@@ -276,10 +290,8 @@ impl Standing {
         let charges = self.charges(|_, _| Some(1));
         let others = other.charges(|_, _| Some(1));
         charges.iter().any(|charge| {
-            others.iter().any(|other| {
-                (charge.scope, charge.key, charge.strategy)
-                    == (other.scope, other.key, other.strategy)
-            })
+            let mut others = others.iter();
+            others.any(|other| draw_on_same_budget(charge, other))
         })
     }
 

@@ -5,7 +5,10 @@ use crate::{
     clock::Clock,
     http::{
         Drain, DrainSettings, Exceeded, HeaderStyle, LayerRegistry, RetryAfterStyle,
-        TrustedProxies, WaitQueues, answer::KeyAnswer, extract_fn::ExtractFn, policy, source,
+        TrustedProxies, WaitQueues,
+        answer::KeyAnswer,
+        extract_fn::{ExtractFn, KeyOfRequest},
+        policy, source,
     },
     key::MAX_IPV6_PREFIX,
     store::{
@@ -113,8 +116,8 @@ impl LimiterBuilder {
         self
     }
 
-    /// Counts by this key where neither attribute nor layer names one: a function of extractors, or a constant.
-    /// By default the client's address, [`client_ip`](crate::client_ip()).
+    /// Counts by this key where neither attribute nor layer names one: a function of extractors. By default
+    /// the client's address, [`client_ip`](crate::client_ip()).
     ///
     /// ```
     /// use limit_runtime::{Limiter, header};
@@ -123,7 +126,7 @@ impl LimiterBuilder {
     /// ```
     pub fn default_key<F, M, W>(mut self, key: F) -> Self
     where
-        F: ExtractFn<(), M> + Clone + Send + Sync + 'static,
+        F: ExtractFn<(), M> + KeyOfRequest<M> + Clone + Send + Sync + 'static,
         for<'a> F::Output<'a>: KeyAnswer<W>,
         M: 'static,
         W: 'static,

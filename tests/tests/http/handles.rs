@@ -412,3 +412,30 @@ async fn requests_on_all_threads_have_handles_of_their_own() {
         task.await.unwrap();
     }
 }
+
+/// An extractor that calls a limited handler of another router.
+#[tokio::test]
+async fn a_handler_that_is_called_by_an_extractor_has_limits_of_its_own() {
+    struct Profile;
+    impl<S: Sync> FromRequestParts<S> for Profile {
+        type Rejection = StatusCode;
+        async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, StatusCode> {
+            #[rate_limit("50/minute")]
+            #[rate_limit("60/minute", key = everyone)]
+            async fn profile() {}
+            let mut request = Request::new(Body::empty());
+            *request.extensions_mut() = parts.extensions.clone();
+            let router: Router = Router::new().route("/", get(profile));
+            assert_eq!(router.oneshot(request).await.unwrap().status(), OK);
+            Ok(Self)
+        }
+    }
+    #[rate_limit("10/minute")]
+    async fn outer(_: Profile, limit: RateLimit) -> Json<Option<u32>> {
+        Json(limit.remaining())
+    }
+    let app = App::new(Router::new().route("/", get(outer)));
+    let answer = app.get("/").await;
+    assert_eq!(answer.body, "9");
+    assert_eq!(answer.header("ratelimit"), Some(r#""outer";r=9;t=60"#));
+}

@@ -1,9 +1,17 @@
 //! What identifies a budget: what the author wrote, never where it stands.
 
-use crate::app::App;
-use axum::{Router, extract::Path, routing::get};
-use http::StatusCode;
-use limit_runtime::{Limiter, client_ip, everyone, limits, rate_limit, route, store::Scope};
+use crate::app::{App, Unreachable};
+use axum::{
+    Router,
+    body::Body,
+    extract::Path,
+    response::Response,
+    routing::{get, post},
+};
+use http::{Request, StatusCode};
+use limit_runtime::{
+    Exceeded, Limiter, client_ip, everyone, header, limits, rate_limit, route, store::Scope,
+};
 
 const OK: StatusCode = StatusCode::OK;
 const LIMITED: StatusCode = StatusCode::TOO_MANY_REQUESTS;
@@ -184,5 +192,120 @@ async fn one_budget_twice_is_judged_by_the_limits_of_both() {
         for status in [OK, OK, OK, LIMITED] {
             assert_eq!(app.get(path).await.status, status, "{path}");
         }
+    }
+}
+
+/// Only what no rule counts is given back.
+#[tokio::test]
+async fn one_budget_twice_counts_what_one_of_its_rules_counts() {
+    use limit_runtime::client_ip as ip;
+    fn is_error(response: &Response) -> bool {
+        !response.status().is_success()
+    }
+    #[rate_limit("3/minute", key = client_ip, scope = "a", count_when = is_error)]
+    #[rate_limit("3/hour", key = ip, scope = "a")]
+    async fn first() {}
+    #[rate_limit("3/minute", key = client_ip, scope = "b")]
+    #[rate_limit("3/hour", key = ip, scope = "b", count_when = is_error)]
+    async fn second() {}
+    #[rate_limit("3/minute", key = client_ip, scope = "c", count_when = is_error)]
+    #[rate_limit("3/hour", key = ip, scope = "c", count_when = is_error)]
+    async fn both() {}
+    let router = Router::new()
+        .route("/first", get(first))
+        .route("/second", get(second))
+        .route("/both", get(both));
+    let app = App::new(router);
+    for (path, last) in [("/first", LIMITED), ("/second", LIMITED), ("/both", OK)] {
+        for status in [OK, OK, OK, last] {
+            assert_eq!(app.get(path).await.status, status, "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_budget_twice_has_the_options_of_both_rules() {
+    use limit_runtime::client_ip as ip;
+    fn busy(_: &Exceeded<'_>) -> StatusCode {
+        StatusCode::IM_A_TEAPOT
+    }
+    #[rate_limit("3/minute", key = client_ip, scope = "a")]
+    #[rate_limit("1/hour", key = ip, scope = "a", on_limited = busy)]
+    async fn answered() {}
+    #[rate_limit("3/minute", key = client_ip, scope = "b")]
+    #[rate_limit("1/hour", key = ip, scope = "b", on_limited = busy)]
+    #[rate_limit("9/hour", name = "batch", cost = body.len())]
+    async fn late(body: String) {
+        let _ = body;
+    }
+    let router = Router::new()
+        .route("/", get(answered))
+        .route("/late", post(late));
+    let app = App::new(router);
+    let late = || app.send(http::Method::POST, "/late", "192.0.2.1", "x");
+    assert_eq!([app.get("/").await.status, late().await.status], [OK, OK]);
+    let refused = [app.get("/").await.status, late().await.status];
+    assert_eq!(refused, [StatusCode::IM_A_TEAPOT; 2]);
+
+    #[rate_limit("3/minute", key = client_ip, scope = "a", on_store_error = allow)]
+    #[rate_limit("3/hour", key = ip, scope = "a", on_store_error = deny)]
+    async fn denied() {}
+    #[rate_limit("3/minute", key = client_ip, scope = "a", on_store_error = deny)]
+    #[rate_limit("3/hour", key = ip, scope = "a")]
+    async fn denied_too() {}
+    let router = Router::new()
+        .route("/", get(denied))
+        .route("/too", get(denied_too));
+    let app = App::with(router, Limiter::builder().store(Unreachable));
+    for path in ["/", "/too"] {
+        assert_eq!(app.get(path).await.status, StatusCode::SERVICE_UNAVAILABLE);
+    }
+}
+
+/// The burst is no part of a budget.
+#[tokio::test]
+async fn two_bursts_in_one_bucket_are_charged_once_at_the_smaller_one() {
+    use limit_runtime::client_ip as ip;
+    #[rate_limit("10/minute", key = client_ip, scope = "x", strategy = gcra(burst = 9))]
+    #[rate_limit("10/minute", key = ip, scope = "x", strategy = gcra(burst = 5))]
+    async fn one_bucket() {}
+    #[rate_limit("10/minute", key = client_ip, scope = "y", strategy = gcra(burst = 9))]
+    #[rate_limit("100/hour", key = ip, scope = "y", strategy = gcra(burst = 5))]
+    async fn two_buckets() {}
+    let router = Router::new()
+        .route("/one", get(one_bucket))
+        .route("/two", get(two_buckets));
+    let app = App::new(router);
+    for path in ["/one", "/two"] {
+        for status in [OK, OK, OK, OK, OK, LIMITED] {
+            assert_eq!(app.get(path).await.status, status, "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_name_of_a_header_is_one_however_it_is_written() {
+    macro_rules! by_header {
+        ($handler:ident, $key:expr, $header:literal, $other:expr) => {
+            #[rate_limit("20/day", key = $key)]
+            #[rate_limit("20/day", key = header($header))]
+            #[rate_limit("20/day", key = header($other))]
+            async fn $handler() {}
+        };
+    }
+    by_header!(complete, limit_runtime::everyone, "X-Key", "X-Other");
+    let app = App::new(Router::new().route("/", get(complete)));
+    let request = Request::get("/")
+        .header("x-key", "k")
+        .header("x-other", "k");
+    let answer = app.call(request.body(Body::empty()).unwrap()).await;
+    assert_eq!(answer.status, OK);
+    let path = format!("{}::complete", module_path!());
+    assert_eq!(left(&app.limiter, &path, "everyone").await, 19);
+    for rule in ["header(\"x-key\")", "header(\"x-other\")"] {
+        let (limits, scope) = (limits!("20/day"), Scope::handler(&path, rule));
+        let check = app.limiter.check(&limits, "k").scope(scope);
+        let decision = check.peek().await.unwrap();
+        assert_eq!(decision.outcomes()[0].remaining(), 19, "{rule}");
     }
 }

@@ -445,6 +445,53 @@ async fn where_an_inner_layer_does_not_apply_the_handle_is_that_of_the_outer_one
     assert_eq!(app.get("/").await.body, "[7,1]");
 }
 
+/// A handler that charges the layer for tokens is used with clients that this layer exempts.
+#[tokio::test]
+async fn an_inner_layer_that_exempts_is_known_by_its_name_and_hides_the_outer_one() {
+    async fn complete(limit: RateLimit) -> Json<Option<u32>> {
+        let tokens = limit.only("tokens").unwrap();
+        tokens.charge(7).await.unwrap();
+        Json(tokens.remaining())
+    }
+    async fn charge(limit: RateLimit) -> Json<Option<u32>> {
+        limit.charge(7).await.unwrap();
+        Json(limit.remaining())
+    }
+    let tier = |headers: &HeaderMap| match headers.get("x-internal") {
+        Some(_) => None,
+        None => Some(limits!("100/minute")),
+    };
+    let app = app(|limiter| {
+        let inner = limiter.limit_layer("tokens", tier).key(everyone);
+        let outer = limiter
+            .limit_layer("requests", limits!("9/minute"))
+            .key(everyone);
+        let skipping = inner
+            .clone()
+            .skip_when(|parts| parts.headers.contains_key("x-internal"));
+        Router::new()
+            .route("/complete", get(complete))
+            .route("/charge", get(charge))
+            .layer(inner)
+            .route("/skip", get(complete).layer(skipping))
+            .layer(outer)
+    });
+    for (path, header, body, left) in [
+        ("/complete", "x-other", "92", 8),
+        ("/complete", "x-internal", "null", 7),
+        ("/charge", "x-internal", "null", 6),
+        ("/skip", "x-internal", "null", 5),
+    ] {
+        let request = http::Request::get(path).header(header, "1");
+        let answer = app.call(request.body(Body::empty()).unwrap()).await;
+        assert_eq!((answer.status, answer.body.as_str()), (OK, body), "{path}");
+        // That of the outer layer is the strictest.
+        let found = answer.header("ratelimit").unwrap();
+        let expected = format!("\"requests\";r={left};");
+        assert!(found.starts_with(&expected), "{path} {header}: {found}");
+    }
+}
+
 #[tokio::test]
 async fn an_exempt_layer_changes_nothing_for_a_handler_with_limits() {
     #[rate_limit("2/minute")]

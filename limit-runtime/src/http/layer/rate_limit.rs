@@ -9,7 +9,7 @@ use crate::{
     http::{
         answer::{CostAnswer, KeyAnswer, LimitsAnswer},
         exceeded::Exceeded,
-        extract_fn::ExtractFn,
+        extract_fn::{ExtractFn, KeyOfRequest},
         source::{self, Source},
         spec::{GivenLimits, ScopeSpec, Spec},
     },
@@ -164,7 +164,7 @@ impl RateLimitLayer {
     #[must_use]
     pub fn key<F, M, W>(self, key: F) -> Self
     where
-        F: ExtractFn<(), M> + Clone + Send + Sync + 'static,
+        F: ExtractFn<(), M> + KeyOfRequest<M> + Clone + Send + Sync + 'static,
         for<'a> F::Output<'a>: KeyAnswer<W>,
         M: 'static,
         W: 'static,

@@ -10,7 +10,8 @@ use super::{
 use crate::{
     http::{
         admission::Admission,
-        admit::{admit_by_layer, not_admitted},
+        admit::{admit_by_layer, exempt_by_layer, not_admitted},
+        handle::RateLimit,
         instead::Instead,
         policy::{Place, Resolved},
         rejection,
@@ -74,6 +75,9 @@ impl ActiveLayer {
     /// Checks one request; those that the layer does not limit are let through.
     async fn check(&self, parts: &mut Parts) -> Result<Admission, Instead> {
         if !self.covers(parts) {
+            if let Some(outer) = parts.extensions.get_mut::<RateLimit>() {
+                outer.add_exempt(self.settings.name);
+            }
             return Ok(Admission::unlimited());
         }
         let key = self.key(parts).await;
@@ -95,6 +99,7 @@ impl ActiveLayer {
             ));
         }
         if resolved.demands().is_empty() {
+            exempt_by_layer(parts, self.settings.name);
             return Ok(Admission::unlimited());
         }
         match answer_of!(admit_by_layer(parts, resolved)) {

@@ -9,7 +9,7 @@ mod sources;
 pub use self::constants::{gcra, parsed};
 pub(super) use self::identity::is_route;
 pub use self::last_argument::{LastInBody, LastInHead, TryFn, try_cost, try_key, try_limits};
-pub(crate) use self::resolved::{Exempt, Place, Resolved};
+pub(crate) use self::resolved::{Place, Resolved};
 pub(crate) use self::sources::is_cheap;
 pub use self::sources::{All, DefaultKey, cost, key, limits, scope, scoped};
 pub(super) use self::sources::{CostSource, KeySource, LimitsSource};

@@ -53,7 +53,7 @@ impl Place {
 
 /// The rules of a handler that do not limit a request. Hardly any request has more than one.
 #[derive(Debug, Default)]
-pub(crate) struct Exempt {
+struct Exempt {
     first: Option<&'static Spec>,
     #[expect(
         clippy::box_collection,
@@ -72,7 +72,7 @@ impl Exempt {
     }
 
     /// Their names, as clients read them.
-    pub(in crate::http) fn names(&self) -> impl Iterator<Item = &'static str> {
+    fn names(&self) -> impl Iterator<Item = &'static str> {
         let others = self.others.iter().flat_map(|others| others.iter());
         self.first
             .into_iter()
@@ -112,11 +112,13 @@ impl Resolved {
         self.response.take()
     }
 
-    /// Moves the demands and the rules that exempt the request.
-    #[inline]
-    pub(in crate::http) fn move_to(&mut self, demands: &mut Demands, exempt: &mut Exempt) {
-        *demands = std::mem::take(&mut self.demands);
-        *exempt = std::mem::take(&mut self.exempt);
+    pub(in crate::http) fn take_demands(&mut self) -> Demands {
+        std::mem::take(&mut self.demands)
+    }
+
+    /// The names of the rules that do not limit the request.
+    pub(in crate::http) fn exempt_names(&self) -> impl Iterator<Item = &'static str> {
+        self.exempt.names()
     }
 
     /// This rule does not limit the request. A layer has one rule, and no need to know it then.
