@@ -92,11 +92,15 @@ impl Admission {
         })
     }
 
-    /// The request body for extraction where the charge comes after it.
-    pub(super) fn watch_body(&self, parts: &Parts, body: Body) -> Body {
+    /// The request body for extraction: watched where the charge comes after it.
+    #[inline]
+    pub(super) fn watch_body(self, how: Admit, parts: &Parts, body: Body) -> (Self, Body) {
         match &self.0 {
-            Held::Standing(standing) => rejection::watch_body(parts, body, standing),
-            Held::Nothing | Held::Told(_) => body,
+            Held::Standing(standing) if how == Admit::Peek => {
+                let body = rejection::watch_body(parts, body, standing);
+                (self, body)
+            }
+            _ => (self, body),
         }
     }
 

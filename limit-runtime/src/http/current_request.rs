@@ -51,9 +51,10 @@ impl CurrentRequest {
     }
 }
 
-/// The check is over: extractors may ask for the state now.
+/// The check is over: extractors may ask for the state now. By value, so that the future holds the
+/// admission no longer than it has to.
 #[inline]
-pub(super) fn begin_extraction(admission: &Admission) {
+pub(super) fn begin_extraction(admission: Admission) -> Admission {
     if CURRENT.is_set() {
         CURRENT.with(|current| {
             current.0.set(match admission.shared() {
@@ -62,6 +63,7 @@ pub(super) fn begin_extraction(admission: &Admission) {
             });
         });
     }
+    admission
 }
 
 /// Whether the arguments of a limited handler are being extracted on this thread.

@@ -217,19 +217,16 @@ macro_rules! limited {
                             return Err(rejection::finish(&parts, body, response));
                         }
                     };
-                    current_request::begin_extraction(&admission);
-                    let rejection = 'rejected: {
+                    let admission = current_request::begin_extraction(admission);
+                    let (admission, rejection) = 'rejected: {
                         $(
                             let extracting = $T::from_request_parts(&mut parts, state);
                             let $T = match extracted!(extracting, resolved) {
                                 Ok(argument) => argument,
-                                Err(rejection) => break 'rejected rejection.into_response(),
+                                Err(rejection) => break 'rejected (admission, rejection.into_response()),
                             };
                         )*
-                        let body = match how {
-                            Admit::Consume => body,
-                            Admit::Peek => admission.watch_body(&parts, body),
-                        };
+                        let (admission, body) = admission.watch_body(how, &parts, body);
                         let request = Request::from_parts(parts, body);
                         let extracting = $Last::from_request(request, state);
                         match extracted!(extracting, resolved) {
@@ -237,7 +234,7 @@ macro_rules! limited {
                                 let admission = current_request::replaced(admission);
                                 return Ok((admission, ($($T,)* $Last,)));
                             }
-                            Err(rejection) => break 'rejected rejection.into_response(),
+                            Err(rejection) => break 'rejected (admission, rejection.into_response()),
                         }
                     };
                     let admission = current_request::replaced(admission);

@@ -43,11 +43,11 @@ pub enum Pass {
 
 /// One or more rules, to be resolved for a request.
 pub trait Rules<S>: Send {
-    /// How many rules there are.
-    const COUNT: usize;
+    /// How many rules there are: eight at most.
+    const COUNT: u8;
 
     /// How many rules need no function of the user's.
-    fn cheap(&self, parts: &Parts) -> usize;
+    fn cheap(&self, parts: &Parts) -> u8;
 
     /// Adds what the rules of this pass come to. The first of them is rule number `first`.
     ///
@@ -56,7 +56,7 @@ pub trait Rules<S>: Send {
     fn resolve(
         &mut self,
         pass: Pass,
-        first: usize,
+        first: u8,
         parts: &mut Parts,
         state: &S,
         resolved: &mut Resolved,
@@ -124,14 +124,14 @@ where
     L: LimitsSource<S>,
     C: CostSource<S>,
 {
-    const COUNT: usize = 1;
+    const COUNT: u8 = 1;
 
     #[inline]
-    fn cheap(&self, parts: &Parts) -> usize {
+    fn cheap(&self, parts: &Parts) -> u8 {
         let is_cheap = |(key, limits, cost): &(K, L, C)| {
             key.is_cheap(parts) && limits.is_cheap() && cost.is_cheap()
         };
-        usize::from(self.sources.as_ref().is_some_and(is_cheap))
+        u8::from(self.sources.as_ref().is_some_and(is_cheap))
     }
 
     #[inline]
@@ -142,7 +142,7 @@ where
     fn resolve(
         &mut self,
         pass: Pass,
-        first: usize,
+        first: u8,
         parts: &mut Parts,
         state: &S,
         resolved: &mut Resolved,
@@ -163,8 +163,7 @@ where
             let limits = answer_of!(limits.limits(parts, state));
             let cost = answer_of!(cost.cost(parts, state));
             let rule = Place {
-                // A handler has eight rules at most.
-                rule: u8::try_from(first).unwrap_or(u8::MAX),
+                rule: first,
                 spec: SpecRef::Static(self.spec),
                 is_per_route,
             };
@@ -174,10 +173,10 @@ where
 }
 
 impl<S: Sync, First: Rules<S>, Others: Rules<S>> Rules<S> for (First, Others) {
-    const COUNT: usize = First::COUNT + Others::COUNT;
+    const COUNT: u8 = First::COUNT + Others::COUNT;
 
     #[inline]
-    fn cheap(&self, parts: &Parts) -> usize {
+    fn cheap(&self, parts: &Parts) -> u8 {
         self.0.cheap(parts) + self.1.cheap(parts)
     }
 
@@ -185,7 +184,7 @@ impl<S: Sync, First: Rules<S>, Others: Rules<S>> Rules<S> for (First, Others) {
     async fn resolve(
         &mut self,
         pass: Pass,
-        first: usize,
+        first: u8,
         parts: &mut Parts,
         state: &S,
         resolved: &mut Resolved,
