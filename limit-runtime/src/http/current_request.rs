@@ -41,7 +41,16 @@ struct Asked {
     limiter: Limiter,
     route: Option<MatchedPath>,
     outer: Option<Arc<Standing>>,
+    /// How often it was asked for in vain.
+    times: u32,
 }
+
+/// So often an extractor asks at most. Executors between it and the request's future poll it again a
+/// few times at most, before they give way; one that blocks the thread would never do so.
+const MAX_TIMES: u32 = 10_000;
+
+/// The future of the request is not polled until the extractor is ready: it waits for itself.
+pub(super) struct Blocked;
 
 impl CurrentRequest {
     /// Polls with this as the current request of the thread.
@@ -73,22 +82,34 @@ pub(super) fn is_set() -> bool {
 
 /// The state of the request whose arguments are being extracted on this thread; `None` if there is
 /// no such request, or its check has not been made yet.
-pub(super) fn poll_state(parts: &Parts, cx: &mut Context<'_>) -> Poll<Option<Arc<Standing>>> {
+pub(super) fn poll_state(
+    parts: &Parts,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Option<Arc<Standing>>, Blocked>> {
     if !CURRENT.is_set() {
-        return Poll::Ready(None);
+        return Poll::Ready(Ok(None));
     }
     CURRENT.with(|current| match current.0.take() {
-        State::Unchecked => Poll::Ready(None),
+        State::Unchecked => Poll::Ready(Ok(None)),
         State::Shared(standing) => {
             current.0.set(State::Shared(standing.clone()));
-            Poll::Ready(Some(standing))
+            Poll::Ready(Ok(Some(standing)))
         }
-        State::Checked | State::Asked(_) => {
+        State::Asked(Asked { times, .. }) if times >= MAX_TIMES => {
+            current.0.set(State::Checked);
+            Poll::Ready(Err(Blocked))
+        }
+        state @ (State::Checked | State::Asked(_)) => {
+            let times = match state {
+                State::Asked(asked) => asked.times + 1,
+                _ => 1,
+            };
             let outer = parts.extensions.get::<RateLimit>();
             current.0.set(State::Asked(Asked {
                 limiter: Limiter::find(parts).clone(),
                 route: parts.extensions.get::<MatchedPath>().cloned(),
                 outer: outer.map(|handle| handle.standing().clone()),
+                times,
             }));
             // For executors in between, which poll again only what has been woken.
             cx.waker().wake_by_ref();
@@ -125,6 +146,7 @@ fn share_if_asked(resolved: &mut Resolved) -> bool {
                 limiter,
                 route,
                 outer,
+                times: _,
             } = asked;
             let standing = Standing::of_admitted(limiter, route, resolved, outer);
             current.0.set(State::Shared(Arc::new(standing)));

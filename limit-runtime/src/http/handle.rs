@@ -1,7 +1,8 @@
 //! The handle on a request's limits that a handler may ask for.
 
 use super::{
-    current_request, refusal,
+    current_request::{self, Blocked},
+    refusal,
     spec::Demand,
     standing::{Names, Standing},
 };
@@ -178,7 +179,15 @@ impl fmt::Debug for RateLimit {
 impl RateLimit {
     /// The handle on the limits of this request; `None` where neither an attribute nor a layer is.
     async fn of(parts: &mut Parts) -> Option<Self> {
-        let current = poll_fn(|cx| current_request::poll_state(parts, cx)).await;
+        let current = match poll_fn(|cx| current_request::poll_state(parts, cx)).await {
+            Ok(current) => current,
+            Err(Blocked) => {
+                tracing::error!(
+                    "an extractor blocks the thread on `RateLimit`, which has to be awaited"
+                );
+                return None;
+            }
+        };
         let left = parts.extensions.get::<Self>();
         if let Some(standing) = current {
             // A layer further in, on a request of its own, has left a newer one.

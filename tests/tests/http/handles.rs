@@ -439,3 +439,26 @@ async fn a_handler_that_is_called_by_an_extractor_has_limits_of_its_own() {
     assert_eq!(answer.body, "9");
     assert_eq!(answer.header("ratelimit"), Some(r#""outer";r=9;t=60"#));
 }
+
+/// An extractor that blocks the thread on the handle would wait for itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handle_that_is_blocked_on_is_an_error_and_no_standstill() {
+    use tokio::{runtime::Handle, task::block_in_place};
+
+    struct Blocking;
+    impl<S: Sync> FromRequestParts<S> for Blocking {
+        type Rejection = RateLimitRejection;
+        async fn from_request_parts(
+            parts: &mut Parts,
+            state: &S,
+        ) -> Result<Self, RateLimitRejection> {
+            let limit = RateLimit::from_request_parts(parts, state);
+            block_in_place(|| Handle::current().block_on(limit)).map(|_| Self)
+        }
+    }
+    #[rate_limit("10/minute")]
+    async fn handler(_: Blocking) {}
+    let app = App::new(Router::new().route("/", get(handler)));
+    let answer = app.get("/").await;
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+}
