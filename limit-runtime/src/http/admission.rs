@@ -23,7 +23,7 @@ enum Held {
     /// No limit applies: nothing is charged, and no headers are added.
     Nothing,
     /// The common case, small and without an allocation: all that is left to do is to add headers.
-    Told(Headers),
+    Told(Headers, Limiter),
     /// Shared with the handles on it.
     Standing(Arc<Standing>),
 }
@@ -39,8 +39,9 @@ impl Admission {
     }
 
     /// A request whose charge nothing can change any more.
-    pub(super) fn told(headers: Headers) -> Self {
-        Self(Held::Told(headers))
+    #[inline]
+    pub(super) fn told(headers: Headers, limiter: &Limiter) -> Self {
+        Self(Held::Told(headers, limiter.clone()))
     }
 
     /// Any other request that is limited.
@@ -52,7 +53,15 @@ impl Admission {
     pub(super) fn shared(&self) -> Option<&Arc<Standing>> {
         match &self.0 {
             Held::Standing(standing) => Some(standing),
-            Held::Nothing | Held::Told(_) => None,
+            Held::Nothing | Held::Told(..) => None,
+        }
+    }
+
+    /// The limiter that admitted the request, where nothing else is known of it.
+    pub(super) fn limiter(&self) -> Option<&Limiter> {
+        match &self.0 {
+            Held::Told(_, limiter) => Some(limiter),
+            Held::Nothing | Held::Standing(_) => None,
         }
     }
 
@@ -127,7 +136,7 @@ impl Admission {
     pub(super) fn finish(&mut self, response: &mut Response) -> Option<Later<Response>> {
         match &mut self.0 {
             Held::Nothing => None,
-            Held::Told(headers) => {
+            Held::Told(headers, _) => {
                 if !is_told(response) {
                     headers.add_to(response.headers_mut());
                 }

@@ -75,14 +75,14 @@ pub(super) fn admit(
         // A decision is large to move, and most requests need none.
         let denial = match limiter.consume_quickly(&charge) {
             Some((outcome, receipt)) if outcome.is_allowed() => {
-                let admission = Admission::told(headers(&[outcome]));
+                let admission = Admission::told(headers(&[outcome]), limiter);
                 resolved.set_charged_at(receipt.as_ref().map_or(0, Receipt::at));
                 return Soon::Now(Ok(admission));
             }
             Some((refused, _)) => Ok(Decision::new([refused])),
             None => match limiter.decide_at_length(&[charge], Action::Consume) {
                 Ok(decision) if decision.is_allowed() => {
-                    let admission = Admission::told(headers(decision.outcomes()));
+                    let admission = Admission::told(headers(decision.outcomes()), limiter);
                     resolved.set_charged_at(decision.receipts().first().map_or(0, Receipt::at));
                     return Soon::Now(Ok(admission));
                 }

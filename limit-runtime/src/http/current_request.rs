@@ -28,10 +28,11 @@ enum State {
     /// The check has not been made yet.
     #[default]
     Unchecked,
-    /// The check is over, and nothing has asked for the state.
-    Checked,
+    /// The check of this limiter is over, and nothing has asked for the state. `None` where no limit
+    /// applies.
+    Checked(Option<Limiter>),
     /// An extractor is pending until there is the state.
-    Asked(Asked),
+    Asked(Box<Asked>),
     /// The state, which handles share.
     Shared(Arc<Standing>),
 }
@@ -58,6 +59,16 @@ impl CurrentRequest {
     pub(super) fn during<T>(&self, poll: impl FnOnce() -> T) -> T {
         CURRENT.set(self, poll)
     }
+
+    /// The admission with the state of the request, if that was asked for: a charge may have changed
+    /// what responses say.
+    #[inline]
+    pub(super) fn replaced(&self, admission: Admission) -> Admission {
+        match self.0.take() {
+            State::Shared(standing) => Admission::standing(standing),
+            _ => admission,
+        }
+    }
 }
 
 /// The check is over: extractors may ask for the state now. By value, so that the future holds the
@@ -68,7 +79,7 @@ pub(super) fn begin_extraction(admission: Admission) -> Admission {
         CURRENT.with(|current| {
             current.0.set(match admission.shared() {
                 Some(standing) => State::Shared(standing.clone()),
-                None => State::Checked,
+                None => State::Checked(admission.limiter().cloned()),
             });
         });
     }
@@ -95,22 +106,25 @@ pub(super) fn poll_state(
             current.0.set(State::Shared(standing.clone()));
             Poll::Ready(Ok(Some(standing)))
         }
-        State::Asked(Asked { times, .. }) if times >= MAX_TIMES => {
-            current.0.set(State::Checked);
+        State::Asked(asked) if asked.times >= MAX_TIMES => {
+            current.0.set(State::Asked(asked));
             Poll::Ready(Err(Blocked))
         }
-        state @ (State::Checked | State::Asked(_)) => {
-            let times = match state {
-                State::Asked(asked) => asked.times + 1,
-                _ => 1,
-            };
+        State::Asked(mut asked) => {
+            asked.times += 1;
+            current.0.set(State::Asked(asked));
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+        State::Checked(limiter) => {
             let outer = parts.extensions.get::<RateLimit>();
-            current.0.set(State::Asked(Asked {
-                limiter: Limiter::find(parts).clone(),
+            current.0.set(State::Asked(Box::new(Asked {
+                // That of the check, whatever head the extractor was given.
+                limiter: limiter.unwrap_or_else(|| Limiter::find(parts).clone()),
                 route: parts.extensions.get::<MatchedPath>().cloned(),
                 outer: outer.map(|handle| handle.standing().clone()),
-                times,
-            }));
+                times: 1,
+            })));
             // For executors in between, which poll again only what has been woken.
             cx.waker().wake_by_ref();
             Poll::Pending
@@ -147,7 +161,7 @@ fn share_if_asked(resolved: &mut Resolved) -> bool {
                 route,
                 outer,
                 times: _,
-            } = asked;
+            } = *asked;
             let standing = Standing::of_admitted(limiter, route, resolved, outer);
             current.0.set(State::Shared(Arc::new(standing)));
             true
@@ -159,15 +173,12 @@ fn share_if_asked(resolved: &mut Resolved) -> bool {
     })
 }
 
-/// The admission with the state of the request, if that was asked for: a charge may have changed what
-/// responses say.
-#[inline]
+/// The same where the arguments could not be extracted.
+#[cold]
 pub(super) fn replaced(admission: Admission) -> Admission {
-    if !CURRENT.is_set() {
-        return admission;
+    if CURRENT.is_set() {
+        CURRENT.with(|current| current.replaced(admission))
+    } else {
+        admission
     }
-    CURRENT.with(|current| match current.0.take() {
-        State::Shared(standing) => Admission::standing(standing),
-        _ => admission,
-    })
 }

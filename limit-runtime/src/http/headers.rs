@@ -159,10 +159,23 @@ impl Headers {
     }
 }
 
+/// When to ask again, in microseconds. A store whose ticks are longer than a microsecond counts a hit to
+/// the end of one: that part of a tick does not make a window of an hour look like 3,601 seconds.
+#[inline]
+fn shown_micros(outcome: &Outcome) -> u64 {
+    let micros = outcome.ask_after_micros();
+    let window = outcome.quota().window_millis() * 1_000;
+    if outcome.is_allowed() && micros.wrapping_sub(window) < 1_000 {
+        window
+    } else {
+        micros
+    }
+}
+
 /// `RateLimit`, which begins with all but the numbers. `None` if it is no header value, which it always is.
 fn state(beginning: &[u8], outcome: &Outcome) -> Option<HeaderValue> {
     // Rounded up, so that a client that waits so long sees more remain.
-    let ask_after = outcome.ask_after_micros().div_ceil(1_000_000);
+    let ask_after = shown_micros(outcome).div_ceil(1_000_000);
     let (mut remaining, mut seconds) = (itoa::Buffer::new(), itoa::Buffer::new());
     let joined = chunk::joined([
         beginning,

@@ -136,7 +136,7 @@ where
         let this = self.project();
         let extracted = this.request.during(|| this.extracting.poll(cx));
         extracted.map_ok(|(admission, arguments)| Limited {
-            admission,
+            admission: this.request.replaced(admission),
             arguments,
             policy: PhantomData,
         })
@@ -230,10 +230,7 @@ macro_rules! limited {
                         let request = Request::from_parts(parts, body);
                         let extracting = $Last::from_request(request, state);
                         match extracted!(extracting, resolved) {
-                            Ok($Last) => {
-                                let admission = current_request::replaced(admission);
-                                return Ok((admission, ($($T,)* $Last,)));
-                            }
+                            Ok($Last) => return Ok((admission, ($($T,)* $Last,))),
                             Err(rejection) => break 'rejected (admission, rejection.into_response()),
                         }
                     };

@@ -277,6 +277,7 @@ impl Demand {
             .map(usize::from)
     }
 
+    #[inline(always)]
     pub(super) fn charge<'a>(&'a self, route: Option<&'a MatchedPath>) -> Charge<'a> {
         let template = route.map_or("", MatchedPath::as_str);
         Charge {

@@ -462,3 +462,28 @@ async fn a_handle_that_is_blocked_on_is_an_error_and_no_standstill() {
     let answer = app.get("/").await;
     assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
 }
+
+/// The charge goes to the limiter of the request, whatever head the extractor asks with.
+#[tokio::test]
+async fn a_handle_is_of_the_limiter_that_admitted_the_request() {
+    struct Blind(RateLimit);
+    impl<S: Send + Sync> FromRequestParts<S> for Blind {
+        type Rejection = RateLimitRejection;
+        async fn from_request_parts(_: &mut Parts, state: &S) -> Result<Self, RateLimitRejection> {
+            let (mut parts, ()) = http::Request::new(()).into_parts();
+            Ok(Self(
+                RateLimit::from_request_parts(&mut parts, state).await?,
+            ))
+        }
+    }
+    #[rate_limit("10/minute", key = everyone)]
+    async fn blind(Blind(limit): Blind) {
+        limit.charge(3).await.unwrap();
+    }
+    let app = App::new(Router::new().route("/", get(blind)));
+    for left in ["r=6;", "r=2;"] {
+        let answer = app.get("/").await;
+        let found = answer.header("ratelimit").unwrap();
+        assert!(found.contains(left), "{found}");
+    }
+}

@@ -357,3 +357,18 @@ async fn what_cheap_rules_let_through_is_consumed_once() {
     }
     assert_eq!(get().await.status, LIMITED);
 }
+
+#[tokio::test]
+async fn a_request_that_a_rule_exempts_needs_no_key_for_it() {
+    fn internal(headers: &HeaderMap) -> Option<Limits> {
+        headers.get("x-external").map(|_| limits!("2/minute"))
+    }
+    #[rate_limit(internal, key = header("x-api-key"))]
+    async fn exempting() {}
+    let app = App::new(Router::new().route("/", get(exempting)));
+    assert_eq!(statuses(&app, 3).await, [200; 3]);
+    let mut external = Request::new(axum::body::Body::empty());
+    let one = http::HeaderValue::from_static("1");
+    external.headers_mut().insert("x-external", one);
+    assert_eq!(app.call(external).await.status, BAD_REQUEST);
+}

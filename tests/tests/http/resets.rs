@@ -316,3 +316,25 @@ async fn t_of_a_refused_request_is_what_retry_after_shows() {
     }
     assert_eq!(app.get("/own").await.header("retry-after"), Some("600"));
 }
+
+/// However the store rounds the time of a hit.
+#[tokio::test]
+async fn t_of_a_fresh_key_is_not_above_the_window() {
+    #[rate_limit("3/hour", key = everyone)]
+    async fn hour() {}
+    #[rate_limit("5/second; 1_000/day", key = everyone)]
+    async fn mixed() {}
+    #[rate_limit("5/month", key = everyone)]
+    async fn month() {}
+    let router = Router::new()
+        .route("/hour", get(hour))
+        .route("/mixed", get(mixed))
+        .route("/month", get(month));
+    let app = App::new(router);
+    app.clock.advance(Duration::from_micros(744));
+    for path in ["/hour", "/mixed", "/month"] {
+        let answer = app.get(path).await;
+        let window = parameter(&answer, "ratelimit-policy", "w");
+        assert_eq!(parameter(&answer, "ratelimit", "t"), window, "{path}");
+    }
+}

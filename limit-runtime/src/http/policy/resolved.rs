@@ -141,7 +141,8 @@ impl Resolved {
     ) {
         match (key, limits, cost) {
             (Ok(key), Ok(Some(limits)), Ok(cost)) => self.push(place.demand(key, limits, cost)),
-            (Ok(_), Ok(None), Ok(_)) => self.exempt(&place.spec),
+            // A request that is exempt needs no key and no cost.
+            (_, Ok(None), _) => self.exempt(&place.spec),
             (key, limits, cost) => self.add_rejected(place, key, limits, cost),
         }
     }
@@ -163,7 +164,7 @@ impl Resolved {
             self.response = Some(response);
             self.rejected_by = place.rule;
         }
-        if let (Some(key), Some(Some(limits))) = (key, limits) {
+        if let (Some(key), Some(limits)) = (key, limits.flatten()) {
             self.push(place.demand(key, limits, cost.unwrap_or(1)));
         }
     }
