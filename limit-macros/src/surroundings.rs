@@ -1,7 +1,9 @@
 //! Whether the handler is in an `impl` or a `trait`. The compiler does not tell an attribute where it stands, and its
 //! own errors on what the attribute expands to there say nothing useful, so the source is looked at.
 
+use proc_macro2::TokenStream;
 use quote::ToTokens;
+use std::cell::RefCell;
 use syn::visit::{self, Visit};
 use syn::{Attribute, Block, ImplItemFn, Signature, TraitItemFn};
 
@@ -25,44 +27,66 @@ pub(crate) fn is_in_impl(source: &str, handler: &Handler) -> bool {
     if !is_likely {
         return false;
     }
-    let Ok(file) = syn::parse_file(source) else {
-        return false;
-    };
-    let mut members = Members {
-        sig: &handler.sig,
-        wanted: canonical(&handler.sig),
+    let wanted = Member {
+        sig: canonical(&handler.sig),
         body: canonical(&handler.body.stream()),
-        is_found: false,
     };
-    members.visit_file(&file);
-    members.is_found
+    PARSED.with(|parsed| {
+        let mut parsed = parsed.borrow_mut();
+        if parsed.source != source {
+            *parsed = Parsed::of(source);
+        }
+        parsed.members.contains(&wanted)
+    })
 }
 
-struct Members<'a> {
-    sig: &'a Signature,
-    wanted: String,
+thread_local! {
+    /// The last file: its handlers are expanded one after the other.
+    static PARSED: RefCell<Parsed> = RefCell::default();
+}
+
+/// The limited functions in the `impl`s and `trait`s of a file.
+#[derive(Default)]
+struct Parsed {
+    source: String,
+    members: Vec<Member>,
+}
+
+/// A function of an `impl` or a `trait`, as canonical text.
+#[derive(PartialEq)]
+struct Member {
+    sig: String,
     body: String,
-    is_found: bool,
 }
 
-impl Members<'_> {
+impl Parsed {
+    fn of(source: &str) -> Self {
+        let mut parsed = Self {
+            source: source.to_owned(),
+            members: Vec::new(),
+        };
+        if let Ok(file) = syn::parse_file(source) {
+            parsed.visit_file(&file);
+        }
+        parsed
+    }
+
     fn look(&mut self, attrs: &[Attribute], sig: &Signature, body: Option<&Block>) {
         let is_limited = attrs.iter().any(|attr| {
             let last = attr.path().segments.last();
             last.is_some_and(|last| last.ident == "rate_limit")
         });
-        let is_same = || {
-            let body = body.map(|body| {
-                let stmts = body.stmts.iter().map(ToTokens::to_token_stream);
-                canonical(&stmts.collect::<proc_macro2::TokenStream>())
+        if let Some(body) = body.filter(|_| is_limited) {
+            let stmts = body.stmts.iter().map(ToTokens::to_token_stream);
+            self.members.push(Member {
+                sig: canonical(sig),
+                body: canonical(&stmts.collect::<TokenStream>()),
             });
-            canonical(sig) == self.wanted && body.is_some_and(|body| body == self.body)
-        };
-        self.is_found |= is_limited && sig.ident == self.sig.ident && is_same();
+        }
     }
 }
 
-impl<'ast> Visit<'ast> for Members<'_> {
+impl<'ast> Visit<'ast> for Parsed {
     fn visit_impl_item_fn(&mut self, function: &'ast ImplItemFn) {
         self.look(&function.attrs, &function.sig, Some(&function.block));
         visit::visit_impl_item_fn(self, function);
