@@ -167,8 +167,8 @@ impl fmt::Display for WrongSetup {
             Self::OutsideLayer => {
                 ": a request is limited by the process-wide limiter, which was not installed, \
                  although the program has a layer of another limiter: a layer covers only the routes \
-                 that were added before it; move `.layer(limiter.layer())` behind the routes, or make \
-                 the limiter that of the whole process with `limiter.install()?`"
+                 that were added before it; call `.layer(limiter.layer())` after adding the routes, or \
+                 make the limiter that of the whole process with `limiter.install()?`"
             }
             Self::SharedBudget => {
                 ": two rules of one request have the same scope, key and strategy, and so the same \
