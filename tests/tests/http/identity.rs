@@ -309,3 +309,23 @@ async fn the_name_of_a_header_is_one_however_it_is_written() {
         assert_eq!(decision.outcomes()[0].remaining(), 19, "{rule}");
     }
 }
+
+#[tokio::test]
+async fn fixed_windows_that_share_a_budget_are_all_judged_and_charged_once() {
+    use limit_runtime::everyone as all;
+    #[rate_limit("2/hour", key = everyone, scope = "w", strategy = fixed_window)]
+    #[rate_limit("2/minute", key = all, scope = "w", strategy = fixed_window)]
+    async fn windows() {}
+    let app = App::new(Router::new().route("/", get(windows)));
+    let at = async |seconds| {
+        app.clock.advance(std::time::Duration::from_secs(seconds));
+        app.get("/").await.status
+    };
+    assert_eq!(at(0).await, OK);
+    // Five seconds before the hour ends, and so into a minute that outlasts it.
+    assert_eq!(at(3_595).await, OK);
+    assert_eq!(at(0).await, LIMITED);
+    assert_eq!(at(6).await, OK);
+    assert_eq!(at(1).await, LIMITED);
+    assert_eq!(at(53).await, OK);
+}

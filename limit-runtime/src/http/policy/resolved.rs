@@ -5,9 +5,9 @@ use crate::http::{
     setup::{self, WrongSetup},
     spec::{Absorbed, Demand, Demands, GivenLimits, Spec, SpecRef},
 };
-use crate::key::Key;
+use crate::{key::Key, window::Strategy};
 use axum::extract::MatchedPath;
-use limit_core::Limits;
+use limit_core::{Limit, Limits};
 use smallvec::SmallVec;
 
 /// What the rules resolved so far come to.
@@ -210,7 +210,7 @@ impl Resolved {
         else {
             return false;
         };
-        let Some(limits) = union(&first.limits, &second.limits) else {
+        let Some(limits) = union(&first.limits, &second.limits, first.spec.strategy) else {
             return false;
         };
         let second = self.demands.remove(index);
@@ -236,13 +236,17 @@ fn apart<T>(result: Result<T, Instead>) -> (Option<T>, Option<Instead>) {
     }
 }
 
-/// All limits of both but those that never bind beside the others; `None` if they are too many.
-fn union(first: &Limits, second: &Limits) -> Option<Limits> {
+/// All limits of both but those that never bind beside the others; `None` if they cannot be those of one
+/// rule, as when they are too many.
+fn union(first: &Limits, second: &Limits, strategy: Strategy) -> Option<Limits> {
     let mut all: SmallVec<[_; 16]> = first.iter().copied().collect();
     for limit in second {
-        // A limit that allows as much or more in as long a time or a shorter one is implied.
-        let implies = |a: &limit_core::Limit, b: &limit_core::Limit| {
-            a.count() <= b.count() && a.window() >= b.window()
+        // A limit that allows as much or more in as long a time or a shorter one is implied: with one log
+        // for all windows. Counters have one for each, and windows that begin at other times.
+        let implies = |a: &Limit, b: &Limit| {
+            a.count() <= b.count()
+                && (a.window() == b.window()
+                    || (a.window() > b.window() && strategy == Strategy::MovingWindow))
         };
         if all.iter().any(|other| implies(other, limit)) {
             continue;
@@ -260,7 +264,10 @@ mod tests {
 
     #[test]
     fn a_union_keeps_every_limit_that_can_bind() {
-        let union = |first: Limits, second: Limits| union(&first, &second).unwrap().to_string();
+        let union = |first: Limits, second: Limits| {
+            let union = union(&first, &second, Strategy::MovingWindow);
+            union.unwrap().to_string()
+        };
         let shown = |limits: Limits| limits.to_string();
         assert_eq!(
             union(limits!("10/minute"), limits!("20/hour")),
@@ -283,10 +290,19 @@ mod tests {
         );
     }
 
+    /// They are charged apart then, each in a counter of its own.
+    #[test]
+    fn windows_of_counters_that_begin_at_other_times_do_not_imply_each_other() {
+        let (minute, hour) = (limits!("10/minute"), limits!("10/hour"));
+        assert!(union(&minute, &hour, Strategy::FixedWindow).is_none());
+        let same = union(&minute, &limits!("20/minute"), Strategy::FixedWindow);
+        assert_eq!(same, Some(minute));
+    }
+
     #[test]
     fn limits_that_are_too_many_for_one_budget_have_no_union() {
         let first = limits!("1/s; 2/2s; 3/4s; 4/8s; 5/16s");
         let second = limits!("11/32s; 12/64s; 13/128s; 14/256s");
-        assert!(super::union(&first, &second).is_none());
+        assert!(union(&first, &second, Strategy::MovingWindow).is_none());
     }
 }
