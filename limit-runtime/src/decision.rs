@@ -181,7 +181,8 @@ impl Decision {
         }
     }
 
-    /// What a limiter answers that is switched off: all is allowed, and nothing was ever consumed.
+    /// All is allowed, and nothing was ever consumed: what a limiter answers that is switched off, or that lets
+    /// requests through while its store is out.
     pub(crate) fn untouched(charges: &[Charge<'_>]) -> Self {
         Self::new(charges.iter().flat_map(|charge| {
             let limits = charge.limits.iter();

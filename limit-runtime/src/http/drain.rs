@@ -3,7 +3,7 @@
 //! A server that drops a body while it is being sent resets the HTTP/2 stream or closes the
 //! HTTP/1.1 connection. Many clients then report a broken connection and never read the response.
 
-use super::standing::Standing;
+use super::{standing::Standing, text::parse_number};
 use axum::body::{Body, Bytes, HttpBody};
 use bytes::Buf;
 use http::{HeaderMap, header};
@@ -68,8 +68,7 @@ impl Drain {
         if body.is_end_stream() {
             return false;
         }
-        let length = headers.get(header::CONTENT_LENGTH);
-        let length = length.and_then(|length| length.to_str().ok()?.trim().parse::<u64>().ok());
+        let length = headers.get(header::CONTENT_LENGTH).and_then(parse_number);
         let at_least = body.size_hint().lower().max(length.unwrap_or(0));
         at_least <= self.max_bytes
             && self.max_bytes > 0

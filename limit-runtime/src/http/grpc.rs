@@ -6,7 +6,7 @@
 
 use super::{
     refusal::{RETRY_AFTER_MS, X_SHOULD_RETRY},
-    text::number,
+    text::{number, parse_number},
 };
 use axum::{
     body::{Body, HttpBody},
@@ -98,12 +98,10 @@ fn status_of(status: StatusCode) -> &'static str {
 
 /// When the client may repeat the request, as the HTTP headers say it.
 fn pushback(headers: &HeaderMap) -> Option<HeaderValue> {
-    let number_in =
-        |name: HeaderName| -> Option<u64> { headers.get(name)?.to_str().ok()?.trim().parse().ok() };
-    if let Some(millis) = number_in(RETRY_AFTER_MS) {
+    if let Some(millis) = headers.get(RETRY_AFTER_MS).and_then(parse_number) {
         return Some(number(millis));
     }
-    if let Some(seconds) = number_in(header::RETRY_AFTER) {
+    if let Some(seconds) = headers.get(header::RETRY_AFTER).and_then(parse_number) {
         return Some(number(seconds.saturating_mul(1_000)));
     }
     if let Some(date) = headers.get(header::RETRY_AFTER) {

@@ -9,7 +9,7 @@ use super::{
     rate_limit_info::RateLimitInfo,
     rejection,
     standing::{Costs, Standing},
-    text::{Text, number},
+    text::{Text, number, parse_number},
 };
 use crate::{
     decision::{Decision, Verdict, strictest, whole_millis, whole_seconds},
@@ -165,7 +165,7 @@ fn with_shown_wait(
     headers: &HeaderMap,
 ) -> Option<Decision> {
     let wait = wait?;
-    let seconds = headers.get(header::RETRY_AFTER).and_then(parsed);
+    let seconds = headers.get(header::RETRY_AFTER).and_then(parse_number);
     let shown = match seconds {
         Some(seconds) if seconds != whole_seconds(wait).max(1) => Duration::from_secs(seconds),
         _ => wait,
@@ -187,11 +187,6 @@ fn with_shown_wait(
             }
         }
     })))
-}
-
-/// A header value that is a whole number.
-fn parsed(value: &HeaderValue) -> Option<u64> {
-    value.to_str().ok()?.trim().parse().ok()
 }
 
 /// The same without the headers of the policies.
@@ -223,14 +218,14 @@ fn too_many(limiter: &Limiter, exceeded: &Exceeded<'_>) -> Response {
 /// Whether a response of the application says when to retry. Then the header that it does not set is
 /// made to say the same, as far as it can be known.
 fn complete_retry_after(map: &mut HeaderMap) -> bool {
-    let millis = map.get(RETRY_AFTER_MS).and_then(parsed);
+    let millis = map.get(RETRY_AFTER_MS).and_then(parse_number);
     match (map.get(header::RETRY_AFTER), millis) {
         (None, None) => return false,
         (None, Some(millis)) => {
             map.insert(header::RETRY_AFTER, number(millis.div_ceil(1_000)));
         }
         (Some(wait), _) => {
-            if let Some(seconds) = parsed(wait) {
+            if let Some(seconds) = parse_number(wait) {
                 let millis = seconds.saturating_mul(1_000);
                 map.entry(RETRY_AFTER_MS).or_insert_with(|| number(millis));
             }

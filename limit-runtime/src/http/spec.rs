@@ -183,12 +183,6 @@ impl Deref for SpecRef {
     }
 }
 
-impl From<&'static Spec> for SpecRef {
-    fn from(spec: &'static Spec) -> Self {
-        Self::Static(spec)
-    }
-}
-
 /// Limits as a rule gives them. They are large, and go from hand to hand as a pointer.
 #[derive(Clone, Debug)]
 pub enum GivenLimits {

@@ -132,7 +132,7 @@ impl Standing {
         };
         drop(charges);
         if let Some(decision) = decision {
-            let costs: Costs = standing.demands.iter().map(|demand| demand.cost).collect();
+            let costs = standing.costs();
             let receipts = costs.iter().map(|&cost| Receipt::of_cost(charged_at, cost));
             standing.enter(&costs, decision.with_receipts(receipts));
         }
@@ -151,6 +151,11 @@ impl Standing {
         std::iter::successors(innermost, |standing| standing.outer.as_deref())
     }
 
+    /// What each demand costs.
+    fn costs(&self) -> Costs {
+        self.demands.iter().map(|demand| demand.cost).collect()
+    }
+
     /// Checks all demands at their own costs.
     ///
     /// # Errors
@@ -159,7 +164,7 @@ impl Standing {
         self: Arc<Self>,
         then: fn(Arc<Self>) -> T,
     ) -> Soon<Result<T, Refused>> {
-        let costs = self.demands.iter().map(|demand| demand.cost).collect();
+        let costs = self.costs();
         self.settle(costs, Action::Consume, then)
     }
 
@@ -168,7 +173,7 @@ impl Standing {
         self: Arc<Self>,
         then: fn(Arc<Self>) -> T,
     ) -> Soon<Result<T, Refused>> {
-        let costs = self.demands.iter().map(|demand| demand.cost).collect();
+        let costs = self.costs();
         self.settle_in_mode(costs, Action::Consume, WaitMode::Never, then)
     }
 
@@ -180,7 +185,7 @@ impl Standing {
         self: Arc<Self>,
         then: fn(Arc<Self>) -> T,
     ) -> Soon<Result<T, Refused>> {
-        let costs = self.demands.iter().map(|demand| demand.cost).collect();
+        let costs = self.costs();
         self.settle(costs, Action::Peek, then)
     }
 

@@ -85,6 +85,11 @@ pub(super) fn number(number: u64) -> HeaderValue {
     HeaderValue::from_maybe_shared(joined).unwrap_or_else(|_| number.into())
 }
 
+/// The value of a header as a whole number, if it is one.
+pub(super) fn parse_number(value: &HeaderValue) -> Option<u64> {
+    value.to_str().ok()?.trim().parse().ok()
+}
+
 impl<const N: usize> fmt::Write for Text<N> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.str(text);

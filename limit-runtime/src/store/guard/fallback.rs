@@ -1,9 +1,6 @@
 //! What happens to requests while the store is out.
 
-use crate::{
-    decision::{Decision, Outcome},
-    store::Charge,
-};
+use crate::store::Charge;
 
 /// What to do with a request that the store cannot answer for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -42,12 +39,4 @@ impl Fallback {
             Self::Deny => "refused with 503",
         }
     }
-}
-
-/// The answer of [`Fallback::Allow`].
-pub(super) fn allowed(charges: &[Charge<'_>]) -> Decision {
-    Decision::new(charges.iter().flat_map(|charge| {
-        let limits = charge.limits.iter();
-        limits.map(|&limit| Outcome::untouched(limit, charge.strategy.capacity(limit)))
-    }))
 }

@@ -326,7 +326,7 @@ impl Shared {
                 let receipts = decision.take_receipts();
                 Ok(decision.with_receipts(receipts.into_iter().map(Receipt::shadow_only)))
             }
-            Fallback::Allow => Ok(fallback::allowed(charges)),
+            Fallback::Allow => Ok(Decision::untouched(charges)),
             Fallback::Deny => Err(error.unwrap_or_else(|| StoreError::new(IS_OUT))),
         }
     }
