@@ -2,32 +2,18 @@
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
+mod common;
+
 use axum::{
     Router,
     body::Body,
     http::{Request, StatusCode},
     routing::get,
 };
+use common::Log;
 use limit_runtime::{InstallError, Limiter, everyone, limits, rate_limit};
-use std::{
-    io::{self, Write},
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::time::Duration;
 use tower::ServiceExt;
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 #[rate_limit("1/minute", key = everyone)]
 async fn once() {}
@@ -39,11 +25,7 @@ async fn send(router: &Router, path: &str) -> StatusCode {
 
 #[tokio::test]
 async fn an_installed_limiter_checks_the_requests_that_no_layer_covers() {
-    let log = Log::default();
-    let writer = log.clone();
-    tracing_subscriber::fmt()
-        .with_writer(move || writer.clone())
-        .init();
+    let log = Log::capture();
 
     let (limiter, clock) = Limiter::for_test();
     // Layers neither use the process-wide limiter nor are in its way, whenever they are made.
@@ -75,6 +57,6 @@ async fn an_installed_limiter_checks_the_requests_that_no_layer_covers() {
     assert_eq!(limiter.usage().unwrap().keys, 1);
     assert_eq!(Limiter::global().usage().unwrap().keys, 1);
 
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log.lines().join("\n");
     assert!(!log.contains("LIMIT"), "{log}");
 }

@@ -3,40 +3,17 @@
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
+mod common;
+
 use axum::{
     Router,
     body::Body,
     http::{Request, StatusCode},
     routing::get,
 };
+use common::Log;
 use limit_runtime::{Exceeded, Limiter, everyone, rate_limit};
-use std::{
-    io::{self, Write},
-    sync::{Arc, Mutex},
-};
 use tower::ServiceExt;
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    /// The lines since the last call.
-    fn lines(&self) -> Vec<String> {
-        let bytes = std::mem::take(&mut *self.0.lock().unwrap());
-        let text = String::from_utf8(bytes).unwrap();
-        text.lines().map(str::to_owned).collect()
-    }
-}
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 fn no_key() -> Result<u64, &'static str> {
     Err("no key")
@@ -61,12 +38,7 @@ async fn forbidden() {}
 
 #[tokio::test]
 async fn a_success_in_place_of_a_rejection_is_logged_once_with_the_fix() {
-    let log = Log::default();
-    let writer = log.clone();
-    tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .init();
+    let log = Log::capture();
     let app = Router::new()
         .route("/keyed", get(keyed))
         .route("/limited", get(limited))

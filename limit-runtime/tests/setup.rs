@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
+mod common;
+
 use axum::{
     Router,
     body::Body,
@@ -9,39 +11,13 @@ use axum::{
     http::{Request, StatusCode, request::Parts},
     routing::get,
 };
+use common::Log;
 use limit_runtime::{
     InstallError, Limiter, Limits, RateLimitLayer, TrustedProxies, client_ip, everyone, limits,
     rate_limit, route,
 };
-use std::{
-    io::{self, Write},
-    net::SocketAddr,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{net::SocketAddr, time::Duration};
 use tower::ServiceExt;
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    /// The lines since the last call.
-    fn lines(&self) -> Vec<String> {
-        let bytes = std::mem::take(&mut *self.0.lock().unwrap());
-        let text = String::from_utf8(bytes).unwrap();
-        text.lines().map(str::to_owned).collect()
-    }
-}
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 fn request(peer: Option<[u8; 4]>, header: Option<&str>, limiter: &Limiter) -> Parts {
     let mut request = Request::builder().extension(limiter.clone());
@@ -56,12 +32,7 @@ fn request(peer: Option<[u8; 4]>, header: Option<&str>, limiter: &Limiter) -> Pa
 
 #[tokio::test]
 async fn each_wrong_set_up_is_said_once_with_its_code_and_the_fix() {
-    let log = Log::default();
-    let writer = log.clone();
-    tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .init();
+    let log = Log::capture();
 
     client_addresses(&log);
     names_of_layers(&log);
