@@ -95,7 +95,7 @@ impl Context<'_> {
         let how = self
             .model
             .charges_later()
-            .then(|| quote_spanned!(place=> const HOW: #private::Admit = #private::Admit::Peek;));
+            .then(|| quote_spanned!(place=> const HOW: #private::Admit = #private::Admit::AfterExtraction;));
         let state = generics::state(self, place);
         let under_state = generics::under_state(self, &state, last);
         let (impl_generics, _, bounds) = under_state.split_for_impl();

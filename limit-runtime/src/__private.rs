@@ -1,16 +1,21 @@
-//! What the attribute's expansion names.
+//! What the attribute's expansion calls. Not for use by hand: it changes without notice.
 
 pub use crate::Strategy;
-pub use crate::http::{
-    Admit, Limited, ScopeSpec, Spec,
-    answer::IntoCost,
-    exceeded::answer,
-    policy::{
-        All, DefaultKey, LastInBody, LastInHead, Policy, Rules, TryFn, cost, gcra, key, limits,
-        parsed, rule, scope, scoped, try_cost, try_key, try_limits,
-    },
+pub use crate::extract::output::IntoCost;
+pub use crate::handler::{
+    limited::Limited,
     respond::{charge_and_respond, respond},
 };
+pub use crate::policy::{
+    charge_timing::ChargeTiming as Admit,
+    config::{PolicyConfig as Spec, ScopeConfig as ScopeSpec},
+    constants::{gcra, parsed},
+    last_argument::{LastInBody, LastInHead, TryFn, try_cost, try_key, try_limits},
+    rule::{Policy, Rules, rule},
+    source::{KeyTuple as All, cost, key, limits, scope, scoped},
+};
+pub use crate::request::default_key::DefaultKey;
+pub use crate::response::exceeded::answer;
 pub use crate::store::Fallback;
 pub use axum::extract::{FromRequest, FromRequestParts};
 pub use axum::response::Response;

@@ -32,7 +32,7 @@
 //! | count for several machines | [`Limiter::connect`] |
 //! | read settings from the environment | [`Limiter::from_env`] |
 //! | test limited handlers | [`testing`] |
-//! | look up a log line with a code such as `LIMIT003` | [`setup`] |
+//! | look up a log line with a code such as `LIMIT003` | [`diagnostics`] |
 //!
 //! # What is promised
 //!
@@ -50,33 +50,50 @@
 //!   header.
 //! - Memory is bounded, and a flood of new keys evicts no client that is over its limit.
 
+// A module imports only from those above it.
+#[doc(hidden)]
+pub mod __private;
+mod client_ip;
 pub mod clock;
 mod decision;
-mod http;
+pub mod diagnostics;
+mod extract;
+mod handler;
 mod key;
+mod layer;
 mod limiter;
+mod observe;
+mod policy;
+mod request;
+mod response;
 pub mod store;
 pub mod testing;
 mod window;
 
 pub use self::{
+    client_ip::{ForwardedHeader, TrustedProxies, TrustedProxiesError},
     decision::{Decision, Outcome, Receipt, Verdict},
-    http::{
-        BearerKey, BearerRejection, ClientIp, ClientIpRejection, Exceeded, ForwardedHeader,
-        HeaderKey, HeaderKeyRejection, HeaderNames, HeaderStyle, IntoLayerScope, Limited,
-        LimiterLayer, LimiterService, PolicyInfo, RateLimit, RateLimitInfo, RateLimitLayer,
-        RateLimitRejection, RateLimitService, RetryAfterStyle, RouteScope, TrustedProxies,
-        TrustedProxiesError, UnknownPolicy, bearer, client_ip, everyone, header, route, setup,
-    },
+    handler::limited::Limited,
     key::{IntoKey, Key},
+    layer::{IntoLayerScope, LimiterLayer, LimiterService, RateLimitLayer, RateLimitService},
     limiter::{Check, CheckFuture, EnvError, InstallError, Limiter, LimiterBuilder},
+    policy::route_scope::{RouteScope, route},
+    request::{
+        client_ip::{ClientIp, ClientIpRejection, client_ip},
+        keys::{
+            BearerKey, BearerRejection, HeaderKey, HeaderKeyRejection, bearer, everyone, header,
+        },
+        rate_limit::{RateLimit, RateLimitRejection, UnknownPolicy},
+    },
+    response::{
+        exceeded::Exceeded,
+        header_style::{HeaderNames, HeaderStyle},
+        rate_limit_info::{PolicyInfo, RateLimitInfo},
+        retry_after::RetryAfterStyle,
+    },
     window::Strategy,
 };
 #[doc(inline)]
 pub use limit_core::{Limit, Limits, ParseError, limits};
 #[doc = include_str!("docs/rate_limit.md")]
 pub use limit_macros::rate_limit;
-
-/// What the attribute's expansion calls. Not for use by hand: it changes without notice.
-#[doc(hidden)]
-pub mod __private;

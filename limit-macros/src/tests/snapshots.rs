@@ -136,7 +136,7 @@ fn a_cost_over_the_arguments_and_a_direct_function() {
             where
                 __S: ::core::marker::Send + ::core::marker::Sync,
             {
-                const HOW: ::limit_runtime::__private::Admit = ::limit_runtime::__private::Admit::Peek;
+                const HOW: ::limit_runtime::__private::Admit = ::limit_runtime::__private::Admit::AfterExtraction;
                 fn rules() -> impl ::limit_runtime::__private::Rules<__S> {
                     ::limit_runtime::__private::rule(
                         const {

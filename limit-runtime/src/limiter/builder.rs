@@ -1,16 +1,25 @@
 //! Settings of a limiter.
 
-use super::{Answers, Backend, DefaultKeyFn, Inner, Limiter, connect::Remote};
+use super::{
+    Backend, DefaultKeyFn, Inner, Limiter,
+    connect::Remote,
+    drain::{Drain, DrainSettings},
+    wait_queue::WaitQueues,
+};
 use crate::{
+    client_ip::TrustedProxies,
     clock::Clock,
-    http::{
-        Drain, DrainSettings, Exceeded, HeaderStyle, LayerRegistry, RetryAfterStyle,
-        TrustedProxies, WaitQueues,
-        answer::KeyAnswer,
-        extract_fn::{ExtractFn, KeyOfRequest},
-        policy, source,
+    extract::{
+        function::{ExtractFn, KeyOfRequest},
+        output::KeyAnswer,
     },
     key::MAX_IPV6_PREFIX,
+    observe::layer_registry::LayerRegistry,
+    policy::boxed,
+    response::{
+        exceeded::Exceeded, header_style::HeaderStyle, retry_after::RetryAfterStyle,
+        settings::ResponseSettings,
+    },
     store::{
         Fallback, Store,
         guard::{self, Guard},
@@ -19,7 +28,7 @@ use crate::{
 };
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, request::Parts};
-use std::{fmt, hash::RandomState, sync::Arc, time::Duration};
+use std::{any::TypeId, fmt, hash::RandomState, sync::Arc, time::Duration};
 
 /// What the largest customers are given.
 const MIN_IPV6_PREFIX: u8 = 48;
@@ -41,7 +50,7 @@ pub struct LimiterBuilder {
     pub(super) guard: guard::Settings,
     skip_when: Option<Box<super::SkipWhen>>,
     default_key: Option<DefaultKeyFn>,
-    answers: Answers,
+    responses: ResponseSettings,
     drain: DrainSettings,
     trusted_proxies: Option<TrustedProxies>,
     ipv6_prefix: u8,
@@ -59,14 +68,7 @@ impl LimiterBuilder {
             guard: guard::Settings::default(),
             skip_when: None,
             default_key: None,
-            answers: Answers {
-                header_style: HeaderStyle::default(),
-                retry_after_style: RetryAfterStyle::default(),
-                retry_jitter: Duration::ZERO,
-                on_limited: None,
-                exceeds_capacity_status: StatusCode::TOO_MANY_REQUESTS,
-                response_info: false,
-            },
+            responses: ResponseSettings::default(),
             drain: DrainSettings::default(),
             trusted_proxies: None,
             ipv6_prefix: MAX_IPV6_PREFIX,
@@ -98,7 +100,7 @@ impl LimiterBuilder {
     ///
     /// A key takes about 50 bytes, and more while it has more than four hits that count. Nobody who is
     /// limited is dropped to make room: past this number, new keys share budgets of their handler, which is
-    /// stricter than one each. [`Limiter::usage`] tells how often that happened. Under a strategy
+    /// stricter than one each. [`Limiter::usage`] tells how often that happened. LimitedFuture a strategy
     /// other than the moving window, a key with several limits counts once for each.
     pub fn max_keys(mut self, keys: usize) -> Self {
         self.bounds.max_keys = keys.max(1);
@@ -132,8 +134,8 @@ impl LimiterBuilder {
         W: 'static,
     {
         self.default_key = Some(DefaultKeyFn {
-            source: source::key(key),
-            is_cheap: policy::is_cheap::<F, (), M>(),
+            function: boxed::key(key),
+            type_id: (!F::IS_CONSTANT).then(TypeId::of::<F>),
         });
         self
     }
@@ -183,7 +185,7 @@ impl LimiterBuilder {
         mut self,
         answer: impl Fn(&Exceeded<'_>) -> R + Send + Sync + 'static,
     ) -> Self {
-        self.answers.on_limited = Some(Box::new(move |exceeded| -> Response {
+        self.responses.on_limited = Some(Box::new(move |exceeded| -> Response {
             answer(exceeded).into_response()
         }));
         self
@@ -210,7 +212,7 @@ impl LimiterBuilder {
     /// ```
     pub fn exceeds_capacity_status(mut self, status: StatusCode) -> Self {
         if status.is_client_error() {
-            self.answers.exceeds_capacity_status = status;
+            self.responses.exceeds_capacity_status = status;
         } else {
             let status = status.as_u16();
             tracing::warn!(
@@ -230,7 +232,7 @@ impl LimiterBuilder {
     /// let limiter = limit_runtime::Limiter::builder().response_info(true).build();
     /// ```
     pub fn response_info(mut self, on_admitted: bool) -> Self {
-        self.answers.response_info = on_admitted;
+        self.responses.response_info = on_admitted;
         self
     }
 
@@ -281,20 +283,20 @@ impl LimiterBuilder {
 
     /// Which headers responses carry.
     pub fn header_style(mut self, style: HeaderStyle) -> Self {
-        self.answers.header_style = style;
+        self.responses.header_style = style;
         self
     }
 
     /// How `Retry-After` is written.
     pub fn retry_after_style(mut self, style: RetryAfterStyle) -> Self {
-        self.answers.retry_after_style = style;
+        self.responses.retry_after_style = style;
         self
     }
 
     /// Adds up to this much to `Retry-After`, more or less for each key but always the same for one:
     /// clients that were refused together do not come again together. None by default.
     pub fn retry_jitter(mut self, greatest: Duration) -> Self {
-        self.answers.retry_jitter = greatest;
+        self.responses.retry_jitter = greatest;
         self
     }
 
@@ -355,7 +357,7 @@ impl LimiterBuilder {
             },
             skip_when: self.skip_when,
             default_key: self.default_key,
-            answers: self.answers,
+            responses: self.responses,
             drain: Drain::new(self.drain),
             trusted_proxies: self.trusted_proxies,
             ipv6_prefix: self.ipv6_prefix,

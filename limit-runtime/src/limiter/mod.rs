@@ -3,8 +3,10 @@
 mod builder;
 mod check;
 mod connect;
+pub(crate) mod drain;
 mod env;
 mod process_wide;
+pub(crate) mod wait_queue;
 
 pub use self::{
     builder::LimiterBuilder,
@@ -13,24 +15,25 @@ pub use self::{
     process_wide::InstallError,
 };
 
+use self::{drain::Drain, wait_queue::WaitQueues};
 use crate::{
+    client_ip::TrustedProxies,
     clock::Clock,
     decision::{Decision, Outcome, Receipt},
-    http::{
-        Drain, Exceeded, HeaderStyle, LayerRegistry, RetryAfterStyle, TrustedProxies, WaitQueues,
-        source::Source,
-    },
     key::{IntoKey, Key},
+    observe::layer_registry::LayerRegistry,
+    policy::{boxed::BoxedFn, source::IsBuiltIn},
+    response::settings::ResponseSettings,
     store::{
         Action, Charge, ConnectError, Health, Scope, StoreError,
         guard::Guard,
         memory::{MemoryStore, Usage},
     },
 };
-use axum::response::Response;
-use http::{StatusCode, request::Parts};
+use http::request::Parts;
 use limit_core::Limits;
 use std::{
+    any::TypeId,
     fmt,
     hash::{BuildHasher, RandomState},
     slice,
@@ -68,7 +71,7 @@ struct Inner {
     store: Backend,
     skip_when: Option<Box<SkipWhen>>,
     default_key: Option<DefaultKeyFn>,
-    answers: Answers,
+    responses: ResponseSettings,
     drain: Drain,
     trusted_proxies: Option<TrustedProxies>,
     ipv6_prefix: u8,
@@ -83,24 +86,10 @@ type SkipWhen = dyn Fn(&Parts) -> bool + Send + Sync;
 
 /// The key function for rules that name none.
 pub(crate) struct DefaultKeyFn {
-    source: Source<Key>,
-    /// Whether it needs no function of the user's.
-    is_cheap: bool,
+    function: BoxedFn<Key>,
+    /// The type of the function that was given; `None` for a constant.
+    type_id: Option<TypeId>,
 }
-
-/// How clients are told.
-struct Answers {
-    header_style: HeaderStyle,
-    retry_after_style: RetryAfterStyle,
-    retry_jitter: Duration,
-    on_limited: Option<Box<OnLimited>>,
-    /// The status of a refusal that no wait helps.
-    exceeds_capacity_status: StatusCode,
-    /// Whether admitted responses carry a `RateLimitInfo`.
-    response_info: bool,
-}
-
-type OnLimited = dyn Fn(&Exceeded<'_>) -> Response + Send + Sync;
 
 /// Memory answers at once and without an allocation; any other store answers in a future.
 #[expect(clippy::large_enum_variant, reason = "there is one of it in a limiter")]
@@ -332,14 +321,15 @@ impl Limiter {
         !self.0.enabled || self.0.skip_when.as_ref().is_some_and(|skip| skip(parts))
     }
 
-    /// The key function that was set; the client's address if none was.
-    pub(crate) fn own_key(&self) -> Option<&Source<Key>> {
-        self.0.default_key.as_ref().map(|key| &key.source)
+    /// The key function that was set; `None` for the client's address.
+    pub(crate) fn default_key_fn(&self) -> Option<&BoxedFn<Key>> {
+        self.0.default_key.as_ref().map(|key| &key.function)
     }
 
     /// Whether the key of rules that name none needs no function of the user's.
-    pub(crate) fn has_cheap_default_key(&self) -> bool {
-        self.0.default_key.as_ref().is_none_or(|key| key.is_cheap)
+    pub(crate) fn has_cheap_default_key(&self, is_built_in: IsBuiltIn) -> bool {
+        let key = self.0.default_key.as_ref();
+        key.is_none_or(|key| key.type_id.is_none_or(is_built_in))
     }
 
     /// What this process knows without asking a remote store: whether one of these charges would be
@@ -363,24 +353,8 @@ impl Limiter {
         }
     }
 
-    pub(crate) fn header_style(&self) -> &HeaderStyle {
-        &self.0.answers.header_style
-    }
-
-    pub(crate) fn retry_after_style(&self) -> RetryAfterStyle {
-        self.0.answers.retry_after_style
-    }
-
-    pub(crate) fn on_limited(&self) -> Option<&OnLimited> {
-        self.0.answers.on_limited.as_deref()
-    }
-
-    pub(crate) fn exceeds_capacity_status(&self) -> StatusCode {
-        self.0.answers.exceeds_capacity_status
-    }
-
-    pub(crate) fn response_info(&self) -> bool {
-        self.0.answers.response_info
+    pub(crate) fn response_settings(&self) -> &ResponseSettings {
+        &self.0.responses
     }
 
     pub(crate) fn drain(&self) -> &Drain {
@@ -389,7 +363,7 @@ impl Limiter {
 
     /// What is added to the wait of this key: always the same, so that coming again early gains nothing.
     pub(crate) fn retry_jitter(&self, key: &Key) -> Duration {
-        let greatest = self.0.answers.retry_jitter;
+        let greatest = self.0.responses.retry_jitter;
         if greatest.is_zero() {
             return Duration::ZERO;
         }
@@ -443,7 +417,7 @@ impl fmt::Debug for Limiter {
         };
         limiter
             .field("enabled", &self.0.enabled)
-            .field("header_style", self.header_style())
+            .field("header_style", &self.0.responses.header_style)
             .field("trusted_proxies", &self.0.trusted_proxies)
             .finish_non_exhaustive()
     }

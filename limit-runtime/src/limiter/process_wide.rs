@@ -1,7 +1,7 @@
 //! The limiter of the whole process: for requests that no layer covers.
 
 use super::Limiter;
-use crate::http::setup::{self, WrongSetup};
+use crate::diagnostics::{self, Misconfiguration};
 use std::{
     error::Error,
     fmt,
@@ -123,7 +123,7 @@ impl ProcessWide {
         // Once is enough, whatever the outcome.
         self.has_other_layers.store(false, Ordering::Relaxed);
         if !entry.is_installed {
-            setup::say_once(WrongSetup::OutsideLayer);
+            diagnostics::warn_once(Misconfiguration::OutsideLayer);
         }
     }
 

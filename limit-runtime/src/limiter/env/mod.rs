@@ -8,7 +8,8 @@ pub use self::error::EnvError;
 
 use super::{Limiter, LimiterBuilder};
 use crate::{
-    http::{ForwardedHeader, HeaderStyle, RetryAfterStyle, TrustedProxies},
+    client_ip::{ForwardedHeader, TrustedProxies},
+    response::{header_style::HeaderStyle, retry_after::RetryAfterStyle},
     store::Fallback,
 };
 use std::{collections::BTreeMap, env, ffi::OsString, fmt::Display, str::FromStr};

@@ -11,7 +11,7 @@ async fn read(variables: &[(&str, &str)]) -> Result<Limiter, String> {
 async fn nothing_set_is_the_default() {
     let limiter = read(&[("PATH", "/bin"), (ENABLED, ""), ("RATES", "x")]).await;
     let limiter = limiter.unwrap();
-    assert_eq!(limiter.header_style(), &HeaderStyle::Ietf);
+    assert_eq!(limiter.response_settings().header_style, HeaderStyle::Ietf);
     assert!(limiter.trusted_proxies().is_none());
 }
 
@@ -43,8 +43,14 @@ async fn every_setting_is_made() {
     ])
     .await
     .unwrap();
-    assert_eq!(limiter.header_style(), &HeaderStyle::XRateLimit);
-    assert_eq!(limiter.retry_after_style(), RetryAfterStyle::HttpDate);
+    assert_eq!(
+        limiter.response_settings().header_style,
+        HeaderStyle::XRateLimit
+    );
+    assert_eq!(
+        limiter.response_settings().retry_after_style,
+        RetryAfterStyle::HttpDate
+    );
     assert!(limiter.trusted_proxies().is_some());
 }
 

@@ -1,0 +1,205 @@
+//! The service of [`RateLimitLayer`](super::RateLimitLayer): checks each request, then calls the
+//! inner service.
+
+use super::{
+    exceptions::Exceptions,
+    scope::LayerScope,
+    settings::{Settings, SkipWhen},
+};
+use crate::{
+    extract::{maybe_ready::ready_or_await, rejection::Rejection},
+    key::{IntoKey, Key},
+    observe::layer_registry::LayerIdentity,
+    policy::{
+        config::{ConfigRef, PolicyConfig, ScopeConfig, is_served_as},
+        resolution::{Resolution, UnresolvedRule},
+    },
+    request::{
+        admission::Admission,
+        admit::{admit_by_layer, exempt_by_layer, not_admitted},
+        default_key::default_key,
+        finish::finish,
+        request_limits::EnclosingLimits,
+    },
+};
+use axum::{
+    body::{Body, Bytes, HttpBody},
+    response::Response,
+};
+use http::{Request, request::Parts};
+use std::{
+    fmt,
+    future::Future,
+    mem,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+use tower_service::Service;
+
+/// A layer in use: its settings, and what it has seen. All services of one layer share it.
+pub(super) struct ActiveLayer {
+    settings: Settings,
+    identity: Arc<LayerIdentity>,
+    config: Arc<PolicyConfig>,
+    exceptions: Exceptions,
+}
+
+impl ActiveLayer {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let identity = Arc::new(LayerIdentity {
+            name: settings.name,
+            limits: settings.limits_identity,
+            place: settings.place,
+        });
+        // LimitedFuture one shared scope, different limits are intended.
+        if matches!(settings.scope, LayerScope::Own | LayerScope::Route) {
+            settings.limiter.layers().add(&identity);
+        }
+        let scope = match &settings.scope {
+            LayerScope::Own | LayerScope::Route => ScopeConfig::Layer(settings.name),
+            LayerScope::Shared(text) => ScopeConfig::SharedText(text.clone()),
+            LayerScope::Computed(_) => ScopeConfig::Computed { path: "", rule: "" },
+        };
+        let config = PolicyConfig {
+            scope,
+            ..settings.config.clone()
+        };
+        Self {
+            config: Arc::new(config),
+            exceptions: Exceptions::new(&settings.exceptions, settings.limiter.clock().now()),
+            identity,
+            settings: settings.clone(),
+        }
+    }
+
+    /// Checks one request; those that the layer does not limit are let through.
+    async fn check(&self, parts: &mut Parts) -> Result<Admission, Rejection> {
+        if !self.covers(parts) {
+            if let Some(outer) = parts.extensions.get_mut::<EnclosingLimits>() {
+                outer.add_exempt(self.settings.name);
+            }
+            return Ok(Admission::unlimited());
+        }
+        let key = self.key(parts).await;
+        let limits = (self.settings.limits)(parts).await;
+        let cost = self.cost(parts).await;
+        let place = UnresolvedRule {
+            index: 0,
+            config: ConfigRef::Shared(self.config.clone()),
+            is_per_route: matches!(self.settings.scope, LayerScope::Route),
+        };
+        let mut resolution = Resolution::default();
+        resolution.add(place, key, limits, cost);
+        if !resolution.rules().is_empty() {
+            self.exceptions.warn_of_incomplete(parts, &self.identity);
+        }
+        if let Some(rejection) = resolution.take_response() {
+            return Err(Box::new(
+                not_admitted(parts, &mut resolution, rejection).await,
+            ));
+        }
+        if resolution.rules().is_empty() {
+            exempt_by_layer(parts, self.settings.name);
+            return Ok(Admission::unlimited());
+        }
+        match ready_or_await!(admit_by_layer(parts, resolution)) {
+            Ok(admission) => Ok(admission),
+            Err(refused) => Err(Box::new(refused.into_response(parts))),
+        }
+    }
+
+    /// Whether the layer limits this request, as far as its settings say.
+    fn covers(&self, parts: &Parts) -> bool {
+        let settings = &self.settings;
+        let clock = settings.limiter.clock();
+        let is_exempt = self.exceptions.exempt(parts, clock, &self.identity);
+        let mut methods = settings.methods.iter();
+        let has_method = settings.methods.is_empty()
+            || methods.any(|listed| is_served_as(&parts.method, listed.as_str()));
+        let skips = |skip: &Arc<SkipWhen>| skip(parts);
+        !is_exempt
+            && has_method
+            && !settings.skip_when.as_ref().is_some_and(skips)
+            && !settings.limiter.skips(parts)
+    }
+
+    /// The key of a request within its scope.
+    async fn key(&self, parts: &mut Parts) -> Result<Key, Rejection> {
+        let settings = &self.settings;
+        let scope = match &settings.scope {
+            LayerScope::Computed(scope) => Some(scope(parts).await),
+            LayerScope::Own | LayerScope::Route | LayerScope::Shared(_) => None,
+        };
+        let key = match &settings.key {
+            Some(key) => key(parts).await,
+            None => default_key(parts).await,
+        };
+        Ok(match scope {
+            Some(scope) => (scope?, key?).into_key(),
+            None => key?,
+        })
+    }
+
+    async fn cost(&self, parts: &mut Parts) -> Result<u32, Rejection> {
+        match &self.settings.cost {
+            Some(cost) => cost(parts).await,
+            None => Ok(1),
+        }
+    }
+}
+
+impl fmt::Debug for ActiveLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.settings.fmt(f)
+    }
+}
+
+/// The service of a [`RateLimitLayer`](super::RateLimitLayer).
+#[derive(Clone, Debug)]
+pub struct RateLimitService<S> {
+    inner: S,
+    layer: Arc<ActiveLayer>,
+}
+
+impl<S> RateLimitService<S> {
+    pub(super) fn new(inner: S, layer: Arc<ActiveLayer>) -> Self {
+        Self { inner, layer }
+    }
+}
+
+impl<S, B, R> Service<Request<B>> for RateLimitService<S>
+where
+    S: Service<Request<B>, Response = http::Response<R>, Future: Send> + Clone + Send + 'static,
+    B: HttpBody + Send + 'static,
+    R: HttpBody<Data = Bytes, Error: Into<axum::BoxError>> + Send + 'static,
+{
+    type Response = Response;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        // The service that was polled ready is the one to call; its clone may not be.
+        let clone = self.inner.clone();
+        let mut inner = mem::replace(&mut self.inner, clone);
+        let layer = self.layer.clone();
+        Box::pin(async move {
+            let (mut parts, body) = request.into_parts();
+            parts.extensions.insert(layer.settings.limiter.clone());
+            let mut admission = match layer.check(&mut parts).await {
+                Ok(admission) => admission,
+                Err(response) => return Ok(finish(&parts, body, *response)),
+            };
+            let response = inner.call(Request::from_parts(parts, body)).await?;
+            let mut response = response.map(Body::new);
+            Ok(match admission.finish(&mut response) {
+                None => response,
+                Some(later) => later.await,
+            })
+        })
+    }
+}

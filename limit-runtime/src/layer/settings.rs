@@ -1,0 +1,46 @@
+//! The settings of a layer with limits.
+
+use super::scope::LayerScope;
+use crate::{
+    extract::limits::LimitsRef,
+    key::Key,
+    limiter::Limiter,
+    observe::layer_registry::LimitsIdentity,
+    policy::{boxed::BoxedFn, config::PolicyConfig},
+};
+use http::{Method, request::Parts};
+use std::{fmt, panic::Location, sync::Arc};
+
+/// What a layer has been configured with.
+#[derive(Clone)]
+pub(super) struct Settings {
+    pub(super) limiter: Limiter,
+    /// Where in the source the layer is made.
+    pub(super) place: &'static Location<'static>,
+    pub(super) name: &'static str,
+    pub(super) limits_identity: LimitsIdentity,
+    /// All that a policy says, but for the scope.
+    pub(super) config: PolicyConfig,
+    pub(super) scope: LayerScope,
+    pub(super) limits: BoxedFn<Option<LimitsRef>>,
+    /// The limiter's default key if there is none.
+    pub(super) key: Option<BoxedFn<Key>>,
+    pub(super) cost: Option<BoxedFn<u32>>,
+    /// Empty for all methods.
+    pub(super) methods: Vec<Method>,
+    pub(super) exceptions: Vec<Box<str>>,
+    pub(super) skip_when: Option<Arc<SkipWhen>>,
+}
+
+pub(super) type SkipWhen = dyn Fn(&Parts) -> bool + Send + Sync;
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RateLimitLayer")
+            .field("limiter", &self.limiter)
+            .field("name", &self.name)
+            .field("scope", &self.scope)
+            .field("except", &self.exceptions)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,153 @@
+//! Rules of a policy, resolved for one request.
+
+use super::config::{ConfigRef, PolicyConfig, ScopeConfig};
+use crate::{
+    extract::limits::LimitsRef,
+    key::Key,
+    response::policy_view::PolicyView,
+    store::{Charge, Fallback, Scope},
+    window::Strategy,
+};
+use axum::extract::MatchedPath;
+use smallvec::SmallVec;
+use std::time::Duration;
+
+/// One rule, resolved for one request.
+#[derive(Clone, Debug)]
+pub(crate) struct ResolvedRule {
+    /// The index of the rule among those of the handler.
+    pub(crate) index: u8,
+    /// What the policy is.
+    pub(crate) config: ConfigRef,
+    /// Whether each route has a budget of its own.
+    pub(crate) is_per_route: bool,
+    /// Who is counted.
+    pub(crate) key: Key,
+    /// All of these must have room.
+    pub(crate) limits: LimitsRef,
+    /// How much the request takes.
+    pub(crate) cost: u32,
+    /// Rules that turned out to draw on the same budget, and are charged by this one.
+    #[expect(
+        clippy::box_collection,
+        reason = "rules are moved with each request, and hardly any has others"
+    )]
+    pub(crate) merged: Option<Box<Vec<MergedRule>>>,
+}
+
+/// A rule that draws on the budget of another one.
+#[derive(Clone, Debug)]
+pub(crate) struct MergedRule {
+    /// The index of the rule among those of the handler.
+    pub(crate) index: u8,
+    pub(crate) config: ConfigRef,
+}
+
+/// All rules of a handler, resolved for one request.
+pub(crate) type ResolvedRules = SmallVec<[ResolvedRule; 1]>;
+
+impl ResolvedRule {
+    /// Whether both draw on one budget.
+    pub(crate) fn is_same_budget(&self, other: &Self, route: Option<&MatchedPath>) -> bool {
+        draw_on_same_budget(&self.charge(route), &other.charge(route))
+    }
+
+    /// What responses may say of it, with the units that the request consumed or asked for.
+    pub(crate) fn view(&self, cost: u32) -> PolicyView<'_> {
+        PolicyView {
+            name: self.config.name,
+            key_label: self.config.key_label,
+            limits: &self.limits,
+            cost,
+        }
+    }
+
+    /// The rules that it is charged for.
+    pub(crate) fn configs(&self) -> impl Iterator<Item = &PolicyConfig> {
+        let merged = self.merged.iter().flat_map(|merged| merged.iter());
+        let merged = merged.map(|merged| &*merged.config);
+        std::iter::once(&*self.config).chain(merged)
+    }
+
+    /// How long the request may wait for room in the budget: as long as each of the rules allows.
+    pub(crate) fn max_wait(&self) -> Duration {
+        let waits = self.configs().map(|config| config.wait);
+        waits.min().unwrap_or_default()
+    }
+
+    /// The indices of the rules that it is charged for.
+    pub(crate) fn indices(&self) -> impl Iterator<Item = usize> {
+        let merged = self.merged.iter().flat_map(|merged| merged.iter());
+        std::iter::once(self.index)
+            .chain(merged.map(|merged| merged.index))
+            .map(usize::from)
+    }
+
+    #[inline(always)]
+    pub(crate) fn charge<'a>(&'a self, route: Option<&'a MatchedPath>) -> Charge<'a> {
+        let template = route.map_or("", MatchedPath::as_str);
+        Charge {
+            scope: match &self.config.scope {
+                ScopeConfig::Computed { path, rule } if self.is_per_route => {
+                    Scope::handler(path, rule).on_route(template)
+                }
+                ScopeConfig::Handler { path, rule } => Scope::handler(path, rule),
+                ScopeConfig::Shared(name) => Scope::shared(name),
+                ScopeConfig::Computed { .. } => Scope::computed(),
+                ScopeConfig::SharedText(name) => Scope::shared(name),
+                ScopeConfig::Layer(name) if self.is_per_route => {
+                    Scope::layer(name).on_route(template)
+                }
+                ScopeConfig::Layer(name) => Scope::layer(name),
+            },
+            key: &self.key,
+            limits: &self.limits,
+            cost: self.cost,
+            strategy: match self.merged {
+                None => self.config.strategy,
+                Some(_) => self.strictest_strategy(),
+            },
+            on_store_error: match self.merged {
+                None => self.config.on_store_error,
+                Some(_) => self.strictest_fallback(),
+            },
+        }
+    }
+
+    /// That of the rules that it is charged for: of several bursts, the smallest.
+    #[cold]
+    fn strictest_strategy(&self) -> Strategy {
+        let strategies = self.configs().map(|config| config.strategy);
+        let strictest = strategies.min_by_key(|strategy| strategy.burst());
+        strictest.unwrap_or(self.config.strategy)
+    }
+
+    /// What the rules that it is charged for say of an outage. `None`, which is what the limiter
+    /// says, may be any of the others, so that only a refusal is certainly stricter.
+    #[cold]
+    fn strictest_fallback(&self) -> Option<Fallback> {
+        let fallbacks = self.configs().map(|config| config.on_store_error);
+        let strictest = fallbacks.max_by_key(|fallback| match fallback {
+            Some(Fallback::Allow) => 0,
+            Some(Fallback::Local) => 1,
+            None => 2,
+            Some(Fallback::Deny) => 3,
+        });
+        strictest.flatten()
+    }
+}
+
+/// Whether both would be counted in one place. The burst of GCRA is no part of a budget: two bursts
+/// under limits of one window fill one bucket.
+pub(crate) fn draw_on_same_budget(charge: &Charge<'_>, other: &Charge<'_>) -> bool {
+    if (charge.scope, charge.key) != (other.scope, other.key) {
+        return false;
+    }
+    let mut limits = charge.limits.iter();
+    charge.strategy == other.strategy
+        || (charge.strategy.number() == other.strategy.number()
+            && limits.any(|limit| {
+                let mut others = other.limits.iter();
+                others.any(|other| other.window() == limit.window())
+            }))
+}

@@ -1,0 +1,124 @@
+//! Thread-local cache of the constant parts of rate-limit headers and 429 bodies.
+//!
+//! Most responses of a policy differ only in numbers, so most requests copy pointers.
+
+use super::{buffer::Text, label::Label};
+use crate::decision::whole_seconds;
+use bytes::Bytes;
+use http::HeaderValue;
+use limit_core::Limit;
+use std::cell::RefCell;
+
+/// The value of `RateLimit-Policy` for these limits.
+pub(super) fn policy_header(limits: impl Iterator<Item = (Label, Limit)>) -> Text {
+    let mut text: Text = Text::new();
+    for (index, (label, limit)) in limits.enumerate() {
+        text.str(if index > 0 { ", " } else { "" }).label(&label);
+        text.str(";q=").number(limit.count().get().into());
+        text.str(";w=").number(whole_seconds(limit.window()));
+    }
+    text
+}
+
+/// The constant parts for one limit of a policy.
+pub(super) struct CachedParts {
+    /// `RateLimit-Policy` of a response with no other limit.
+    pub(super) header: HeaderValue,
+    /// The beginning of `RateLimit`, up to the first number.
+    pub(super) state: Box<[u8]>,
+    /// The body of a 429; `None` before the first.
+    pub(super) refusal_body: Option<Bytes>,
+}
+
+impl CachedParts {
+    fn new(label: Label, limit: Limit) -> Option<Self> {
+        let mut state: Text = Text::new();
+        state.label(&label).str(";r=");
+        let header = policy_header([(label, limit)].into_iter());
+        Some(Self {
+            // Not in a shared allocation, which it would keep alive for as long as the thread lives.
+            header: HeaderValue::from_bytes(header.as_bytes()).ok()?,
+            state: state.as_bytes().into(),
+            refusal_body: None,
+        })
+    }
+}
+
+/// Calls `read` with the constant parts for this limit. `None` if the label is not allowed in a
+/// header, which never happens: labels are printable ASCII.
+#[inline]
+pub(super) fn with_cached_parts<T>(
+    label: Label,
+    limit: Limit,
+    read: impl FnOnce(&mut CachedParts) -> T,
+) -> Option<T> {
+    let mut read = Some(read);
+    let mut read_once = |parts: &mut CachedParts| read.take().map(|read| read(parts));
+    let in_cache = |cache: &RefCell<[Entry; ENTRIES]>| {
+        let mut cache = cache.try_borrow_mut().ok()?;
+        let entry = cache.get_mut(index_of(label, limit))?;
+        match entry {
+            Some((known, of, parts)) if known.is(label) && *of == limit => read_once(parts),
+            _ => {
+                let (_, _, parts) = entry.insert((label, limit, CachedParts::new(label, limit)?));
+                read_once(parts)
+            }
+        }
+    };
+    match CACHE.try_with(in_cache) {
+        Ok(result @ Some(_)) => result,
+        // A thread that is about to end has no thread-local memory any more.
+        _ => read_once(&mut CachedParts::new(label, limit)?),
+    }
+}
+
+/// The entry for a limit. Names at nearby addresses, and the tiers of one policy, get different ones.
+fn index_of(label: Label, limit: Limit) -> usize {
+    let word = label.name.as_ptr().addr() as u64
+        ^ limit.window_millis() << 20
+        ^ u64::from(limit.count().get()) << 32;
+    (word.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize % ENTRIES
+}
+
+const ENTRIES: usize = 64;
+
+type Entry = Option<(Label, Limit, CachedParts)>;
+
+thread_local! {
+    static CACHE: RefCell<[Entry; ENTRIES]> = const { RefCell::new([const { None }; ENTRIES]) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use limit_core::limits;
+
+    #[test]
+    fn policies_that_share_a_place_are_never_mixed_up() {
+        let name = "predict-and-much-more-of-a-long-name-to-cut-others-from";
+        let limits = [limits!("10/minute"), limits!("3/second")].map(|limits| limits.first());
+        for round in 0..3 {
+            for len in 1..name.len() {
+                for (limit, window) in [
+                    (limits[0], None),
+                    (limits[1], None),
+                    (limits[1], Some(limits[1])),
+                ] {
+                    let label = Label {
+                        name: &name[..len],
+                        window,
+                    };
+                    let seen = with_cached_parts(label, limit, |cached| {
+                        let refusal = cached
+                            .refusal_body
+                            .get_or_insert_with(|| label.to_string().into());
+                        (cached.header.clone(), refusal.clone())
+                    });
+                    let expected = policy_header([(label, limit)].into_iter()).value().unwrap();
+                    let of_refusal = Bytes::from(label.to_string());
+                    assert_eq!(seen, Some((expected, of_refusal)), "{round} {label}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The response to a request that exceeds its limits: 429 by default.
+
+use super::{
+    buffer::{Text, parse_number},
+    error_status::with_refusal_status,
+    exceeded::{Exceeded, OnLimited},
+    grpc,
+    header_cache::with_cached_parts,
+    header_names::X_SHOULD_RETRY,
+    problem::{NO_STORE, json, write_error_object, write_json_string},
+    retry_after::{complete_retry_after, set_retry_after},
+    settings::ResponseSettings,
+};
+use crate::decision::{Decision, Verdict, strictest, whole_seconds};
+use axum::{body::Bytes, response::Response};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use std::time::Duration;
+
+/// The problem type in the registry of RFC 9457, defined by draft-ietf-httpapi-ratelimit-headers.
+const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
+
+/// The response to a refused request without the rate-limit headers: that of `own_response` if the
+/// policy has one, else of the limiter's `on_limited`, else the standard one.
+pub(crate) fn too_many_requests(
+    settings: &ResponseSettings,
+    exceeded: &Exceeded<'_>,
+    own_response: Option<&OnLimited>,
+) -> Response {
+    let mut response = match (own_response, settings.on_limited.as_deref()) {
+        (Some(respond), _) | (None, Some(respond)) => with_refusal_status(respond(exceeded)),
+        (None, None) => standard(settings, exceeded),
+    };
+    if grpc::content_type(&exceeded.parts().headers).is_some() {
+        let message = grpc::Message(exceeded.to_string().into());
+        response.extensions_mut().insert(message);
+    }
+    let map = response.headers_mut();
+    map.entry(header::CACHE_CONTROL).or_insert(NO_STORE);
+    if !complete_retry_after(map) {
+        match exceeded.retry_after() {
+            Some(_) if exceeded.omits_retry_after() => {}
+            Some(wait) => set_retry_after(map, wait, settings.retry_after_style),
+            None => {
+                map.entry(X_SHOULD_RETRY)
+                    .or_insert(HeaderValue::from_static("false"));
+            }
+        }
+    }
+    response
+}
+
+/// The standard response. The body for one limit is constant and cached.
+fn standard(settings: &ResponseSettings, exceeded: &Exceeded<'_>) -> Response {
+    let cached_body = exceeded.only_violated().and_then(|(label, limit)| {
+        with_cached_parts(label, limit, |cached| {
+            let body = cached
+                .refusal_body
+                .get_or_insert_with(|| body_for(exceeded, StatusCode::TOO_MANY_REQUESTS));
+            body.clone()
+        })
+    });
+    match cached_body {
+        Some(body) => json(StatusCode::TOO_MANY_REQUESTS, body),
+        None => {
+            let status = if exceeded.decision().can_never_fit() {
+                settings.exceeds_capacity_status
+            } else {
+                StatusCode::TOO_MANY_REQUESTS
+            };
+            json(status, body_for(exceeded, status))
+        }
+    }
+}
+
+/// The body of the standard response.
+fn body_for(exceeded: &Exceeded<'_>, status: StatusCode) -> Bytes {
+    let code = if exceeded.decision().can_never_fit() {
+        "cost_above_limit"
+    } else {
+        "rate_limit_exceeded"
+    };
+    let mut detail = Text::<256>::new();
+    write_json_string(&mut detail, exceeded);
+    let mut body = Text::<768>::new();
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        body.str(r#"{"type":""#).str(QUOTA_EXCEEDED);
+        body.str(r#"","title":"Quota exceeded""#);
+    } else {
+        body.str(r#"{"title":"#);
+        write_json_string(&mut body, status.canonical_reason().unwrap_or_default());
+    }
+    body.str(r#","status":"#).number(status.as_u16().into());
+    body.str(r#","detail":"#).bytes(detail.as_bytes());
+    body.str(r#","violated-policies":["#);
+    for (index, label) in exceeded.violated().enumerate() {
+        body.str(if index > 0 { "," } else { "" });
+        write_json_string(&mut body, label);
+    }
+    body.str("],");
+    write_error_object(&mut body, status, code, detail.as_bytes());
+    body.str("}");
+    Bytes::copy_from_slice(body.as_bytes())
+}
+
+/// The decision for a client that has nothing left and whose cost exceeds the capacity: it has to
+/// wait, like any other request of this client. `None` if the decision stays as it is.
+///
+/// So the response to a client that has used up its limit does not depend on whether the cost was
+/// known when the request was refused.
+pub(crate) fn as_exhausted(decision: &Decision) -> Option<Decision> {
+    let mut refused = decision
+        .outcomes()
+        .iter()
+        .filter(|outcome| !outcome.is_allowed());
+    if !decision.can_never_fit() || refused.all(|outcome| outcome.remaining() > 0) {
+        return None;
+    }
+    let outcomes =
+        decision
+            .outcomes()
+            .iter()
+            .map(|&outcome| match (outcome.verdict(), outcome.remaining()) {
+                (Verdict::NeverFits, 0) => outcome.refused(outcome.left().next_after),
+                (Verdict::NeverFits, _) => outcome.into_allowed(),
+                _ => outcome,
+            });
+    Some(Decision::new(outcomes))
+}
+
+/// The decision with the wait that `Retry-After` shows, which may include jitter or be set by the
+/// application. `None` if it is the wait of the decision. So rate-limit headers never contradict
+/// `Retry-After`.
+pub(crate) fn with_shown_wait(
+    decision: &Decision,
+    wait: Option<Duration>,
+    headers: &HeaderMap,
+) -> Option<Decision> {
+    let wait = wait?;
+    let seconds = headers.get(header::RETRY_AFTER).and_then(parse_number);
+    let shown = match seconds {
+        Some(seconds) if seconds != whole_seconds(wait).max(1) => Duration::from_secs(seconds),
+        _ => wait,
+    };
+    if decision.retry_after() == Some(shown) {
+        return None;
+    }
+    let micros = u64::try_from(shown.as_micros()).unwrap_or(u64::MAX);
+    let strictest = strictest(decision.outcomes().iter());
+    let outcomes = decision.outcomes().iter().enumerate();
+    Some(Decision::new(outcomes.map(|(index, &outcome)| {
+        if Some(index) == strictest {
+            outcome.refused(micros)
+        } else {
+            // None waits longer than what is shown, or it would be the one that is shown.
+            match outcome.retry_after() {
+                Some(wait) if wait > shown => outcome.refused(micros),
+                _ => outcome,
+            }
+        }
+    })))
+}
