@@ -1,9 +1,10 @@
-//! Rate limits as values, and the one grammar that both the `#[rate_limit]` macro and the
-//! runtime read them with.
+//! Rate limits as values, and the grammar of limit strings that both the `#[rate_limit]` macro and
+//! the runtime use.
 //!
-//! A [`Limit`] is a count per window; [`Limits`] are one to eight of them that must all allow.
-//! Nothing here counts requests: these are small `Copy` values, parsed and checked once, at
-//! compile time ([`limits!`]) or at start-up ([`Limits::parse`]), never on the way of a request.
+//! A [`Limit`] is a count per window; [`Limits`] are one to eight of them, all of which must allow a
+//! request. These are small `Copy` values. They are parsed and checked once, at compile time
+//! ([`limits!`]) or at start-up ([`Limits::parse`]). Counting requests is the task of
+//! `limit-runtime`.
 //!
 //! ```
 //! use limit_core::{Limits, limits};
@@ -16,7 +17,7 @@
 //! assert_eq!(from_config, CHAT);
 //! assert_eq!(CHAT.to_string(), "10 per second; 100 per minute");
 //!
-//! // A mistake is told where it is, with what to write instead.
+//! // An error has the position of the mistake, and what to write instead.
 //! let error = Limits::parse("10/minuet").unwrap_err();
 //! assert_eq!(error.span(), 3..9);
 //! assert_eq!(error.suggestion(), Some("minute"));
@@ -30,22 +31,34 @@
 #![doc = include_str!("grammar.md")]
 #![no_std]
 
-mod advice;
-mod cursor;
-mod error;
-mod limit;
-mod limits;
-mod macros;
-mod message;
-mod number;
-mod parse;
-mod suggest;
-mod text;
-mod unit;
+// Each module imports only from those above it.
+mod const_str;
 
-pub use error::{LimitError, LimitsError, ParseError, ParseErrorKind};
-pub use limit::{Limit, MAX_WINDOW};
-pub use limits::{Limits, MAX_LIMITS};
+mod time_unit;
+
+mod suggest;
+
+mod limit;
+
+mod limits;
+
+mod parse_error;
+
+mod message;
+
+mod parser;
+
+mod number;
+
+mod diagnose;
+
+mod grammar;
+
+mod macros;
+
+pub use limit::{Limit, LimitError, MAX_WINDOW};
+pub use limits::{Limits, LimitsError, MAX_LIMITS};
+pub use parse_error::{ParseError, ParseErrorKind};
 
 #[doc(hidden)]
 pub use macros::__private;

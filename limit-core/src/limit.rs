@@ -1,13 +1,11 @@
 //! One limit: a count per window.
 
+use core::error::Error;
 use core::fmt;
 use core::num::{NonZeroU32, NonZeroU64};
-use core::str::FromStr;
 use core::time::Duration;
 
-use crate::error::{LimitError, ParseError};
-use crate::parse;
-use crate::text::Text;
+use crate::const_str::ConstStr;
 
 /// The longest window that a limit may have: 3650 days.
 pub const MAX_WINDOW: Duration = Duration::from_millis(MAX_WINDOW_MILLIS);
@@ -77,7 +75,7 @@ impl Limit {
         })
     }
 
-    /// A limit whose window is known to be within bounds.
+    /// A limit with a window that is known to be within bounds.
     pub(crate) const fn from_millis(count: NonZeroU32, window_millis: NonZeroU64) -> Self {
         Self {
             count,
@@ -137,30 +135,7 @@ impl Limit {
         Self::from_millis(count, millis(86_400_000))
     }
 
-    /// Reads one limit, such as `10/minute`, `5/300s` or `10 per 5 minutes`; see the
-    /// [grammar](crate#grammar).
-    ///
-    /// # Errors
-    ///
-    /// The text is not exactly one limit. The error says where and why.
-    ///
-    /// ```
-    /// use limit_core::{Limit, ParseErrorKind};
-    ///
-    /// assert_eq!(Limit::parse("5/300s")?.to_string(), "5 per 5 minutes");
-    ///
-    /// let two = Limit::parse("10/second; 100/minute").unwrap_err();
-    /// assert_eq!(two.kind(), ParseErrorKind::TooMany { max: 1 });
-    /// # Ok::<(), limit_core::ParseError>(())
-    /// ```
-    pub const fn parse(text: &str) -> Result<Self, ParseError> {
-        match parse::limits(text, 1) {
-            Ok(limits) => Ok(limits.first()),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// How many units a window admits.
+    /// How many units a window allows.
     ///
     /// ```
     /// # use limit_core::Limit;
@@ -197,16 +172,60 @@ impl Limit {
         self.window_millis.get()
     }
 
-    pub(crate) const fn same_as(self, other: Self) -> bool {
+    pub(crate) const fn equals(self, other: Self) -> bool {
         self.count.get() == other.count.get() && self.window_millis() == other.window_millis()
     }
 
-    /// Whether `other` never binds beside this limit: whatever `other` would refuse, this one
-    /// refuses already.
-    pub(crate) const fn covers(self, other: Self) -> bool {
+    /// Whether this limit rejects every request that `other` rejects, so that `other` has no effect
+    /// beside it.
+    pub(crate) const fn makes_redundant(self, other: Self) -> bool {
         self.count.get() <= other.count.get() && self.window_millis() >= other.window_millis()
     }
 }
+
+/// Why a count and a window are not a valid [`Limit`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LimitError {
+    /// The window is shorter than a millisecond.
+    WindowTooShort {
+        /// The window.
+        window: Duration,
+    },
+    /// The window is not a whole number of milliseconds.
+    WindowNotWholeMillis {
+        /// The window.
+        window: Duration,
+    },
+    /// The window is longer than [`MAX_WINDOW`].
+    WindowTooLong {
+        /// The window.
+        window: Duration,
+    },
+}
+
+impl fmt::Display for LimitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WindowTooShort { window } => {
+                write!(
+                    f,
+                    "a window of {window:?} is too short: it has to be at least 1ms"
+                )
+            }
+            Self::WindowNotWholeMillis { window } => write!(
+                f,
+                "a window of {window:?} is too fine: it has to be a whole number of milliseconds",
+            ),
+            Self::WindowTooLong { window } => write!(
+                f,
+                "a window of {window:?} is too long: it can be at most {MAX_WINDOW:?} (3650 days)",
+            ),
+        }
+    }
+}
+
+impl Error for LimitError {}
 
 const fn millis(millis: u64) -> NonZeroU64 {
     match NonZeroU64::new(millis) {
@@ -215,7 +234,7 @@ const fn millis(millis: u64) -> NonZeroU64 {
     }
 }
 
-impl<const N: usize> Text<N> {
+impl<const N: usize> ConstStr<N> {
     /// A limit in its canonical form: `10 per minute`.
     pub(crate) const fn push_limit(&mut self, limit: Limit) {
         self.push_number(limit.count.get() as u64);
@@ -225,10 +244,10 @@ impl<const N: usize> Text<N> {
 }
 
 /// Room for the longest canonical form: `4294967295 per 315360000000 ms` is 30 bytes.
-type Canonical = Text<40>;
+type Canonical = ConstStr<40>;
 
 /// `10 per minute`: the count, and the window in the largest unit from ms to week that divides
-/// it evenly. Months and years are written in days, so that nobody has to guess their length.
+/// it evenly. Months and years are written in days, because their length varies.
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = Canonical::EMPTY;
@@ -240,13 +259,5 @@ impl fmt::Display for Limit {
 impl fmt::Debug for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Limit({self})")
-    }
-}
-
-impl FromStr for Limit {
-    type Err = ParseError;
-
-    fn from_str(text: &str) -> Result<Self, ParseError> {
-        Self::parse(text)
     }
 }

@@ -1,14 +1,12 @@
 //! Several limits that must all allow.
 
+use core::error::Error;
 use core::fmt;
 use core::num::NonZeroU32;
 use core::slice;
-use core::str::FromStr;
 use core::time::Duration;
 
-use crate::error::{LimitsError, ParseError};
 use crate::limit::Limit;
-use crate::parse;
 
 /// The most limits that one [`Limits`] holds.
 pub const MAX_LIMITS: usize = 8;
@@ -16,10 +14,10 @@ pub const MAX_LIMITS: usize = 8;
 /// One to [`MAX_LIMITS`] limits, all of which must allow, in the order in which they were
 /// declared.
 ///
-/// No limit occurs twice, and none is idle: a limit that can never bind because another one
-/// always refuses first is a mistake, so it is an error wherever `Limits` are made.
+/// No limit occurs twice, and each has an effect: a limit beside a stricter one that always rejects
+/// first is a mistake, so every constructor returns an error for it.
 ///
-/// The value is inline and `Copy`. `Display` is canonical and parses back.
+/// The value is `Copy` and needs no heap. `Display` is canonical and parses back.
 ///
 /// ```
 /// use limit_core::Limits;
@@ -32,57 +30,32 @@ pub const MAX_LIMITS: usize = 8;
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Limits {
-    /// Unused places hold [`UNUSED`], so that the derived comparison and hash are right.
+    /// Unused elements are [`UNUSED`], so that the derived comparison and hash are right.
     items: [Limit; MAX_LIMITS],
     len: usize,
 }
 
 const UNUSED: Limit = Limit::per_second(NonZeroU32::MIN);
 
-/// Why a limit cannot join those that are there. Numbers are places in the list.
-pub(crate) enum Clash {
+/// Why a limit cannot be added to a list.
+pub(crate) enum LimitConflict {
+    /// The list has [`MAX_LIMITS`] already.
     Full,
-    /// The new limit is there already.
-    Same,
-    /// The new limit never binds beside this one.
-    NewIdle {
-        beside: Limit,
-    },
-    /// This one would never bind beside the new limit.
-    OldIdle {
-        old: usize,
-        limit: Limit,
-    },
+    /// The list has this limit already.
+    Duplicate,
+    /// The new limit has no effect beside this one.
+    NewRedundant { stricter: Limit },
+    /// This limit, at this index, would have no effect beside the new one.
+    OldRedundant { index: usize, limit: Limit },
 }
 
 impl Limits {
-    /// Reads one or more limits, such as `10/second; 100/minute`; see the
-    /// [grammar](crate#grammar). For a literal, [`limits!`](crate::limits!) does so at compile
-    /// time.
-    ///
-    /// # Errors
-    ///
-    /// The text does not follow the grammar, or its limits cannot stand together. The error says
-    /// where and why, and what to write instead.
-    ///
-    /// ```
-    /// use limit_core::Limits;
-    ///
-    /// assert!(Limits::parse("10/minute").is_ok());
-    ///
-    /// let error = Limits::parse("10 minute").unwrap_err();
-    /// assert_eq!(error.to_string(), "missing `/` or `per` at `10 minute`: write `10/minute`");
-    /// ```
-    pub const fn parse(text: &str) -> Result<Self, ParseError> {
-        parse::limits(text, MAX_LIMITS)
-    }
-
     /// The given limits, in that order.
     ///
     /// # Errors
     ///
-    /// There are none or more than [`MAX_LIMITS`], the same limit occurs twice, or one can never
-    /// bind beside another.
+    /// The list is empty or longer than [`MAX_LIMITS`], a limit occurs twice, or one has no effect
+    /// beside another.
     ///
     /// ```
     /// use core::num::NonZeroU32;
@@ -94,10 +67,11 @@ impl Limits {
     /// let limits = Limits::new(&[Limit::per_second(TEN), Limit::per_minute(HUNDRED)])?;
     /// assert_eq!(limits.to_string(), "10 per second; 100 per minute");
     ///
-    /// let idle = Limits::new(&[Limit::per_minute(TEN), Limit::per_minute(HUNDRED)]);
+    /// let redundant = Limits::new(&[Limit::per_minute(TEN), Limit::per_minute(HUNDRED)]);
     /// assert_eq!(
-    ///     idle.unwrap_err().to_string(),
-    ///     "`100 per minute` never binds: `10 per minute` always refuses first",
+    ///     redundant.unwrap_err().to_string(),
+    ///     "`100 per minute` has no effect: `10 per minute` always rejects first; \
+    ///      remove `100 per minute`",
     /// );
     /// # Ok::<(), LimitsError>(())
     /// ```
@@ -109,18 +83,17 @@ impl Limits {
         let mut i = 0;
         while i < others.len() {
             let limit = others[i];
-            if let Err(clash) = made.push(limit) {
-                return Err(match clash {
-                    Clash::Full => LimitsError::TooMany {
+            if let Err(conflict) = made.push(limit) {
+                return Err(match conflict {
+                    LimitConflict::Full => LimitsError::TooMany {
                         max: MAX_LIMITS,
                         found: limits.len(),
                     },
-                    Clash::Same => LimitsError::Duplicate { limit },
-                    Clash::NewIdle { beside } => LimitsError::NeverBinds {
-                        limit,
-                        stricter: beside,
-                    },
-                    Clash::OldIdle { limit: old, .. } => LimitsError::NeverBinds {
+                    LimitConflict::Duplicate => LimitsError::Duplicate { limit },
+                    LimitConflict::NewRedundant { stricter } => {
+                        LimitsError::Redundant { limit, stricter }
+                    }
+                    LimitConflict::OldRedundant { limit: old, .. } => LimitsError::Redundant {
                         limit: old,
                         stricter: limit,
                     },
@@ -131,7 +104,7 @@ impl Limits {
         Ok(made)
     }
 
-    /// Just this limit.
+    /// A list of one limit.
     ///
     /// ```
     /// use core::num::NonZeroU32;
@@ -147,22 +120,25 @@ impl Limits {
         Self { items, len: 1 }
     }
 
-    /// Adds a limit at the end, if it can stand beside those that are there.
-    pub(crate) const fn push(&mut self, limit: Limit) -> Result<(), Clash> {
+    /// Adds a limit at the end, unless it conflicts with the list.
+    pub(crate) const fn push(&mut self, limit: Limit) -> Result<(), LimitConflict> {
         if self.len >= MAX_LIMITS {
-            return Err(Clash::Full);
+            return Err(LimitConflict::Full);
         }
         let mut i = 0;
         while i < self.len {
             let old = self.items[i];
-            if old.same_as(limit) {
-                return Err(Clash::Same);
+            if old.equals(limit) {
+                return Err(LimitConflict::Duplicate);
             }
-            if old.covers(limit) {
-                return Err(Clash::NewIdle { beside: old });
+            if old.makes_redundant(limit) {
+                return Err(LimitConflict::NewRedundant { stricter: old });
             }
-            if limit.covers(old) {
-                return Err(Clash::OldIdle { old: i, limit: old });
+            if limit.makes_redundant(old) {
+                return Err(LimitConflict::OldRedundant {
+                    index: i,
+                    limit: old,
+                });
             }
             i += 1;
         }
@@ -187,7 +163,7 @@ impl Limits {
         }
     }
 
-    /// Goes over the limits in the order in which they were declared.
+    /// Iterates over the limits in the order in which they were declared.
     ///
     /// ```
     /// # use limit_core::Limits;
@@ -245,7 +221,7 @@ impl Limits {
         count
     }
 
-    /// The longest window: after so long without a request, every limit is as fresh as new.
+    /// The longest window: after this time without a request, every limit is fully available.
     ///
     /// ```
     /// # use core::time::Duration;
@@ -268,6 +244,55 @@ impl Limits {
     }
 }
 
+/// Why some limits are not valid [`Limits`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LimitsError {
+    /// There is no limit.
+    Empty,
+    /// There are too many limits.
+    TooMany {
+        /// The most there can be, [`MAX_LIMITS`].
+        max: usize,
+        /// How many there are.
+        found: usize,
+    },
+    /// The same limit occurs twice.
+    Duplicate {
+        /// The limit that occurs twice.
+        limit: Limit,
+    },
+    /// A limit has no effect, because another one always rejects first.
+    Redundant {
+        /// The limit without effect.
+        limit: Limit,
+        /// The limit that always rejects first.
+        stricter: Limit,
+    },
+}
+
+impl fmt::Display for LimitsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => {
+                f.write_str("the list of limits is empty: at least one limit is required")
+            }
+            Self::TooMany { max, found } => {
+                write!(f, "{found} limits are too many: at most {max} are allowed")
+            }
+            Self::Duplicate { limit } => write!(f, "`{limit}` occurs twice: remove one of them"),
+            Self::Redundant { limit, stricter } => {
+                write!(
+                    f,
+                    "`{limit}` has no effect: `{stricter}` always rejects first; remove `{limit}`"
+                )
+            }
+        }
+    }
+}
+
+impl Error for LimitsError {}
+
 /// The limits in their canonical form, joined with `; `.
 impl fmt::Display for Limits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -284,14 +309,6 @@ impl fmt::Display for Limits {
 impl fmt::Debug for Limits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Limits({self})")
-    }
-}
-
-impl FromStr for Limits {
-    type Err = ParseError;
-
-    fn from_str(text: &str) -> Result<Self, ParseError> {
-        Self::parse(text)
     }
 }
 

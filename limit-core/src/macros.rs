@@ -1,10 +1,10 @@
-//! Limits that the compiler checks.
+//! The [`limits!`](crate::limits!) macro.
 
 /// A checked constant [`Limits`](crate::Limits) value.
 ///
-/// Takes any constant `&str`. A string that does not parse does not compile, and the error says
+/// Takes any constant `&str`. A string that is not valid does not compile, and the compile error says
 /// what was found, what is allowed and what to write instead. For a string that is only known at
-/// run time there is [`Limits::parse`](crate::Limits::parse).
+/// run time, use [`Limits::parse`](crate::Limits::parse).
 ///
 /// ```
 /// use limit_core::{Limits, limits};
@@ -23,7 +23,7 @@
 #[macro_export]
 macro_rules! limits {
     ($text:expr $(,)?) => {{
-        // An item and not an inline `const` block, which dead code would leave unchecked.
+        // An item, because an inline `const` block in dead code is not evaluated.
         const __LIMIT_CORE_CHECKED: $crate::Limits = $crate::__private::checked($text);
         __LIMIT_CORE_CHECKED
     }};
@@ -33,7 +33,7 @@ macro_rules! limits {
 pub mod __private {
     use crate::Limits;
 
-    /// Only ever evaluated at compile time, where a panic is an error at the caller's literal.
+    /// Evaluated only at compile time, where a panic is an error at the caller's literal.
     #[track_caller]
     #[must_use]
     #[expect(clippy::panic, reason = "a panic in a constant is a compile error")]

@@ -1,20 +1,51 @@
-//! The words of a [`ParseError`], put together in `const` so that they are also compile errors.
+//! The message of a [`ParseError`], built in `const` because it is also a compile error.
 //!
 //! Every message is `what was found: what is allowed and what to write instead`, on one line.
 
-use crate::error::{ParseError, ParseErrorKind as Kind};
-use crate::text::{Text, hex_digit};
-use crate::unit::ALLOWED;
+use core::fmt;
 
-/// Room for the longest message; tests hold that none is cut.
-type Message = Text<400>;
+use crate::const_str::{ConstStr, hex_digit};
+use crate::parse_error::{ParseError, ParseErrorKind as Kind};
+use crate::time_unit::ALLOWED;
+
+/// Room for the longest message. Tests check that no message is cut.
+type Message = ConstStr<400>;
 
 impl ParseError {
+    /// What was found, without what to do about it: the part of `Display` before the colon.
+    ///
+    /// ```
+    /// use limit_core::Limits;
+    ///
+    /// let error = Limits::parse("10/minuet").unwrap_err();
+    /// assert_eq!(error.message().to_string(), "unknown unit `minuet`");
+    /// ```
+    #[must_use]
+    pub fn message(&self) -> impl fmt::Display + use<> {
+        self.problem()
+    }
+
+    /// What is allowed and what to write instead: the part of `Display` after the colon.
+    ///
+    /// ```
+    /// use limit_core::Limits;
+    ///
+    /// let error = Limits::parse("10/minuet").unwrap_err();
+    /// assert_eq!(
+    ///     error.help().to_string(),
+    ///     "did you mean `minute`? allowed: ms, second, minute, hour, day, week, month, year",
+    /// );
+    /// ```
+    #[must_use]
+    pub fn help(&self) -> impl fmt::Display + use<> {
+        self.help_text()
+    }
+
     /// The whole message.
     pub(crate) const fn text(&self) -> Message {
         let mut text = self.problem();
         text.push(": ");
-        text.push(self.remedy().as_str());
+        text.push(self.help_text().as_str());
         text
     }
 
@@ -31,8 +62,8 @@ impl ParseError {
                 push_character(&mut text, self.found());
                 return text;
             }
-            Kind::NeverBinds { .. } => ("", " never binds"),
-            Kind::Duplicate { .. } => ("", " is there twice"),
+            Kind::Redundant { .. } => ("", " has no effect"),
+            Kind::Duplicate { .. } => ("", " is a duplicate"),
             Kind::TooMany { max: 1 } => ("", " is a second limit"),
             Kind::TooMany { .. } => ("", " is one limit too many"),
             Kind::CountTooLarge { .. } => ("count ", " is too large"),
@@ -61,19 +92,19 @@ impl ParseError {
     }
 
     /// What is allowed and what to write instead.
-    pub(crate) const fn remedy(&self) -> Message {
+    pub(crate) const fn help_text(&self) -> Message {
         let mut text = Message::EMPTY;
         match self.kind() {
             Kind::Empty => {
                 text.push("write one limit or several, as `10/minute` or `10/second; 100/minute`");
             }
-            Kind::NotAscii => text.push("a limit is written in ASCII, as `10/minute`"),
+            Kind::NotAscii => text.push("only ASCII is allowed, as in `10/minute`"),
             Kind::Unexpected { expected } => {
                 text.push("expected ");
                 text.push(expected);
             }
             Kind::StraySeparator => {
-                text.push("a separator stands between two limits; remove this one");
+                text.push("a separator goes between two limits; remove this one");
             }
             Kind::MissingSeparator => {
                 text.push("limits are separated by `;`");
@@ -95,11 +126,11 @@ impl ParseError {
                 self.push_write(&mut text, "; ", "; a thousand is written `1_000`");
             }
             Kind::NumberSuffix => {
-                text.push("a count is written out");
-                self.push_write(&mut text, "; ", ", as `10_000`");
+                text.push("a count has no suffix");
+                self.push_write(&mut text, "; ", "; ten thousand is `10_000`");
             }
             Kind::MisplacedUnderscore => {
-                text.push("an underscore stands alone between two digits");
+                text.push("an underscore goes between two digits");
                 self.push_write(&mut text, "; ", ", as in `1_000`");
             }
             Kind::MissingPer => {
@@ -107,7 +138,7 @@ impl ParseError {
                 self.push_write(&mut text, "", other);
             }
             Kind::RepeatedPer => {
-                text.push("one `/` or `per` stands between count and window; remove this one");
+                text.push("write `/` or `per` once between count and window; remove this one");
             }
             Kind::MissingWindow => {
                 text.push("a limit is a count per window, as `10/minute` or `10 per 5 minutes`");
@@ -133,17 +164,17 @@ impl ParseError {
             Kind::TooMany { max } => {
                 text.push("at most ");
                 text.push_number(max as u64);
-                text.push(" are allowed; remove those that matter least");
+                text.push(" are allowed; remove the others");
             }
             Kind::Duplicate { limit } => {
                 text.push("the list already has ");
                 push_limit(&mut text, limit);
                 text.push("; remove this one");
             }
-            Kind::NeverBinds { stricter, .. } => {
+            Kind::Redundant { stricter, .. } => {
                 push_limit(&mut text, stricter);
                 text.push(
-                    " always refuses first; remove this limit, or give it a smaller count or a \
+                    " always rejects first; remove this limit, or give it a smaller count or a \
                      longer window",
                 );
             }
@@ -164,13 +195,19 @@ impl ParseError {
     }
 }
 
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.text(), f)
+    }
+}
+
 const fn push_limit(text: &mut Message, limit: crate::Limit) {
     text.push("`");
     text.push_limit(limit);
     text.push("`");
 }
 
-/// A character outside ASCII: its code point, and itself if it is likely to be visible.
+/// Adds a character outside ASCII: its code point, and itself if it is likely to be visible.
 const fn push_character(text: &mut Message, character: &str) {
     let code = code_point(character.as_bytes());
     if is_visible(code) {
@@ -210,7 +247,7 @@ const fn code_point(utf8: &[u8]) -> u32 {
     }
 }
 
-/// Not a control, space, joiner, direction mark or other character that would confuse a reader.
+/// Whether a character is not a control, space, joiner, direction mark or otherwise invisible.
 const fn is_visible(code: u32) -> bool {
     !matches!(
         code,

@@ -1,8 +1,8 @@
-//! Numbers in a limit string: whole ones, and those that are refused with good advice.
+//! Numbers in a limit string: whole numbers, and errors for all others.
 
-use crate::cursor::{Parser, Span};
-use crate::error::{ParseError, ParseErrorKind as Kind};
-use crate::text::Text;
+use crate::const_str::ConstStr;
+use crate::parse_error::{ParseError, ParseErrorKind as Kind};
+use crate::parser::{Parser, Span};
 
 /// A number as it was written.
 #[derive(Clone, Copy)]
@@ -41,7 +41,7 @@ impl Number {
 }
 
 impl Parser<'_> {
-    /// Whether a number begins here, well written or not.
+    /// Whether a number starts here, valid or not.
     pub(crate) const fn is_number(&self) -> bool {
         let mut at = self.at;
         while self.byte(at) == b'_' {
@@ -53,8 +53,8 @@ impl Parser<'_> {
         self.is_digit(at)
     }
 
-    /// Reads the number that begins here. `is_count` tells a count, before which a comma is
-    /// never right, from the number of a window, after which one may begin the next limit.
+    /// Reads the number that starts here. A comma in a count is always an error; after the number of
+    /// a window it may separate the next limit, so `is_count` says which one this is.
     pub(crate) const fn number(&mut self, is_count: bool) -> Result<Number, ParseError> {
         let start = self.at;
         let mut end = self.digits_end(start);
@@ -123,7 +123,7 @@ impl Parser<'_> {
     }
 
     const fn misplaced_underscore(&self, start: usize, end: usize) -> ParseError {
-        let mut clean = Text::<40>::EMPTY;
+        let mut clean = ConstStr::<40>::EMPTY;
         let mut last = 0;
         let mut at = start;
         while at < end {
@@ -131,7 +131,7 @@ impl Parser<'_> {
             at += 1;
             let is_digit = byte.is_ascii_digit();
             let is_kept_underscore = byte == b'_' && last != b'_' && last != b'.' && last != 0;
-            // An underscore is put down with the digit after it.
+            // Underscores at the end are dropped: one is kept only if a digit follows.
             if is_kept_underscore && self.is_next_a_digit(at, end) {
                 last = b'_';
                 clean.push_ascii(b'_');
@@ -154,7 +154,7 @@ impl Parser<'_> {
 
     /// The error for `1,000` and `1 000`: digits with `by` between them.
     pub(crate) const fn split_digits(&self, start: usize, by: u8) -> ParseError {
-        let mut joined = Text::<40>::EMPTY;
+        let mut joined = ConstStr::<40>::EMPTY;
         let mut proper = true;
         let mut at = start;
         let end = loop {

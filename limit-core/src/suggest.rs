@@ -1,11 +1,11 @@
-//! "Did you mean": the spelling nearest to a word that is not one.
+//! "Did you mean": the unit of time that is most similar to an unknown word.
 
-use crate::unit::SPELLINGS;
+use crate::time_unit::SPELLINGS;
 
-/// The longest word that a suggestion is sought for; no spelling is longer.
+/// The longest word that gets a suggestion. No spelling is longer.
 const LONGEST: usize = 14;
 
-/// The accepted spelling of a unit that `word` probably stands for.
+/// The accepted spelling of the unit that `word` probably means.
 pub(crate) const fn unit(word: &str) -> Option<&'static str> {
     if word.len() < 2 || word.len() > LONGEST {
         return None;
@@ -18,10 +18,10 @@ pub(crate) const fn unit(word: &str) -> Option<&'static str> {
     let mut i = 0;
     while i < SPELLINGS.len() {
         let candidate = SPELLINGS[i].0;
-        // Two letters are near to everything.
+        // Two letters are similar to everything.
         if candidate.len() > 2 {
             let distance = distance(word, candidate);
-            // Of two that are equally near, the one with the same ending: plural for plural.
+            // Of two that are equally similar, prefers the one with the same ending: plural for plural.
             let score = 2 * distance + !same_ending(word, candidate) as u8;
             if distance <= tolerance(word) && score < best_score {
                 best = Some(candidate);
@@ -33,12 +33,12 @@ pub(crate) const fn unit(word: &str) -> Option<&'static str> {
     best
 }
 
-/// Whether `word` is `per` with one slip.
+/// Whether `word` is `per` with one misspelling.
 pub(crate) const fn is_nearly_per(word: &str) -> bool {
     word.len() >= 2 && word.len() <= 4 && distance(word, "per") <= 1
 }
 
-/// The unit whose name begins with `word`: `month` for `mo`.
+/// The unit with a name that starts with `word`: `month` for `mo`.
 const fn completed(word: &str) -> Option<&'static str> {
     let mut i = 0;
     while i < SPELLINGS.len() {

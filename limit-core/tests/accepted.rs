@@ -14,7 +14,7 @@ fn reads(forms: &[(&str, &str)]) {
 }
 
 #[test]
-fn a_slash_or_per_stands_between_count_and_window() {
+fn a_slash_or_per_goes_between_count_and_window() {
     reads(&[
         ("10/minute", "10 per minute"),
         ("10 per minute", "10 per minute"),

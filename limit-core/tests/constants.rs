@@ -63,6 +63,9 @@ fn the_slowest_string_is_within_the_budget_of_the_compiler() {
 #[test]
 fn the_macro_fails_with_the_whole_message() {
     let panic = std::panic::catch_unwind(|| limit_core::__private::checked("10/minuet"));
-    let said = panic.unwrap_err().downcast::<String>().unwrap();
-    assert_eq!(*said, Limits::parse("10/minuet").unwrap_err().to_string());
+    let message = panic.unwrap_err().downcast::<String>().unwrap();
+    assert_eq!(
+        *message,
+        Limits::parse("10/minuet").unwrap_err().to_string()
+    );
 }

@@ -1,4 +1,4 @@
-//! What holds for every input, tried on very many.
+//! Properties of every input, on random ones.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -61,7 +61,7 @@ fn holds(input: &str) -> Result<Limits, ParseError> {
     result
 }
 
-/// That one who does what the errors suggest gets somewhere.
+/// Following the suggestions of errors ends with a valid string or an error without one.
 fn suggestions_lead_on(input: &str) {
     let mut text = input.to_owned();
     for _ in 0..=input.len() {
@@ -214,12 +214,12 @@ proptest! {
     }
 
     #[test]
-    fn a_limit_is_idle_exactly_when_another_refuses_all_that_it_would(
+    fn a_limit_is_redundant_exactly_when_another_refuses_all_that_it_would(
         a in any_limit(),
         b in any_limit(),
     ) {
-        let idle = |a: Limit, b: Limit| a.count() <= b.count() && a.window() >= b.window();
+        let redundant = |a: Limit, b: Limit| a.count() <= b.count() && a.window() >= b.window();
         let refused = Limits::new(&[a, b]).is_err();
-        prop_assert_eq!(refused, idle(a, b) || idle(b, a));
+        prop_assert_eq!(refused, redundant(a, b) || redundant(b, a));
     }
 }

@@ -23,7 +23,7 @@ fn a_window_is_at_least_a_millisecond() {
     }
     assert_eq!(
         one_per(Duration::ZERO).unwrap_err().to_string(),
-        "a window of 0ns is too short: it is at least 1ms",
+        "a window of 0ns is too short: it has to be at least 1ms",
     );
 }
 
@@ -34,7 +34,7 @@ fn a_window_is_a_whole_number_of_milliseconds() {
     assert_eq!(error, LimitError::WindowNotWholeMillis { window });
     assert_eq!(
         error.to_string(),
-        "a window of 1.5ms is too fine: it is a whole number of milliseconds",
+        "a window of 1.5ms is too fine: it has to be a whole number of milliseconds",
     );
 }
 
@@ -46,7 +46,7 @@ fn a_window_is_at_most_ten_years() {
     }
     assert_eq!(
         one_per(MAX_WINDOW * 2).unwrap_err().to_string(),
-        "a window of 630720000s is too long: it is at most 315360000s (3650 days)",
+        "a window of 630720000s is too long: it can be at most 315360000s (3650 days)",
     );
 }
 
@@ -55,7 +55,7 @@ fn there_is_at_least_one_limit() {
     assert_eq!(Limits::new(&[]), Err(LimitsError::Empty));
     assert_eq!(
         LimitsError::Empty.to_string(),
-        "no limit: there is at least one"
+        "the list of limits is empty: at least one limit is required"
     );
 }
 
@@ -84,16 +84,16 @@ fn no_limit_occurs_twice() {
     assert_eq!(error, LimitsError::Duplicate { limit });
     assert_eq!(
         error.to_string(),
-        "`10 per minute` occurs twice: once is enough"
+        "`10 per minute` occurs twice: remove one of them"
     );
 }
 
 #[test]
-fn every_limit_can_bind() {
-    let (idle, stricter) = (limit("100/minute"), limit("10/minute"));
-    for limits in [[idle, stricter], [stricter, idle]] {
-        let error = LimitsError::NeverBinds {
-            limit: idle,
+fn no_limit_is_redundant() {
+    let (redundant, stricter) = (limit("100/minute"), limit("10/minute"));
+    for limits in [[redundant, stricter], [stricter, redundant]] {
+        let error = LimitsError::Redundant {
+            limit: redundant,
             stricter,
         };
         assert_eq!(Limits::try_from(&limits[..]), Err(error));

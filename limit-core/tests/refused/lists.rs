@@ -1,4 +1,4 @@
-//! Limits that stand beside each other.
+//! Lists of limits.
 
 use limit_core::{Limit, MAX_LIMITS, ParseErrorKind as Kind};
 
@@ -19,7 +19,7 @@ fn a_separator_without_a_limit_on_both_sides_is_refused() {
         ("10/second ; «,» 100/minute", ","),
     ] {
         let text = format!(
-            "stray separator `{found}`: a separator stands between two limits; remove this one",
+            "stray separator `{found}`: a separator goes between two limits; remove this one",
         );
         refuses(marked, Kind::StraySeparator, Some(""), &text);
     }
@@ -69,7 +69,7 @@ fn more_limits_than_are_allowed_are_refused() {
         Kind::TooMany { max: MAX_LIMITS },
         None,
         "`9 per 3 years` is one limit too many: \
-         at most 8 are allowed; remove those that matter least",
+         at most 8 are allowed; remove the others",
     );
 }
 
@@ -91,7 +91,7 @@ fn the_same_limit_twice_is_refused() {
         ("60/minute, 2/second, «60 per 60s»", "60 per 60s"),
     ] {
         let text = format!(
-            "`{found}` is there twice: the list already has `60 per minute`; remove this one",
+            "`{found}` is a duplicate: the list already has `60 per minute`; remove this one",
         );
         let limit = limit("60/minute");
         refuses(marked, Kind::Duplicate { limit }, None, &text);
@@ -99,8 +99,8 @@ fn the_same_limit_twice_is_refused() {
 }
 
 #[test]
-fn a_limit_that_never_binds_is_refused_wherever_it_stands() {
-    for (marked, idle, stricter) in [
+fn a_redundant_limit_is_refused_at_any_position() {
+    for (marked, redundant, stricter) in [
         ("10/minute; «100/minute»", "100/minute", "10 per minute"),
         ("«100/minute»; 10/minute", "100/minute", "10 per minute"),
         ("10/hour; «10/minute»", "10/minute", "10 per hour"),
@@ -112,11 +112,11 @@ fn a_limit_that_never_binds_is_refused_wherever_it_stands() {
         ),
     ] {
         let text = format!(
-            "`{idle}` never binds: `{stricter}` always refuses first; \
+            "`{redundant}` has no effect: `{stricter}` always rejects first; \
              remove this limit, or give it a smaller count or a longer window",
         );
-        let kind = Kind::NeverBinds {
-            limit: limit(idle),
+        let kind = Kind::Redundant {
+            limit: limit(redundant),
             stricter: limit(stricter),
         };
         refuses(marked, kind, None, &text);

@@ -15,7 +15,7 @@ mod words;
 const UNITS: &str = "allowed: ms, second, minute, hour, day, week, month, year";
 
 /// Holds that a string is refused. `marked` is the string with `«»` around the expected span;
-/// `{units}` at the end of `text` stands for the list of allowed units.
+/// `{units}` at the end of `text` is replaced by the list of allowed units.
 #[track_caller]
 fn refuses(marked: &str, kind: ParseErrorKind, suggestion: Option<&str>, text: &str) {
     let start = marked.find('«').unwrap();
@@ -31,10 +31,13 @@ fn refuses(marked: &str, kind: ParseErrorKind, suggestion: Option<&str>, text: &
     assert_eq!(format!("{}: {}", error.message(), error.help()), text);
 
     if let Some(suggestion) = suggestion {
-        let mut mended = input.clone();
-        mended.replace_range(start..end, suggestion);
-        let rest = Limits::parse(&mended);
-        assert!(rest.is_ok(), "{input:?} mended to {mended:?}: {rest:?}");
+        let mut corrected = input.clone();
+        corrected.replace_range(start..end, suggestion);
+        let rest = Limits::parse(&corrected);
+        assert!(
+            rest.is_ok(),
+            "{input:?} corrected to {corrected:?}: {rest:?}"
+        );
     }
 }
 

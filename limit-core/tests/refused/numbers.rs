@@ -134,13 +134,13 @@ fn a_suffix_on_a_count_is_refused_with_the_number_written_out() {
         "«10k»/minute",
         Kind::NumberSuffix,
         Some("10_000"),
-        "suffix on the number `10k`: a count is written out; write `10_000`",
+        "suffix on the number `10k`: a count has no suffix; write `10_000`",
     );
     refuses(
         "«1M» per day",
         Kind::NumberSuffix,
         Some("1_000_000"),
-        "suffix on the number `1M`: a count is written out; write `1_000_000`",
+        "suffix on the number `1M`: a count has no suffix; write `1_000_000`",
     );
 }
 
@@ -157,7 +157,7 @@ fn a_misplaced_underscore_is_refused() {
         let found = between_marks(marked);
         let text = format!(
             "misplaced underscore in `{found}`: \
-             an underscore stands alone between two digits; write `{instead}`",
+             an underscore goes between two digits; write `{instead}`",
         );
         refuses(marked, Kind::MisplacedUnderscore, Some(instead), &text);
     }

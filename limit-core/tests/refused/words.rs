@@ -1,4 +1,4 @@
-//! What stands between count and window, and strings that are not limits at all.
+//! The part between count and window, and strings that are not limits at all.
 
 use limit_core::ParseErrorKind as Kind;
 
@@ -42,7 +42,7 @@ fn a_repeated_slash_is_refused() {
     ] {
         let text = format!(
             "repeated `{found}`: \
-             one `/` or `per` stands between count and window; remove this one",
+             write `/` or `per` once between count and window; remove this one",
         );
         refuses(marked, Kind::RepeatedPer, Some(""), &text);
     }
@@ -77,7 +77,7 @@ fn characters_outside_ascii_are_refused() {
         ("10/minute «🚀»🚀", "`🚀` (U+1F680)"),
     ] {
         let text =
-            format!("unexpected character {named}: a limit is written in ASCII, as `10/minute`");
+            format!("unexpected character {named}: only ASCII is allowed, as in `10/minute`");
         refuses(marked, Kind::NotAscii, None, &text);
     }
 }

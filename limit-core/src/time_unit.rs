@@ -1,9 +1,9 @@
-//! Units of time: how they are spelled and how long they last.
+//! Units of time: their spellings and lengths.
 
-use crate::text::Text;
+use crate::const_str::ConstStr;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unit {
+pub(crate) enum TimeUnit {
     Millisecond,
     Second,
     Minute,
@@ -17,58 +17,58 @@ pub(crate) enum Unit {
 /// The units as an error message lists them.
 pub(crate) const ALLOWED: &str = "ms, second, minute, hour, day, week, month, year";
 
-/// Every accepted spelling, in lower case. The names that a suggestion prefers come first.
-pub(crate) const SPELLINGS: &[(&str, Unit)] = &[
-    ("second", Unit::Second),
-    ("minute", Unit::Minute),
-    ("hour", Unit::Hour),
-    ("day", Unit::Day),
-    ("week", Unit::Week),
-    ("month", Unit::Month),
-    ("year", Unit::Year),
-    ("millisecond", Unit::Millisecond),
-    ("seconds", Unit::Second),
-    ("minutes", Unit::Minute),
-    ("hours", Unit::Hour),
-    ("days", Unit::Day),
-    ("weeks", Unit::Week),
-    ("months", Unit::Month),
-    ("years", Unit::Year),
-    ("milliseconds", Unit::Millisecond),
-    ("ms", Unit::Millisecond),
-    ("msec", Unit::Millisecond),
-    ("msecs", Unit::Millisecond),
-    ("millis", Unit::Millisecond),
-    ("s", Unit::Second),
-    ("sec", Unit::Second),
-    ("secs", Unit::Second),
-    ("m", Unit::Minute),
-    ("min", Unit::Minute),
-    ("mins", Unit::Minute),
-    ("h", Unit::Hour),
-    ("hr", Unit::Hour),
-    ("hrs", Unit::Hour),
-    ("d", Unit::Day),
-    ("w", Unit::Week),
-    ("wk", Unit::Week),
-    ("wks", Unit::Week),
-    ("y", Unit::Year),
-    ("yr", Unit::Year),
-    ("yrs", Unit::Year),
+/// Every accepted spelling, in lower case. Suggestions prefer those that come first.
+pub(crate) const SPELLINGS: &[(&str, TimeUnit)] = &[
+    ("second", TimeUnit::Second),
+    ("minute", TimeUnit::Minute),
+    ("hour", TimeUnit::Hour),
+    ("day", TimeUnit::Day),
+    ("week", TimeUnit::Week),
+    ("month", TimeUnit::Month),
+    ("year", TimeUnit::Year),
+    ("millisecond", TimeUnit::Millisecond),
+    ("seconds", TimeUnit::Second),
+    ("minutes", TimeUnit::Minute),
+    ("hours", TimeUnit::Hour),
+    ("days", TimeUnit::Day),
+    ("weeks", TimeUnit::Week),
+    ("months", TimeUnit::Month),
+    ("years", TimeUnit::Year),
+    ("milliseconds", TimeUnit::Millisecond),
+    ("ms", TimeUnit::Millisecond),
+    ("msec", TimeUnit::Millisecond),
+    ("msecs", TimeUnit::Millisecond),
+    ("millis", TimeUnit::Millisecond),
+    ("s", TimeUnit::Second),
+    ("sec", TimeUnit::Second),
+    ("secs", TimeUnit::Second),
+    ("m", TimeUnit::Minute),
+    ("min", TimeUnit::Minute),
+    ("mins", TimeUnit::Minute),
+    ("h", TimeUnit::Hour),
+    ("hr", TimeUnit::Hour),
+    ("hrs", TimeUnit::Hour),
+    ("d", TimeUnit::Day),
+    ("w", TimeUnit::Week),
+    ("wk", TimeUnit::Week),
+    ("wks", TimeUnit::Week),
+    ("y", TimeUnit::Year),
+    ("yr", TimeUnit::Year),
+    ("yrs", TimeUnit::Year),
 ];
 
-/// The units that a window is written in. Months and years are not among them: "30 days" says
-/// what is meant, "1 month" would leave a reader guessing.
-const WRITTEN: [(Unit, &str, &str); 6] = [
-    (Unit::Week, "week", "weeks"),
-    (Unit::Day, "day", "days"),
-    (Unit::Hour, "hour", "hours"),
-    (Unit::Minute, "minute", "minutes"),
-    (Unit::Second, "second", "seconds"),
-    (Unit::Millisecond, "ms", "ms"),
+/// The units that a window is written in, each with its singular and plural. Months and years are
+/// not among them, because their length varies: "30 days" is exact, "1 month" is not.
+const WRITTEN: [(TimeUnit, &str, &str); 6] = [
+    (TimeUnit::Week, "week", "weeks"),
+    (TimeUnit::Day, "day", "days"),
+    (TimeUnit::Hour, "hour", "hours"),
+    (TimeUnit::Minute, "minute", "minutes"),
+    (TimeUnit::Second, "second", "seconds"),
+    (TimeUnit::Millisecond, "ms", "ms"),
 ];
 
-impl Unit {
+impl TimeUnit {
     pub(crate) const fn from_spelling(word: &str) -> Option<Self> {
         let mut i = 0;
         while i < SPELLINGS.len() {
@@ -94,9 +94,9 @@ impl Unit {
     }
 }
 
-/// The largest unit that divides `millis`, which is not 0, evenly: how many of it, how their
-/// number makes its name, and the unit itself.
-const fn in_words(millis: u64) -> (u64, &'static str, Unit) {
+/// `millis`, which is not 0, in the largest unit that divides it evenly: the number, the name of the
+/// unit in singular or plural, and the unit.
+const fn in_words(millis: u64) -> (u64, &'static str, TimeUnit) {
     let mut i = 0;
     while i < WRITTEN.len() {
         let (unit, one, many) = WRITTEN[i];
@@ -106,10 +106,10 @@ const fn in_words(millis: u64) -> (u64, &'static str, Unit) {
         }
         i += 1;
     }
-    (millis, "ms", Unit::Millisecond)
+    (millis, "ms", TimeUnit::Millisecond)
 }
 
-impl<const N: usize> Text<N> {
+impl<const N: usize> ConstStr<N> {
     /// A window as it is written after `per`: `minute`, `500 ms`, `30 days`.
     pub(crate) const fn push_window(&mut self, millis: u64) {
         let (number, name, _) = in_words(millis);
@@ -124,12 +124,12 @@ impl<const N: usize> Text<N> {
     pub(crate) const fn push_short_window(&mut self, millis: u64) {
         let (number, name, unit) = in_words(millis);
         let name = match unit {
-            Unit::Second => "s",
+            TimeUnit::Second => "s",
             _ => name,
         };
-        if number != 1 || matches!(unit, Unit::Millisecond) {
+        if number != 1 || matches!(unit, TimeUnit::Millisecond) {
             self.push_number(number);
-            if !matches!(unit, Unit::Second | Unit::Millisecond) {
+            if !matches!(unit, TimeUnit::Second | TimeUnit::Millisecond) {
                 self.push(" ");
             }
         }
@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn the_units_that_a_message_allows_are_units() {
         for name in ALLOWED.split(", ") {
-            assert!(Unit::from_spelling(name).is_some(), "{name}");
+            assert!(TimeUnit::from_spelling(name).is_some(), "{name}");
         }
     }
 }

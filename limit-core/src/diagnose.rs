@@ -1,15 +1,16 @@
-//! What the parser says where the grammar ends: which mistake this is, and what was meant.
+//! Finds which mistake an invalid limit string has, and what was probably meant.
 //!
-//! Only a string that is refused comes here, so [`parse`](crate::parse) reads as the grammar.
+//! Only invalid strings get here, so that [`grammar`](crate::grammar) reads as the grammar.
 
-use crate::cursor::{Parser, Span};
-use crate::error::{ParseError, ParseErrorKind as Kind};
+use core::num::NonZeroU64;
+
+use crate::const_str::ConstStr;
 use crate::limit::MAX_WINDOW_MILLIS;
 use crate::number::Number;
-use crate::parse::is_per;
+use crate::parse_error::{ParseError, ParseErrorKind as Kind};
+use crate::parser::{Parser, Span, is_per};
 use crate::suggest;
-use crate::text::Text;
-use crate::unit::Unit;
+use crate::time_unit::TimeUnit;
 
 impl Parser<'_> {
     /// No count where a limit begins.
@@ -19,30 +20,33 @@ impl Parser<'_> {
         match self.byte(self.at) {
             b'-' if self.is_negative() => self.negative(),
             b';' | b',' | b'|' => self.superfluous(Kind::StraySeparator, span),
-            _ if is_per(token) || Unit::from_spelling(token).is_some() => {
+            _ if is_per(token) || TimeUnit::from_spelling(token).is_some() => {
                 self.error(Kind::MissingCount, span)
             }
             _ => self.unexpected("a count, as in `10/minute`"),
         }
     }
 
-    /// `1.5/s`: the whole numbers that mean the same are `3/2s`.
-    pub(crate) const fn fractional_count(&self, count: &Number) -> ParseError {
-        let mut ahead = *self;
+    /// `1.5/s`: suggests the whole numbers that mean the same, `3/2s`. `window` is what follows the
+    /// count, in milliseconds, and where it ends.
+    pub(crate) const fn fractional_count(
+        &self,
+        count: &Number,
+        window: Option<(NonZeroU64, usize)>,
+    ) -> ParseError {
         let (start, end) = count.span;
-        if let Ok(()) = ahead.per(count)
-            && let Ok(window) = ahead.window(start)
+        if let Some((window, window_end)) = window
             && let Some((numerator, denominator)) = count.ratio
             && let Some(millis) = window.get().checked_mul(denominator)
             && millis <= MAX_WINDOW_MILLIS
             && numerator <= u32::MAX as u64
         {
-            let mut whole = Text::<64>::EMPTY;
+            let mut whole = ConstStr::<64>::EMPTY;
             whole.push_number(numerator);
             whole.push("/");
             whole.push_short_window(millis);
             return self
-                .error(Kind::Fraction, (start, ahead.at))
+                .error(Kind::Fraction, (start, window_end))
                 .suggest(whole.as_str());
         }
         self.error(Kind::Fraction, (start, end))
@@ -61,10 +65,10 @@ impl Parser<'_> {
         let written = self.slice(count.span);
         let both = (count.span.0, span.1);
         if let Some(zeros) = self.zeros(count, span) {
-            let out = Text::<64>::concat(&[written, zeros]);
+            let out = ConstStr::<64>::concat(&[written, zeros]);
             return self.error(Kind::NumberSuffix, both).suggest(out.as_str());
         }
-        let unit = match Unit::from_spelling(word) {
+        let unit = match TimeUnit::from_spelling(word) {
             Some(_) => Some(word),
             None if is_other_per(word) => {
                 return self.error(Kind::MissingPer, span).suggest("per");
@@ -72,13 +76,15 @@ impl Parser<'_> {
             None => suggest::unit(word),
         };
         if let Some(unit) = unit {
-            let mended = Text::<64>::concat(&[written, "/", unit]);
-            return self.error(Kind::MissingPer, both).suggest(mended.as_str());
+            let corrected = ConstStr::<64>::concat(&[written, "/", unit]);
+            return self
+                .error(Kind::MissingPer, both)
+                .suggest(corrected.as_str());
         }
         self.unexpected("`/` or `per` after the count, as in `10/minute`")
     }
 
-    /// The zeros that the suffix at `span` stands for, as in `10k/minute`.
+    /// The zeros that the suffix at `span` means, as in `10k/minute`.
     const fn zeros(&self, count: &Number, span: Span) -> Option<&'static str> {
         if count.span.1 != span.0 || !is_per(self.token_after(span.1)) {
             return None;
@@ -97,12 +103,12 @@ impl Parser<'_> {
             return split;
         }
         let span = self.token();
-        let mended = Text::<64>::concat(&[self.slice(count.span), "/", self.slice(span)]);
+        let corrected = ConstStr::<64>::concat(&[self.slice(count.span), "/", self.slice(span)]);
         self.error(Kind::MissingPer, (count.span.0, span.1))
-            .suggest(mended.as_str())
+            .suggest(corrected.as_str())
     }
 
-    /// No unit at `word`, with or without a number before it. `start` is where the limit does.
+    /// No unit at `word`, with or without a number before it. `start` is where the limit starts.
     pub(crate) const fn no_unit(&self, start: usize, number: &Number, word: Span) -> ParseError {
         if word.0 < word.1 {
             let error = self.error(Kind::UnknownUnit, word);
@@ -123,11 +129,11 @@ impl Parser<'_> {
         self.unexpected("a window, as in `10/minute` or `10/5 minutes`")
     }
 
-    /// `1.5 minutes`: the whole number that means the same is `90s`.
+    /// `1.5 minutes`: suggests the whole number that means the same, `90s`.
     pub(crate) const fn fractional_window(
         &self,
         number: &Number,
-        unit: Unit,
+        unit: TimeUnit,
         span: Span,
     ) -> ParseError {
         let error = self.error(Kind::Fraction, span);
@@ -136,14 +142,14 @@ impl Parser<'_> {
             && millis.is_multiple_of(denominator)
             && millis / denominator <= MAX_WINDOW_MILLIS
         {
-            let mut whole = Text::<64>::EMPTY;
+            let mut whole = ConstStr::<64>::EMPTY;
             whole.push_short_window(millis / denominator);
             return error.suggest(whole.as_str());
         }
         error
     }
 
-    /// No separator after the limit that begins at `start`.
+    /// No separator after the limit that starts at `start`.
     pub(crate) const fn no_separator(&self, start: usize) -> ParseError {
         let span = self.token();
         let token = self.slice(span);
@@ -152,16 +158,16 @@ impl Parser<'_> {
         }
         if self.is_number() {
             let limit = self.slice((start, self.trimmed()));
-            let mended = Text::<64>::concat(&[limit, "; ", token]);
+            let corrected = ConstStr::<64>::concat(&[limit, "; ", token]);
             return self
                 .error(Kind::MissingSeparator, (start, span.1))
-                .suggest(mended.as_str());
+                .suggest(corrected.as_str());
         }
         self.unexpected("the end, or `;` and another limit")
     }
 }
 
-/// Whether `word` is what people write or mistype for `per`.
+/// Whether `word` is another word for `per`, or a misspelling of it.
 const fn is_other_per(word: &str) -> bool {
     word.eq_ignore_ascii_case("a")
         || word.eq_ignore_ascii_case("an")

@@ -1,12 +1,12 @@
-//! Moving over the input: bytes, tokens and the errors that point at them.
+//! A position in the input: reads bytes and tokens, and makes the errors that point at them.
 
-use crate::error::{ParseError, ParseErrorKind as Kind};
-use crate::text::slice;
+use crate::const_str::slice;
+use crate::parse_error::{ParseError, ParseErrorKind as Kind};
 
 /// A range of bytes of the input.
 pub(crate) type Span = (usize, usize);
 
-/// A place in the input. Past [`require_ascii`](Self::require_ascii) every byte is a character.
+/// A position in the input. After [`require_ascii`](Self::require_ascii) every byte is a character.
 #[derive(Clone, Copy)]
 pub(crate) struct Parser<'a> {
     text: &'a str,
@@ -70,7 +70,7 @@ impl<'a> Parser<'a> {
         at
     }
 
-    /// What stands here: a word, digits, or one other byte; nothing at the end.
+    /// The token here: a word, digits, or one other byte; empty at the end.
     pub(crate) const fn token(&self) -> Span {
         let start = self.at;
         let end = if self.is_at_end() {
@@ -93,7 +93,7 @@ impl<'a> Parser<'a> {
         ahead.slice(ahead.token())
     }
 
-    /// The end of what is not whitespace before here.
+    /// The end of the last text before here that is not whitespace.
     pub(crate) const fn trimmed(&self) -> usize {
         let mut end = self.at;
         while end > 0 && self.byte(end - 1).is_ascii_whitespace() {
@@ -121,7 +121,7 @@ impl<'a> Parser<'a> {
         ParseError::new(kind, self.text, span)
     }
 
-    /// An error at a text that can simply be left out.
+    /// An error for text that has to be deleted.
     pub(crate) const fn superfluous(&self, kind: Kind, span: Span) -> ParseError {
         self.error(kind, span).suggest("")
     }
@@ -135,4 +135,9 @@ impl<'a> Parser<'a> {
         let end = self.digits_end(self.at + 1);
         self.error(Kind::Negative, (self.at, end))
     }
+}
+
+/// Whether `token` is the `/` or `per` between a count and a window.
+pub(crate) const fn is_per(token: &str) -> bool {
+    token.eq_ignore_ascii_case("/") || token.eq_ignore_ascii_case("per")
 }

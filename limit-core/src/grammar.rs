@@ -1,15 +1,18 @@
-//! The grammar of limit strings, read byte by byte so that it also runs in `const`.
+//! The grammar of limit strings: [`Limit::parse`] and [`Limits::parse`].
+//!
+//! The input is read byte by byte, so that it also runs in `const`.
 
 use core::num::{NonZeroU32, NonZeroU64};
+use core::str::FromStr;
 
-use crate::cursor::{Parser, Span};
-use crate::error::{ParseError, ParseErrorKind as Kind};
 use crate::limit::{Limit, MAX_WINDOW, MAX_WINDOW_MILLIS};
-use crate::limits::{Clash, Limits, MAX_LIMITS};
+use crate::limits::{LimitConflict, Limits, MAX_LIMITS};
 use crate::number::Number;
-use crate::unit::Unit;
+use crate::parse_error::{ParseError, ParseErrorKind as Kind};
+use crate::parser::{Parser, Span, is_per};
+use crate::time_unit::TimeUnit;
 
-/// What `?` does, which `const` cannot yet.
+/// The `?` operator, which does not work in `const` yet.
 macro_rules! attempt {
     ($result:expr) => {
         match $result {
@@ -19,8 +22,72 @@ macro_rules! attempt {
     };
 }
 
+impl Limit {
+    /// Reads one limit, such as `10/minute`, `5/300s` or `10 per 5 minutes`; see the
+    /// [grammar](crate#grammar).
+    ///
+    /// # Errors
+    ///
+    /// The text is not exactly one limit. The error says where and why.
+    ///
+    /// ```
+    /// use limit_core::{Limit, ParseErrorKind};
+    ///
+    /// assert_eq!(Limit::parse("5/300s")?.to_string(), "5 per 5 minutes");
+    ///
+    /// let two = Limit::parse("10/second; 100/minute").unwrap_err();
+    /// assert_eq!(two.kind(), ParseErrorKind::TooMany { max: 1 });
+    /// # Ok::<(), limit_core::ParseError>(())
+    /// ```
+    pub const fn parse(text: &str) -> Result<Self, ParseError> {
+        match parse(text, 1) {
+            Ok(limits) => Ok(limits.first()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Limits {
+    /// Reads one or more limits, such as `10/second; 100/minute`; see the
+    /// [grammar](crate#grammar). For a literal, use [`limits!`](crate::limits!), which runs
+    /// at compile time.
+    ///
+    /// # Errors
+    ///
+    /// The text does not follow the grammar, or its limits conflict. The error says where and why,
+    /// and what to write instead.
+    ///
+    /// ```
+    /// use limit_core::Limits;
+    ///
+    /// assert!(Limits::parse("10/minute").is_ok());
+    ///
+    /// let error = Limits::parse("10 minute").unwrap_err();
+    /// assert_eq!(error.to_string(), "missing `/` or `per` at `10 minute`: write `10/minute`");
+    /// ```
+    pub const fn parse(text: &str) -> Result<Self, ParseError> {
+        parse(text, MAX_LIMITS)
+    }
+}
+
+impl FromStr for Limit {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        Self::parse(text)
+    }
+}
+
+impl FromStr for Limits {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        Self::parse(text)
+    }
+}
+
 /// Reads one to `max` limits.
-pub(crate) const fn limits(text: &str, max: usize) -> Result<Limits, ParseError> {
+const fn parse(text: &str, max: usize) -> Result<Limits, ParseError> {
     let mut parser = Parser::new(text);
     attempt!(parser.require_ascii());
     parser.skip_space();
@@ -58,7 +125,8 @@ impl Parser<'_> {
             return Err(self.error(Kind::ZeroCount, number.span));
         }
         if number.has_point {
-            return Err(self.fractional_count(&number));
+            let window = self.window_after(&number);
+            return Err(self.fractional_count(&number, window));
         }
         if let Some(count) = number.whole()
             && let Some(count) = NonZeroU32::new(count)
@@ -68,8 +136,20 @@ impl Parser<'_> {
         Err(self.error(Kind::CountTooLarge { max: u32::MAX }, number.span))
     }
 
+    /// The window after a count, in milliseconds, and the end of the limit; `None` if what follows
+    /// the count is not a window. Stays where it is.
+    const fn window_after(mut self, count: &Number) -> Option<(NonZeroU64, usize)> {
+        let Ok(()) = self.per(count) else {
+            return None;
+        };
+        match self.window(count.span.0) {
+            Ok(window) => Some((window, self.at)),
+            Err(_) => None,
+        }
+    }
+
     /// The `/` or `per` between count and window.
-    pub(crate) const fn per(&mut self, count: &Number) -> Result<(), ParseError> {
+    const fn per(&mut self, count: &Number) -> Result<(), ParseError> {
         self.skip_space();
         let span = self.token();
         if !is_per(self.slice(span)) {
@@ -84,8 +164,8 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// A window in milliseconds: an optional number and a unit. `start` is where the limit does.
-    pub(crate) const fn window(&mut self, start: usize) -> Result<NonZeroU64, ParseError> {
+    /// A window in milliseconds: an optional number and a unit. `start` is where the limit starts.
+    const fn window(&mut self, start: usize) -> Result<NonZeroU64, ParseError> {
         let number = if self.is_number() {
             attempt!(self.number(false))
         } else {
@@ -93,7 +173,7 @@ impl Parser<'_> {
         };
         self.skip_space();
         let word = (self.at, self.word_end(self.at));
-        let Some(unit) = Unit::from_spelling(self.slice(word)) else {
+        let Some(unit) = TimeUnit::from_spelling(self.slice(word)) else {
             return Err(self.no_unit(start, &number, word));
         };
         self.at = word.1;
@@ -114,7 +194,7 @@ impl Parser<'_> {
         Err(self.error(Kind::WindowTooLong { max: MAX_WINDOW }, span))
     }
 
-    /// Moves to the next limit, if there is one after `limit`.
+    /// Moves to the next limit. Returns whether there is one after `limit`.
     const fn separator(&mut self, limit: Span) -> Result<bool, ParseError> {
         self.skip_space();
         if self.is_at_end() {
@@ -147,21 +227,16 @@ impl Parser<'_> {
         spans[limits.len()] = span;
         let (kind, span) = match limits.push(limit) {
             Ok(()) => return Ok(()),
-            Err(Clash::Full) => (Kind::TooMany { max }, span),
-            Err(Clash::Same) => (Kind::Duplicate { limit }, span),
-            Err(Clash::NewIdle { beside: stricter }) => {
-                (Kind::NeverBinds { limit, stricter }, span)
+            Err(LimitConflict::Full) => (Kind::TooMany { max }, span),
+            Err(LimitConflict::Duplicate) => (Kind::Duplicate { limit }, span),
+            Err(LimitConflict::NewRedundant { stricter }) => {
+                (Kind::Redundant { limit, stricter }, span)
             }
-            Err(Clash::OldIdle { old, limit: idle }) => {
-                let (limit, stricter) = (idle, limit);
-                (Kind::NeverBinds { limit, stricter }, spans[old])
+            Err(LimitConflict::OldRedundant { index, limit: old }) => {
+                let (limit, stricter) = (old, limit);
+                (Kind::Redundant { limit, stricter }, spans[index])
             }
         };
         Err(self.error(kind, span))
     }
-}
-
-/// Whether `token` stands between a count and a window.
-pub(crate) const fn is_per(token: &str) -> bool {
-    token.eq_ignore_ascii_case("/") || token.eq_ignore_ascii_case("per")
 }

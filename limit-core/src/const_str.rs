@@ -1,21 +1,21 @@
-//! Short text without an allocator, built in `const` as well as at run time.
+//! Short strings without an allocator, built in `const` as well as at run time.
 
 use core::fmt;
 
-/// Up to `N` bytes of UTF-8, inline. What does not fit is left out, on a character boundary.
+/// Up to `N` bytes of UTF-8, inline. Text that does not fit is cut, on a character boundary.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Text<const N: usize> {
+pub(crate) struct ConstStr<const N: usize> {
     len: u16,
     bytes: [u8; N],
 }
 
-impl<const N: usize> Text<N> {
+impl<const N: usize> ConstStr<N> {
     pub(crate) const EMPTY: Self = Self {
         len: 0,
         bytes: [0; N],
     };
 
-    /// The beginning of `source`, with `…` at the end if it is not all there.
+    /// The start of `source`, with `…` at the end if it does not fit.
     pub(crate) const fn excerpt(source: &str) -> Self {
         let mut text = Self::EMPTY;
         if source.len() <= N {
@@ -58,7 +58,7 @@ impl<const N: usize> Text<N> {
         }
     }
 
-    /// One ASCII byte; anything else is left out.
+    /// Adds one ASCII byte; any other byte is left out.
     pub(crate) const fn push_ascii(&mut self, byte: u8) {
         if byte.is_ascii() && (self.len as usize) < N {
             self.bytes[self.len as usize] = byte;
@@ -77,8 +77,8 @@ impl<const N: usize> Text<N> {
         }
     }
 
-    /// `text` between backticks, with control characters escaped so that a message stays one
-    /// line whatever was in the input.
+    /// Adds `text` between backticks. Control characters are escaped, so that a message is always
+    /// one line.
     pub(crate) const fn push_quoted(&mut self, text: &str) {
         self.push("`");
         let bytes = text.as_bytes();
@@ -105,13 +105,13 @@ impl<const N: usize> Text<N> {
     }
 }
 
-impl<const N: usize> fmt::Debug for Text<N> {
+impl<const N: usize> fmt::Debug for ConstStr<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self.as_str(), f)
     }
 }
 
-impl<const N: usize> fmt::Display for Text<N> {
+impl<const N: usize> fmt::Display for ConstStr<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_text_is_cut_on_a_character_boundary() {
-        let mut text = Text::<4>::concat(&["aé", "é"]);
+        let mut text = ConstStr::<4>::concat(&["aé", "é"]);
         assert_eq!(text.as_str(), "aé");
         text.push_ascii(b'b');
         text.push_ascii(b'c');
@@ -164,15 +164,15 @@ mod tests {
 
     #[test]
     fn an_excerpt_says_that_it_is_one() {
-        assert_eq!(Text::<6>::excerpt("abcdef").as_str(), "abcdef");
-        assert_eq!(Text::<6>::excerpt("abcdefg").as_str(), "abc…");
-        assert_eq!(Text::<6>::excerpt("abécdef").as_str(), "ab…");
+        assert_eq!(ConstStr::<6>::excerpt("abcdef").as_str(), "abcdef");
+        assert_eq!(ConstStr::<6>::excerpt("abcdefg").as_str(), "abc…");
+        assert_eq!(ConstStr::<6>::excerpt("abécdef").as_str(), "ab…");
     }
 
     #[test]
     fn every_number_is_written_in_full() {
         for number in [0, 9, 10, 99, 100, 4_294_967_295, u64::MAX] {
-            let mut text = Text::<20>::EMPTY;
+            let mut text = ConstStr::<20>::EMPTY;
             text.push_number(number);
             assert_eq!(text.as_str().parse(), Ok(number));
         }
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn control_characters_are_escaped_in_quotes() {
-        let mut text = Text::<40>::EMPTY;
+        let mut text = ConstStr::<40>::EMPTY;
         text.push_quoted("a\n\r\t\0\x1B\x7Fé…");
         assert_eq!(text.as_str(), "`a\\n\\r\\t\\x00\\x1B\\x7Fé…`");
     }
