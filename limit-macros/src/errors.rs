@@ -1,8 +1,8 @@
-//! All that is wrong, said in one pass.
+//! Collects compile errors, so that all are reported at once.
 
 use proc_macro2::{Span, TokenStream};
 
-/// Errors found so far.
+/// The errors found so far.
 #[derive(Default)]
 pub(crate) struct Errors(Vec<syn::Error>);
 
@@ -11,11 +11,16 @@ impl Errors {
         self.0.push(error);
     }
 
-    pub(crate) fn at(&mut self, span: Span, message: impl std::fmt::Display) {
+    pub(crate) fn at_span(&mut self, span: Span, message: impl std::fmt::Display) {
         self.push(syn::Error::new(span, message));
     }
 
-    pub(crate) fn over(&mut self, tokens: impl quote::ToTokens, message: impl std::fmt::Display) {
+    /// Reports an error that underlines all of the tokens.
+    pub(crate) fn at_tokens(
+        &mut self,
+        tokens: impl quote::ToTokens,
+        message: impl std::fmt::Display,
+    ) {
         self.push(syn::Error::new_spanned(tokens, message));
     }
 
@@ -23,7 +28,7 @@ impl Errors {
         self.0.is_empty()
     }
 
-    /// One `compile_error!` each.
+    /// One `compile_error!` for each.
     pub(crate) fn into_tokens(self) -> TokenStream {
         self.0.iter().map(syn::Error::to_compile_error).collect()
     }

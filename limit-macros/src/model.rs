@@ -1,89 +1,96 @@
-//! What the attributes on one handler mean.
+//! What the attributes on a handler mean.
 
 use limit_core::Limits;
 use proc_macro2::{Ident, Span};
 use std::num::NonZeroU32;
+use std::time::Duration;
 use syn::{Expr, LitStr, Pat, Path, Type};
 
-/// All the attributes on one handler.
+/// All `#[rate_limit]` attributes on one handler.
 pub(crate) struct Model {
-    /// In the order in which they are written; never empty.
+    /// In the order of the attributes; never empty.
     pub(crate) rules: Vec<Rule>,
-    pub(crate) krate: Option<Path>,
+    pub(crate) crate_path: Option<Path>,
     pub(crate) state: Option<Type>,
+    /// The name of the function without a limit, from `direct = …`.
     pub(crate) direct: Option<Ident>,
 }
 
 /// One attribute.
 pub(crate) struct Rule {
-    /// The attribute.
-    pub(crate) span: Span,
-    pub(crate) limits: LimitsValue,
+    pub(crate) attribute_span: Span,
+    pub(crate) limits: RuleLimits,
     pub(crate) key: Key,
     pub(crate) cost: Cost,
     pub(crate) scope: Scope,
     pub(crate) name: Option<LitStr>,
     pub(crate) strategy: Strategy,
-    /// Empty for all.
+    /// Empty: all methods.
     pub(crate) methods: Vec<String>,
-    pub(crate) wait: Option<Millis>,
+    pub(crate) wait: Option<Duration>,
     pub(crate) count_when: Option<Expr>,
     pub(crate) on_limited: Option<Expr>,
     pub(crate) on_store_error: Option<Fallback>,
-    /// Which of the handler's rules it is, whatever stands beside it: its name, or its key as written.
+    /// Identifies the rule among those of the handler: its name, or its key as written. Budgets in
+    /// stores depend on it.
     pub(crate) identity: String,
-    /// What clients read.
+    /// The name in response headers.
     pub(crate) label: String,
 }
 
-/// A length of time.
-#[derive(Clone, Copy)]
-pub(crate) struct Millis(pub(crate) u64);
-
-pub(crate) enum Scope {
-    /// The rule's own, on this handler.
-    Handler,
-    /// Shared by name.
-    Shared(LitStr),
-    /// Shared by what a function of extractors returns.
-    Expr(Expr),
-}
-
-pub(crate) enum LimitsValue {
-    /// A literal, parsed.
-    Parsed(Limits, Span),
-    /// Anything else.
+pub(crate) enum RuleLimits {
+    /// A string literal, parsed.
+    Literal(Limits, Span),
+    /// A constant, or a function of extractors.
     Expr(Expr),
 }
 
 pub(crate) enum Key {
-    /// The limiter's.
+    /// The default key of the limiter.
     Default,
-    /// A function of extractors or a constant.
+    /// A constant, or a function of extractors.
     Expr(Expr),
-    /// A tuple of them.
-    All(Vec<Self>),
+    Tuple(Vec<Self>),
+}
+
+pub(crate) enum Scope {
+    /// Only this rule of this handler.
+    Handler,
+    /// Shared among all rules with this text.
+    Shared(LitStr),
+    /// Shared among all requests for which a function of extractors returns one value.
+    Expr(Expr),
 }
 
 pub(crate) enum Cost {
-    /// A number. 0: nothing is charged at admission, the handler charges.
+    /// A number. With 0, nothing is charged at admission, and the handler charges.
     Fixed(u32),
-    /// A function of extractors or a constant.
+    /// A constant, or a function of extractors.
     Expr(Expr),
-    /// An expression over the handler's own arguments.
-    Arguments(OverArguments),
+    /// An expression over the arguments of the handler.
+    OverArgs(ArgsExpr),
 }
 
-/// An expression over the handler's own arguments, and how to bind those that it uses.
-pub(crate) struct OverArguments {
+/// An expression over the arguments of the handler, with patterns that bind the arguments it uses.
+/// Both lists of patterns have one pattern for each argument.
+pub(crate) struct ArgsExpr {
     pub(crate) expr: Expr,
-    /// One pattern for each argument, to be matched against a reference to them.
-    pub(crate) by_reference: Vec<Pat>,
-    /// One pattern for each argument, to be matched against the arguments themselves: patterns with `&`, whose
-    /// names say `ref`. Empty when there is none.
-    pub(crate) in_place: Vec<Pat>,
-    /// The names that it uses, as the handler's patterns have them.
-    pub(crate) uses: Vec<Ident>,
+    /// Matched against a reference to the arguments.
+    pub(crate) reference_patterns: Vec<Pat>,
+    /// Matched against the arguments themselves: those patterns that contain `&`, whose names are
+    /// bound with `ref`. Empty if there is none.
+    pub(crate) value_patterns: Vec<Pat>,
+    /// The names that the expression uses, with the spans of the handler's patterns.
+    pub(crate) used_names: Vec<Ident>,
+}
+
+/// What a function of extractors computes.
+#[derive(Clone, Copy)]
+pub(crate) enum Purpose {
+    Key,
+    Limits,
+    Scope,
+    Cost,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -94,7 +101,7 @@ pub(crate) enum Strategy {
     Gcra { burst: NonZeroU32 },
 }
 
-/// What to do if the store does not answer.
+/// How a request is decided if the store fails.
 #[derive(Clone, Copy)]
 pub(crate) enum Fallback {
     Local,
@@ -103,16 +110,40 @@ pub(crate) enum Fallback {
 }
 
 impl Model {
-    /// The expressions over the handler's arguments.
-    pub(crate) fn over_arguments(&self) -> impl Iterator<Item = &OverArguments> {
+    pub(crate) fn costs_over_args(&self) -> impl Iterator<Item = &ArgsExpr> {
         self.rules.iter().filter_map(|rule| match &rule.cost {
-            Cost::Arguments(over) => Some(over),
+            Cost::OverArgs(over) => Some(over),
             Cost::Fixed(_) | Cost::Expr(_) => None,
         })
     }
 
-    /// Whether costs are known only once the arguments are there.
-    pub(crate) fn charges_later(&self) -> bool {
-        self.over_arguments().next().is_some()
+    /// Whether a cost is known only after the arguments have been extracted.
+    pub(crate) fn charges_after_extraction(&self) -> bool {
+        self.costs_over_args().next().is_some()
+    }
+
+    /// All expressions that may be functions of extractors.
+    pub(crate) fn extractor_fns(&self) -> Vec<&Expr> {
+        fn add_key<'a>(key: &'a Key, found: &mut Vec<&'a Expr>) {
+            match key {
+                Key::Default => {}
+                Key::Expr(expr) => found.push(expr),
+                Key::Tuple(parts) => parts.iter().for_each(|part| add_key(part, found)),
+            }
+        }
+        let mut found = Vec::new();
+        for rule in &self.rules {
+            if let Scope::Expr(expr) = &rule.scope {
+                found.push(expr);
+            }
+            add_key(&rule.key, &mut found);
+            if let RuleLimits::Expr(expr) = &rule.limits {
+                found.push(expr);
+            }
+            if let Cost::Expr(expr) = &rule.cost {
+                found.push(expr);
+            }
+        }
+        found
     }
 }

@@ -1,39 +1,39 @@
-//! The three places a token of the expansion can have.
+//! Hygiene and location of generated tokens.
 //!
-//! A span says two things: which names a token can see (its hygiene), and which code is shown when the
-//! compiler complains about it (its location). Every token of the expansion is one of these:
+//! A span has two parts: its hygiene decides which names a token can see, and its location decides
+//! which code a compiler message shows. Every generated token has one of three spans:
 //!
-//! | case | names | location | used for |
+//! | function | hygiene | location | used for |
 //! |---|---|---|---|
-//! | [`hygienic`] | ours | the attribute | locals and items that the user's code must not meet |
-//! | [`hygienic_at`] | ours | the user's code | calls that fail because of what the user wrote there |
-//! | [`own`] | the user's | the user's code | names that the user's code, or its lints, must see |
+//! | [`hygienic_span`] | the macro | the attribute | locals and items that user code must not see |
+//! | [`hygienic_span_at`] | the macro | user code | calls that fail because of that user code |
+//! | [`user_span`] | user code | user code | names that user code, or its lints, must see |
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::spanned::Spanned;
 
-/// Hygienic, at the attribute.
-pub(crate) fn hygienic() -> Span {
+/// Hygiene of the macro, at the attribute.
+pub(crate) fn hygienic_span() -> Span {
     Span::mixed_site()
 }
 
-/// Hygienic, shown at the user's code.
-pub(crate) fn hygienic_at(user: Span) -> Span {
+/// Hygiene of the macro, at user code.
+pub(crate) fn hygienic_span_at(user: Span) -> Span {
     Span::mixed_site().located_at(user)
 }
 
-/// The user's own: the first token of what was written.
-pub(crate) fn own(written: &impl ToTokens) -> Span {
+/// Hygiene of user code, at the first of some tokens of it.
+pub(crate) fn user_span(written: &impl ToTokens) -> Span {
     match written.to_token_stream().into_iter().next() {
         Some(first) => first.span(),
         None => written.span(),
     }
 }
 
-/// The same tokens at another place. `$crate` keeps the crate it names: with the other place's hygiene, it would
-/// be the crate of that place's macro.
-pub(crate) fn respanned(tokens: &TokenStream, span: Span) -> TokenStream {
+/// Copies the tokens with another span. `$crate` changes only its location: with another hygiene it
+/// would name the crate of another macro.
+pub(crate) fn respan(tokens: &TokenStream, span: Span) -> TokenStream {
     let tokens = tokens.clone().into_iter();
     tokens
         .map(|mut token| {

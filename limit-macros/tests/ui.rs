@@ -1,6 +1,6 @@
-//! What the attribute says when it refuses: our own words only, so any toolchain will do.
+//! The macro's own compile errors. They do not depend on the version of rustc.
 
 #[test]
-fn refusals() {
+fn compile_errors() {
     trybuild::TestCases::new().compile_fail("tests/ui/*.rs");
 }

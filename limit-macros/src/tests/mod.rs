@@ -1,5 +1,5 @@
-//! What the attribute expands to, and that nothing makes it panic.
+//! What the attribute expands to, and that no input makes it panic.
 
-mod half_typed;
-mod mutated;
+mod incomplete_input;
+mod mutated_input;
 mod snapshots;

@@ -1,4 +1,4 @@
-//! The expansion of representative handlers. `UPDATE_EXPECT=1 cargo test` writes them anew.
+//! The expansion of representative handlers. `UPDATE_EXPECT=1 cargo test` updates them.
 
 use expect_test::{Expect, expect};
 use proc_macro2::TokenStream;
@@ -13,7 +13,7 @@ fn check(arguments: &TokenStream, item: &TokenStream, expected: &Expect) {
 }
 
 #[test]
-fn the_least_there_is() {
+fn limits_only() {
     check(
         &quote!("10/minute"),
         &quote!(
@@ -194,7 +194,7 @@ fn a_cost_over_the_arguments_and_a_direct_function() {
 }
 
 #[test]
-fn several_attributes_with_everything() {
+fn several_attributes_with_many_options() {
     check(
         &quote!(
             tier,
@@ -283,7 +283,7 @@ fn several_attributes_with_everything() {
 }
 
 #[test]
-fn a_generic_handler_with_a_future_of_its_own() {
+fn a_generic_handler_that_returns_a_future() {
     check(
         &quote!(
             "10/minute",
@@ -443,7 +443,7 @@ fn a_function_that_may_take_the_last_argument() {
 }
 
 #[test]
-fn ours_stay_in_their_order_around_those_of_others() {
+fn stacked_attributes_keep_their_order_around_other_macros() {
     check(
         &quote!("1/minute"),
         &quote! {
@@ -467,7 +467,7 @@ fn ours_stay_in_their_order_around_those_of_others() {
 }
 
 #[test]
-fn others_attributes_come_first() {
+fn other_macros_expand_first() {
     check(
         &quote!("10/minute", key = client_ip),
         &quote! {

@@ -1,4 +1,4 @@
-//! No argument may come and go.
+//! An argument or generic parameter cannot have a `#[cfg]`.
 
 use limit_macros::rate_limit;
 

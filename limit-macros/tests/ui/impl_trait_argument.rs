@@ -1,4 +1,4 @@
-//! Routers must know the types.
+//! The type of an argument cannot be `impl Trait`.
 
 use limit_macros::rate_limit;
 

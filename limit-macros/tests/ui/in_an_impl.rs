@@ -1,4 +1,4 @@
-//! A handler is a function outside an `impl`: one error says so.
+//! A handler cannot be in an `impl` block, and one error says so.
 
 use limit_macros::rate_limit;
 

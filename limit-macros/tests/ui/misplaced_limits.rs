@@ -1,4 +1,4 @@
-//! The limits come first, once.
+//! The limits are the first argument, and a single one.
 
 use limit_macros::rate_limit;
 

@@ -1,4 +1,4 @@
-//! There is no default limit.
+//! The limits are required.
 
 use limit_macros::rate_limit;
 

@@ -1,4 +1,4 @@
-//! The attribute goes on functions.
+//! The attribute belongs on a function with a body.
 
 use limit_macros::rate_limit;
 

@@ -1,4 +1,4 @@
-//! Both places are shown.
+//! An option that is written twice is reported at both places.
 
 use limit_macros::rate_limit;
 

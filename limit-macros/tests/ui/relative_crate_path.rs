@@ -1,4 +1,4 @@
-//! The path must mean the same in every module.
+//! `crate = …` is an absolute path.
 
 use limit_macros::rate_limit;
 

@@ -1,4 +1,4 @@
-//! A handler has no receiver.
+//! A handler cannot take `self`.
 
 use limit_macros::rate_limit;
 

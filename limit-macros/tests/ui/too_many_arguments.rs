@@ -1,4 +1,4 @@
-//! As many as Axum takes.
+//! Axum allows at most 16 arguments.
 
 use limit_macros::rate_limit;
 

@@ -1,4 +1,4 @@
-//! A slip is recognised, and so are other limiters' names.
+//! Misspelled options and those of other rate limiters get a hint.
 
 use limit_macros::rate_limit;
 

@@ -1,0 +1,45 @@
+//! From the model to code. Nothing here can fail.
+//!
+//! The expansion is a hidden policy type, which knows the rules, and a function that routers call.
+//! It takes the arguments of the handler as `Limited<Policy, (Arguments…)>`, an extractor that runs
+//! the check, and calls the function as written.
+
+// Paths of the runtime's items.
+pub(crate) mod runtime;
+// The types of the arguments, with elided lifetimes written as `'static`.
+mod static_lifetimes;
+// What all parts of the expansion need to know.
+mod context;
+// The generics of the policy, with the state of the router.
+mod generics;
+// The code that builds a rule.
+mod rule;
+// The policy type and its rules.
+mod policy;
+// The function as written.
+mod inner_fn;
+// The function that routers call.
+mod outer_fn;
+// The handler with the attribute moved below those of other macros.
+pub(crate) mod moved;
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use crate::emit::context::Context;
+use crate::model::Model;
+use crate::syntax::handler::Handler;
+
+/// The policy, and the handler with its limits.
+pub(crate) fn emit(handler: &Handler, model: &Model) -> TokenStream {
+    let context = Context::new(handler, model);
+    let policy = policy::emit(&context);
+    let inner = inner_fn::emit(&context);
+    if model.direct.is_some() {
+        let outer = outer_fn::emit(&context, &TokenStream::new());
+        quote!(#policy #inner #outer)
+    } else {
+        let outer = outer_fn::emit(&context, &inner);
+        quote!(#policy #outer)
+    }
+}

@@ -1,0 +1,191 @@
+//! The code that builds a rule.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote_spanned};
+use syn::ext::IdentExt;
+use syn::{Expr, LitStr};
+
+use crate::emit::context::Context;
+use crate::emit::generics::{LastArg, may_take_last_arg};
+use crate::exprs::name_span;
+use crate::model::{Cost, Key, Purpose, Rule, RuleLimits, Scope, Strategy};
+use crate::spans::{self, respan};
+use crate::tokens::readable;
+
+/// The rules of all attributes, nested as pairs.
+pub(crate) fn rules(context: &Context<'_>, state: &TokenStream, last: LastArg) -> TokenStream {
+    let emitter = RuleEmitter {
+        context,
+        state,
+        last,
+    };
+    let span = context.error_span;
+    let rules = context.model.rules.iter();
+    rules
+        .map(|rule| emitter.rule(rule))
+        .rev()
+        .reduce(|others, first| quote_spanned!(span=> (#first, #others)))
+        .unwrap_or_default()
+}
+
+/// Emits rules for one implementation of the policy.
+struct RuleEmitter<'a> {
+    context: &'a Context<'a>,
+    state: &'a TokenStream,
+    last: LastArg,
+}
+
+impl RuleEmitter<'_> {
+    fn rule(&self, rule: &Rule) -> TokenStream {
+        let span = self.context.error_span;
+        let constructor = self.context.runtime.at(span).rule();
+        let settings = settings(self.context, rule);
+        let key = self.key_with_scope(rule);
+        let limits = self.limits(&rule.limits);
+        let cost = self.cost(&rule.cost);
+        quote_spanned!(span=> #constructor(#settings, #key, #limits, #cost))
+    }
+
+    /// The key, with what a scope function returns as a part of it.
+    fn key_with_scope(&self, rule: &Rule) -> TokenStream {
+        let key = self.key(&rule.key);
+        match &rule.scope {
+            Scope::Handler | Scope::Shared(_) => key,
+            Scope::Expr(scope) => {
+                let span = self.context.error_span;
+                let key_with_scope = self.context.runtime.at(span).key_with_scope();
+                let scope = self.source(Purpose::Scope, scope);
+                quote_spanned!(span=> #key_with_scope(#scope, #key))
+            }
+        }
+    }
+
+    fn key(&self, key: &Key) -> TokenStream {
+        match key {
+            Key::Default => self.context.runtime.default_key(),
+            Key::Expr(expr) => self.source(Purpose::Key, expr),
+            Key::Tuple(parts) => {
+                let parts = parts.iter().map(|part| self.key(part));
+                let span = self.context.error_span;
+                let key_tuple = self.context.runtime.at(span).key_tuple();
+                quote_spanned!(span=> #key_tuple((#(#parts,)*)))
+            }
+        }
+    }
+
+    fn limits(&self, limits: &RuleLimits) -> TokenStream {
+        match limits {
+            RuleLimits::Literal(limits, span) => {
+                let span = spans::hygienic_span_at(*span);
+                let parsed_limits = self.context.runtime.at(span).parsed_limits();
+                let pairs = limits.iter().map(|limit| {
+                    let count = limit.count().get();
+                    let millis = limit.window_millis();
+                    quote_spanned!(span=> (#count, #millis))
+                });
+                quote_spanned!(span=> const { &#parsed_limits([#(#pairs),*]) })
+            }
+            RuleLimits::Expr(expr) => self.source(Purpose::Limits, expr),
+        }
+    }
+
+    fn cost(&self, cost: &Cost) -> TokenStream {
+        match cost {
+            Cost::Fixed(cost) => cost.to_token_stream(),
+            Cost::Expr(expr) => self.source(Purpose::Cost, expr),
+            // Not known before the arguments are extracted.
+            Cost::OverArgs(_) => 1_u32.to_token_stream(),
+        }
+    }
+
+    /// Passes an expression of the user to the runtime. All tokens have the span of one token of it,
+    /// so that the compiler reports a mistake once, and there.
+    fn source(&self, purpose: Purpose, expr: &Expr) -> TokenStream {
+        let span = name_span(expr);
+        let runtime = self.context.runtime.at(span);
+        let state = respan(self.state, span);
+        if self.last == LastArg::InBody && may_take_last_arg(self.context, expr) {
+            runtime.source_if_callable(purpose, expr, &state)
+        } else {
+            runtime.source(purpose, expr, &state)
+        }
+    }
+}
+
+/// The constant settings of a rule.
+fn settings(context: &Context<'_>, rule: &Rule) -> TokenStream {
+    let (runtime, span) = (&context.runtime, context.hygienic_span);
+    let spec = runtime.spec();
+    let name = LitStr::new(&rule.label, span);
+    let scope = scope_setting(context, rule);
+    let strategy = (rule.strategy != Strategy::MovingWindow).then(|| {
+        let strategy = runtime.strategy(rule.strategy);
+        quote_spanned!(span=> .strategy(#strategy))
+    });
+    let key_label = key_label(&rule.key).map(|label| quote_spanned!(span=> .key_label(#label)));
+    let others = other_settings(context, rule);
+    quote_spanned!(span=> const { &#spec::new(#name, #scope) #strategy #key_label #others })
+}
+
+fn scope_setting(context: &Context<'_>, rule: &Rule) -> TokenStream {
+    let (runtime, span) = (&context.runtime, context.hygienic_span);
+    if let Scope::Shared(scope) = &rule.scope {
+        let shared = runtime.scope_shared();
+        return quote_spanned!(span=> #shared(#scope));
+    }
+    let variant = match &rule.scope {
+        Scope::Expr(_) => runtime.scope_computed(),
+        Scope::Handler | Scope::Shared(_) => runtime.scope_of_handler(),
+    };
+    let handler = context.handler.sig.ident.unraw();
+    let handler = LitStr::new(&format!("::{handler}"), span);
+    let identity = LitStr::new(&rule.identity, span);
+    quote_spanned! {span=>
+        #variant { path: ::core::concat!(::core::module_path!(), #handler), rule: #identity }
+    }
+}
+
+/// The settings that few rules have.
+fn other_settings(context: &Context<'_>, rule: &Rule) -> TokenStream {
+    let (runtime, span) = (&context.runtime, context.hygienic_span);
+    let mut settings = TokenStream::new();
+    if !rule.methods.is_empty() {
+        let methods = &rule.methods;
+        settings.extend(quote_spanned!(span=> .methods(&[#(#methods),*])));
+    }
+    if let Some(wait) = rule.wait {
+        let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        settings.extend(quote_spanned! {span=>
+            .wait(::core::time::Duration::from_millis(#millis))
+        });
+    }
+    if let Some(fallback) = rule.on_store_error {
+        let fallback = runtime.fallback(fallback);
+        settings.extend(quote_spanned!(span=> .on_store_error(#fallback)));
+    }
+    if let Some(count_when) = &rule.count_when {
+        let span = name_span(count_when);
+        settings.extend(quote_spanned!(span=> .count_when(#count_when)));
+    }
+    if let Some(on_limited) = &rule.on_limited {
+        let span = name_span(on_limited);
+        let rejection = runtime.at(span).rejection();
+        settings.extend(quote_spanned! {span=>
+            .on_limited(|__it| #rejection(#on_limited, __it))
+        });
+    }
+    settings
+}
+
+/// The key as written, for logs and rejections. `None` for the default key of the limiter.
+fn key_label(key: &Key) -> Option<String> {
+    match key {
+        Key::Default => None,
+        Key::Expr(Expr::Closure(_)) => Some("a closure".to_owned()),
+        Key::Expr(expr) => Some(readable(expr)),
+        Key::Tuple(parts) => {
+            let labels: Vec<_> = parts.iter().filter_map(key_label).collect();
+            Some(format!("({})", labels.join(", ")))
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Paths of the runtime's items: the only place that names items of `limit_runtime::__private`.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+
+use crate::model::{Fallback, Model, Purpose, Strategy};
+use crate::spans::{hygienic_span, respan};
+
+/// The path of `__private`. All tokens have one span, except for a path that `crate = …` gives.
+pub(crate) struct Runtime {
+    private: TokenStream,
+    span: Span,
+}
+
+/// Declares a method that returns the path of an item.
+macro_rules! items {
+    ($($method:ident: $($path:ident)::+;)*) => {
+        $(
+            pub(crate) fn $method(&self) -> TokenStream {
+                self.path(&quote!($($path)::+))
+            }
+        )*
+    };
+}
+
+impl Runtime {
+    pub(crate) fn new(model: &Model) -> Self {
+        let span = hygienic_span();
+        let crate_path = match &model.crate_path {
+            Some(path) => path.to_token_stream(),
+            None => quote_spanned!(span=> ::limit_runtime),
+        };
+        Self {
+            private: quote_spanned!(span=> #crate_path::__private),
+            span,
+        }
+    }
+
+    /// The paths with another span.
+    pub(crate) fn at(&self, span: Span) -> Self {
+        Self {
+            private: respan(&self.private, span),
+            span,
+        }
+    }
+
+    items! {
+        // The attribute itself.
+        rate_limit: rate_limit;
+
+        // The policy and its rules.
+        policy_trait: Policy;
+        rules_trait: Rules;
+        last_in_head: LastInHead;
+        last_in_body: LastInBody;
+        rule: rule;
+        spec: Spec;
+        scope_shared: ScopeSpec::Shared;
+        scope_of_handler: ScopeSpec::Handler;
+        scope_computed: ScopeSpec::Computed;
+        parsed_limits: parsed;
+        default_key: DefaultKey;
+        key_tuple: All;
+        key_with_scope: scoped;
+        rejection: answer;
+
+        // Extractors.
+        request_extractor_trait: FromRequest;
+        parts_extractor_trait: FromRequestParts;
+
+        // The limited handler.
+        limited_type: Limited;
+        response_type: Response;
+        respond: respond;
+        charge_and_respond: charge_and_respond;
+        convert_cost: IntoCost::into_cost;
+    }
+
+    /// The constant of a policy that defers the charge until the arguments are extracted.
+    pub(crate) fn charge_after_extraction(&self) -> TokenStream {
+        let charge = self.path(&quote!(Admit));
+        quote_spanned!(self.span=> const HOW: #charge = #charge::AfterExtraction;)
+    }
+
+    pub(crate) fn strategy(&self, strategy: Strategy) -> TokenStream {
+        match strategy {
+            Strategy::MovingWindow => self.path(&quote!(Strategy::MovingWindow)),
+            Strategy::FixedWindow => self.path(&quote!(Strategy::FixedWindow)),
+            Strategy::SlidingWindow => self.path(&quote!(Strategy::SlidingWindow)),
+            Strategy::Gcra { burst } => {
+                let gcra = self.path(&quote!(gcra));
+                let burst = burst.get();
+                quote_spanned!(self.span=> #gcra(#burst))
+            }
+        }
+    }
+
+    pub(crate) fn fallback(&self, fallback: Fallback) -> TokenStream {
+        self.path(&match fallback {
+            Fallback::Local => quote!(Fallback::Local),
+            Fallback::Allow => quote!(Fallback::Allow),
+            Fallback::Deny => quote!(Fallback::Deny),
+        })
+    }
+
+    /// The source of a value: `function` is an expression that is a constant or a function of
+    /// extractors, and `state` is the type of the router's state.
+    pub(crate) fn source(
+        &self,
+        purpose: Purpose,
+        function: &impl ToTokens,
+        state: &TokenStream,
+    ) -> TokenStream {
+        let constructor = self.path(&match purpose {
+            Purpose::Key => quote!(key),
+            Purpose::Limits => quote!(limits),
+            Purpose::Scope => quote!(scope),
+            Purpose::Cost => quote!(cost),
+        });
+        quote_spanned!(self.span=> { let __it = #function; #constructor::<#state, _, _>(__it) })
+    }
+
+    /// The source of a value, if the function may take the handler's last argument, which reads the
+    /// body. Such a function cannot be called, which only its type shows.
+    pub(crate) fn source_if_callable(
+        &self,
+        purpose: Purpose,
+        function: &impl ToTokens,
+        state: &TokenStream,
+    ) -> TokenStream {
+        let traits = self.path(&match purpose {
+            Purpose::Key | Purpose::Scope => quote!(try_key),
+            Purpose::Limits => quote!(try_limits),
+            Purpose::Cost => quote!(try_cost),
+        });
+        let wrapper = self.path(&quote!(TryFn));
+        quote_spanned! {self.span=> {
+            let __it = #function;
+            {
+                #[allow(unused_imports)]
+                use #traits::{Callable as _, NotCallable as _};
+                #wrapper::<_, #state>::new(__it).source()
+            }
+        }}
+    }
+
+    fn path(&self, item: &TokenStream) -> TokenStream {
+        let private = &self.private;
+        let item = respan(item, self.span);
+        quote_spanned!(self.span=> #private::#item)
+    }
+}

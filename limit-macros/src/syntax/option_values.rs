@@ -1,0 +1,185 @@
+//! Options with texts, words or lists as values. Each function returns `None` after an error.
+
+use limit_core::Limits;
+use std::time::Duration;
+use syn::{Expr, LitStr, Path};
+
+use crate::did_you_mean::{closest, did_you_mean, with_hint};
+use crate::errors::Errors;
+use crate::exprs::{as_string, as_word, without_parens};
+use crate::model::Fallback;
+use crate::syntax::options::OptionName;
+
+/// A string that is not empty.
+pub(crate) fn non_empty_string(
+    option: OptionName,
+    expr: &Expr,
+    errors: &mut Errors,
+) -> Option<LitStr> {
+    let Some(text) = as_string(expr) else {
+        errors.at_tokens(
+            expr,
+            format!("`{option}` is not a string: write {}", option.example()),
+        );
+        return None;
+    };
+    if text.value().trim().is_empty() {
+        errors.at_tokens(
+            text,
+            format!("`{option}` is empty: write {}", option.example()),
+        );
+        return None;
+    }
+    Some(text.clone())
+}
+
+/// `name = "…"`, which is sent in response headers.
+pub(crate) fn name(expr: &Expr, errors: &mut Errors) -> Option<LitStr> {
+    let name = non_empty_string(OptionName::Name, expr, errors)?;
+    let not_ascii = name.value().chars().find(|c| !matches!(c, ' '..='~'));
+    if let Some(found) = not_ascii {
+        errors.at_tokens(
+            &name,
+            format!(
+                "`name` contains {found:?}, and is sent in response headers: \
+                 write printable ASCII characters only"
+            ),
+        );
+        return None;
+    }
+    Some(name)
+}
+
+/// `wait = "2s"`, written as the window of a limit.
+pub(crate) fn wait(expr: &Expr, errors: &mut Errors) -> Option<Duration> {
+    let text = non_empty_string(OptionName::Wait, expr, errors)?;
+    if text.value().contains([';', ',', '|', '/']) {
+        errors.at_tokens(
+            &text,
+            "`wait` is a single duration: write it as in `wait = \"2s\"`",
+        );
+        return None;
+    }
+    match Limits::parse(&format!("1/{}", text.value())) {
+        Ok(limits) => Some(Duration::from_millis(limits.first().window_millis())),
+        Err(error) => {
+            errors.at_tokens(
+                &text,
+                format!("`wait` is not a duration: {error}; write it as in `wait = \"2s\"`"),
+            );
+            None
+        }
+    }
+}
+
+const METHODS: [&str; 9] = [
+    "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "CONNECT",
+];
+
+/// `methods = [GET, POST]`.
+pub(crate) fn methods(expr: &Expr, errors: &mut Errors) -> Option<Vec<String>> {
+    let Expr::Array(array) = expr else {
+        errors.at_tokens(
+            expr,
+            format!(
+                "`methods` is not a list: write {}",
+                OptionName::Methods.example()
+            ),
+        );
+        return None;
+    };
+    if array.elems.is_empty() {
+        errors.at_tokens(
+            expr,
+            "`methods` is empty, so no request would be limited: \
+             write a method, or remove `methods`",
+        );
+    }
+    let allowed = METHODS.map(|name| (name, name));
+    let methods = array.elems.iter().filter_map(|method| {
+        let method = without_parens(method.clone());
+        one_of(&method, ["method", "methods"], &allowed, errors)
+    });
+    Some(methods.map(str::to_owned).collect())
+}
+
+const FALLBACKS: [(&str, Fallback); 3] = [
+    ("local", Fallback::Local),
+    ("allow", Fallback::Allow),
+    ("deny", Fallback::Deny),
+];
+
+/// `on_store_error = deny`.
+pub(crate) fn on_store_error(expr: &Expr, errors: &mut Errors) -> Option<Fallback> {
+    one_of(expr, ["fallback", "fallbacks"], &FALLBACKS, errors)
+}
+
+/// Whether a word is a value of `on_store_error`.
+pub(crate) fn is_fallback(word: &str) -> bool {
+    FALLBACKS.iter().any(|(name, _)| *name == word)
+}
+
+/// `crate = ::path`: an absolute path.
+pub(crate) fn crate_path(path: Path, errors: &mut Errors) -> Option<Path> {
+    let root = path
+        .segments
+        .first()
+        .map(|segment| segment.ident.to_string());
+    let is_absolute = path.leading_colon.is_some()
+        || root.is_some_and(|root| root == "crate" || root == "$crate");
+    if !is_absolute {
+        let segments = path
+            .segments
+            .iter()
+            .map(|segment| segment.ident.to_string());
+        let is_relative = |segment: &String| segment == "self" || segment == "super";
+        let root = if segments.clone().any(|segment| is_relative(&segment)) {
+            "crate"
+        } else {
+            ""
+        };
+        let path_from_root: Vec<_> = segments.filter(|segment| !is_relative(segment)).collect();
+        let fixed = format!("{root}::{}", path_from_root.join("::"));
+        errors.at_tokens(
+            &path,
+            format!("`crate` is a relative path: write an absolute one, `crate = {fixed}`"),
+        );
+        return None;
+    }
+    Some(path)
+}
+
+/// The value of one of the allowed words. The nouns say what they are, in singular and plural.
+fn one_of<T: Copy>(
+    expr: &Expr,
+    [noun, nouns]: [&str; 2],
+    allowed: &[(&str, T)],
+    errors: &mut Errors,
+) -> Option<T> {
+    let names = || allowed.iter().map(|(name, _)| *name);
+    if let Some(text) = as_string(expr)
+        && names().any(|name| name == text.value())
+    {
+        let message = format!("this {noun} is in quotes: write `{}`", text.value());
+        errors.at_tokens(expr, message);
+        return None;
+    }
+    let word = as_word(expr);
+    if let Some((_, value)) = allowed
+        .iter()
+        .find(|(name, _)| word.as_deref() == Some(name))
+    {
+        return Some(*value);
+    }
+    let misspelled = word.and_then(|word| {
+        let in_other_case = names().find(|name| name.eq_ignore_ascii_case(&word));
+        in_other_case.or_else(|| closest(&word, names()))
+    });
+    let hint = with_hint(did_you_mean(misspelled));
+    let all: Vec<_> = names().map(|word| format!("`{word}`")).collect();
+    errors.at_tokens(
+        expr,
+        format!("unknown {noun}{hint} The {nouns} are {}", all.join(", ")),
+    );
+    None
+}
