@@ -22,7 +22,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use workspace_tests::servers::{Server, patient};
+use test_support::servers::{Server, patient};
 
 const TASKS: [usize; 4] = [1, 8, 64, 512];
 const MANY: Limits = limits!("1000000/minute");
@@ -223,7 +223,7 @@ fn report(tasks: usize, measured: &Measured) {
 
 /// How many scripts the server has run.
 fn calls(port: u16) -> u64 {
-    let info = workspace_tests::servers::ask(port, "INFO commandstats").unwrap();
+    let info = test_support::servers::ask(port, "INFO commandstats").unwrap();
     let line = info
         .lines()
         .find(|line| line.starts_with("cmdstat_evalsha:"));

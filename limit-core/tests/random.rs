@@ -11,19 +11,7 @@ use std::time::Duration;
 
 use limit_core::{Limit, Limits, MAX_WINDOW, ParseError};
 use proptest::prelude::*;
-
-/// Small, fast and the same on every run (xorshift64*).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        let high = self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33;
-        usize::try_from(high).unwrap() % bound
-    }
-}
+use test_support::random::Random;
 
 /// What must be true of `input`, whatever it is.
 fn holds(input: &str) -> Result<Limits, ParseError> {
@@ -131,12 +119,10 @@ const TOKENS: &[&str] = &[
 
 #[test]
 fn no_sequence_of_tokens_breaks_a_promise() {
-    let mut random = Random(0x9E37_79B9_7F4A_7C15);
+    let mut random = Random::new(0x9E37_79B9_7F4A_7C15);
     let mut accepted = 0;
     for _ in 0..150_000 {
-        let input: String = (0..random.below(9))
-            .map(|_| TOKENS[random.below(TOKENS.len())])
-            .collect();
+        let input: String = (0..random.below(9)).map(|_| random.pick(TOKENS)).collect();
         accepted += u32::from(holds(&input).is_ok());
         suggestions_lead_on(&input);
     }
@@ -148,14 +134,14 @@ fn no_sequence_of_tokens_breaks_a_promise() {
 
 #[test]
 fn no_change_to_a_good_string_breaks_a_promise() {
-    let mut random = Random(0xD1B5_4A32_D192_ED03);
+    let mut random = Random::new(0xD1B5_4A32_D192_ED03);
     let good = "10/second; 1_000 per 5 minutes, 5000/1 day | 9999/week";
     assert!(Limits::parse(good).is_ok());
     for _ in 0..100_000 {
         let mut bytes = good.as_bytes().to_vec();
         for _ in 0..=random.below(3) {
-            let at = random.below(bytes.len());
-            let byte = b"0159 _.,;|/-smhdyper\n\0~"[random.below(23)];
+            let at = random.index(bytes.len());
+            let byte = random.pick(b"0159 _.,;|/-smhdyper\n\0~");
             match random.below(3) {
                 0 => bytes[at] = byte,
                 1 => bytes.insert(at, byte),
@@ -170,7 +156,7 @@ fn no_change_to_a_good_string_breaks_a_promise() {
 
 #[test]
 fn no_sequence_of_bytes_breaks_a_promise() {
-    let mut random = Random(0x2545_F491_4F6C_DD1D);
+    let mut random = Random::new(0x2545_F491_4F6C_DD1D);
     for _ in 0..100_000 {
         let bytes: Vec<u8> = (0..random.below(24))
             .map(|_| u8::try_from(random.below(256)).unwrap())

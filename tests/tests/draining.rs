@@ -24,12 +24,12 @@ use std::{
     net::SocketAddr,
     time::{Duration, Instant},
 };
+use test_support::strict_client::{http1_chunked, http2};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     task::JoinSet,
 };
-use workspace_tests::strict_client::{http1_chunked, http2};
 
 const KB: usize = 1_000;
 

@@ -7,6 +7,7 @@ use crate::{
 };
 use limit_core::Limit;
 use std::{num::NonZeroU32, time::Duration};
+use test_support::random::Random;
 
 /// A counter under the strategy that it is of.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,15 +25,6 @@ impl Counted {
     /// What any interval as long as the window may admit.
     fn worst(&self, limit: Limit) -> u32 {
         limit.count().get() + self.1.capacity(limit).get()
-    }
-}
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(1);
-        (self.0 >> 33) % bound
     }
 }
 
@@ -121,7 +113,7 @@ fn grows_on_the_tick(counter: Counted, now: Ticks, limit: Limit, outcome: &Outco
 
 #[test]
 fn counters_keep_their_laws() {
-    let mut random = Random(0x5eed_0300);
+    let mut random = Random::new(0x5eed_0300);
     for _ in 0..100_000 {
         let window = [1, 7, 333, 1_000, 60_000, 86_400_000][random.below(6) as usize];
         let limit = limit(1 + random.below(9) as u32, window);
@@ -206,7 +198,7 @@ fn the_worst_cases_are_reached() {
 
 #[test]
 fn a_refund_gives_back_no_more_than_still_counts() {
-    let mut random = Random(0x5eed_0301);
+    let mut random = Random::new(0x5eed_0301);
     for _ in 0..100_000 {
         let window = [1_000, 60_000][random.below(2) as usize];
         let limit = limit(10, window);
@@ -240,7 +232,7 @@ fn a_refund_gives_back_no_more_than_still_counts() {
 /// The count may change with each request, as that of a tier does.
 #[test]
 fn a_wait_holds_whatever_the_count_was_before() {
-    let mut random = Random(0x5eed_0302);
+    let mut random = Random::new(0x5eed_0302);
     for _ in 0..100_000 {
         let window = [1, 333, 60_000, 86_400_000][random.below(4) as usize];
         let burst = 1 + random.below(9) as u32;
@@ -260,7 +252,7 @@ fn a_wait_holds_whatever_the_count_was_before() {
 /// Whatever happened before: forced hits, refunds, and limits whose count or burst changes.
 #[test]
 fn more_remains_after_next_after_and_not_a_tick_sooner() {
-    let mut random = Random(0x5eed_0304);
+    let mut random = Random::new(0x5eed_0304);
     let mut earlier = 0;
     for _ in 0..100_000 {
         let window = [1, 7, 333, 60_000, 86_400_000][random.below(5) as usize];
@@ -318,7 +310,7 @@ fn a_changed_count_keeps_the_units_of_a_bucket() {
 
 #[test]
 fn a_refund_under_another_count_makes_no_wait_longer() {
-    let mut random = Random(0x5eed_0303);
+    let mut random = Random::new(0x5eed_0303);
     for _ in 0..100_000 {
         let window = [333, 60_000][random.below(2) as usize];
         for mut counter in counters(1 + random.below(4) as u32) {

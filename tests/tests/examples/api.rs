@@ -5,7 +5,7 @@ use reqwest::{
     header::{HeaderMap, HeaderName},
 };
 use serde_json::Value;
-use workspace_tests::process::Example;
+use test_support::process::Example;
 
 pub(crate) struct Api {
     pub(crate) example: Example,

@@ -1,7 +1,7 @@
 //! Two processes of one API on one Redis.
 
 use crate::api::Api;
-use workspace_tests::servers::Server;
+use test_support::servers::Server;
 
 const PREDICT: &str = "/predict?text=in+a+spirit";
 

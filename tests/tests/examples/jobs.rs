@@ -1,6 +1,6 @@
 //! Jobs that wait for room, read from what the program prints.
 
-use workspace_tests::process::{NO_ARGUMENTS, Program, build};
+use test_support::process::{NO_ARGUMENTS, Program, build};
 
 #[test]
 fn jobs_wait_for_room_in_their_order_and_hold_up_no_other_tenant() {

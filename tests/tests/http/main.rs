@@ -8,6 +8,7 @@
 
 mod answers;
 mod app;
+mod client_ip;
 mod grpc;
 mod handles;
 mod identity;

@@ -11,12 +11,12 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
+use test_support::servers::{Server, patient};
 use tokio::{
     task::{JoinHandle, JoinSet, yield_now},
     time::{Instant, sleep, timeout},
 };
 use tower::ServiceExt;
-use workspace_tests::servers::{Server, patient};
 
 const OK: StatusCode = StatusCode::OK;
 const LIMITED: StatusCode = StatusCode::TOO_MANY_REQUESTS;

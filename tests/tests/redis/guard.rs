@@ -16,8 +16,8 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use workspace_tests::{
-    growth, refunds,
+use test_support::{
+    next_after, refunds,
     servers::{Server, free_port, patient},
 };
 
@@ -133,8 +133,7 @@ async fn a_killed_connection_costs_no_request() {
     let limits = limits!("1000/minute");
     for _ in 0..20 {
         limiter.check(&limits, "alice").await.unwrap();
-        let said =
-            workspace_tests::servers::ask(server.port(), "CLIENT KILL TYPE normal SKIPME yes");
+        let said = test_support::servers::ask(server.port(), "CLIENT KILL TYPE normal SKIPME yes");
         assert!(said.unwrap().starts_with(':'));
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
@@ -148,7 +147,7 @@ async fn a_flushed_script_costs_no_request() {
     for left in (0..5).rev() {
         let decision = limiter.check(&limits!("5/minute"), "alice").await.unwrap();
         assert_eq!(decision.outcomes()[0].remaining(), left);
-        workspace_tests::servers::ask(server.port(), "SCRIPT FLUSH").unwrap();
+        test_support::servers::ask(server.port(), "SCRIPT FLUSH").unwrap();
     }
     assert_eq!(limiter.health().failed, 0);
 }
@@ -159,7 +158,7 @@ async fn a_full_server_is_an_outage_and_is_used_again() {
     let limiter = Limiter::connect(&server.url()).await.unwrap();
     assert_eq!(allowed(&limiter, 2).await, 2);
     let set = |size: &str| {
-        workspace_tests::servers::ask(server.port(), &format!("CONFIG SET maxmemory {size}"))
+        test_support::servers::ask(server.port(), &format!("CONFIG SET maxmemory {size}"))
     };
     set("1").unwrap();
     assert_eq!(allowed(&limiter, 9).await, 3);
@@ -173,7 +172,7 @@ async fn a_replica_is_an_outage_until_it_is_master_again() {
     let server = Server::redis();
     let limiter = Limiter::connect(&server.url()).await.unwrap();
     assert_eq!(allowed(&limiter, 2).await, 2);
-    let ask = |command: &str| workspace_tests::servers::ask(server.port(), command).unwrap();
+    let ask = |command: &str| test_support::servers::ask(server.port(), command).unwrap();
     ask(&format!("REPLICAOF 127.0.0.1 {}", free_port()));
     assert_eq!(allowed(&limiter, 9).await, 3);
     trip(&limiter).await;
@@ -212,7 +211,7 @@ async fn what_remains_in_the_local_fallback_grows_on_the_tick() {
     let limiter = Limiter::builder().clock(clock.clone());
     let limiter = limiter.connect(&url).await.unwrap();
     trip(&limiter).await;
-    growth::remaining_grows_on_the_tick(&limiter, &clock, 200).await;
+    next_after::more_remains_exactly_after_next_after(&limiter, &clock, 200).await;
 }
 
 #[tokio::test]

@@ -6,8 +6,9 @@ use limit_runtime::{
     store::{Action, Charge, Scope, Store, redis::RedisStore},
 };
 use std::{num::NonZeroU32, time::Duration};
-use workspace_tests::{
-    oracle::{self, Random, Subject},
+use test_support::{
+    oracle::{self, StoreUnderTest},
+    random::Random,
     servers::Server,
 };
 
@@ -16,7 +17,7 @@ const CHECKS: usize = 15_000;
 
 struct Redis(RedisStore);
 
-impl Subject for Redis {
+impl StoreUnderTest for Redis {
     async fn check(&self, charges: &[Charge<'_>], action: Action) -> Decision {
         self.0.check(charges, action).await.unwrap()
     }
@@ -55,7 +56,8 @@ async fn every_answer_is_the_models() {
     .await;
 }
 
-/// What the model does not know: limits whose count changes, refunds of a bucket, and one that is too large.
+/// What the model does not cover: limits whose count changes, refunds of a bucket, and a bucket that
+/// is too large.
 #[tokio::test]
 async fn buckets_are_those_of_memory() {
     let server = Server::redis();
@@ -65,11 +67,10 @@ async fn buckets_are_those_of_memory() {
     let limits = ["1/min", "7/min", "60/min", "1/3650days"];
     let limits: [Limits; 4] = limits.map(|text| text.parse().unwrap());
     let key = "alice".into_key();
-    let mut random = Random(0x5eed);
+    let mut random = Random::new(0x5eed);
     let mut consumed = Vec::new();
     for step in 0..3_000 {
-        let one_in = |random: &mut Random, bound| random.below(bound) == 0;
-        if one_in(&mut random, 2) {
+        if random.one_in(2) {
             clock.advance(Duration::from_micros(random.below(20_000_000)));
         }
         let limits = &limits[usize::try_from(random.below(4)).unwrap()];
@@ -80,7 +81,7 @@ async fn buckets_are_those_of_memory() {
             .cost(cost)
             .strategy(Strategy::Gcra { burst });
         let charges = [charge];
-        if one_in(&mut random, 4) && !consumed.is_empty() {
+        if random.one_in(4) && !consumed.is_empty() {
             let place = usize::try_from(random.below(consumed.len() as u64)).unwrap();
             let (consumed, here, there): (u32, Receipt, Receipt) = consumed.swap_remove(place);
             let charges = [charge.cost(cost.min(consumed))];
@@ -97,14 +98,15 @@ async fn buckets_are_those_of_memory() {
     assert!(consumed.len() > 100, "{}", consumed.len());
 }
 
-/// Several limits and several charges at once, of which some draw on one budget: each outcome is memory's.
+/// Several limits and several charges at once, of which some share a budget: each outcome is that of
+/// the store in memory.
 #[tokio::test]
 async fn several_limits_and_charges_are_those_of_memory() {
     let server = Server::redis();
     let limits = ["3/s; 8/min", "5/min; 9/3min; 11/10min"];
     let limits: [Limits; 2] = limits.map(|text| text.parse().unwrap());
     let keys = ["alice".into_key(), "bob".into_key()];
-    let mut random = Random(0x5eed_0001);
+    let mut random = Random::new(0x5eed_0001);
     let strategies = [
         Strategy::MovingWindow,
         Strategy::FixedWindow,

@@ -3,13 +3,12 @@
 use limit_runtime::{Limiter, limits};
 use std::{
     env,
-    io::{self, Read, Write},
+    io::{Read, Write},
     net::TcpStream,
-    sync::{Arc, Mutex},
     time::Duration,
 };
-use tracing_subscriber::{fmt::MakeWriter, util::SubscriberInitExt};
-use workspace_tests::{
+use test_support::{
+    log::Log,
     process::Program,
     servers::{Server, ask, patient},
 };
@@ -76,36 +75,10 @@ fn four_processes_share_one_limit_exactly() {
     assert_eq!(allowed, 1000, "of {}", PROCESSES * TASKS * CHECKS);
 }
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
 #[tokio::test]
 async fn a_secret_key_appears_nowhere() {
     const CANARY: &str = "sk-canary-0123456789";
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
-        .with_writer(log.clone())
-        .finish();
-    let _default = subscriber.set_default();
+    let (log, _guard) = Log::capture_thread();
     let server = Server::redis();
     let mut monitor = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
     monitor.write_all(b"MONITOR\r\n").unwrap();
@@ -130,7 +103,7 @@ async fn a_secret_key_appears_nowhere() {
         .unwrap();
     let _ = monitor.read_to_end(&mut seen);
     let seen = String::from_utf8_lossy(&seen).into_owned();
-    let log = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
+    let log = log.text();
     assert!(seen.contains("EVALSHA") && log.contains("store"), "{log}");
     let debug = format!("{limiter:?} {:?}", limiter.health());
     for (place, text) in [

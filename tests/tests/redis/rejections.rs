@@ -11,8 +11,8 @@ use std::{
     },
     time::Instant,
 };
+use test_support::servers::{Server, patient};
 use tower::ServiceExt;
-use workspace_tests::servers::{Server, patient};
 
 type Lookups = Arc<AtomicUsize>;
 

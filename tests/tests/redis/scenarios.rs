@@ -2,9 +2,9 @@
 
 use limit_runtime::{Limiter, clock::TestClock, limits};
 use std::{sync::Arc, time::Duration};
-use workspace_tests::{
-    growth, refunds,
-    scenarios::{self, Row, Subject},
+use test_support::{
+    next_after, refunds,
+    scenarios::{self, LimiterUnderTest, Row},
     servers::Server,
 };
 
@@ -37,7 +37,7 @@ impl Redis {
     }
 }
 
-impl Subject for Redis {
+impl LimiterUnderTest for Redis {
     fn limiter(&self) -> &Limiter {
         &self.limiter
     }
@@ -64,7 +64,7 @@ async fn redis_gives_every_row() {
 #[tokio::test]
 async fn what_remains_grows_after_next_after_and_not_a_tick_sooner() {
     let redis = Redis::new().await;
-    growth::remaining_grows_on_the_tick(&redis.limiter, &redis.clock, 60).await;
+    next_after::more_remains_exactly_after_next_after(&redis.limiter, &redis.clock, 60).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -11,7 +11,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use workspace_tests::servers::{Cluster, Server, ask, free_port};
+use test_support::servers::{Cluster, Server, ask, free_port};
 
 const HOT: usize = 50;
 const WINDOW: Duration = Duration::from_secs(2);

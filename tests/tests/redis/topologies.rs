@@ -9,7 +9,7 @@ use std::{
     process::Command,
     time::{Duration, Instant},
 };
-use workspace_tests::servers::{Cluster, Server, ask, free_port, patient};
+use test_support::servers::{Cluster, Server, ask, free_port, patient};
 
 async fn counts(limiter: &Limiter) {
     let limits = limits!("3/minute; 5/hour");

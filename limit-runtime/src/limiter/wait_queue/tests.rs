@@ -23,6 +23,7 @@ use std::{
     task::{Context, Poll, Waker},
     time::Duration,
 };
+use test_support::random::Random;
 use tokio::{
     task::{JoinHandle, JoinSet, yield_now},
     time::{Instant, sleep, timeout},
@@ -777,21 +778,9 @@ async fn a_waiter_that_is_dropped_as_it_is_woken_wakes_the_next() {
     assert_eq!(waiting(&limiter), 0);
 }
 
-/// xorshift64*: the same sequence in every run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % bound
-    }
-}
-
 /// The turn that a refused request is told is the moment from which a lone retry fits.
 async fn turns_are_exact(strategies: &[Strategy], limits: &[Limits], equal_costs: bool) {
-    let mut random = Random(0x5eed);
+    let mut random = Random::new(0x5eed);
     for round in 0..120 {
         let pick = |random: &mut Random, len: usize| random.below(len as u64) as usize;
         let strategy = strategies[pick(&mut random, strategies.len())];
@@ -903,7 +892,7 @@ type Admissions = Arc<Mutex<Vec<(u128, u32)>>>;
 
 /// Many requests under two rules, which come at random, cost at random, and are dropped at random.
 async fn random_requests(seed: u64, limiter: Limiter, is_ordered: bool) {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let limits = [limits!("7/1s"), limits!("3/2s; 5/5s")];
     let admissions: Vec<Admissions> = (0..4).map(|_| Admissions::default()).collect();
     let mut requests = JoinSet::new();
@@ -1004,7 +993,7 @@ async fn no_wake_up_is_lost_between_threads() {
     for number in 0..60_u64 {
         let limiter = limiter.clone();
         requests.spawn(async move {
-            let mut random = Random(number + 1);
+            let mut random = Random::new(number + 1);
             for _ in 0..6 {
                 let rule = Rule::new("model", limits!("12/4ms"), secs(60));
                 let rule = [rule.cost(1 + random.below(3) as u32)];

@@ -1,6 +1,6 @@
 //! Refusals that are repeated without the lock: never longer than they hold.
 
-use super::{Random, charge, hit, limits, store};
+use super::{charge, hit, limits, store};
 use crate::{clock::TestClock, decision::Verdict, key::IntoKey, store::Action, window::Strategy};
 use std::{
     num::NonZeroU32,
@@ -8,6 +8,7 @@ use std::{
     thread,
     time::Duration,
 };
+use test_support::random::Random;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -122,7 +123,7 @@ fn many_refused_clients_of_one_place_are_each_told_the_truth() {
     let clock = TestClock::new();
     let store = store(&clock, 64, 16);
     let limits = limits("3/second");
-    let mut random = Random(11);
+    let mut random = Random::new(11);
     let mut admitted = vec![Vec::new(); 40];
     for _ in 0..200_000 {
         clock.advance(Duration::from_micros(random.below(400)));
@@ -157,7 +158,7 @@ fn readers_without_the_lock_never_see_half_a_refusal() {
         for thread in 0..4_u64 {
             let (store, limits, is_over, seen) = (&store, &limits, &is_over, &seen);
             scope.spawn(move || {
-                let mut random = Random(thread + 1);
+                let mut random = Random::new(thread + 1);
                 while !is_over.load(Ordering::Relaxed) {
                     let key = random.below(200) as u32;
                     let refusal = hit(store, key, limits, 1);
@@ -192,7 +193,7 @@ fn a_refusal_says_what_a_look_at_the_budget_says_under_every_strategy() {
     let limits = ["2/second", "3/second", "3/minute", "10000/minute"].map(limits);
     let clock = TestClock::new();
     let store = store(&clock, 64, 16);
-    let mut random = Random(12);
+    let mut random = Random::new(12);
     let mut refused = 0;
     for _ in 0..100_000 {
         if random.one_in(3) {

@@ -1,8 +1,9 @@
 //! A store that is full: nobody floods himself free, and nobody goes unlimited.
 
-use super::{Random, SCOPE, charge, hit, limits, store};
+use super::{SCOPE, charge, hit, limits, store};
 use crate::{clock::TestClock, key::IntoKey, store::Action};
 use std::time::Duration;
+use test_support::random::Random;
 
 #[test]
 fn a_blocked_key_stays_blocked_through_ten_times_max_keys() {
@@ -119,7 +120,7 @@ fn keys_are_counted_right_when_checks_have_two_of_them() {
     let clock = TestClock::new();
     let store = store(&clock, 100_000, 8);
     let short = limits("5/10ms");
-    let mut random = Random(3);
+    let mut random = Random::new(3);
     for turn in 0..100_000_u64 {
         clock.advance(Duration::from_micros(300));
         // One that comes back, and one that does not.

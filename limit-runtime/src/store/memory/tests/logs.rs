@@ -1,6 +1,6 @@
 //! The moving window beside the model, on a million random sequences.
 
-use super::{Random, charge, hit, limits, model::Model, store};
+use super::{charge, hit, limits, store};
 use crate::{
     clock::{TestClock, Ticks},
     decision::{Outcome, Receipt, Verdict},
@@ -9,6 +9,7 @@ use crate::{
 };
 use limit_core::{Limit, Limits};
 use std::{num::NonZeroU32, time::Duration};
+use test_support::{models::log::LogModel, random::Random};
 
 const SECOND: u64 = 1_000;
 const DAY: u64 = 86_400 * SECOND;
@@ -60,7 +61,7 @@ fn random_pause(random: &mut Random, limits: &Limits) -> u64 {
     }
 }
 
-fn check(found: &[Outcome], model: &Model, now: u64, limits: &Limits) {
+fn check(found: &[Outcome], model: &LogModel, now: u64, limits: &Limits) {
     for (outcome, &limit) in found.iter().zip(limits) {
         let stands = model.assess(now, limit, 0);
         assert_eq!(
@@ -81,7 +82,7 @@ fn check(found: &[Outcome], model: &Model, now: u64, limits: &Limits) {
     }
 }
 
-fn verdicts(found: &[Outcome], model: &Model, now: u64, limits: &Limits, cost: u32) -> bool {
+fn verdicts(found: &[Outcome], model: &LogModel, now: u64, limits: &Limits, cost: u32) -> bool {
     let mut all = true;
     for (outcome, &limit) in found.iter().zip(limits) {
         let expected = model.assess(now, limit, cost);
@@ -102,7 +103,7 @@ fn verdicts(found: &[Outcome], model: &Model, now: u64, limits: &Limits, cost: u
 
 /// Random sequences, each for a key of its own: hits, peeks, forced hits, refunds, changes of the limits.
 fn run(seed: u64, sequences: u64, entries: u32, windows: &[u64], may_change: bool) {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let begin = || {
         let clock = TestClock::new();
         (store(&clock, 100_000, entries), clock)
@@ -113,7 +114,7 @@ fn run(seed: u64, sequences: u64, entries: u32, windows: &[u64], may_change: boo
             (store, clock) = begin();
         }
         let key = sequence.into_key();
-        let mut model = Model::new(entries);
+        let mut model = LogModel::new(entries);
         let mut limits = random_limits(&mut random, windows);
         let mut receipts: Vec<(Receipt, u32)> = Vec::new();
         // Hits of one unit each are kept in another way, until something else comes.

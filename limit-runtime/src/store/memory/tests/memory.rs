@@ -1,6 +1,6 @@
 //! How much is held, for how long, and how far a search can be from home.
 
-use super::{Random, SCOPE, hit, limits, store};
+use super::{SCOPE, hit, limits, store};
 use crate::{
     clock::TestClock,
     key::IntoKey,
@@ -15,6 +15,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     time::Duration,
 };
+use test_support::random::Random;
 
 #[test]
 fn a_cell_is_32_bytes() {
@@ -106,12 +107,12 @@ fn a_log_is_no_larger_than_its_limits_and_its_bound_allow() {
 /// Owners are hashes under a secret seed: to an attacker, as to this test, they are random numbers.
 #[test]
 fn no_search_is_far_from_home() {
-    let mut random = Random(3);
+    let mut random = Random::new(3);
     let mut table = Table::default();
     let state = State::Single(Hit { at: 1, total: 1 });
     let mut farthest = 0;
     for _ in 0..200_000 {
-        let owner = random.next();
+        let owner = random.next_u64();
         if table.is_full() {
             table.grow();
         }
@@ -170,7 +171,7 @@ fn addresses_in_a_row_are_spread_like_random_numbers() {
 
 #[test]
 fn a_table_finds_what_it_holds_and_nothing_else() {
-    let mut random = Random(5);
+    let mut random = Random::new(5);
     let mut table = Table::default();
     let mut held = std::collections::BTreeSet::new();
     let state = State::Single(Hit { at: 1, total: 1 });

@@ -4,7 +4,6 @@ mod denials;
 mod flood;
 mod logs;
 mod memory;
-mod model;
 mod rings;
 mod threads;
 
@@ -17,30 +16,6 @@ use crate::{
     window::Strategy,
 };
 use limit_core::Limits;
-
-/// A small generator of random numbers (xorshift64*), so that a failure can be repeated.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
-    }
-
-    fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
-        choices[self.below(choices.len() as u64) as usize]
-    }
-
-    fn one_in(&mut self, bound: u64) -> bool {
-        self.below(bound) == 0
-    }
-}
 
 const SCOPE: Scope<'static> = Scope {
     name: "test",

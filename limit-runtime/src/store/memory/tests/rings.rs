@@ -1,6 +1,6 @@
 //! Long logs of many keys, which grow, share chunks, change their form and go.
 
-use super::{Random, SCOPE, charge, model::Model, store};
+use super::{SCOPE, charge, store};
 use crate::{
     clock::TestClock,
     decision::Receipt,
@@ -17,6 +17,7 @@ use crate::{
 };
 use limit_core::{Limit, Limits};
 use std::{num::NonZeroU32, time::Duration};
+use test_support::{models::log::LogModel, random::Random};
 
 fn limit(count: u32, millis: u64) -> Limits {
     let count = NonZeroU32::new(count).unwrap();
@@ -82,7 +83,7 @@ struct Mix {
 
 struct Client {
     key: Key,
-    model: Model,
+    model: LogModel,
     limits: Limits,
     receipts: Vec<(Receipt, u32)>,
 }
@@ -100,14 +101,14 @@ fn pause(random: &mut Random, window: u64) -> Duration {
 }
 
 fn run(seed: u64, steps: u64, entries: u32, windows: &[u64], mix: Mix) {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let clock = TestClock::new();
     let store = store(&clock, 100_000, entries);
     for _ in 0..4 {
         let mut clients: Vec<_> = (0..40_u64)
             .map(|number| Client {
                 key: (seed, number).into_key(),
-                model: Model::new(entries.max(1)),
+                model: LogModel::new(entries.max(1)),
                 limits: limit(1 + random.below(60) as u32, random.pick(windows)),
                 receipts: Vec::new(),
             })

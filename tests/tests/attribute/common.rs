@@ -2,15 +2,12 @@
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::ConnectInfo;
 use axum::handler::Handler;
-use axum::response::Response;
 use axum::routing::any;
 use http::{Request, StatusCode};
 use limit_runtime::Limiter;
 use limit_runtime::clock::TestClock;
-use std::net::SocketAddr;
-use tower::ServiceExt;
+pub(crate) use test_support::requests::{request, send, text};
 
 /// The router under a limiter of its own.
 pub(crate) fn limited(router: Router) -> Router {
@@ -21,18 +18,6 @@ pub(crate) fn limited(router: Router) -> Router {
 /// A handler at `/`, under a limiter of its own.
 pub(crate) fn routed<H: Handler<T, ()>, T: 'static>(handler: H) -> Router {
     limited(Router::new().route("/", any(handler)))
-}
-
-/// A request from one client.
-pub(crate) fn request(method: &str, uri: &str, body: impl Into<Body>) -> Request<Body> {
-    let mut request = Request::builder()
-        .method(method)
-        .uri(uri)
-        .body(body.into())
-        .unwrap();
-    let client = SocketAddr::from(([192, 0, 2, 1], 443));
-    request.extensions_mut().insert(ConnectInfo(client));
-    request
 }
 
 pub(crate) fn get() -> Request<Body> {
@@ -52,19 +37,8 @@ pub(crate) fn with(mut request: Request<Body>, name: &'static str, value: &str) 
     request
 }
 
-pub(crate) async fn send(router: &Router, request: Request<Body>) -> Response {
-    router.clone().oneshot(request).await.unwrap()
-}
-
 pub(crate) async fn status(router: &Router, request: Request<Body>) -> u16 {
     send(router, request).await.status().as_u16()
-}
-
-pub(crate) async fn text(response: Response) -> String {
-    let bytes = axum::body::to_bytes(response.into_body(), usize::MAX)
-        .await
-        .unwrap();
-    String::from_utf8(bytes.to_vec()).unwrap()
 }
 
 /// Under a limit of 2, two requests are let through and the third is not.

@@ -1,6 +1,6 @@
 //! What every store must give: rows of requests and answers, and the harness that runs them on any store.
 //!
-//! A store's test implements [`Subject`] (a limiter and a clock that it can move) and calls [`run`]:
+//! A store's test implements [`LimiterUnderTest`] (a limiter and a clock that it can move) and calls [`run`]:
 //! each row of [`rows`] begins on an empty store and moves the clock by itself. Rows of a strategy that the
 //! subject does not offer are left out, and so are those that step a clock back that cannot.
 
@@ -19,7 +19,7 @@ use limit_runtime::{
 use std::{future::Future, sync::Arc, time::Duration};
 
 /// A store under test, behind a limiter, with a clock that the harness moves.
-pub trait Subject: Send + Sync {
+pub trait LimiterUnderTest: Send + Sync {
     /// What is tested. It must be empty of everything that matters to anybody else: rows reset it.
     fn limiter(&self) -> &Limiter;
 
@@ -54,7 +54,7 @@ pub trait Subject: Send + Sync {
 ///
 /// # Panics
 /// When an answer is not what its row says; the message lists all of them.
-pub async fn run(subject: &impl Subject) {
+pub async fn run(subject: &impl LimiterUnderTest) {
     let mut wrong = Vec::new();
     for row in rows() {
         if let Err(message) = run_row(subject, &row).await {
@@ -68,7 +68,7 @@ pub async fn run(subject: &impl Subject) {
 ///
 /// # Errors
 /// The first answer that is not what the row says.
-pub async fn run_row(subject: &impl Subject, row: &Row) -> Result<(), String> {
+pub async fn run_row(subject: &impl LimiterUnderTest, row: &Row) -> Result<(), String> {
     if !subject.offers(row.strategy) || subject.skips(row) {
         return Ok(());
     }
@@ -119,7 +119,7 @@ pub async fn run_row(subject: &impl Subject, row: &Row) -> Result<(), String> {
 ///
 /// # Panics
 /// If it is any other number.
-pub async fn many_tasks_at_once(subject: &Arc<impl Subject + 'static>) {
+pub async fn many_tasks_at_once(subject: &Arc<impl LimiterUnderTest + 'static>) {
     let limits = limit_runtime::limits!("5/minute");
     let tasks: Vec<_> = (0..256)
         .map(|_| {

@@ -2,26 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
-mod common;
-
-use axum::{
-    Router,
-    body::Body,
-    http::{Request, StatusCode},
-    routing::get,
-};
-use common::Log;
+use axum::{Router, http::StatusCode, routing::get};
 use limit_runtime::{InstallError, Limiter, everyone, limits, rate_limit};
 use std::time::Duration;
-use tower::ServiceExt;
+use test_support::{log::Log, requests::get_status};
 
 #[rate_limit("1/minute", key = everyone)]
 async fn once() {}
-
-async fn send(router: &Router, path: &str) -> StatusCode {
-    let request = Request::get(path).body(Body::empty()).unwrap();
-    router.clone().oneshot(request).await.unwrap().status()
-}
 
 #[tokio::test]
 async fn an_installed_limiter_checks_the_requests_that_no_layer_covers() {
@@ -37,23 +24,23 @@ async fn an_installed_limiter_checks_the_requests_that_no_layer_covers() {
                 .key(everyone),
         )
         .route("/outside", get(once));
-    assert_eq!(send(&router, "/covered").await, StatusCode::OK);
+    assert_eq!(get_status(&router, "/covered").await, StatusCode::OK);
     let exempt = Limiter::builder().enabled(false).build();
     let disabled: Router = Router::new().route("/", get(once)).layer(exempt.layer());
-    assert_eq!(send(&disabled, "/").await, StatusCode::OK);
+    assert_eq!(get_status(&disabled, "/").await, StatusCode::OK);
 
     limiter.install().unwrap();
     for again in [&limiter, &Limiter::new()] {
         assert_eq!(again.install(), Err(InstallError::AlreadyInstalled));
     }
 
-    assert_eq!(send(&router, "/outside").await, StatusCode::OK);
+    assert_eq!(get_status(&router, "/outside").await, StatusCode::OK);
     assert_eq!(
-        send(&router, "/outside").await,
+        get_status(&router, "/outside").await,
         StatusCode::TOO_MANY_REQUESTS
     );
     clock.advance(Duration::from_secs(60));
-    assert_eq!(send(&router, "/outside").await, StatusCode::OK);
+    assert_eq!(get_status(&router, "/outside").await, StatusCode::OK);
     assert_eq!(limiter.usage().unwrap().keys, 1);
     assert_eq!(Limiter::global().usage().unwrap().keys, 1);
 

@@ -1,4 +1,5 @@
-//! A log as anybody would write it: all hits in a list, every question answered by looking at all of them.
+//! The moving window as a list of all hits: every question is answered by looking at all of them.
+//! Hits are rounded and merged as the store in memory documents it.
 
 use limit_core::Limit;
 use std::time::Duration;
@@ -6,8 +7,9 @@ use std::time::Duration;
 /// Microseconds.
 type Micros = u64;
 
+/// What was consumed under one key and limit.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Model {
+pub struct LogModel {
     hits: Vec<(Micros, u64)>,
     /// The longest window that was ever asked, in microseconds.
     horizon: Micros,
@@ -16,30 +18,38 @@ pub(super) struct Model {
     entries: usize,
 }
 
+/// How a limit judges a hit.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Answer {
-    pub(super) allowed: bool,
-    pub(super) remaining: u32,
-    pub(super) reset_after: Duration,
+pub struct Answer {
+    /// Whether it fits.
+    pub allowed: bool,
+    /// What is left of the count, before the hit.
+    pub remaining: u32,
+    /// Until all of it is left.
+    pub reset_after: Duration,
     /// Until more remains.
-    pub(super) next_after: Duration,
+    pub next_after: Duration,
     /// `None` where no wait is of use.
-    pub(super) retry_after: Option<Duration>,
+    pub retry_after: Option<Duration>,
 }
 
 const MILLI: Micros = 1_000;
 /// Logs whose windows are shorter keep times in microseconds.
 const FINE: Micros = (1 << 31) / MILLI * MILLI;
 
-impl Model {
-    pub(super) fn new(entries: u32) -> Self {
+impl LogModel {
+    /// An empty log that merges hits once there are more than `entries`.
+    #[must_use]
+    pub fn new(entries: u32) -> Self {
         Self {
             entries: entries as usize,
             ..Self::default()
         }
     }
 
-    pub(super) fn assess(&self, now: Micros, limit: Limit, cost: u32) -> Answer {
+    /// How `limit` judges a hit of `cost` at `now`.
+    #[must_use]
+    pub fn assess(&self, now: Micros, limit: Limit, cost: u32) -> Answer {
         let count = u64::from(limit.count().get());
         let window = limit.window_millis() * MILLI;
         let used_at = |then: Micros| -> u64 {
@@ -59,7 +69,7 @@ impl Model {
         let allowed = used + wanted <= count;
         Answer {
             allowed,
-            remaining: count.saturating_sub(used) as u32,
+            remaining: u32::try_from(count.saturating_sub(used)).unwrap(),
             reset_after: if used > 0 {
                 falls_to(0)
             } else {
@@ -73,7 +83,8 @@ impl Model {
         }
     }
 
-    /// What is older than the longest window that was ever asked is forgotten, even if a longer one comes.
+    /// What is older than the longest window that was ever asked is forgotten, even if a longer one
+    /// comes.
     fn is_fresh(&self, now: Micros) -> bool {
         let newest = self.hits.last().map_or(0, |hit| hit.0);
         newest.next_multiple_of(MILLI) + self.horizon <= now
@@ -88,12 +99,16 @@ impl Model {
         }
     }
 
-    pub(super) fn record(&mut self, now: Micros, limits: &[Limit], cost: u32) {
+    /// Records a hit of `cost` at `now` under `limits`.
+    pub fn record(&mut self, now: Micros, limits: &[Limit], cost: u32) {
         if cost == 0 {
             return;
         }
         if self.is_fresh(now) {
-            *self = Self::new(self.entries as u32);
+            *self = Self {
+                entries: self.entries,
+                ..Self::default()
+            };
         }
         let windows: Vec<_> = limits
             .iter()
@@ -130,7 +145,8 @@ impl Model {
         }
     }
 
-    /// A list of windows that never changes is assumed; where it does, the number of entries must be out of reach.
+    /// Assumes a list of windows that never changes. Where it does, the number of entries must be
+    /// out of reach.
     fn merge(&mut self, now: Micros, tick: Micros, mut windows: Vec<Micros>) {
         windows.push(self.horizon);
         windows.sort_unstable();
@@ -181,7 +197,8 @@ impl Model {
         self.hits = kept;
     }
 
-    pub(super) fn refund(&mut self, at: Micros, cost: u32) {
+    /// Takes up to `cost` out of the hits that were recorded in the tick of `at`.
+    pub fn refund(&mut self, at: Micros, cost: u32) {
         let tick = self.tick();
         let at = at.next_multiple_of(tick);
         let place = self.hits.iter().position(|hit| hit.0 >= at);

@@ -3,17 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
-mod common;
-
-use axum::{
-    Router,
-    body::Body,
-    http::{Request, StatusCode},
-    routing::get,
-};
-use common::Log;
+use axum::{Router, http::StatusCode, routing::get};
 use limit_runtime::{Exceeded, Limiter, everyone, rate_limit};
-use tower::ServiceExt;
+use test_support::{log::Log, requests::get_status};
 
 fn no_key() -> Result<u64, &'static str> {
     Err("no key")
@@ -44,10 +36,7 @@ async fn a_success_in_place_of_a_rejection_is_logged_once_with_the_fix() {
         .route("/limited", get(limited))
         .route("/forbidden", get(forbidden))
         .layer(Limiter::new().layer());
-    let call = async |path: &str| {
-        let request = Request::get(path).body(Body::empty()).unwrap();
-        app.clone().oneshot(request).await.unwrap().status()
-    };
+    let call = async |path: &str| get_status(&app, path).await;
 
     for _ in 0..3 {
         call("/forbidden").await;

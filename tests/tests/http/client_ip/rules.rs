@@ -1,6 +1,6 @@
 //! Rule by rule.
 
-use crate::common::{client, listed, table};
+use super::common::{client, listed, table};
 use axum::http::HeaderName;
 use limit_runtime::{ForwardedHeader, TrustedProxies, TrustedProxiesError};
 

@@ -1,7 +1,7 @@
 //! A client, the proxies that it comes through, and what they write.
 
-use crate::random::Random;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use test_support::random::Random;
 
 pub(crate) const TRUSTED: [&str; 3] = ["10.0.0.0/8", "fd00::/8", "192.0.2.53"];
 
@@ -61,7 +61,7 @@ struct Hop {
 
 impl Chain {
     pub(crate) fn new(random: &mut Random) -> Self {
-        let header = *random.pick(&Header::ALL);
+        let header = random.pick(&Header::ALL);
         Self::of(random, header)
     }
 
@@ -128,7 +128,7 @@ impl Chain {
 }
 
 fn trusted(random: &mut Random) -> IpAddr {
-    let bits = random.next();
+    let bits = random.next_u64();
     match random.below(5) {
         0 => Ipv4Addr::new(192, 0, 2, 53).into(),
         1 => Ipv6Addr::from_bits(0xfd << 120 | u128::from(bits)).into(),
@@ -140,12 +140,12 @@ fn trusted(random: &mut Random) -> IpAddr {
 }
 
 fn untrusted(random: &mut Random) -> IpAddr {
-    let bits = random.next();
+    let bits = random.next_u64();
     if random.one_in(3) {
         return Ipv6Addr::from_bits(0x2001_0db8 << 96 | u128::from(bits)).into();
     }
     let [_, b, c, d, ..] = bits.to_be_bytes();
-    let a = *random.pick(&[2, 9, 11, 127, 192, 203, 255]);
+    let a = random.pick(&[2, 9, 11, 127, 192, 203, 255]);
     Ipv4Addr::new(a, b, c.max(3), d).into()
 }
 
@@ -159,7 +159,7 @@ fn write(random: &mut Random, header: Header, seen: Option<IpAddr>) -> (Vec<u8>,
         }
         (_, Some(address)) => (written(random, address).into_bytes(), false),
         (_, None) => {
-            let text = *random.pick(&["unknown", "", "_hidden", "-", "\u{e9}", "1.1.1.1 2.2.2.2"]);
+            let text = random.pick(&["unknown", "", "_hidden", "-", "\u{e9}", "1.1.1.1 2.2.2.2"]);
             (text.as_bytes().to_vec(), false)
         }
     }
@@ -167,7 +167,7 @@ fn write(random: &mut Random, header: Header, seen: Option<IpAddr>) -> (Vec<u8>,
 
 /// An address in one of the forms that proxies write.
 fn written(random: &mut Random, address: IpAddr) -> String {
-    let port = *random.pick(&["", "", ":80", ":_p"]);
+    let port = random.pick(&["", "", ":80", ":_p"]);
     match address {
         IpAddr::V4(address) => match random.below(6) {
             0 => address.to_ipv6_mapped().to_string(),
@@ -175,7 +175,7 @@ fn written(random: &mut Random, address: IpAddr) -> String {
             _ => format!("{address}{port}"),
         },
         IpAddr::V6(address) => {
-            let zone = *random.pick(&["", "", "%eth0", "%25en-1"]);
+            let zone = random.pick(&["", "", "%eth0", "%25en-1"]);
             if port.is_empty() && random.one_in(2) {
                 format!("{address}{zone}")
             } else {
@@ -189,13 +189,13 @@ fn written(random: &mut Random, address: IpAddr) -> String {
 fn forwarded(random: &mut Random, seen: Option<IpAddr>) -> String {
     let node = match seen {
         Some(address) => written(random, address),
-        None => (*random.pick(&["unknown", "_hidden", "\\1.1.1.1", ""])).to_owned(),
+        None => (random.pick(&["unknown", "_hidden", "\\1.1.1.1", ""])).to_owned(),
     };
     let node = match seen {
         Some(IpAddr::V4(address)) if node == address.to_string() && random.one_in(2) => node,
         _ => format!("\"{node}\""),
     };
-    let name = *random.pick(&["for", "For", "FOR", "fOr"]);
+    let name = random.pick(&["for", "For", "FOR", "fOr"]);
     let mut pairs = vec![format!("{name}={node}")];
     if random.one_in(2) {
         let parts = [
@@ -218,20 +218,20 @@ fn forwarded(random: &mut Random, seen: Option<IpAddr>) -> String {
         } else {
             &parts[..10]
         };
-        let host: String = (0..random.below(6)).map(|_| *random.pick(parts)).collect();
+        let host: String = (0..random.below(6)).map(|_| random.pick(parts)).collect();
         let escaped = host.replace('\\', "\\\\").replace('"', "\\\"");
-        let at = random.below(2);
+        let at = random.index(2);
         pairs.insert(at, format!("host=\"{escaped}\""));
     }
     if random.one_in(2) {
-        let pair = *random.pick(&[
+        let pair = random.pick(&[
             "proto=https",
             "proto=\"https\"",
             "by=\"[fd00::1]:80\"",
             "by=_x",
         ]);
-        let at = random.below(pairs.len() + 1);
+        let at = random.index(pairs.len() + 1);
         pairs.insert(at, pair.to_owned());
     }
-    pairs.join(*random.pick(&[";", "; "]))
+    pairs.join(random.pick(&[";", "; "]))
 }

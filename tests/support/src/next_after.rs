@@ -1,7 +1,7 @@
-//! What every limiter must hold of `next_after`: who asks after it sees more remain, and who asks a microsecond
-//! sooner does not.
+//! What every limiter must hold of `next_after`: more remains once it has passed, and not a
+//! microsecond sooner.
 
-use crate::oracle::Random;
+use crate::random::Random;
 use limit_runtime::{
     Decision, IntoKey, Key, Limiter, Limits, Outcome, Strategy,
     clock::TestClock,
@@ -21,12 +21,16 @@ const LIMITS: [&str; 9] = [
     "2/365days",
 ];
 
-/// Random checks, forced charges, peeks and refunds, `steps` on each of the limits under each strategy; in
-/// between, the clock goes to where an answer said that more remains.
+/// Makes random checks, forced charges, peeks and refunds, `steps` on each of the limits under each
+/// strategy. In between, the clock goes to where an answer said that more remains.
 ///
 /// # Panics
 /// When more remains sooner or later than the answer said.
-pub async fn remaining_grows_on_the_tick(limiter: &Limiter, clock: &TestClock, steps: u64) {
+pub async fn more_remains_exactly_after_next_after(
+    limiter: &Limiter,
+    clock: &TestClock,
+    steps: u64,
+) {
     let burst = |burst| Strategy::Gcra {
         burst: NonZeroU32::new(burst).unwrap(),
     };
@@ -38,7 +42,7 @@ pub async fn remaining_grows_on_the_tick(limiter: &Limiter, clock: &TestClock, s
         burst(4),
         burst(25),
     ];
-    let mut random = Random(0x5eed_9e37);
+    let mut random = Random::new(0x5eed_9e37);
     let mut grown = 0;
     for (number, strategy) in (0_u64..).zip(strategies) {
         for text in LIMITS {
@@ -49,7 +53,7 @@ pub async fn remaining_grows_on_the_tick(limiter: &Limiter, clock: &TestClock, s
                 limits: text.parse().unwrap(),
                 strategy,
             };
-            // The store tells some centuries apart.
+            // A store represents no more than some centuries.
             let steps = if text.ends_with("days") {
                 steps.min(40)
             } else {
@@ -87,7 +91,7 @@ impl Budget<'_> {
     }
 }
 
-/// Answers how often more remained.
+/// Returns how often more remained.
 async fn sequence(budget: &Budget<'_>, random: &mut Random, steps: u64) -> u64 {
     let window = budget.limits.first().window().as_micros();
     let window = u64::try_from(window).unwrap();
@@ -119,16 +123,16 @@ async fn sequence(budget: &Budget<'_>, random: &mut Random, steps: u64) -> u64 {
             decision = budget.check(0, Action::Peek).await;
         }
         for outcome in decision.outcomes() {
-            is_sane(outcome, decision.receipts().is_empty());
+            assert_consistent(outcome, decision.receipts().is_empty());
         }
         if random.below(3) == 0 {
-            grown += u64::from(goes_to_where_more_remains(budget, &decision).await);
+            grown += u64::from(advance_to_where_more_remains(budget, &decision).await);
         }
     }
     grown
 }
 
-fn is_sane(outcome: &Outcome, is_untouched: bool) {
+fn assert_consistent(outcome: &Outcome, is_untouched: bool) {
     let is_full = outcome.remaining() == outcome.capacity().get();
     assert!(outcome.remaining() <= outcome.capacity().get());
     assert_eq!(outcome.next_after().is_zero(), is_full, "{outcome:?}");
@@ -140,7 +144,7 @@ fn is_sane(outcome: &Outcome, is_untouched: bool) {
 }
 
 /// `false` if all remains.
-async fn goes_to_where_more_remains(budget: &Budget<'_>, decision: &Decision) -> bool {
+async fn advance_to_where_more_remains(budget: &Budget<'_>, decision: &Decision) -> bool {
     let outcomes = decision.outcomes().iter().enumerate();
     let first = outcomes
         .filter(|(_, outcome)| !outcome.next_after().is_zero())

@@ -12,9 +12,9 @@ use limit_runtime::{
     store::{Action, Charge},
 };
 use std::{sync::Arc, time::Duration};
-use workspace_tests::{
-    growth, oracle, refunds,
-    scenarios::{self, Subject},
+use test_support::{
+    next_after, oracle, refunds,
+    scenarios::{self, LimiterUnderTest},
 };
 
 struct Memory {
@@ -35,7 +35,7 @@ impl Memory {
     }
 }
 
-impl Subject for Memory {
+impl LimiterUnderTest for Memory {
     fn limiter(&self) -> &Limiter {
         &self.limiter
     }
@@ -50,7 +50,7 @@ impl Subject for Memory {
     }
 }
 
-impl oracle::Subject for Memory {
+impl oracle::StoreUnderTest for Memory {
     async fn check(&self, charges: &[Charge<'_>], action: Action) -> Decision {
         self.limiter.decide(charges, action).await.unwrap()
     }
@@ -84,7 +84,7 @@ async fn what_remains_grows_after_next_after_and_not_a_tick_sooner() {
     for entries in [1_024, 7, 1] {
         let clock = TestClock::new();
         let limiter = Limiter::builder().clock(clock.clone()).log_entries(entries);
-        growth::remaining_grows_on_the_tick(&limiter.build(), &clock, 2_000).await;
+        next_after::more_remains_exactly_after_next_after(&limiter.build(), &clock, 2_000).await;
     }
 }
 

@@ -2,22 +2,18 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
-mod common;
-
 use axum::{
     Router,
-    body::Body,
     extract::connect_info::ConnectInfo,
     http::{Request, StatusCode, request::Parts},
     routing::get,
 };
-use common::Log;
 use limit_runtime::{
     InstallError, Limiter, Limits, RateLimitLayer, TrustedProxies, client_ip, everyone, limits,
     rate_limit, route,
 };
 use std::{net::SocketAddr, time::Duration};
-use tower::ServiceExt;
+use test_support::{log::Log, requests::get_status};
 
 fn request(peer: Option<[u8; 4]>, header: Option<&str>, limiter: &Limiter) -> Parts {
     let mut request = Request::builder().extension(limiter.clone());
@@ -162,11 +158,6 @@ fn nested() -> Router {
     Router::new().nest("/api", routes()).merge(routes())
 }
 
-async fn send(router: &Router, path: &str) -> StatusCode {
-    let request = Request::get(path).body(Body::empty()).unwrap();
-    router.clone().oneshot(request).await.unwrap().status()
-}
-
 async fn layers_around_layers(log: &Log) {
     let limiter = Limiter::new();
     let layer = |name| limiter.limit_layer(name, limits!("9/minute")).key(everyone);
@@ -180,16 +171,16 @@ async fn layers_around_layers(log: &Log) {
         around(layer("outer"), layer("outer").scope(route)),
     ];
     for app in fine {
-        send(&app, "/").await;
+        get_status(&app, "/").await;
     }
     assert_nothing(log);
     let twice = [
         around(layer("app"), layer("app")),
         around(layer("a").scope("shared"), layer("b").scope("shared")),
     ];
-    send(&twice[0], "/").await;
+    get_status(&twice[0], "/").await;
     assert_one_line(log, &["LIMIT004", "WARN", "another name or scope"]);
-    send(&twice[1], "/").await;
+    get_status(&twice[1], "/").await;
     assert_nothing(log);
 }
 
@@ -205,27 +196,27 @@ async fn exceptions_that_match_nothing(log: &Log) {
     let app = nested().layer(layer.clone());
     // The requests of all routes are those of one layer.
     for _ in 0..499 {
-        send(&app, "/health").await;
-        send(&app, "/items/8").await;
+        get_status(&app, "/health").await;
+        get_status(&app, "/items/8").await;
     }
     clock.advance(2 * HOUR);
-    send(&app, "/missing").await;
+    get_status(&app, "/missing").await;
     assert_nothing(log);
-    send(&app, "/items/9").await;
+    get_status(&app, "/items/9").await;
     let parts = ["LIMIT007", "INFO", "`/helth`, `/items/7` of", "`app` at"];
     assert_one_line(log, &parts);
     for _ in 0..1_000 {
-        send(&app, "/items/9").await;
+        get_status(&app, "/items/9").await;
     }
     assert_nothing(log);
 
     let other = limiter.limit_layer("other", limits!("1_000_000/second"));
     let early = nested().layer(other.key(everyone).except("/helth"));
     for _ in 0..1_500 {
-        send(&early, "/items/9").await;
+        get_status(&early, "/items/9").await;
     }
     clock.advance(HOUR - Duration::from_micros(1));
-    send(&early, "/items/9").await;
+    get_status(&early, "/items/9").await;
     assert_nothing(log);
 }
 
@@ -234,19 +225,19 @@ async fn exceptions_that_are_incomplete(log: &Log) {
     let layer = |name| limiter.limit_layer(name, limits!("9/minute")).key(everyone);
     // These match before a request could be mistaken for theirs; others do not look alike.
     let fine = nested().layer(layer("fine").except("/health").except("/alth"));
-    send(&fine, "/health").await;
-    send(&fine, "/api/health").await;
+    get_status(&fine, "/health").await;
+    get_status(&fine, "/api/health").await;
     // A path is what clients choose.
     let fallback = nested().layer(layer("fallback").except("/missing"));
-    send(&fallback, "/api/missing").await;
+    get_status(&fallback, "/api/missing").await;
     // It is not limited, so nothing is lost.
     let skipped = nested().layer(layer("skipped").except("/health").skip_when(|_| true));
-    send(&skipped, "/api/health").await;
+    get_status(&skipped, "/api/health").await;
     assert_nothing(log);
 
     let app = nested().layer(layer("app").except("/health"));
     for _ in 0..3 {
-        assert_eq!(send(&app, "/api/health").await, StatusCode::OK);
+        assert_eq!(get_status(&app, "/api/health").await, StatusCode::OK);
     }
     let parts = [
         "LIMIT008",
@@ -270,17 +261,20 @@ async fn requests_outside_of_layers(log: &Log) {
         .route("/covered", get(covered))
         .layer(limiter.layer())
         .route("/outside", get(outside));
-    assert_eq!(send(&app, "/covered").await, StatusCode::OK);
+    assert_eq!(get_status(&app, "/covered").await, StatusCode::OK);
     assert_nothing(log);
-    assert_eq!(send(&app, "/outside").await, StatusCode::OK);
+    assert_eq!(get_status(&app, "/outside").await, StatusCode::OK);
     let parts = ["LIMIT009", "WARN", ".layer(limiter.layer())", ".install()?"];
     assert_one_line(log, &parts);
 
     let another: Router = Router::new()
         .layer(Limiter::new().limit_layer("app", limits!("9/minute")))
         .route("/outside", get(outside));
-    assert_eq!(send(&another, "/outside").await, StatusCode::OK);
-    assert_eq!(send(&app, "/outside").await, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(get_status(&another, "/outside").await, StatusCode::OK);
+    assert_eq!(
+        get_status(&app, "/outside").await,
+        StatusCode::TOO_MANY_REQUESTS
+    );
     assert_nothing(log);
 
     let refused = limiter.install().unwrap_err();

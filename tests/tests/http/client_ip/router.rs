@@ -1,6 +1,6 @@
 //! Behind a router, and over a socket.
 
-use crate::common::listed;
+use super::common::listed;
 use axum::{
     Router,
     body::{Body, to_bytes},

@@ -6,7 +6,7 @@ use limit_runtime::{
 };
 use std::{num::NonZeroU32, sync::Arc};
 
-/// Presents receipts again and again, to a limiter whose clock stands still. The budgets must be new.
+/// Presents receipts again and again to a limiter whose clock is stopped. The budgets must be new.
 ///
 /// # Panics
 /// When more is given back than was consumed.

@@ -4,15 +4,13 @@
 //! The ordinary run tries 100,000 cases. The long one:
 //!
 //! ```text
-//! LIMIT_PROOF_CASES=10000000 cargo test --release -p limit-runtime --test client_ip proof
+//! LIMIT_PROOF_CASES=10000000 cargo test --release -p workspace-tests --test http client_ip::proof
 //! ```
 //!
-//! Every case has a seed of its own: `LIMIT_PROOF_SEED=… LIMIT_PROOF_CASES=1` repeats one that failed.
+//! Every case has a seed of its own: `LIMIT_PROOF_SEED=… LIMIT_PROOF_CASES=1` repeats one that
+//! failed.
 
-use crate::{
-    chain::{Chain, Header, TRUSTED, Trust},
-    random::Random,
-};
+use super::chain::{Chain, Header, TRUSTED, Trust};
 use axum::{
     extract::connect_info::ConnectInfo,
     http::{HeaderMap, HeaderName, HeaderValue, Request},
@@ -22,6 +20,7 @@ use std::{
     env,
     net::{IpAddr, SocketAddr},
 };
+use test_support::random::Random;
 
 const CASES: u64 = 100_000;
 
@@ -72,7 +71,7 @@ fn lines(chain: &Chain, random: &mut Random, attack: &[Vec<u8>]) -> Vec<Vec<u8>>
         lines = vec![lines.join(&b", "[..])];
     }
     for entry in chain.entries() {
-        let separator = *random.pick(&[",", ", ", " ,\t"]);
+        let separator = random.pick(&[",", ", ", " ,\t"]);
         match lines.last_mut() {
             Some(line) if random.one_in(2) => {
                 line.extend_from_slice(separator.as_bytes());
@@ -132,7 +131,7 @@ fn nasty(random: &mut Random) -> Vec<u8> {
     let mut text = Vec::new();
     for _ in 0..random.below(10) {
         match random.below(8) {
-            0 => text.push(*random.pick(b"\t !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~\x80\xff")),
+            0 => text.push(random.pick(b"\t !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~\x80\xff")),
             _ => {
                 let nasty: &[u8] = random.pick::<&[u8]>(&NASTY);
                 text.extend_from_slice(nasty);
@@ -140,7 +139,7 @@ fn nasty(random: &mut Random) -> Vec<u8> {
         }
     }
     if random.one_in(4_096) {
-        text = text.repeat(1 + random.below(8_192));
+        text = text.repeat(1 + random.index(8_192));
     }
     text
 }
@@ -169,7 +168,7 @@ fn other_headers(random: &mut Random, header: Header) -> Vec<(HeaderName, Vec<u8
         "x-forwarded-host",
     ];
     (0..random.below(3))
-        .map(|_| (*random.pick(&NAMES), nasty(random)))
+        .map(|_| (random.pick(&NAMES), nasty(random)))
         .filter(|(name, _)| *name != header.name())
         .map(|(name, value)| (HeaderName::from_static(name), value))
         .collect()
