@@ -3,8 +3,8 @@
 //!
 //! * `POST /complete` with `x-api-key`: 20 requests and 200 tokens a minute for each key. A request
 //!   reserves the tokens of its prompt and `max_tokens` (16 by default), and is settled when the
-//!   model is done: unused tokens are refunded, further tokens are charged. A refused request consumes
-//!   neither requests nor tokens
+//!   model is done: unused tokens are refunded, further tokens are charged. A refused request
+//!   consumes neither requests nor tokens
 //!
 //! The model repeats the prompt, and a word is a token.
 //!

@@ -92,8 +92,8 @@ impl Language {
         clippy::float_arithmetic,
         reason = "a model computes with floats; the limiter never does"
     )]
-    /// The logarithm of the likelihood that these n-grams are of this language. One is added to each
-    /// count, so that an n-gram that was never seen does not rule the language out.
+    /// The logarithm of the likelihood that these n-grams are of this language. One is added to
+    /// each count, so that an n-gram that was never seen does not rule the language out.
     fn likelihood(&self, pieces: &[String]) -> f64 {
         let all = self.counts.values().sum::<u32>() + 1;
         let seen = |piece| self.counts.get(piece).copied().unwrap_or_default() + 1;

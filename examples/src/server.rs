@@ -7,8 +7,8 @@ use tokio::net::TcpListener;
 /// Serves `app` on `PORT` (8000) of this machine until the program is asked to stop, then finishes
 /// the requests that have begun.
 ///
-/// `source` is the source text of the example. Its first lines are printed, with the address that it
-/// listens on.
+/// `source` is the source text of the example. Its first lines are printed, with the address that
+/// it listens on.
 ///
 /// # Errors
 /// `PORT` is not a port number, or the port is in use.
