@@ -1,15 +1,18 @@
-//! One limit over many machines: every process that is started on the same Redis or Valkey shares it.
+//! One limit for several machines: all processes that use the same Redis or Valkey share it.
 //!
-//! * `GET /predict?text=…`: 10 a minute for each client address, whichever process it asks. If Redis is away, each process
-//!   goes on with what it has counted itself
-//! * `GET /invoice?text=…`: 10 a minute as well; if Redis is away it answers 503, because it must not be counted wrong
-//! * `GET /health`: how the store is doing
+//! * `GET /predict?text=…`: 10 a minute for each client address, over all processes. While Redis is
+//!   unreachable, each process continues with what it has counted itself
+//! * `GET /invoice?text=…`: 10 a minute as well. While Redis is unreachable, the response is 503,
+//!   because a wrong count is not acceptable here
+//! * `GET /health`: the state of the store
 //!
-//! `redis-server &`, then `cargo run --example distributed`, and in another terminal the same with `PORT=8001`
-//! (`REDIS_URL` names another server). Then try:
+//! `redis-server &`, then `cargo run --example distributed --features redis`, and in another
+//! terminal the same command with `PORT=8001` (`REDIS_URL` names another server). Then try:
 //!
 //! ```sh
-//! for port in 8000 8001 8000 8001 8000 8001 8000 8001 8000 8001 8000; do curl -isS "http://localhost:$port/predict?text=in+a+spirit"; echo; done
+//! for port in 8000 8001 8000 8001 8000 8001 8000 8001 8000 8001 8000; do
+//!     curl -isS "http://localhost:$port/predict?text=in+a+spirit"; echo
+//! done
 //! redis-cli shutdown nosave
 //! curl -isS "http://localhost:8001/predict?text=in+a+spirit"
 //! curl -isS "http://localhost:8001/invoice?text=in+a+spirit"

@@ -1,4 +1,4 @@
-//! An inference API with a budget for each client: the main job of this library.
+//! An inference API with a budget for each client: the main use of this library.
 //!
 //! * `POST /predict`: 10 a minute for each client address
 //! * `POST /batch-predict`: 2 a minute for each client address
@@ -8,7 +8,9 @@
 //!
 //! ```sh
 //! curl http://localhost:8000/model-info
-//! for i in $(seq 11); do curl -isS http://localhost:8000/predict --json '{"features": [5.1, 3.5, 1.4, 0.2]}'; echo; done
+//! for i in $(seq 11); do
+//!     curl -isS http://localhost:8000/predict --json '{"features": [5.1, 3.5, 1.4, 0.2]}'; echo
+//! done
 //! curl -isS http://localhost:8000/batch-predict --json '[{"features": [6.7, 3.0, 5.2, 2.3]}]'
 //! ```
 

@@ -1,9 +1,10 @@
-//! Background jobs are limited for each tenant, by `limiter.check(…).cost(…)`; who is over the limit waits.
+//! Background jobs are limited for each tenant with `limiter.check(…).cost(…)`. A job over the
+//! limit waits.
 //!
-//! Each tenant's jobs run in their order, 10 texts in 2 seconds at most. A tenant that has to wait holds up no other,
-//! and a job that can never fit is not waited for.
+//! The jobs of a tenant run in order, at most 10 texts in 2 seconds. A tenant that waits does not
+//! delay other tenants. A job that can never fit is not waited for.
 //!
-//! `cargo run --example jobs` runs them all and ends.
+//! `cargo run --example jobs` runs all of them and ends.
 
 use examples::language::Model;
 use limit_runtime::{Limiter, Limits, limits, store::StoreError};
@@ -19,7 +20,7 @@ struct Job {
     texts: Vec<&'static str>,
 }
 
-/// Waits until the tenant may do this much; `false` if it never may.
+/// Waits until a job of this cost fits the limit of the tenant; `false` if it never fits.
 async fn admit(limiter: &Limiter, tenant: &str, job: &Job) -> Result<bool, StoreError> {
     let cost = u32::try_from(job.texts.len()).unwrap_or(u32::MAX);
     loop {

@@ -1,18 +1,23 @@
-//! Each model has its own limit, and a request may cost as much as it holds.
+//! Each model has its own limit, and the cost of a request may depend on its content.
 //!
 //! * `POST /light`: 100 a minute for each client address
 //! * `POST /heavy`: 10 a minute
-//! * `POST /batch`: 2 in 300 seconds, however many texts each holds
-//! * `POST /texts`: 50 texts a minute, in as many requests as one likes. Who has none left is refused before the body
-//!   is read; a list that holds more than is left is refused as a whole, and takes nothing
+//! * `POST /batch`: 2 in 300 seconds, however many texts each request has
+//! * `POST /texts`: 50 texts a minute, in any number of requests. A client that has nothing left is
+//!   refused before the body is read. A list with more texts than are left is refused as a whole
+//!   and consumes nothing
 //!
 //! `cargo run --example models`, then try (`PORT` chooses another port):
 //!
 //! ```sh
 //! curl -isS http://localhost:8000/light --json '{"text": "tous les jours"}'
 //! curl -isS http://localhost:8000/heavy --json '{"text": "tous les jours"}'
-//! for i in $(seq 3); do curl -isS http://localhost:8000/batch --json '["tous les jours", "all days"]'; echo; done
-//! for i in $(seq 3); do jq -n '[range(20) | "alle Tage"]' | curl -isS http://localhost:8000/texts --json @-; echo; done
+//! for i in $(seq 3); do
+//!     curl -isS http://localhost:8000/batch --json '["tous les jours", "all days"]'; echo
+//! done
+//! for i in $(seq 3); do
+//!     jq -n '[range(20) | "alle Tage"]' | curl -isS http://localhost:8000/texts --json @-; echo
+//! done
 //! ```
 
 use axum::{Json, Router, routing::post};

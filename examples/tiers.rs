@@ -1,17 +1,24 @@
-//! Tiers: how much a client may do depends on its API key.
+//! Tiers: the limits of a client depend on its API key.
 //!
-//! * `POST /models/{size}/language`: 20 a minute for free clients, 100 for premium ones. The large model is for
-//!   premium clients only: 403, which takes nothing from the budget. An unknown key: 401
-//! * `PUT /clients/{name}/tier`: for the administrator. A new tier holds from the next request on, and what has been
-//!   used stays used: a free client that was refused has 80 more as a premium one
+//! * `POST /models/{size}/language`: 20 a minute for free clients, 100 for premium ones. The large
+//!   model is for premium clients only: the response to others is 403, which consumes nothing. An
+//!   unknown key: 401
+//! * `PUT /clients/{name}/tier`: for the administrator. A new tier applies from the next request
+//!   on, and what has been used still counts: a free client that was refused has 80 more as a
+//!   premium one
 //!
 //! `cargo run --example tiers`, then try (`PORT` chooses another port):
 //!
 //! ```sh
-//! for i in $(seq 21); do curl -isS http://localhost:8000/models/small/language -H 'x-api-key: key-of-ann' --json '{"text": "guten Tag"}'; echo; done
-//! curl -isS http://localhost:8000/models/large/language -H 'x-api-key: key-of-ann' --json '{"text": "guten Tag"}'
-//! curl -isS -X PUT http://localhost:8000/clients/ann/tier -H 'x-api-key: key-of-admin' --json '"premium"'
-//! curl -isS http://localhost:8000/models/large/language -H 'x-api-key: key-of-ann' --json '{"text": "guten Tag"}'
+//! language() { # model, API key
+//!     curl -isS "http://localhost:8000/models/$1/language" -H "x-api-key: $2" \
+//!         --json '{"text": "guten Tag"}'; echo
+//! }
+//! for i in $(seq 21); do language small key-of-ann; done
+//! language large key-of-ann
+//! curl -isS -X PUT http://localhost:8000/clients/ann/tier -H 'x-api-key: key-of-admin' \
+//!     --json '"premium"'
+//! language large key-of-ann
 //! ```
 
 use axum::{
@@ -43,7 +50,8 @@ enum Size {
     Large,
 }
 
-/// The limits function: any extractors in; limits out, or the answer to a request that is not to be served.
+/// The limits function: takes any extractors and returns limits, or the response that refuses the
+/// request.
 fn by_tier(Client { tier, .. }: Client, Path(size): Path<Size>) -> Result<Limits, Refusal> {
     match (tier, size) {
         (Tier::Free, Size::Small) => Ok(limits!("20/minute")),
@@ -52,7 +60,7 @@ fn by_tier(Client { tier, .. }: Client, Path(size): Path<Size>) -> Result<Limits
     }
 }
 
-/// The key function: a client is counted by name, so that all its keys and tiers are one history.
+/// The key function: by name, so that all API keys and tiers of a client share one budget.
 fn by_name(Client { name, .. }: Client) -> String {
     name
 }
@@ -86,7 +94,7 @@ async fn set_tier(
 
 type Refusal = (StatusCode, &'static str);
 
-/// A service has its clients in a database, and its keys as hashes.
+/// A real service keeps clients in a database, and API keys as hashes.
 #[derive(Clone)]
 struct Clients(Arc<RwLock<HashMap<&'static str, Client>>>);
 
@@ -118,7 +126,7 @@ impl Clients {
     }
 }
 
-/// Who a request is from, by its API key.
+/// The client that the API key of a request belongs to.
 #[derive(Clone)]
 struct Client {
     name: String,

@@ -1,17 +1,20 @@
-//! A language model's API: requests per minute and tokens per minute, where the tokens are known only afterwards.
+//! The API of a language model: limits on requests and on tokens per minute, where the number of
+//! tokens is known only after the response.
 //!
-//! * `POST /complete` with `x-api-key`: 20 requests and 200 tokens a minute for each key. A request reserves the tokens
-//!   of its prompt and `max_tokens` (without it, 16), and is settled when the model is done: what was not used is given
-//!   back, what was used beyond is charged. A request that is refused takes from neither
+//! * `POST /complete` with `x-api-key`: 20 requests and 200 tokens a minute for each key. A request
+//!   reserves the tokens of its prompt and `max_tokens` (16 by default), and is settled when the
+//!   model is done: unused tokens are refunded, further tokens are charged. A refused request
+//!   consumes neither requests nor tokens
 //!
 //! The model repeats the prompt, and a word is a token.
 //!
 //! `cargo run --example tokens`, then try (`PORT` chooses another port):
 //!
 //! ```sh
-//! curl -isS http://localhost:8000/complete -H 'x-api-key: k' --json '{"prompt": "to be or not to be", "max_tokens": 100}'
-//! curl -isS http://localhost:8000/complete -H 'x-api-key: k' --json '{"prompt": "to be or not to be", "max_tokens": 190}'
-//! curl -isS http://localhost:8000/complete -H 'x-api-key: k' --json '{"prompt": "to be or not to be", "max_tokens": 195}'
+//! for tokens in 100 190 195; do
+//!     curl -isS http://localhost:8000/complete -H 'x-api-key: k' \
+//!         --json '{"prompt": "to be or not to be", "max_tokens": '$tokens'}'; echo
+//! done
 //! ```
 
 use axum::{Json, Router, routing::post};
@@ -35,19 +38,19 @@ struct Completion {
 struct Usage {
     prompt_tokens: u32,
     completion_tokens: u32,
-    /// What the client has left, now that this request is settled.
+    /// What the client has left after this request is settled.
     remaining_tokens: Option<u32>,
 }
 
 impl Request {
-    /// What is reserved: all that the request may use, or a guess.
+    /// The reserved tokens: the most that the request may use, or an estimate.
     fn estimate(&self) -> u32 {
         let completion = self.max_tokens.unwrap_or(16);
         model::count_tokens(&self.prompt).saturating_add(completion)
     }
 }
 
-// A service lets only known keys come this far: see the example `tiers`.
+// A real service checks the API key first: see the example `tiers`.
 #[rate_limit("20/minute", name = "requests", key = header("x-api-key"))]
 #[rate_limit("200/minute", name = "tokens", key = header("x-api-key"), cost = request.estimate())]
 async fn complete(

@@ -1,15 +1,20 @@
-//! A fifth of the limit until the model is warm, then all of it. No restart, and what was used stays used.
+//! A fifth of the limit until the model is warm, then all of it. No restart is needed, and what was
+//! used still counts.
 //!
-//! * `POST /language`: 10 a minute for each client address while the model is cold (each request then trains it for
-//!   itself), 50 a minute once it is warm
-//! * `POST /warm-up`: trains the model for all, and answers when it is done. A deployment calls it
+//! * `POST /language`: 10 a minute for each client address while the model is cold (each request
+//!   then trains its own model), 50 a minute once it is warm
+//! * `POST /warm-up`: trains the model for all requests, and responds when it is done. A deployment
+//!   calls it
 //!
 //! `cargo run --example warm_up`, then try (`PORT` chooses another port):
 //!
 //! ```sh
-//! for i in $(seq 11); do curl -isS http://localhost:8000/language --json '{"text": "todos los días"}'; echo; done
+//! language() {
+//!     curl -isS http://localhost:8000/language --json '{"text": "todos los días"}'; echo
+//! }
+//! for i in $(seq 11); do language; done
 //! curl -isS -X POST http://localhost:8000/warm-up
-//! for i in $(seq 41); do curl -isS http://localhost:8000/language --json '{"text": "todos los días"}'; echo; done
+//! for i in $(seq 41); do language; done
 //! ```
 
 use axum::{Json, Router, extract::State, http::StatusCode, routing::post};

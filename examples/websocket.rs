@@ -1,13 +1,15 @@
-//! Messages on a WebSocket are limited one by one, by `limiter.check(…)`.
+//! Messages on a WebSocket are limited one by one, with `limiter.check(…)`.
 //!
-//! * `GET /ws/{user}`: a text per message in, its language out as JSON; 10 messages a minute for each user, over all of
-//!   the user's sockets. Over the limit the answer is `{"error":"rate_limit_exceeded","retry_after_ms":…}`, and the
-//!   socket stays open. An address opens 30 sockets a minute at most
+//! * `GET /ws/{user}`: receives texts and answers each with its language as JSON. 10 messages a
+//!   minute for each user, over all sockets of the user. The answer to a message over the limit is
+//!   `{"error":"rate_limit_exceeded","retry_after_ms":…}`, and the socket stays open. An address
+//!   opens at most 30 sockets a minute
 //!
-//! `cargo run --example websocket`, then try (`PORT` chooses another port):
+//! `cargo run --example websocket --features websocket`, then try (`PORT` chooses another port):
 //!
 //! ```sh
-//! (for i in $(seq 11); do echo 'wir sind frei'; done; sleep 1) | websocat ws://localhost:8000/ws/ann
+//! (for i in $(seq 11); do echo 'wir sind frei'; done; sleep 1) |
+//!     websocat ws://localhost:8000/ws/ann
 //! ```
 
 use axum::{
@@ -28,7 +30,7 @@ static MODEL: LazyLock<Model> = LazyLock::new(|| Model::train(3));
 
 const MESSAGES: Limits = limits!("10/minute");
 
-// A service that has users takes the name from their session: anybody can ask for any path.
+// A real service takes the user from a session: any client can request any path.
 #[rate_limit("30/minute", key = client_ip)]
 async fn connect(
     State(limiter): State<Limiter>,
@@ -57,7 +59,7 @@ async fn answer(limiter: &Limiter, user: &str, text: &str) -> Value {
     if decision.is_allowed() {
         return json!(MODEL.predict(text));
     }
-    // Rounded up: who waits so long is let through.
+    // Rounded up: a client that waits this long is admitted.
     let wait = decision.retry_after().unwrap_or_default();
     let millis = wait.as_micros().div_ceil(1_000);
     json!({ "error": "rate_limit_exceeded", "retry_after_ms": millis })

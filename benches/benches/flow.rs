@@ -77,8 +77,8 @@ fn computed() -> Duration {
     Duration::new(u64::try_from(time.tv_sec).unwrap_or_default(), nanos)
 }
 
-/// The worst calls among many, in time of this thread. A virtual machine's host and the kernel's own work show in it
-/// all the same: the empty loop tells how much.
+/// The slowest of many calls, in CPU time of this thread. The host of a virtual machine and the
+/// kernel still add to it: the empty loop shows how much.
 fn flow(name: &str, mut one: impl FnMut(u32)) {
     let calls = 5_000_000;
     let mut worst = Duration::ZERO;

@@ -1,6 +1,7 @@
-//! Checks per second through Redis, beside what the server can do at all in the same run.
+//! Checks per second through Redis, beside the highest rate of the server in the same run.
 //!
-//! `cargo bench -p limit-benches --bench redis [seconds per row]`. Needs `redis-server` and `redis-benchmark`.
+//! `cargo bench -p limit-benches --bench redis [seconds per row]`. Needs `redis-server` and
+//! `redis-benchmark`.
 
 #![allow(
     missing_docs,

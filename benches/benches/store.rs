@@ -1,4 +1,5 @@
-//! One check in memory beside governor's, in interleaved rounds: `cargo bench -p limit-benches --bench store`.
+//! One check in memory beside governor's, in interleaved rounds:
+//! `cargo bench -p limit-benches --bench store`.
 #![allow(
     clippy::unwrap_used,
     clippy::float_arithmetic,

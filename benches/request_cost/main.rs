@@ -1,5 +1,6 @@
-//! Sends requests to a handler, bare or limited, through its router: for `run.sh` beside this file, which
-//! counts instructions and allocations. The layered ones are under a layer with a limiter that adds no headers.
+//! Sends requests to a handler, bare or limited, through its router: for `run.sh` beside this file,
+//! which counts instructions and allocations. The layered handlers are under a layer with a limiter
+//! that adds no headers.
 
 use axum::{
     Router,

@@ -1,6 +1,6 @@
-//! A model for the examples to call: it tells which language a text is in.
+//! The model that the examples call: it detects the language of a text.
 //!
-//! A naive Bayes classifier over pieces of a few letters, trained on the first article of the Universal
+//! A naive Bayes classifier over n-grams of letters, trained on the first article of the Universal
 //! Declaration of Human Rights.
 
 use serde::{Deserialize, Serialize};
@@ -29,14 +29,14 @@ const SAMPLES: [(&str, &str); 4] = [
     ),
 ];
 
-/// What the model is asked.
+/// The input of the model.
 #[derive(Debug, Deserialize)]
 pub struct Input {
-    /// In any of the languages it knows.
+    /// A text in one of the languages of the model.
     pub text: String,
 }
 
-/// What it says.
+/// The output of the model.
 #[derive(Debug, Serialize)]
 pub struct Output {
     /// The likeliest language.
@@ -57,7 +57,7 @@ struct Language {
 }
 
 impl Model {
-    /// Counts pieces of so many letters: the more, the more it knows and the longer it takes.
+    /// Counts n-grams of this many letters. More letters are more precise, and take longer.
     #[must_use]
     pub fn train(letters: usize) -> Self {
         let languages = SAMPLES.map(|(name, sample)| {
@@ -92,8 +92,8 @@ impl Language {
         clippy::float_arithmetic,
         reason = "a model computes with floats; the limiter never does"
     )]
-    /// The logarithm of the likelihood that these pieces are of this language. Each is counted once more than it
-    /// was seen, so that one which was never seen does not rule the language out.
+    /// The logarithm of the likelihood that these n-grams are of this language. One is added to
+    /// each count, so that an n-gram that was never seen does not rule the language out.
     fn likelihood(&self, pieces: &[String]) -> f64 {
         let all = self.counts.values().sum::<u32>() + 1;
         let seen = |piece| self.counts.get(piece).copied().unwrap_or_default() + 1;
@@ -102,7 +102,7 @@ impl Language {
     }
 }
 
-/// All runs of so many letters, from the first, the second, the third letter on.
+/// All n-grams of a text: its runs of this many letters.
 fn pieces(text: &str, letters: usize) -> Vec<String> {
     let text: Vec<char> = text.to_lowercase().chars().collect();
     let windows = text.windows(letters.max(1));

@@ -1,4 +1,4 @@
-//! What the examples have in common, so that each shows its own matter only.
+//! Code that the examples share, so that each shows only its own subject.
 
 pub mod language;
 mod server;

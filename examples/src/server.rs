@@ -1,16 +1,17 @@
-//! From a router to a program.
+//! Runs the router of an example as a program.
 
 use axum::Router;
 use std::{env, error::Error, net::SocketAddr};
 use tokio::net::TcpListener;
 
-/// Serves `app` on `PORT` (8000) of this machine until the program is told to stop, and then answers every
-/// request that had begun.
+/// Serves `app` on `PORT` (8000) of this machine until the program is asked to stop, then finishes
+/// the requests that have begun.
 ///
-/// `source` is the example's own: what its first lines say is printed, with the address it listens on.
+/// `source` is the source text of the example. Its first lines are printed, with the address that
+/// it listens on.
 ///
 /// # Errors
-/// `PORT` is no port, or something else listens there.
+/// `PORT` is not a port number, or the port is in use.
 pub async fn serve(app: Router, source: &str) -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().init();
     let port = match env::var("PORT") {
@@ -37,7 +38,7 @@ pub async fn serve(app: Router, source: &str) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Ends on Ctrl-C, or when the process is told to terminate.
+/// Completes on Ctrl-C or SIGTERM.
 async fn stop() {
     let interrupt = tokio::signal::ctrl_c();
     #[cfg(unix)]

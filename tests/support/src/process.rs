@@ -167,6 +167,7 @@ pub fn build(name: &str) -> PathBuf {
     BUILT.call_once(|| {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(["build", "--quiet", "--package", "examples", "--examples"]);
+        cargo.arg("--all-features");
         if !cfg!(debug_assertions) {
             cargo.arg("--release");
         }
