@@ -69,7 +69,7 @@ pub use self::{
         TrustedProxiesError, UnknownPolicy, bearer, client_ip, everyone, header, route, setup,
     },
     key::{IntoKey, Key},
-    limiter::{Check, CheckFuture, EnvError, InstallError, Limiter, LimiterBuilder},
+    limiter::{Check, CheckFuture, EnvError, InstallError, Limiter, LimiterBuilder, RemoteBuilder},
     window::Strategy,
 };
 #[doc(inline)]

@@ -10,6 +10,7 @@ pub mod growth;
 pub mod oracle;
 pub mod process;
 pub mod refunds;
+pub mod resets;
 pub mod scenarios;
 pub mod servers;
 pub mod strict_client;

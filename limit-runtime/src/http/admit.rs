@@ -73,14 +73,14 @@ pub(super) fn admit(
     {
         let headers = |outcomes| Headers::of_one(spec.name, outcomes, limiter.header_style());
         // A decision is large to move, and most requests need none.
-        let denial = match limiter.consume_quickly(&charge) {
+        let denial = match limiter.try_check_single(&charge) {
             Some((outcome, receipt)) if outcome.is_allowed() => {
                 let admission = Admission::told(headers(&[outcome]), limiter);
                 resolved.set_charged_at(receipt.as_ref().map_or(0, Receipt::at));
                 return Soon::Now(Ok(admission));
             }
             Some((refused, _)) => Ok(Decision::new([refused])),
-            None => match limiter.decide_at_length(&[charge], Action::Consume) {
+            None => match limiter.check_general(&[charge], Action::Consume) {
                 Ok(decision) if decision.is_allowed() => {
                     let admission = Admission::told(headers(decision.outcomes()), limiter);
                     resolved.set_charged_at(decision.receipts().first().map_or(0, Receipt::at));
@@ -242,7 +242,7 @@ impl Limiter {
 
     /// The key of a request where neither attribute nor layer names one.
     pub(super) async fn default_key(parts: &mut Parts) -> Result<Key, Instead> {
-        match Self::find(parts).own_key().cloned() {
+        match Self::find(parts).default_key_fn().cloned() {
             Some(key) => key(parts).await,
             None => match client_ip(parts) {
                 Ok(address) => Ok(address.into_key()),

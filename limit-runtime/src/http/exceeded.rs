@@ -185,7 +185,7 @@ impl<'a> Exceeded<'a> {
 
     /// The limit that refused, where only one did and there is a wait that helps: all there is to say then.
     pub(super) fn only_violated(&self) -> Option<(Label, Limit)> {
-        if self.decision.can_never_fit() {
+        if self.decision.exceeds_capacity() {
             return None;
         }
         let mut labelled = labelled(self.demands, self.decision);
@@ -227,7 +227,7 @@ impl<'a> Exceeded<'a> {
 impl fmt::Display for Exceeded<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hopeless =
-            |violation: &Violation<'_>| violation.outcome.verdict() == Verdict::NeverFits;
+            |violation: &Violation<'_>| violation.outcome.verdict() == Verdict::ExceedsCapacity;
         if let Some(violation) = self.violations().find(hopeless) {
             return write!(
                 f,

@@ -142,7 +142,7 @@ fn as_exhausted(decision: &Decision) -> Option<Decision> {
         .outcomes()
         .iter()
         .filter(|outcome| !outcome.is_allowed());
-    if !decision.can_never_fit() || refused.all(|outcome| outcome.remaining() > 0) {
+    if !decision.exceeds_capacity() || refused.all(|outcome| outcome.remaining() > 0) {
         return None;
     }
     let outcomes =
@@ -150,8 +150,8 @@ fn as_exhausted(decision: &Decision) -> Option<Decision> {
             .outcomes()
             .iter()
             .map(|&outcome| match (outcome.verdict(), outcome.remaining()) {
-                (Verdict::NeverFits, 0) => outcome.refused(outcome.left().next_after),
-                (Verdict::NeverFits, _) => outcome.into_allowed(),
+                (Verdict::ExceedsCapacity, 0) => outcome.refused(outcome.left().next_after),
+                (Verdict::ExceedsCapacity, _) => outcome.into_allowed(),
                 _ => outcome,
             });
     Some(Decision::new(outcomes))
@@ -248,7 +248,7 @@ fn standard(limiter: &Limiter, exceeded: &Exceeded<'_>) -> Response {
     match remembered {
         Some(body) => json(StatusCode::TOO_MANY_REQUESTS, body),
         None => {
-            let status = if exceeded.decision.can_never_fit() {
+            let status = if exceeded.decision.exceeds_capacity() {
                 limiter.exceeds_capacity_status()
             } else {
                 StatusCode::TOO_MANY_REQUESTS
@@ -260,7 +260,7 @@ fn standard(limiter: &Limiter, exceeded: &Exceeded<'_>) -> Response {
 
 /// A body that people, programs and the client libraries of language models understand.
 fn body_for(exceeded: &Exceeded<'_>, status: StatusCode) -> Bytes {
-    let code = if exceeded.decision.can_never_fit() {
+    let code = if exceeded.decision.exceeds_capacity() {
         "cost_above_limit"
     } else {
         "rate_limit_exceeded"

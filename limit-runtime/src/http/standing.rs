@@ -126,7 +126,7 @@ impl Standing {
         let charged_at = resolved.charged_at();
         let standing = Self::of_resolved(limiter, route, resolved, outer);
         let charges = standing.charges(|_, _| Some(0));
-        let decision = match standing.limiter.decide_now(&charges, Action::Peek) {
+        let decision = match standing.limiter.try_check_all(&charges, Action::Peek) {
             Ok(decision) if !charges.is_empty() => Some(decision.into_allowed()),
             _ => None,
         };
@@ -215,7 +215,7 @@ impl Standing {
     ) -> Soon<Result<T, Refused>> {
         let charges = self.charges(|index, _| costs.get(index).copied());
         if !self.limiter.wait_queues().has_waiters(&charges)
-            && let Ok(decision) = self.limiter.decide_now(&charges, action)
+            && let Ok(decision) = self.limiter.try_check_all(&charges, action)
         {
             let is_final = decision.is_allowed() || mode == WaitMode::Never || !self.may_wait();
             if is_final {
@@ -364,7 +364,7 @@ impl Standing {
         if charges.is_empty() {
             return Ok(Decision::empty());
         }
-        let mut decision = self.limiter.decide(&charges, action).await?;
+        let mut decision = self.limiter.check_all(&charges, action).await?;
         let places = (0..self.demands.len()).filter(|&index| chosen(index));
         self.books
             .lock()
@@ -438,7 +438,7 @@ impl Standing {
     /// then the books keep the answer that they have.
     async fn refresh(&self) {
         let charges = self.charges(|_, _| Some(0));
-        if let Ok(decision) = self.limiter.decide(&charges, Action::Peek).await {
+        if let Ok(decision) = self.limiter.check_all(&charges, Action::Peek).await {
             self.books.lock().decision = Some(decision);
         }
     }
