@@ -15,7 +15,7 @@ pub mod rounds;
 
 use governor::DefaultKeyedRateLimiter;
 use limit_runtime::{
-    IntoKey, Limiter, Limits, Outcome, Strategy,
+    Decision, IntoKey, Limiter, Limits, Strategy,
     store::{Charge, Scope},
 };
 use std::{
@@ -32,10 +32,10 @@ pub fn check(limiter: &Limiter, limits: &Limits, strategy: Strategy, key: impl I
     let scope = Scope::handler("inference_api::predict", "client_ip");
     let key = key.into_key();
     let charge = Charge::new(scope, &key, limits).strategy(strategy);
-    let outcome = limiter.consume_now(&charge);
+    let decision = limiter.try_check(&charge);
     // All of it is wanted: what remains, when it resets, how long to wait.
-    let outcome = black_box(&outcome).as_ref();
-    outcome.is_some_and(Outcome::is_allowed)
+    let decision = black_box(&decision).as_ref();
+    decision.is_some_and(Decision::is_allowed)
 }
 
 /// One check by the peer.

@@ -1,6 +1,5 @@
 //! What a check answers.
 
-use crate::store::Charge;
 use limit_core::{Limit, MAX_WINDOW};
 use smallvec::SmallVec;
 use std::{
@@ -38,13 +37,13 @@ type Outcomes = SmallVec<[Outcome; 2]>;
 /// # async fn main() -> Result<(), limit_runtime::store::StoreError> {
 /// let (limiter, limits, key) = (Limiter::new(), limits!("10/minute"), "alice".into_key());
 /// let charges = [Charge::new(Scope::shared("jobs"), &key, &limits)];
-/// let first = limiter.decide(&charges, Action::Consume).await?;
-/// let second = limiter.decide(&charges, Action::Consume).await?;
+/// let first = limiter.check_all(&charges, Action::Consume).await?;
+/// let second = limiter.check_all(&charges, Action::Consume).await?;
 /// assert_eq!(second.outcomes()[0].remaining(), 8);
 /// // The second refund gives nothing back: the other request's unit still counts.
 /// limiter.refund(&charges, first.receipts()).await?;
 /// limiter.refund(&charges, first.receipts()).await?;
-/// let left = limiter.decide(&charges, Action::Peek).await?;
+/// let left = limiter.check_all(&charges, Action::Peek).await?;
 /// assert_eq!(left.outcomes()[0].remaining(), 9);
 /// # Ok(())
 /// # }
@@ -181,15 +180,6 @@ impl Decision {
         }
     }
 
-    /// All is allowed, and nothing was ever consumed: what a limiter answers that is switched off, or that lets
-    /// requests through while its store is out.
-    pub(crate) fn untouched(charges: &[Charge<'_>]) -> Self {
-        Self::new(charges.iter().flat_map(|charge| {
-            let limits = charge.limits.iter();
-            limits.map(|&limit| Outcome::untouched(limit, charge.strategy.capacity(limit)))
-        }))
-    }
-
     /// The same standings, for a request that may go on in spite of them.
     pub(crate) fn into_allowed(mut self) -> Self {
         for outcome in &mut self.outcomes {
@@ -201,7 +191,7 @@ impl Decision {
 
     /// The decision on one limit, with its receipt if it was consumed.
     #[inline]
-    pub(crate) fn single(outcome: Outcome, receipt: Option<Receipt>) -> Self {
+    pub(crate) fn from_single(outcome: Outcome, receipt: Option<Receipt>) -> Self {
         let mut decision = Self::empty();
         decision.push(outcome);
         if let Some(receipt) = receipt {
@@ -233,7 +223,7 @@ impl Decision {
         self.receipts.push(receipt);
     }
 
-    /// The outcomes, to be [brought up to date](Outcome::settle) once all is recorded.
+    /// The outcomes, to be [brought up to date](Outcome::update) once all is recorded.
     pub(crate) fn outcomes_mut(&mut self) -> &mut [Outcome] {
         &mut self.outcomes
     }
@@ -270,10 +260,10 @@ impl Decision {
     }
 
     /// How long the rejected request has to wait until every limit has room for it.
-    /// `None` if it was allowed, or if its cost can never fit.
+    /// `None` if it was allowed, or if its cost exceeds the capacity of a limit.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        if self.can_never_fit() {
+        if self.exceeds_capacity() {
             return None;
         }
         self.outcomes.iter().filter_map(Outcome::retry_after).max()
@@ -294,7 +284,7 @@ impl Decision {
 
     /// Whether the cost of the rejected request is above a limit's whole count, so that no wait helps.
     #[must_use]
-    pub fn can_never_fit(&self) -> bool {
+    pub fn exceeds_capacity(&self) -> bool {
         self.outcomes.iter().any(Outcome::exceeds_capacity)
     }
 
@@ -309,7 +299,7 @@ impl Decision {
 
 /// The place of the outcome a client should look at first; see [`Decision::strictest`].
 pub(crate) fn strictest<'a>(outcomes: impl Iterator<Item = &'a Outcome>) -> Option<usize> {
-    // Who never fits has the longest wait of all, and who is allowed none.
+    // A cost above the capacity is the longest wait of all; an allowed request has none.
     let rank = |outcome: &Outcome| {
         (
             u64::MAX - outcome.retry_after,
@@ -363,7 +353,7 @@ impl Outcome {
         let retry_after = match verdict {
             Verdict::Allowed => Self::NOW,
             Verdict::RetryAfter(wait) => whole_micros(wait).clamp(1, Self::NEVER - 1),
-            Verdict::NeverFits => Self::NEVER,
+            Verdict::ExceedsCapacity => Self::NEVER,
         };
         let reset_after = whole_micros(reset_after);
         let next_after = match retry_after {
@@ -426,7 +416,7 @@ impl Outcome {
     /// What remains may have grown meanwhile, by an unknown number of units. Then one more than before is what
     /// certainly remains, and [`next_after`](Self::next_after) is an upper bound: when the refused
     /// request fits, or when all is available again.
-    pub(crate) fn aged(&self, by: Duration) -> Self {
+    pub(crate) fn after(&self, by: Duration) -> Self {
         let by = whole_micros(by);
         let retry_after = match self.retry_after {
             Self::NOW | Self::NEVER => self.retry_after,
@@ -469,7 +459,7 @@ impl Outcome {
     }
 
     /// For a limit of which nothing is counted.
-    pub(crate) fn untouched(limit: Limit, capacity: NonZeroU32) -> Self {
+    pub(crate) fn unused(limit: Limit, capacity: NonZeroU32) -> Self {
         let left = Left {
             remaining: capacity.get(),
             reset_after: 0,
@@ -487,8 +477,8 @@ impl Outcome {
         }
     }
 
-    /// The same, for a limit that never has room.
-    pub(crate) fn hopeless(self) -> Self {
+    /// The outcome of a request whose cost is above what ever fits.
+    pub(crate) fn into_exceeds_capacity(self) -> Self {
         Self {
             retry_after: Self::NEVER,
             ..self
@@ -505,7 +495,7 @@ impl Outcome {
 
     /// Brings it up to date once its charge is recorded.
     #[inline]
-    pub(crate) fn settle(&mut self, left: Left) {
+    pub(crate) fn update(&mut self, left: Left) {
         self.remaining = left.remaining;
         self.reset_after = left.reset_after;
         self.next_after = left.next_after;
@@ -622,7 +612,7 @@ impl Outcome {
     pub const fn verdict(&self) -> Verdict {
         match self.retry_after {
             Self::NOW => Verdict::Allowed,
-            Self::NEVER => Verdict::NeverFits,
+            Self::NEVER => Verdict::ExceedsCapacity,
             micros => Verdict::RetryAfter(Duration::from_micros(micros)),
         }
     }
@@ -655,7 +645,7 @@ impl Outcome {
     pub const fn retry_after(&self) -> Option<Duration> {
         match self.verdict() {
             Verdict::RetryAfter(wait) => Some(wait),
-            Verdict::Allowed | Verdict::NeverFits => None,
+            Verdict::Allowed | Verdict::ExceedsCapacity => None,
         }
     }
 }
@@ -685,13 +675,15 @@ pub(crate) struct Left {
 
 /// Whether one limit had room for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Verdict {
     /// It had room.
     Allowed,
-    /// It has room after this time, and not a tick sooner, if nobody else consumes.
+    /// It has room after this time, and not a tick sooner, if nothing else is consumed.
     RetryAfter(Duration),
-    /// The cost is above the limit's whole count.
-    NeverFits,
+    /// The cost is above what ever fits: the limit's count, or the burst under
+    /// [GCRA](crate::Strategy::Gcra). No wait helps.
+    ExceedsCapacity,
 }
 
 /// Whole seconds, rounded up: a client that waits them has waited long enough.
@@ -730,7 +722,7 @@ mod tests {
         assert_eq!(outcome(9, Verdict::Allowed).next_after(), secs(60));
         let refused = outcome(3, Verdict::RetryAfter(secs(7)));
         assert_eq!(refused.next_after(), secs(7));
-        let never = outcome(3, Verdict::NeverFits);
+        let never = outcome(3, Verdict::ExceedsCapacity);
         assert_eq!(never.next_after(), secs(60));
         assert!(never.exceeds_capacity() && !refused.exceeds_capacity());
     }
@@ -738,20 +730,20 @@ mod tests {
     #[test]
     fn an_outcome_ages_by_what_is_known() {
         let refused = outcome(3, Verdict::RetryAfter(secs(40))).with_next_after(secs(10));
-        let young = refused.aged(secs(4));
+        let young = refused.after(secs(4));
         assert_eq!(young.next_after(), secs(6));
         assert_eq!(young.retry_after(), Some(secs(36)));
         assert_eq!(young.reset_after(), secs(56));
         // More remains already, and how much is not known: it grows at the latest when the request fits.
-        let old = refused.aged(secs(10));
+        let old = refused.after(secs(10));
         assert_eq!((old.remaining(), old.next_after()), (4, secs(30)));
-        assert!(!refused.aged(secs(40)).is_allowed(), "it was refused");
+        assert!(!refused.after(secs(40)).is_allowed(), "it was refused");
         let allowed = outcome(3, Verdict::Allowed).with_next_after(secs(10));
-        assert_eq!(allowed.aged(secs(10)).next_after(), secs(50));
-        let all = allowed.aged(secs(60));
+        assert_eq!(allowed.after(secs(10)).next_after(), secs(50));
+        let all = allowed.after(secs(60));
         assert_eq!((all.remaining(), all.next_after()), (10, secs(0)));
-        let full = Outcome::untouched(allowed.limit(), allowed.capacity());
-        assert_eq!(full.aged(secs(1)), full);
+        let full = Outcome::unused(allowed.limit(), allowed.capacity());
+        assert_eq!(full.after(secs(1)), full);
     }
 
     #[test]
@@ -765,7 +757,7 @@ mod tests {
         ] {
             let limit = count.parse().unwrap();
             let capacity = NonZeroU32::new(burst).unwrap();
-            let outcome = Outcome::untouched(limit, capacity);
+            let outcome = Outcome::unused(limit, capacity);
             assert!(outcome.quota().count().get() >= outcome.remaining());
             assert_eq!(outcome.quota().to_string(), shown);
         }

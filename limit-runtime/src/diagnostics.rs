@@ -20,6 +20,7 @@
 //! | `LIMIT010` | warn | Two rules of one request have the same budget | It is charged once, at the larger cost, and the limits of both apply | Write the limits in one string, or give one of the rules another scope |
 //! | `LIMIT011` | error | A key, limits, scope or cost function has failed with a response whose status is a success | Clients get 500 instead | Give the error a status: `Err((StatusCode::UNAUTHORIZED, "…"))` |
 //! | `LIMIT012` | warn | `on_limited` answers a refused request with a success status | Clients get 429 with its body instead, or they could not tell that they have been limited | Give the response a status: `(StatusCode::TOO_MANY_REQUESTS, body)` |
+//! | `LIMIT013` | warn | Settings of a remote store, such as `key_prefix` or `RATE_LIMIT_SECRET`, and a limiter that counts in memory | The settings have no effect. The field `found` of the log line names them | Remove the settings, or connect to a remote store: `Limiter::builder().remote("redis://…")`, `RATE_LIMIT_STORE=redis://…` |
 //!
 //! `LIMIT001`, `LIMIT002` and `LIMIT005` are looked for in the first 10,000 requests that are
 //! limited by [`client_ip`](crate::client_ip()); after that the search costs one relaxed load of
@@ -58,6 +59,8 @@ pub enum Misconfiguration {
     SuccessfulRejection,
     /// `LIMIT012`: `on_limited` answers with a success status.
     SuccessfulRefusal,
+    /// `LIMIT013`: a limiter in memory has settings of a remote store.
+    UnusedStoreSettings,
 }
 
 impl Misconfiguration {
@@ -83,6 +86,7 @@ impl Misconfiguration {
             Self::SharedBudget => "LIMIT010",
             Self::SuccessfulRejection => "LIMIT011",
             Self::SuccessfulRefusal => "LIMIT012",
+            Self::UnusedStoreSettings => "LIMIT013",
         }
     }
 
@@ -185,6 +189,11 @@ impl fmt::Display for Misconfiguration {
                 ": `on_limited` answers refused requests with a success status, so 429 is sent \
                  instead; give the response a status: `(StatusCode::TOO_MANY_REQUESTS, body)`"
             }
+            Self::UnusedStoreSettings => {
+                ": settings of a remote store have no effect, because the limiter counts in memory; \
+                 remove them, or connect to a remote store: `Limiter::builder().remote(\"redis://…\")`, \
+                 or `RATE_LIMIT_STORE=redis://…` in the environment"
+            }
         })
     }
 }
@@ -235,7 +244,7 @@ mod tests {
     use super::*;
     use std::thread;
 
-    const ALL: [Misconfiguration; 12] = [
+    const ALL: [Misconfiguration; 13] = [
         Misconfiguration::UntrustedForwarding,
         Misconfiguration::OneAddress,
         Misconfiguration::NoPeerAddress,
@@ -248,6 +257,7 @@ mod tests {
         Misconfiguration::SharedBudget,
         Misconfiguration::SuccessfulRejection,
         Misconfiguration::SuccessfulRefusal,
+        Misconfiguration::UnusedStoreSettings,
     ];
 
     #[test]

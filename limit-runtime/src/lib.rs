@@ -76,7 +76,7 @@ pub use self::{
     handler::limited::Limited,
     key::{IntoKey, Key},
     layer::{IntoLayerScope, LimiterLayer, LimiterService, RateLimitLayer, RateLimitService},
-    limiter::{Check, CheckFuture, EnvError, InstallError, Limiter, LimiterBuilder},
+    limiter::{Check, CheckFuture, EnvError, InstallError, Limiter, LimiterBuilder, RemoteBuilder},
     policy::route_scope::{RouteScope, route},
     request::{
         client_ip::{ClientIp, ClientIpRejection, client_ip},

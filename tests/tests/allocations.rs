@@ -52,8 +52,8 @@ fn a_check_allocates_nothing() {
                     let key = "sk-0123456789abcdef0123456789abcdef".into_key();
                     let scope = Scope::handler("predict", "/predict");
                     let charge = Charge::new(scope, &key, &limits).strategy(strategy);
-                    ready(limiter.decide(&[charge], action)).unwrap();
-                    limiter.consume_now(&charge).unwrap();
+                    ready(limiter.check_all(&[charge], action)).unwrap();
+                    limiter.try_check(&charge).unwrap();
                 });
                 assert_eq!(counted.count_total, 0, "{strategy:?} {limits} {action:?}");
             }
@@ -81,7 +81,7 @@ fn a_new_key_costs_nothing_beyond_its_place() {
         number += 1;
         let key = number.into_key();
         let charge = Charge::new(Scope::shared("predict"), &key, &limits);
-        ready(limiter.decide(&[charge], Action::Consume)).unwrap();
+        ready(limiter.check_all(&[charge], Action::Consume)).unwrap();
     };
     (0..10_000).for_each(|_| key());
     // Tables grow by half: a shard allocates for one new key in many.

@@ -9,11 +9,12 @@
 use limit_runtime::{
     Decision, Limiter, Receipt,
     clock::TestClock,
+    limits,
     store::{Action, Charge},
 };
 use std::{sync::Arc, time::Duration};
 use test_support::{
-    next_after, oracle, refunds,
+    next_after, oracle, refunds, resets,
     scenarios::{self, LimiterUnderTest},
 };
 
@@ -52,7 +53,7 @@ impl LimiterUnderTest for Memory {
 
 impl oracle::StoreUnderTest for Memory {
     async fn check(&self, charges: &[Charge<'_>], action: Action) -> Decision {
-        self.limiter.decide(charges, action).await.unwrap()
+        self.limiter.check_all(charges, action).await.unwrap()
     }
 
     async fn refund(&self, charges: &[Charge<'_>], receipts: &[Receipt]) {
@@ -83,7 +84,9 @@ async fn memory_gives_every_row() {
 async fn what_remains_grows_after_next_after_and_not_a_tick_sooner() {
     for entries in [1_024, 7, 1] {
         let clock = TestClock::new();
-        let limiter = Limiter::builder().clock(clock.clone()).log_entries(entries);
+        let limiter = Limiter::builder()
+            .clock(clock.clone())
+            .max_log_entries(entries);
         next_after::more_remains_exactly_after_next_after(&limiter.build(), &clock, 2_000).await;
     }
 }
@@ -96,4 +99,15 @@ async fn a_receipt_gives_back_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn exactly_five_of_256_tasks_pass() {
     scenarios::many_tasks_at_once(&Arc::new(Memory::new())).await;
+}
+
+#[tokio::test]
+async fn a_reset_returns_how_many_budgets_it_clears() {
+    let memory = Memory::new();
+    resets::a_reset_returns_how_many_budgets_it_clears(&memory.limiter).await;
+    let check = memory.limiter.check(&limits!("9/minute"), "alice");
+    check.await.unwrap();
+    memory.clock.advance(Duration::from_secs(60));
+    let cleared = memory.limiter.reset_key("", "alice").await.unwrap();
+    assert_eq!(cleared, 0, "it counts nothing any more");
 }

@@ -36,6 +36,7 @@ async fn each_wrong_set_up_is_said_once_with_its_code_and_the_fix() {
     exceptions_that_match_nothing(&log).await;
     exceptions_that_are_incomplete(&log).await;
     requests_outside_of_layers(&log).await;
+    settings_of_remote_stores_in_memory(&log).await;
 }
 
 /// The only line since the last call, with all of `parts`.
@@ -280,4 +281,31 @@ async fn requests_outside_of_layers(log: &Log) {
     let refused = limiter.install().unwrap_err();
     assert_eq!(refused, InstallError::AlreadyUsed);
     assert!(refused.to_string().contains("before the first request"));
+}
+
+async fn settings_of_remote_stores_in_memory(log: &Log) {
+    Limiter::connect("memory://").await.unwrap();
+    let variables = [("RATE_LIMIT_ENABLED", "true")];
+    Limiter::from_variables(variables).await.unwrap();
+    assert_nothing(log);
+
+    let variables = [
+        ("RATE_LIMIT_STORE", "memory://"),
+        ("RATE_LIMIT_SECRET", "hush"),
+        ("RATE_LIMIT_ON_STORE_ERROR", "deny"),
+    ];
+    Limiter::from_variables(variables).await.unwrap();
+    assert_one_line(
+        log,
+        &[
+            "LIMIT013",
+            "WARN",
+            "RATE_LIMIT_SECRET, RATE_LIMIT_ON_STORE_ERROR",
+            "remove them, or connect to a remote store",
+        ],
+    );
+
+    let remote = Limiter::builder().remote("memory://").key_prefix("app");
+    remote.connect().await.unwrap();
+    assert_nothing(log);
 }

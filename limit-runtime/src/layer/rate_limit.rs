@@ -262,7 +262,7 @@ impl RateLimitLayer {
     }
 
     /// What to do with requests that the limiter's store does not answer. By default as the
-    /// [limiter](crate::LimiterBuilder::on_store_error) does.
+    /// [limiter](crate::RemoteBuilder::fallback) does.
     #[must_use]
     pub fn on_store_error(self, fallback: Fallback) -> Self {
         self.with(|settings| settings.config.on_store_error = Some(fallback))

@@ -1,8 +1,7 @@
 //! Settings of a limiter.
 
 use super::{
-    Backend, DefaultKeyFn, Inner, Limiter,
-    connect::Remote,
+    Backend, DefaultKeyFn, Inner, Limiter, RemoteBuilder,
     drain::{Drain, DrainSettings},
     wait_queue::WaitQueues,
 };
@@ -21,8 +20,8 @@ use crate::{
         settings::ResponseSettings,
     },
     store::{
-        Fallback, Store,
-        guard::{self, Guard},
+        CustomStore,
+        guard::Guard,
         memory::{Bounds, MemoryStore},
     },
 };
@@ -44,17 +43,15 @@ const MIN_IPV6_PREFIX: u8 = 48;
 pub struct LimiterBuilder {
     enabled: bool,
     pub(super) clock: Option<Clock>,
-    store: Option<Box<dyn Store>>,
+    store: Option<CustomStore>,
     bounds: Bounds,
-    pub(super) remote: Remote,
-    pub(super) guard: guard::Settings,
     skip_when: Option<Box<super::SkipWhen>>,
     default_key: Option<DefaultKeyFn>,
-    responses: ResponseSettings,
+    response: ResponseSettings,
     drain: DrainSettings,
     trusted_proxies: Option<TrustedProxies>,
     ipv6_prefix: u8,
-    longest_line: usize,
+    max_waiting: usize,
 }
 
 impl LimiterBuilder {
@@ -64,15 +61,13 @@ impl LimiterBuilder {
             clock: None,
             store: None,
             bounds: Bounds::default(),
-            remote: Remote::default(),
-            guard: guard::Settings::default(),
             skip_when: None,
             default_key: None,
-            responses: ResponseSettings::default(),
+            response: ResponseSettings::default(),
             drain: DrainSettings::default(),
             trusted_proxies: None,
             ipv6_prefix: MAX_IPV6_PREFIX,
-            longest_line: 64,
+            max_waiting: 64,
         }
     }
 
@@ -82,18 +77,28 @@ impl LimiterBuilder {
         self
     }
 
-    /// Reads the time here: a [`TestClock`](crate::clock::TestClock) in tests. Stores of your own have their own time;
-    /// one that is [connected](Self::connect) to reads it here, too.
+    /// Reads the time from this clock: a [`TestClock`](crate::clock::TestClock) in tests. A
+    /// [remote](Self::remote) store reads a test clock, too. Stores of your own have their own time.
     pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
         self.clock = Some(clock.into());
         self
     }
 
-    /// Counts in `store` and not in memory. It is guarded: see [`deadline`](Self::deadline) and
-    /// [`on_store_error`](Self::on_store_error).
-    pub fn store(mut self, store: impl Store) -> Self {
-        self.store = Some(Box::new(store));
+    /// Counts in a [`Store`](crate::store::Store) of your own instead of memory.
+    ///
+    /// A deadline, a circuit breaker and a fallback apply around it. [`CustomStore`] sets them.
+    pub fn store(mut self, store: impl Into<CustomStore>) -> Self {
+        self.store = Some(store.into());
         self
+    }
+
+    /// Counts in the remote store at `url`: continues with the settings of that store. See
+    /// [`Limiter::connect`] for the URLs.
+    ///
+    /// It replaces a [store](Self::store) of your own. The settings of this builder apply to the
+    /// limiter.
+    pub fn remote(self, url: &str) -> RemoteBuilder {
+        RemoteBuilder::new(self, url)
     }
 
     /// How many keys are held in memory at most; a million if not called, and at least one.
@@ -107,13 +112,13 @@ impl LimiterBuilder {
         self
     }
 
-    /// Up to how many hits within a window the log in memory is exact; 1,024 if not called.
+    /// Maximum number of hits within a window up to which the log in memory is exact. Default: 1,024.
     ///
     /// Past B hits, those that came within T/B of each other count as one that came at the latest of their
     /// times. So a log never admits more than it should, takes at most about 8 B bytes, and a client that
     /// always comes as often as it may still gets B/(B+1) of its count. From 1 to 16,384; what lies
     /// outside counts as the nearest of these.
-    pub fn log_entries(mut self, entries: u32) -> Self {
+    pub fn max_log_entries(mut self, entries: u32) -> Self {
         self.bounds.log_entries = entries;
         self
     }
@@ -137,18 +142,6 @@ impl LimiterBuilder {
             function: boxed::key(key),
             type_id: (!F::IS_CONSTANT).then(TypeId::of::<F>),
         });
-        self
-    }
-
-    /// What to do with requests that the store does not answer; [`Fallback::Local`] by default.
-    pub fn on_store_error(mut self, fallback: Fallback) -> Self {
-        self.guard.on_store_error = fallback;
-        self
-    }
-
-    /// How long a request waits for the store at most: 50 ms by default.
-    pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.guard.deadline = deadline;
         self
     }
 
@@ -185,7 +178,7 @@ impl LimiterBuilder {
         mut self,
         answer: impl Fn(&Exceeded<'_>) -> R + Send + Sync + 'static,
     ) -> Self {
-        self.responses.on_limited = Some(Box::new(move |exceeded| -> Response {
+        self.response.on_limited = Some(Box::new(move |exceeded| -> Response {
             answer(exceeded).into_response()
         }));
         self
@@ -212,7 +205,7 @@ impl LimiterBuilder {
     /// ```
     pub fn exceeds_capacity_status(mut self, status: StatusCode) -> Self {
         if status.is_client_error() {
-            self.responses.exceeds_capacity_status = status;
+            self.response.exceeds_capacity_status = status;
         } else {
             let status = status.as_u16();
             tracing::warn!(
@@ -232,7 +225,7 @@ impl LimiterBuilder {
     /// let limiter = limit_runtime::Limiter::builder().response_info(true).build();
     /// ```
     pub fn response_info(mut self, on_admitted: bool) -> Self {
-        self.responses.response_info = on_admitted;
+        self.response.response_info = on_admitted;
         self
     }
 
@@ -283,20 +276,20 @@ impl LimiterBuilder {
 
     /// Which headers responses carry.
     pub fn header_style(mut self, style: HeaderStyle) -> Self {
-        self.responses.header_style = style;
+        self.response.header_style = style;
         self
     }
 
     /// How `Retry-After` is written.
     pub fn retry_after_style(mut self, style: RetryAfterStyle) -> Self {
-        self.responses.retry_after_style = style;
+        self.response.retry_after_style = style;
         self
     }
 
     /// Adds up to this much to `Retry-After`, more or less for each key but always the same for one:
     /// clients that were refused together do not come again together. None by default.
     pub fn retry_jitter(mut self, greatest: Duration) -> Self {
-        self.responses.retry_jitter = greatest;
+        self.response.retry_jitter = greatest;
         self
     }
 
@@ -335,8 +328,8 @@ impl LimiterBuilder {
     /// Default: 64.
     ///
     /// Further requests are refused at once. With 0, no request waits.
-    pub fn longest_line(mut self, requests: usize) -> Self {
-        self.longest_line = requests;
+    pub fn max_waiting(mut self, requests: usize) -> Self {
+        self.max_waiting = requests;
         self
     }
 
@@ -352,17 +345,19 @@ impl LimiterBuilder {
             clock: clock.clone(),
             layers: LayerRegistry::default(),
             store: match self.store {
-                Some(store) => Backend::Guarded(Guard::new(store, clock, self.guard, self.bounds)),
+                Some(CustomStore { store, settings }) => {
+                    Backend::Remote(Guard::new(store, clock, settings, self.bounds))
+                }
                 None => Backend::Memory(MemoryStore::new(clock, self.bounds)),
             },
             skip_when: self.skip_when,
             default_key: self.default_key,
-            responses: self.responses,
+            response: self.response,
             drain: Drain::new(self.drain),
             trusted_proxies: self.trusted_proxies,
             ipv6_prefix: self.ipv6_prefix,
             wait_queues: WaitQueues::default(),
-            longest_line: self.longest_line,
+            max_waiting: self.max_waiting,
             jitter_seed: RandomState::new(),
         }))
     }

@@ -112,7 +112,7 @@ impl Future for CheckFuture<'_> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         if let State::New(check) = &self.0 {
-            match check.limiter.decide_now(&[check.charge()], check.action) {
+            match check.limiter.try_check_all(&[check.charge()], check.action) {
                 Ok(decision) => {
                     self.0 = State::Over;
                     return Poll::Ready(Ok(decision));
@@ -133,7 +133,10 @@ impl State<'_> {
     fn ask(&mut self) {
         if let Self::New(check) = mem::replace(self, Self::Over) {
             *self = Self::Asked(Box::pin(async move {
-                check.limiter.decide(&[check.charge()], check.action).await
+                check
+                    .limiter
+                    .check_all(&[check.charge()], check.action)
+                    .await
             }));
         }
     }

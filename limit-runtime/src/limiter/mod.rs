@@ -2,10 +2,10 @@
 
 mod builder;
 mod check;
-mod connect;
 pub(crate) mod drain;
 mod env;
 mod process_wide;
+mod remote;
 pub(crate) mod wait_queue;
 
 pub use self::{
@@ -13,6 +13,7 @@ pub use self::{
     check::{Check, CheckFuture},
     env::EnvError,
     process_wide::InstallError,
+    remote::RemoteBuilder,
 };
 
 use self::{drain::Drain, wait_queue::WaitQueues};
@@ -25,7 +26,7 @@ use crate::{
     policy::{boxed::BoxedFn, source::IsBuiltIn},
     response::settings::ResponseSettings,
     store::{
-        Action, Charge, ConnectError, Health, Scope, StoreError,
+        self, Action, Charge, ConnectError, Health, Scope, StoreError,
         guard::Guard,
         memory::{MemoryStore, Usage},
     },
@@ -71,12 +72,12 @@ struct Inner {
     store: Backend,
     skip_when: Option<Box<SkipWhen>>,
     default_key: Option<DefaultKeyFn>,
-    responses: ResponseSettings,
+    response: ResponseSettings,
     drain: Drain,
     trusted_proxies: Option<TrustedProxies>,
     ipv6_prefix: u8,
     wait_queues: WaitQueues,
-    longest_line: usize,
+    max_waiting: usize,
     jitter_seed: RandomState,
     clock: Clock,
     layers: LayerRegistry,
@@ -91,12 +92,13 @@ pub(crate) struct DefaultKeyFn {
     type_id: Option<TypeId>,
 }
 
-/// Memory answers at once and without an allocation; any other store answers in a future.
+/// Where a limiter counts.
 #[expect(clippy::large_enum_variant, reason = "there is one of it in a limiter")]
 enum Backend {
+    /// Decides without waiting and without an allocation.
     Memory(MemoryStore),
-    /// Behind a deadline, a breaker and a fallback.
-    Guarded(Guard),
+    /// Any other store, behind a deadline, a circuit breaker and a fallback.
+    Remote(Guard),
 }
 
 impl Limiter {
@@ -111,7 +113,8 @@ impl Limiter {
         LimiterBuilder::new()
     }
 
-    /// A limiter that counts where `url` says, with the default settings: on one limit over many machines.
+    /// A limiter that counts in the store at `url`, with the default settings: one limit over many
+    /// machines. For other settings, see [`LimiterBuilder::remote`].
     ///
     /// | URL | store | feature |
     /// |---|---|---|
@@ -130,7 +133,7 @@ impl Limiter {
     /// # Errors
     /// When the URL is wrong, its feature is off, or the server refuses us or is too old.
     pub async fn connect(url: &str) -> Result<Self, ConnectError> {
-        Self::builder().connect(url).await
+        Self::builder().remote(url).connect().await
     }
 
     /// Begins a check of `key` against `limits`; await it for the [`Decision`].
@@ -155,38 +158,53 @@ impl Limiter {
     ) -> Result<(), StoreError> {
         match &self.0.store {
             Backend::Memory(store) => store.refund(charges, receipts),
-            Backend::Guarded(store) => store.refund(charges, receipts).await?,
+            Backend::Remote(store) => store.refund(charges, receipts).await?,
         }
         self.wait_queues().wake_first_of(charges);
         Ok(())
     }
 
-    /// Forgets what `key` consumed in `scope`.
+    /// Clears the budgets of `key` in `scope`, and returns how many there were: one for each
+    /// [strategy](crate::Strategy) that counted something.
+    ///
+    /// ```
+    /// use limit_runtime::{Limiter, limits};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), limit_runtime::store::StoreError> {
+    /// let limiter = Limiter::new();
+    /// limiter.check(&limits!("1/minute"), "alice").scope("jobs").await?;
+    /// assert_eq!(limiter.reset_key("jobs", "alice").await?, 1);
+    /// assert_eq!(limiter.reset_key("jobs", "bob").await?, 0);
+    /// assert!(limiter.check(&limits!("1/minute"), "alice").scope("jobs").await?.is_allowed());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When the store could not answer.
-    pub async fn clear<'a>(
+    pub async fn reset_key<'a>(
         &self,
         scope: impl Into<Scope<'a>>,
         key: impl IntoKey,
-    ) -> Result<(), StoreError> {
+    ) -> Result<u64, StoreError> {
         let (scope, key) = (scope.into(), key.into_key());
-        match &self.0.store {
-            Backend::Memory(store) => store.clear(scope, &key),
-            Backend::Guarded(store) => store.clear(scope, &key).await?,
-        }
+        let cleared = match &self.0.store {
+            Backend::Memory(store) => store.reset_key(scope, &key),
+            Backend::Remote(store) => store.reset_key(scope, &key).await?,
+        };
         self.wait_queues().wake_first_of_all();
-        Ok(())
+        Ok(cleared)
     }
 
-    /// Forgets everything that this limiter counted.
+    /// Clears all budgets of this limiter.
     ///
     /// # Errors
     /// When the store could not answer.
-    pub async fn reset(&self) -> Result<(), StoreError> {
+    pub async fn reset_all(&self) -> Result<(), StoreError> {
         match &self.0.store {
-            Backend::Memory(store) => store.reset(),
-            Backend::Guarded(store) => store.reset().await?,
+            Backend::Memory(store) => store.reset_all(),
+            Backend::Remote(store) => store.reset_all().await?,
         }
         self.wait_queues().wake_first_of_all();
         Ok(())
@@ -196,42 +214,44 @@ impl Limiter {
     ///
     /// # Errors
     /// When the store could not answer.
-    pub async fn decide(
+    pub async fn check_all(
         &self,
         charges: &[Charge<'_>],
         action: Action,
     ) -> Result<Decision, StoreError> {
-        match self.decide_now(charges, action) {
+        match self.try_check_all(charges, action) {
             Ok(decision) => Ok(decision),
             Err(remote) => remote.check(charges, action).await,
         }
     }
 
-    /// Consumes one charge where nothing has to be waited for, as in memory, and says how the
-    /// [strictest](Decision::strictest) of its limits stands then; `None` where a store elsewhere has to be asked.
+    /// Checks and consumes one charge without waiting. `None`, and nothing consumed, if a remote
+    /// store has to be awaited: then use [`check_all`](Self::check_all).
     ///
-    /// The quickest check there is, for code that cannot or does not want to await.
+    /// The fastest check, for code that cannot or does not want to await.
     ///
     /// ```
     /// use limit_runtime::{IntoKey, Limiter, limits, store::{Charge, Scope}};
     ///
     /// let (limiter, limits, key) = (Limiter::new(), limits!("1/minute"), "alice".into_key());
     /// let charge = Charge::new(Scope::shared("jobs"), &key, &limits);
-    /// assert!(limiter.consume_now(&charge).is_some_and(|outcome| outcome.is_allowed()));
-    /// assert!(limiter.consume_now(&charge).is_some_and(|outcome| !outcome.is_allowed()));
+    /// assert!(limiter.try_check(&charge).is_some_and(|decision| decision.is_allowed()));
+    /// assert!(limiter.try_check(&charge).is_some_and(|decision| !decision.is_allowed()));
     /// ```
     #[must_use]
-    pub fn consume_now(&self, charge: &Charge<'_>) -> Option<Outcome> {
-        if let Some((outcome, _)) = self.consume_quickly(charge) {
-            return Some(outcome);
+    pub fn try_check(&self, charge: &Charge<'_>) -> Option<Decision> {
+        match self.try_check_single(charge) {
+            Some((outcome, receipt)) => Some(Decision::from_single(outcome, receipt)),
+            None => self
+                .check_general(slice::from_ref(charge), Action::Consume)
+                .ok(),
         }
-        let decision = self.decide_at_length(slice::from_ref(charge), Action::Consume);
-        decision.ok()?.strictest().copied()
     }
 
-    /// The outcome of the most common charge, in memory. `None` for all others: nothing was consumed then.
+    /// Checks and consumes the most common kind of charge, in memory. `None`, and nothing consumed,
+    /// for all others.
     #[inline]
-    pub(crate) fn consume_quickly(
+    pub(crate) fn try_check_single(
         &self,
         charge: &Charge<'_>,
     ) -> Option<(Outcome, Option<Receipt>)> {
@@ -241,30 +261,36 @@ impl Limiter {
         }
     }
 
-    /// The decision on any charges where nothing has to be waited for, as in memory; else who is to be asked.
-    pub(crate) fn decide_now(
+    /// Checks any charges without waiting.
+    ///
+    /// # Errors
+    /// The remote store that has to be awaited.
+    pub(crate) fn try_check_all(
         &self,
         charges: &[Charge<'_>],
         action: Action,
     ) -> Result<Decision, &Guard> {
         match &self.0.store {
             Backend::Memory(store) if self.0.enabled => Ok(store.check(charges, action)),
-            _ => self.decide_at_length(charges, action),
+            _ => self.check_general(charges, action),
         }
     }
 
-    /// The same for what [`consume_quickly`](Self::consume_quickly) has nothing to say of.
-    pub(crate) fn decide_at_length(
+    /// Checks charges that [`try_check_single`](Self::try_check_single) does not cover.
+    ///
+    /// # Errors
+    /// The remote store that has to be awaited.
+    pub(crate) fn check_general(
         &self,
         charges: &[Charge<'_>],
         action: Action,
     ) -> Result<Decision, &Guard> {
         if !self.0.enabled {
-            return Ok(Decision::untouched(charges));
+            return Ok(store::all_allowed(charges));
         }
         match &self.0.store {
             Backend::Memory(store) => Ok(store.check_any(charges, action)),
-            Backend::Guarded(remote) => Err(remote),
+            Backend::Remote(remote) => Err(remote),
         }
     }
 
@@ -277,7 +303,7 @@ impl Limiter {
     ) -> Option<String> {
         match &self.0.store {
             Backend::Memory(_) => None,
-            Backend::Guarded(store) => store.describe_key(scope.into(), &key.into_key()),
+            Backend::Remote(store) => store.describe_key(scope.into(), &key.into_key()),
         }
     }
 
@@ -286,7 +312,7 @@ impl Limiter {
     pub fn health(&self) -> Health {
         match &self.0.store {
             Backend::Memory(_) => Health::of_memory(),
-            Backend::Guarded(store) => store.health(),
+            Backend::Remote(store) => store.health(),
         }
     }
 
@@ -307,7 +333,7 @@ impl Limiter {
     pub fn usage(&self) -> Option<Usage> {
         match &self.0.store {
             Backend::Memory(store) => Some(store.usage()),
-            Backend::Guarded(_) => None,
+            Backend::Remote(_) => None,
         }
     }
 
@@ -343,7 +369,7 @@ impl Limiter {
                 let decision = store.check(charges, Action::Peek);
                 (!decision.is_allowed()).then_some((None, decision))
             }
-            Backend::Guarded(store) => {
+            Backend::Remote(store) => {
                 let mut charges = charges.iter().enumerate();
                 charges.find_map(|(index, charge)| {
                     let denial = store.known_denial(charge)?;
@@ -354,7 +380,7 @@ impl Limiter {
     }
 
     pub(crate) fn response_settings(&self) -> &ResponseSettings {
-        &self.0.responses
+        &self.0.response
     }
 
     pub(crate) fn drain(&self) -> &Drain {
@@ -363,7 +389,7 @@ impl Limiter {
 
     /// What is added to the wait of this key: always the same, so that coming again early gains nothing.
     pub(crate) fn retry_jitter(&self, key: &Key) -> Duration {
-        let greatest = self.0.responses.retry_jitter;
+        let greatest = self.0.response.retry_jitter;
         if greatest.is_zero() {
             return Duration::ZERO;
         }
@@ -388,8 +414,8 @@ impl Limiter {
         &self.0.wait_queues
     }
 
-    pub(crate) fn longest_line(&self) -> usize {
-        self.0.longest_line
+    pub(crate) fn max_waiting(&self) -> usize {
+        self.0.max_waiting
     }
 
     /// How many leading bits of an IPv6 address `client_ip` counts by.
@@ -413,11 +439,11 @@ impl fmt::Debug for Limiter {
         let mut limiter = f.debug_struct("Limiter");
         match &self.0.store {
             Backend::Memory(store) => limiter.field("store", store),
-            Backend::Guarded(store) => limiter.field("store", store),
+            Backend::Remote(store) => limiter.field("store", store),
         };
         limiter
             .field("enabled", &self.0.enabled)
-            .field("header_style", &self.0.responses.header_style)
+            .field("header_style", &self.0.response.header_style)
             .field("trusted_proxies", &self.0.trusted_proxies)
             .finish_non_exhaustive()
     }

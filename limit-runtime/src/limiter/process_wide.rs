@@ -146,7 +146,7 @@ impl ProcessWide {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InstallError {
     /// A limiter has been installed before.
@@ -170,6 +170,13 @@ impl fmt::Display for InstallError {
                  before `Limiter::global`"
             }
         })
+    }
+}
+
+/// The text of [`Display`](fmt::Display): what `main` shows when it returns the error.
+impl fmt::Debug for InstallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -109,14 +109,14 @@ pub(crate) fn admit(
             )
         };
         // A decision is large to move, and most requests need none.
-        let denial = match limiter.consume_quickly(&charge) {
+        let denial = match limiter.try_check_single(&charge) {
             Some((outcome, receipt)) if outcome.is_allowed() => {
                 let admission = Admission::headers_only(headers(&[outcome]), limiter);
                 resolution.set_charged_at(receipt.as_ref().map_or(0, Receipt::at));
                 return MaybeReady::Ready(Ok(admission));
             }
             Some((refused, _)) => Ok(Decision::new([refused])),
-            None => match limiter.decide_at_length(&[charge], Action::Consume) {
+            None => match limiter.check_general(&[charge], Action::Consume) {
                 Ok(decision) if decision.is_allowed() => {
                     let admission = Admission::headers_only(headers(decision.outcomes()), limiter);
                     resolution.set_charged_at(decision.receipts().first().map_or(0, Receipt::at));

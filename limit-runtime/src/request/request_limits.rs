@@ -177,7 +177,7 @@ impl RequestLimits {
         let charged_at = resolution.charged_at();
         let request_limits = Self::of_resolved(limiter, route, resolution, outer);
         let charges = request_limits.charges(|_, _| Some(0));
-        let decision = match request_limits.limiter.decide_now(&charges, Action::Peek) {
+        let decision = match request_limits.limiter.try_check_all(&charges, Action::Peek) {
             Ok(decision) if !charges.is_empty() => Some(decision.into_allowed()),
             _ => None,
         };
@@ -280,7 +280,7 @@ impl RequestLimits {
     ) -> MaybeReady<Result<T, Refused>> {
         let charges = self.charges(|index, _| costs.get(index).copied());
         if !self.limiter.wait_queues().has_waiters(&charges)
-            && let Ok(decision) = self.limiter.decide_now(&charges, action)
+            && let Ok(decision) = self.limiter.try_check_all(&charges, action)
         {
             let is_final = decision.is_allowed() || mode == WaitMode::Never || !self.may_wait();
             if is_final {
@@ -429,7 +429,7 @@ impl RequestLimits {
         if charges.is_empty() {
             return Ok(Decision::empty());
         }
-        let mut decision = self.limiter.decide(&charges, action).await?;
+        let mut decision = self.limiter.check_all(&charges, action).await?;
         let places = (0..self.rules.len()).filter(|&index| chosen(index));
         self.ledger
             .lock()
@@ -503,7 +503,7 @@ impl RequestLimits {
     /// then the ledger keep the answer that they have.
     async fn refresh(&self) {
         let charges = self.charges(|_, _| Some(0));
-        if let Ok(decision) = self.limiter.decide(&charges, Action::Peek).await {
+        if let Ok(decision) = self.limiter.check_all(&charges, Action::Peek).await {
             self.ledger.lock().decision = Some(decision);
         }
     }

@@ -172,7 +172,7 @@ impl<'a> Exceeded<'a> {
 
     /// The limit that refused, if only one did and a wait helps. The response depends on nothing else.
     pub(super) fn only_violated(&self) -> Option<(Label, Limit)> {
-        if self.decision.can_never_fit() {
+        if self.decision.exceeds_capacity() {
             return None;
         }
         let mut labelled = self.labelled();
@@ -224,7 +224,7 @@ impl<'a> Exceeded<'a> {
 impl fmt::Display for Exceeded<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let exceeds_capacity =
-            |violation: &Violation<'_>| violation.outcome.verdict() == Verdict::NeverFits;
+            |violation: &Violation<'_>| violation.outcome.verdict() == Verdict::ExceedsCapacity;
         if let Some(violation) = self.violations().find(exceeds_capacity) {
             return write!(
                 f,

@@ -62,7 +62,7 @@ fn standard(settings: &ResponseSettings, exceeded: &Exceeded<'_>) -> Response {
     match cached_body {
         Some(body) => json(StatusCode::TOO_MANY_REQUESTS, body),
         None => {
-            let status = if exceeded.decision().can_never_fit() {
+            let status = if exceeded.decision().exceeds_capacity() {
                 settings.exceeds_capacity_status
             } else {
                 StatusCode::TOO_MANY_REQUESTS
@@ -74,7 +74,7 @@ fn standard(settings: &ResponseSettings, exceeded: &Exceeded<'_>) -> Response {
 
 /// The body of the standard response.
 fn body_for(exceeded: &Exceeded<'_>, status: StatusCode) -> Bytes {
-    let code = if exceeded.decision().can_never_fit() {
+    let code = if exceeded.decision().exceeds_capacity() {
         "cost_above_limit"
     } else {
         "rate_limit_exceeded"
@@ -112,7 +112,7 @@ pub(crate) fn as_exhausted(decision: &Decision) -> Option<Decision> {
         .outcomes()
         .iter()
         .filter(|outcome| !outcome.is_allowed());
-    if !decision.can_never_fit() || refused.all(|outcome| outcome.remaining() > 0) {
+    if !decision.exceeds_capacity() || refused.all(|outcome| outcome.remaining() > 0) {
         return None;
     }
     let outcomes =
@@ -120,8 +120,8 @@ pub(crate) fn as_exhausted(decision: &Decision) -> Option<Decision> {
             .outcomes()
             .iter()
             .map(|&outcome| match (outcome.verdict(), outcome.remaining()) {
-                (Verdict::NeverFits, 0) => outcome.refused(outcome.left().next_after),
-                (Verdict::NeverFits, _) => outcome.into_allowed(),
+                (Verdict::ExceedsCapacity, 0) => outcome.refused(outcome.left().next_after),
+                (Verdict::ExceedsCapacity, _) => outcome.into_allowed(),
                 _ => outcome,
             });
     Some(Decision::new(outcomes))

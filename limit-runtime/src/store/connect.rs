@@ -2,11 +2,10 @@
 
 use std::fmt;
 
-/// What [`Limiter::connect`](crate::Limiter::connect) refuses to start with.
+/// Why a limiter could not be [connected](crate::Limiter::connect) to its store.
 ///
-/// A store that does not answer is no such error: the limiter starts without it, says so once in
-/// the log, and uses it as soon as it is there.
-#[derive(Debug)]
+/// A store that does not answer is no such error: the limiter starts without it, logs that once,
+/// and uses the store as soon as it answers.
 #[non_exhaustive]
 pub enum ConnectError {
     /// The URL names no store. It is shown without its password.
@@ -76,7 +75,24 @@ impl fmt::Display for ConnectError {
     }
 }
 
+/// The text of [`Display`](fmt::Display): what `main` shows when it returns the error.
+impl fmt::Debug for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl std::error::Error for ConnectError {}
+
+/// What precedes `://`; empty if nothing does.
+pub(crate) fn scheme(url: &str) -> &str {
+    url.split_once("://").map_or("", |(scheme, _)| scheme)
+}
+
+/// Whether `url` is that of this process's memory.
+pub(crate) fn is_memory(url: &str) -> bool {
+    scheme(url).split('+').next() == Some("memory")
+}
 
 /// The URL without the part that holds user and password.
 pub(crate) fn redacted(url: &str) -> Box<str> {

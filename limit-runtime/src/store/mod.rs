@@ -1,6 +1,7 @@
 //! Where what has been consumed is kept.
 
 pub(crate) mod connect;
+mod custom;
 pub(crate) mod guard;
 pub(crate) mod memory;
 #[cfg(feature = "redis")]
@@ -10,7 +11,7 @@ pub mod redis;
 pub use self::memory::Usage;
 
 use crate::{
-    decision::{Decision, Receipt},
+    decision::{Decision, Outcome, Receipt},
     key::Key,
     window::Strategy,
 };
@@ -18,6 +19,7 @@ use limit_core::Limits;
 
 pub use self::{
     connect::ConnectError,
+    custom::CustomStore,
     guard::{Fallback, Health, StoreHealth},
 };
 
@@ -49,17 +51,18 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         receipts: &'a [Receipt],
     ) -> StoreFuture<'a, ()>;
 
-    /// Forgets all that `key` consumed in `scope`, under every strategy.
+    /// Clears the budgets of `key` in `scope`, under every strategy. Returns how many there were: one
+    /// for each strategy that counted something.
     ///
     /// # Errors
     /// When the store could not answer.
-    fn clear<'a>(&'a self, scope: Scope<'a>, key: &'a Key) -> StoreFuture<'a, ()>;
+    fn reset_key<'a>(&'a self, scope: Scope<'a>, key: &'a Key) -> StoreFuture<'a, u64>;
 
-    /// Forgets everything that this limiter counted, and nothing else that the store may hold.
+    /// Clears all budgets of this limiter, and nothing else that the store may hold.
     ///
     /// # Errors
     /// When the store could not answer.
-    fn reset(&self) -> StoreFuture<'_, ()>;
+    fn reset_all(&self) -> StoreFuture<'_, ()>;
 
     /// What the budgets of `key` in `scope` are called in the store, to look at them there; `None` if it gives no names.
     fn describe_key(&self, scope: Scope<'_>, key: &Key) -> Option<String> {
@@ -74,7 +77,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     }
 
     /// Whether a denial holds until its `retry_after` whatever else is asked meanwhile, short of a
-    /// refund, a clear or a changed limit. If so, this process repeats it by itself for up to a second.
+    /// refund, a reset or a changed limit. If so, this process repeats it by itself for up to a second.
     fn denials_last(&self) -> bool {
         false
     }
@@ -97,7 +100,7 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 ///     Charge::new(Scope::shared("requests"), &key, &requests),
 ///     Charge::new(Scope::shared("tokens"), &key, &tokens).cost(1_500),
 /// ];
-/// let decision = Limiter::new().decide(&charges, Action::Consume).await?;
+/// let decision = Limiter::new().check_all(&charges, Action::Consume).await?;
 /// assert!(decision.is_allowed());
 /// # Ok(())
 /// # }
@@ -159,6 +162,15 @@ impl<'a> Charge<'a> {
     }
 }
 
+/// The decision that allows `charges` as if nothing was ever counted: of a limiter that is disabled,
+/// or under [`Fallback::Allow`].
+pub(crate) fn all_allowed(charges: &[Charge<'_>]) -> Decision {
+    Decision::new(charges.iter().flat_map(|charge| {
+        let limits = charge.limits.iter();
+        limits.map(|&limit| Outcome::unused(limit, charge.strategy.capacity(limit)))
+    }))
+}
+
 /// The scope of a budget. Two [charges](Charge) draw on one budget if scope, key and strategy are
 /// the same.
 ///
@@ -198,7 +210,7 @@ impl<'a> Scope<'a> {
     }
 
     /// The budgets of handlers whose `scope` is a function; its result is the first part of the key:
-    /// `limiter.clear(Scope::computed(), ("tenant-7", "alice"))`.
+    /// `limiter.reset_key(Scope::computed(), ("tenant-7", "alice"))`.
     #[must_use]
     pub const fn computed() -> Self {
         Self::shared(Self::COMPUTED)

@@ -349,6 +349,6 @@ fn no_bucket_holds_more_than_it_can_tell_the_end_of() {
         };
         let then = gcra.assess(later(micros(EPOCH), wait), longest, 1);
         assert_eq!(then.verdict(), Verdict::Allowed);
-        assert!(gcra.assess(micros(EPOCH), longest, 8).verdict() == Verdict::NeverFits);
+        assert!(gcra.assess(micros(EPOCH), longest, 8).verdict() == Verdict::ExceedsCapacity);
     }
 }

@@ -107,7 +107,7 @@ impl Standing {
         if self.used + wanted <= capacity {
             outcome
         } else if wanted > capacity {
-            outcome.hopeless()
+            outcome.into_exceeds_capacity()
         } else if wanted == 1 {
             // One unit fits as soon as one more remains.
             outcome.refused(left.next_after)

@@ -27,6 +27,8 @@ pub mod refunds;
 #[cfg(feature = "runtime")]
 pub mod requests;
 #[cfg(feature = "runtime")]
+pub mod resets;
+#[cfg(feature = "runtime")]
 pub mod scenarios;
 #[cfg(feature = "runtime")]
 pub mod servers;

@@ -83,7 +83,7 @@ impl Budget<'_> {
 
     async fn check(&self, cost: u32, action: Action) -> Decision {
         let charges = [self.charge(cost)];
-        self.limiter.decide(&charges, action).await.unwrap()
+        self.limiter.check_all(&charges, action).await.unwrap()
     }
 
     async fn remaining(&self, limit: usize) -> u32 {

@@ -52,14 +52,16 @@ impl Budget {
     }
 
     async fn consume(&self, limiter: &Limiter, cost: u32) -> limit_runtime::Decision {
-        let decision = limiter.decide(&[self.charge(cost)], Action::Consume).await;
+        let decision = limiter
+            .check_all(&[self.charge(cost)], Action::Consume)
+            .await;
         let decision = decision.unwrap();
         assert!(decision.is_allowed());
         decision
     }
 
     async fn must_have_left(&self, limiter: &Limiter, left: u32) {
-        let decision = limiter.decide(&[self.charge(0)], Action::Peek).await;
+        let decision = limiter.check_all(&[self.charge(0)], Action::Peek).await;
         let found = decision.unwrap().outcomes()[0].remaining();
         assert_eq!(found, left, "{} {:?}", self.name, self.strategy);
     }
@@ -116,7 +118,7 @@ async fn of_several_charges(limiter: &Limiter, strategy: Strategy) {
     one.consume(limiter, 4).await;
     other.consume(limiter, 4).await;
     let charges = [one.charge(3), other.charge(2)];
-    let decision = limiter.decide(&charges, Action::Consume).await.unwrap();
+    let decision = limiter.check_all(&charges, Action::Consume).await.unwrap();
     for _ in 0..2 {
         limiter.refund(&charges, decision.receipts()).await.unwrap();
     }

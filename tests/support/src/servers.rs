@@ -25,8 +25,9 @@ pub struct Server {
 /// # Panics
 /// When there is no such store.
 pub async fn patient(url: &str) -> Limiter {
-    let builder = Limiter::builder().deadline(Duration::from_secs(10));
-    builder.connect(url).await.unwrap()
+    let builder = Limiter::builder().remote(url);
+    let builder = builder.store_deadline(Duration::from_secs(10));
+    builder.connect().await.unwrap()
 }
 
 /// A port that nobody listens on at the moment.

@@ -88,11 +88,11 @@ impl Store for Unreachable {
         Box::pin(async { Ok(()) })
     }
 
-    fn clear<'a>(&'a self, _: Scope<'a>, _: &'a Key) -> StoreFuture<'a, ()> {
-        Box::pin(async { Ok(()) })
+    fn reset_key<'a>(&'a self, _: Scope<'a>, _: &'a Key) -> StoreFuture<'a, u64> {
+        Box::pin(async { Ok(0) })
     }
 
-    fn reset(&self) -> StoreFuture<'_, ()> {
+    fn reset_all(&self) -> StoreFuture<'_, ()> {
         Box::pin(async { Ok(()) })
     }
 }

@@ -11,7 +11,8 @@ use bytes::{Buf, BufMut, Bytes};
 use futures_util::future::{Ready, ready};
 use http::{HeaderMap, Request, StatusCode};
 use limit_runtime::{
-    Exceeded, Limiter, LimiterBuilder, everyone, header, limits, rate_limit, store::Fallback,
+    Exceeded, Limiter, LimiterBuilder, everyone, header, limits, rate_limit,
+    store::{CustomStore, Fallback},
 };
 use std::{convert::Infallible, net::SocketAddr, task::Context, task::Poll, time::Duration};
 use tokio::net::TcpListener;
@@ -270,8 +271,8 @@ async fn a_missing_key_and_an_unreachable_store_have_their_codes() {
     assert_eq!(rejected.message(), "Header `x-api-key` is required");
     assert_eq!(metadata(&rejected, "grpc-retry-pushback-ms"), None);
 
-    let unreachable = Limiter::builder().store(Unreachable);
-    let unreachable = unreachable.on_store_error(Fallback::Deny);
+    let unreachable = CustomStore::new(Unreachable).fallback(Fallback::Deny);
+    let unreachable = Limiter::builder().store(unreachable);
     let channel = serve(limited(unreachable).0).await;
     let rejected = greet(&channel).await.unwrap_err();
     assert_eq!(rejected.code(), Code::Unavailable);

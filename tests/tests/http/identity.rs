@@ -108,7 +108,7 @@ async fn scope_route_gives_each_route_template_a_budget_of_its_own() {
     let scope = Scope::handler(path, "client_ip");
     let key = std::net::Ipv4Addr::new(192, 0, 2, 1);
     for (scope, paths) in [(scope.on_route("/b/{model}"), "/b/x"), (scope, "/nowhere")] {
-        app.limiter.clear(scope, key).await.unwrap();
+        app.limiter.reset_key(scope, key).await.unwrap();
         assert_eq!(app.get(paths).await.status, OK);
     }
 }

@@ -130,8 +130,8 @@ async fn the_budget_of_a_layer_is_never_that_of_something_else_with_its_name() {
         Scope::layer("app").on_route("/routed"),
     ] {
         let charge = Charge::new(scope, &key, &limits);
-        let outcome = app.limiter.consume_now(&charge).unwrap();
-        assert!(!outcome.is_allowed(), "{scope:?}");
+        let decision = app.limiter.try_check(&charge).unwrap();
+        assert!(!decision.is_allowed(), "{scope:?}");
     }
 }
 
@@ -214,7 +214,7 @@ async fn a_charge_stays_where_there_is_no_response() {
     let remaining = || {
         let (key, limits) = (everyone().into_key(), limits!("3/minute"));
         let charge = Charge::new(Scope::layer("app"), &key, &limits).cost(0);
-        limiter.consume_now(&charge).unwrap().remaining()
+        limiter.try_check(&charge).unwrap().outcomes()[0].remaining()
     };
     let request = || Request::new(String::new());
 

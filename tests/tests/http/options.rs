@@ -185,8 +185,11 @@ async fn a_handler_lets_requests_wait() {
 #[tokio::test]
 async fn the_limiter_in_effect_is_an_extractor() {
     async fn upgrade(limiter: Limiter) -> StatusCode {
-        let cleared = limiter.clear("models", "alice").await;
-        cleared.map_or(StatusCode::INTERNAL_SERVER_ERROR, |()| OK)
+        let cleared = limiter.reset_key("models", "alice").await;
+        match cleared {
+            Ok(1) => OK,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        }
     }
     fn user(headers: &HeaderMap) -> &str {
         let user = headers.get("x-user").map(|user| user.to_str());
@@ -214,7 +217,7 @@ async fn reset_forgets_everybody() {
         assert_eq!(app.get_from(address, "/").await.status, OK);
         assert_eq!(app.get_from(address, "/").await.status, LIMITED);
     }
-    app.limiter.reset().await.unwrap();
+    app.limiter.reset_all().await.unwrap();
     for address in ["192.0.2.1", "192.0.2.2"] {
         assert_eq!(app.get_from(address, "/").await.status, OK);
     }
@@ -330,6 +333,6 @@ async fn a_header_is_one_key_with_its_text() {
     };
     assert_eq!(send().await.status, OK);
     assert_eq!(send().await.status, LIMITED);
-    app.limiter.clear("models", "sk-1").await.unwrap();
+    app.limiter.reset_key("models", "sk-1").await.unwrap();
     assert_eq!(send().await.status, OK);
 }

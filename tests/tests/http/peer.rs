@@ -136,7 +136,7 @@ async fn a_bearer_token_is_one_key_however_it_is_sent() {
         assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
     }
     app.limiter
-        .clear(
+        .reset_key(
             Scope::handler(concat!(module_path!(), "::by_token"), "bearer"),
             "k",
         )

@@ -12,6 +12,7 @@ use http::{HeaderMap, Request, StatusCode};
 use limit_runtime::{
     Exceeded, HeaderStyle, Limiter, LimiterBuilder, Limits, RateLimit, RateLimitInfo, bearer,
     client_ip, everyone, header, limits, rate_limit,
+    store::{CustomStore, Fallback},
 };
 use serde_json::{Value, json};
 use std::{net::SocketAddr, time::Duration};
@@ -359,9 +360,8 @@ async fn every_rejection_of_ours_has_the_error_object() {
         app.call(request.body(Body::empty()).unwrap()).await
     };
     let deny = || {
-        Limiter::builder()
-            .store(Unreachable)
-            .on_store_error(limit_runtime::store::Fallback::Deny)
+        let store = CustomStore::new(Unreachable).fallback(Fallback::Deny);
+        Limiter::builder().store(store)
     };
     let (bad, server) = ("invalid_request_error", "server_error");
     for (answer, status, kind, code) in [

@@ -173,7 +173,7 @@ async fn without_places_in_a_queue_a_limiter_refuses_and_forgets() {
     #[rate_limit("1/100ms", key = everyone, wait = "1s")]
     async fn infer() {}
     let routes = Router::new().route("/", post(infer));
-    let router = limited(routes, Limiter::builder().longest_line(0));
+    let router = limited(routes, Limiter::builder().max_waiting(0));
     assert_eq!(post_to(&router, "/").await, served(0));
     assert_eq!(post_to(&router, "/").await, refused(1));
     sleep(Duration::from_millis(300)).await;
@@ -185,7 +185,7 @@ async fn a_full_queue_refuses_with_the_next_free_turn() {
     #[rate_limit("1/second", key = everyone, wait = "60s")]
     async fn infer() {}
     let routes = Router::new().route("/", post(infer));
-    let router = limited(routes, Limiter::builder().longest_line(2));
+    let router = limited(routes, Limiter::builder().max_waiting(2));
     let expected = [
         served(0),
         served(1_000),

@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 use test_support::{
-    next_after, refunds,
+    next_after, refunds, resets,
     servers::{Server, free_port, patient},
 };
 
@@ -118,8 +118,8 @@ async fn a_server_that_stands_still_costs_a_deadline_and_then_nothing() {
 #[tokio::test]
 async fn the_policy_is_the_limiters_or_the_handlers() {
     let url = format!("redis://127.0.0.1:{}", free_port());
-    let builder = Limiter::builder().on_store_error(Fallback::Allow);
-    let limiter = builder.connect(&url).await.unwrap();
+    let builder = Limiter::builder().remote(&url).fallback(Fallback::Allow);
+    let limiter = builder.connect().await.unwrap();
     assert_eq!(allowed(&limiter, 20).await, 20);
     let limits = limits!("5/minute");
     let check = limiter.check(&limits, "bob").on_store_error(Fallback::Deny);
@@ -186,7 +186,7 @@ async fn a_refund_reaches_the_shadow_too() {
     let limiter = Limiter::connect(&server.url()).await.unwrap();
     let (limits, key) = (limits!("5/minute"), "alice".into_key());
     let charge = Charge::new(Scope::shared(""), &key, &limits).cost(4);
-    let decision = limiter.decide(&[charge], Action::Consume).await.unwrap();
+    let decision = limiter.check_all(&[charge], Action::Consume).await.unwrap();
     limiter
         .refund(&[charge.cost(3)], decision.receipts())
         .await
@@ -199,7 +199,8 @@ async fn a_refund_reaches_the_shadow_too() {
 async fn a_receipt_of_the_local_fallback_gives_back_once() {
     let url = format!("redis://127.0.0.1:{}", free_port());
     let clock = TestClock::new();
-    let limiter = Limiter::builder().clock(clock).connect(&url).await.unwrap();
+    let limiter = Limiter::builder().clock(clock).remote(&url);
+    let limiter = limiter.connect().await.unwrap();
     trip(&limiter).await;
     refunds::a_receipt_gives_back_once(&limiter).await;
 }
@@ -209,7 +210,7 @@ async fn what_remains_in_the_local_fallback_grows_on_the_tick() {
     let url = format!("redis://127.0.0.1:{}", free_port());
     let clock = TestClock::new();
     let limiter = Limiter::builder().clock(clock.clone());
-    let limiter = limiter.connect(&url).await.unwrap();
+    let limiter = limiter.remote(&url).connect().await.unwrap();
     trip(&limiter).await;
     next_after::more_remains_exactly_after_next_after(&limiter, &clock, 200).await;
 }
@@ -220,8 +221,8 @@ async fn a_receipt_that_the_store_knew_gives_back_once_to_the_local_counts() {
     let limiter = Limiter::connect(&server.url()).await.unwrap();
     let (limits, key) = (limits!("5/minute"), "alice".into_key());
     let charges = [Charge::new(Scope::shared(""), &key, &limits).cost(2)];
-    let first = limiter.decide(&charges, Action::Consume).await.unwrap();
-    limiter.decide(&charges, Action::Consume).await.unwrap();
+    let first = limiter.check_all(&charges, Action::Consume).await.unwrap();
+    limiter.check_all(&charges, Action::Consume).await.unwrap();
     for _ in 0..2 {
         limiter.refund(&charges, first.receipts()).await.unwrap();
     }
@@ -248,9 +249,10 @@ async fn a_repeated_denial_counts_down_to_when_more_remains() {
     let server = Server::redis();
     let clock = TestClock::new();
     let connect = async || {
-        let builder = Limiter::builder().deadline(Duration::from_secs(10));
-        let builder = builder.clock(clock.clone());
-        builder.connect(&server.url()).await.unwrap()
+        let builder = Limiter::builder().clock(clock.clone());
+        let builder = builder.remote(&server.url());
+        let builder = builder.store_deadline(Duration::from_secs(10));
+        builder.connect().await.unwrap()
     };
     let (limiter, other) = (connect().await, connect().await);
     let burst = NonZeroU32::new(2).unwrap();
@@ -277,7 +279,7 @@ async fn a_repeated_denial_counts_down_to_when_more_remains() {
             let wait = denial.outcomes()[0].next_after();
             assert_eq!(Some(wait), denial.retry_after());
             // It forgets that denial, so that it asks again.
-            other.clear("", "bob").await.unwrap();
+            other.reset_key("", "bob").await.unwrap();
             assert_eq!(numbers(&denial), numbers(&asked), "{strategy:?}");
             repeated += 1;
             assert!(limiter.health().repeated_denials >= repeated);
@@ -289,9 +291,10 @@ async fn a_repeated_denial_counts_down_to_when_more_remains() {
 async fn a_denial_is_not_repeated_once_this_process_has_consumed_more() {
     let server = Server::redis();
     let clock = TestClock::new();
-    let builder = Limiter::builder().deadline(Duration::from_secs(10));
-    let builder = builder.clock(clock.clone());
-    let limiter = builder.connect(&server.url()).await.unwrap();
+    let builder = Limiter::builder().clock(clock.clone());
+    let builder = builder.remote(&server.url());
+    let builder = builder.store_deadline(Duration::from_secs(10));
+    let limiter = builder.connect().await.unwrap();
     let (limits, other) = (limits!("5/minute"), limits!("50/minute"));
     let check = async |cost| {
         let check = limiter.check(&limits, "alice").cost(cost);
@@ -316,7 +319,7 @@ async fn a_denial_is_not_repeated_once_this_process_has_consumed_more() {
         Charge::new(Scope::shared(""), &alice, &limits),
         Charge::new(Scope::shared(""), &bob, &other),
     ];
-    let decide = async || limiter.decide(&charges, Action::Consume).await.unwrap();
+    let decide = async || limiter.check_all(&charges, Action::Consume).await.unwrap();
     for _ in 0..2 {
         assert_eq!(decide().await.outcomes()[1].remaining(), 50);
     }
@@ -364,11 +367,11 @@ impl Store for Flaky {
         Box::pin(async { Err(StoreError::new("no")) })
     }
 
-    fn clear<'a>(&'a self, _: Scope<'a>, _: &'a limit_runtime::Key) -> StoreFuture<'a, ()> {
+    fn reset_key<'a>(&'a self, _: Scope<'a>, _: &'a limit_runtime::Key) -> StoreFuture<'a, u64> {
         Box::pin(async { Err(StoreError::new("no")) })
     }
 
-    fn reset(&self) -> StoreFuture<'_, ()> {
+    fn reset_all(&self) -> StoreFuture<'_, ()> {
         Box::pin(async { Err(StoreError::new("no")) })
     }
 }
@@ -407,11 +410,11 @@ impl Store for Refunding {
         })
     }
 
-    fn clear<'a>(&'a self, _: Scope<'a>, _: &'a limit_runtime::Key) -> StoreFuture<'a, ()> {
-        Box::pin(async { Ok(()) })
+    fn reset_key<'a>(&'a self, _: Scope<'a>, _: &'a limit_runtime::Key) -> StoreFuture<'a, u64> {
+        Box::pin(async { Ok(0) })
     }
 
-    fn reset(&self) -> StoreFuture<'_, ()> {
+    fn reset_all(&self) -> StoreFuture<'_, ()> {
         Box::pin(async { Ok(()) })
     }
 }
@@ -425,14 +428,14 @@ async fn a_store_of_the_users_own_is_asked_for_each_unit_once() {
     let limiter = Limiter::builder().store(store).build();
     let (limits, key) = (limits!("9/minute"), "alice".into_key());
     let charges = [Charge::new(Scope::shared(""), &key, &limits).cost(5)];
-    let decision = limiter.decide(&charges, Action::Consume).await.unwrap();
+    let decision = limiter.check_all(&charges, Action::Consume).await.unwrap();
     for expected in [4, 5, 5] {
         let part = [charges[0].cost(4)];
         limiter.refund(&part, decision.receipts()).await.unwrap();
         assert_eq!(given_back.load(Ordering::SeqCst), expected);
     }
     // It may have counted a refund that it did not answer, so that this is not repeated.
-    let decision = limiter.decide(&charges, Action::Consume).await.unwrap();
+    let decision = limiter.check_all(&charges, Action::Consume).await.unwrap();
     fails.store(1, Ordering::SeqCst);
     assert!(limiter.refund(&charges, decision.receipts()).await.is_err());
     fails.store(0, Ordering::SeqCst);
@@ -447,10 +450,10 @@ async fn a_receipt_stays_good_while_the_store_is_not_asked() {
     let limiter = Limiter::builder().store(store).build();
     let (limits, key) = (limits!("9/minute"), "alice".into_key());
     let charges = [Charge::new(Scope::shared(""), &key, &limits).cost(5)];
-    let decision = limiter.decide(&charges, Action::Consume).await.unwrap();
+    let decision = limiter.check_all(&charges, Action::Consume).await.unwrap();
     fails.store(1, Ordering::SeqCst);
     while !is_down(&limiter) {
-        let other = limiter.decide(&charges, Action::Consume).await.unwrap();
+        let other = limiter.check_all(&charges, Action::Consume).await.unwrap();
         assert!(limiter.refund(&charges, other.receipts()).await.is_err());
     }
     fails.store(0, Ordering::SeqCst);
@@ -489,4 +492,16 @@ async fn a_store_of_the_users_own_is_guarded_too() {
         "a user's request asked"
     );
     assert_eq!(limiter.health().outages, 1);
+}
+
+#[tokio::test]
+async fn a_reset_returns_how_many_budgets_it_clears() {
+    let server = Server::redis();
+    let limiter = patient(&server.url()).await;
+    resets::a_reset_returns_how_many_budgets_it_clears(&limiter).await;
+    // This store counts nothing, so that the budget is in the local counts alone.
+    let limiter = Limiter::builder().store(Refunding::default()).build();
+    limiter.check(&limits!("9/minute"), "alice").await.unwrap();
+    assert_eq!(limiter.reset_key("", "alice").await.unwrap(), 1);
+    assert_eq!(limiter.reset_key("", "alice").await.unwrap(), 0);
 }

@@ -41,7 +41,7 @@ impl Redis {
             .await
             .unwrap();
         let store = RedisStore::from_redis_connection(connection);
-        Self(store.prefix(prefix).clock(clock.clone()))
+        Self(store.key_prefix(prefix).clock(clock.clone()))
     }
 }
 
@@ -89,7 +89,7 @@ async fn buckets_are_those_of_memory() {
             store.refund(&charges, &[there]).await;
             continue;
         }
-        let expected = memory.decide(&charges, Action::Consume).await.unwrap();
+        let expected = memory.check_all(&charges, Action::Consume).await.unwrap();
         let found = store.check(&charges, Action::Consume).await;
         assert_eq!(found.outcomes(), expected.outcomes(), "step {step}");
         let receipts = expected.receipts().iter().zip(found.receipts());
@@ -138,7 +138,7 @@ async fn several_limits_and_charges_are_those_of_memory() {
                 1 | 2 => Action::Peek,
                 _ => Action::Consume,
             };
-            let expected = memory.decide(&charges, action).await.unwrap();
+            let expected = memory.check_all(&charges, action).await.unwrap();
             let found = store.check(&charges, action).await;
             assert_eq!(
                 found.outcomes(),

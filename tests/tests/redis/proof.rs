@@ -87,7 +87,7 @@ async fn a_secret_key_appears_nowhere() {
         let check = limiter.check(&limits!("3/minute"), CANARY).scope(CANARY);
         check.await.unwrap();
     }
-    limiter.clear(CANARY, CANARY).await.unwrap();
+    limiter.reset_key(CANARY, CANARY).await.unwrap();
     let keys = ask(server.port(), "KEYS *").unwrap();
     server.kill();
     for _ in 0..8 {

@@ -23,10 +23,11 @@ impl Redis {
     async fn new() -> Self {
         let server = Server::redis();
         let clock = TestClock::new();
-        let builder = Limiter::builder().deadline(Duration::from_secs(10));
-        let limiter = builder
+        let limiter = Limiter::builder()
             .clock(clock.clone())
-            .connect(&server.url())
+            .remote(&server.url())
+            .store_deadline(Duration::from_secs(10))
+            .connect()
             .await
             .unwrap();
         Self {

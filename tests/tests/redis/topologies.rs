@@ -96,7 +96,7 @@ async fn both(limiter: &Limiter, shared: &Limits, own: &Limits, who: &Key) -> De
         Charge::new(Scope::shared("all"), &everyone, shared),
         Charge::new(Scope::shared("one"), who, own),
     ];
-    limiter.decide(&charges, Action::Consume).await.unwrap()
+    limiter.check_all(&charges, Action::Consume).await.unwrap()
 }
 
 #[tokio::test]
@@ -110,7 +110,7 @@ async fn a_cluster_counts_and_takes_nothing_when_one_of_several_refuses() {
         let decision = both(&limiter, &shared, &own, &who.into_key()).await;
         assert_eq!(decision.is_allowed(), who < 10);
     }
-    limiter.clear(Scope::shared("all"), ()).await.unwrap();
+    limiter.reset_key(Scope::shared("all"), ()).await.unwrap();
     let alice = "alice".into_key();
     for hit in 0..9 {
         assert_eq!(

@@ -1,11 +1,10 @@
-//! What a limiter refuses to start with.
+//! Errors of settings in the environment.
 
 use super::{ALL, PREFIX};
 use crate::store::ConnectError;
 use std::fmt;
 
-/// What [`Limiter::from_env`](crate::Limiter::from_env) refuses to start with.
-#[derive(Debug)]
+/// Why [`Limiter::from_env`](crate::Limiter::from_env) has made no limiter.
 #[non_exhaustive]
 pub enum EnvError {
     /// A variable that looks like one of ours and is not: a setting that would silently not be made.
@@ -19,7 +18,7 @@ pub enum EnvError {
         variable: &'static str,
         /// Its value.
         found: String,
-        /// What may stand there.
+        /// What is allowed.
         allowed: String,
     },
     /// The store could not be connected to.
@@ -48,6 +47,13 @@ impl fmt::Display for EnvError {
             } => write!(f, "`{variable}` is `{found}`: allowed is {allowed}"),
             Self::Store { variable, source } => write!(f, "`{variable}`: {source}"),
         }
+    }
+}
+
+/// The text of [`Display`](fmt::Display): what `main` shows when it returns the error.
+impl fmt::Debug for EnvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -6,11 +6,11 @@ mod tests;
 
 pub use self::error::EnvError;
 
-use super::{Limiter, LimiterBuilder};
+use super::{Limiter, LimiterBuilder, remote};
 use crate::{
     client_ip::{ForwardedHeader, TrustedProxies},
     response::{header_style::HeaderStyle, retry_after::RetryAfterStyle},
-    store::Fallback,
+    store::{Fallback, connect},
 };
 use std::{collections::BTreeMap, env, ffi::OsString, fmt::Display, str::FromStr};
 
@@ -60,7 +60,9 @@ impl Limiter {
     /// | `RATE_LIMIT_TRUSTED_PROXIES` | networks: `10.0.0.0/8, 192.168.0.0/16` | none |
     /// | `RATE_LIMIT_FORWARDED_HEADER` | `X-Forwarded-For`, `Forwarded`, or one with a single address | `X-Forwarded-For` |
     ///
-    /// A variable that is not set, or empty, leaves the default. Words are read without regard to case.
+    /// A variable that is not set, or empty, leaves the default. Words are read without regard to
+    /// case. With `memory://`, `RATE_LIMIT_PREFIX`, `RATE_LIMIT_SECRET` and
+    /// `RATE_LIMIT_ON_STORE_ERROR` have no effect, and a warning in the log says so.
     ///
     /// ```
     /// use limit_runtime::Limiter;
@@ -92,9 +94,24 @@ impl Limiter {
     {
         let settings = Settings::read(variables)?;
         let builder = settings.builder()?;
+        let fallback = settings.choice(ON_STORE_ERROR, &FALLBACKS)?;
         let url = settings.get(STORE).unwrap_or("memory://");
-        let connected = builder.connect(url).await;
-        connected.map_err(|source| EnvError::Store {
+        if connect::is_memory(url) {
+            let variables = [STORE_PREFIX, SECRET, ON_STORE_ERROR].into_iter();
+            remote::warn_of_unused_settings(variables.filter(|name| settings.get(name).is_some()));
+            return Ok(builder.build());
+        }
+        let mut remote = builder.remote(url);
+        if let Some(prefix) = settings.get(STORE_PREFIX) {
+            remote = remote.key_prefix(prefix);
+        }
+        if let Some(secret) = settings.get(SECRET) {
+            remote = remote.key_secret(secret);
+        }
+        if let Some(fallback) = fallback {
+            remote = remote.fallback(fallback);
+        }
+        remote.connect().await.map_err(|source| EnvError::Store {
             variable: STORE,
             source,
         })
@@ -144,7 +161,7 @@ impl Settings {
         self.0.get(variable).map(String::as_str)
     }
 
-    /// Everything but the store.
+    /// All settings but those of a remote store.
     fn builder(&self) -> Result<LimiterBuilder, EnvError> {
         let mut builder = Limiter::builder();
         if let Some(enabled) = self.choice(ENABLED, &SWITCH)? {
@@ -156,20 +173,11 @@ impl Settings {
         if let Some(style) = self.choice(RETRY_AFTER, &RETRY_AFTER_STYLES)? {
             builder = builder.retry_after_style(style);
         }
-        if let Some(fallback) = self.choice(ON_STORE_ERROR, &FALLBACKS)? {
-            builder = builder.on_store_error(fallback);
-        }
         if let Some(keys) = self.max_keys()? {
             builder = builder.max_keys(keys);
         }
         if let Some(proxies) = self.trusted_proxies()? {
             builder = builder.trusted_proxies(proxies);
-        }
-        if let Some(prefix) = self.get(STORE_PREFIX) {
-            builder = builder.prefix(prefix);
-        }
-        if let Some(secret) = self.get(SECRET) {
-            builder = builder.secret(secret);
         }
         Ok(builder)
     }

@@ -97,6 +97,17 @@ async fn a_refusal_names_the_variable_the_value_and_what_is_allowed() {
 }
 
 #[tokio::test]
+async fn main_shows_the_text_of_an_error() {
+    let error = Limiter::from_variables([(ENABLED, "flase")]).await;
+    let error = error.unwrap_err();
+    assert_eq!(format!("{error:?}"), error.to_string());
+    let error = Limiter::connect("mysql://h").await.unwrap_err();
+    assert_eq!(format!("{error:?}"), error.to_string());
+    let error = crate::InstallError::AlreadyUsed;
+    assert_eq!(format!("{error:?}"), error.to_string());
+}
+
+#[tokio::test]
 async fn bad_networks_stores_and_names_are_refused_at_start_up() {
     for (variable, value, parts) in [
         (

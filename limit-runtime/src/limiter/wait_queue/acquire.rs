@@ -50,13 +50,13 @@ pub(crate) async fn acquire(
     mode: WaitMode,
 ) -> Result<Decision, StoreError> {
     if action == Action::Force {
-        return limiter.decide(charges, action).await;
+        return limiter.check_all(charges, action).await;
     }
     let mut request = Request::new(limiter, charges, max_waits);
     loop {
         let ahead = request.waiters_ahead();
         let assessment = if ahead.iter().all(Vec::is_empty) {
-            let decision = limiter.decide(charges, action).await?;
+            let decision = limiter.check_all(charges, action).await?;
             if decision.is_allowed() {
                 return Ok(decision);
             }
@@ -184,7 +184,7 @@ impl<'a> Request<'a> {
         let queues = limiter.wait_queues();
         Self {
             queues,
-            max_len: limiter.longest_line(),
+            max_len: limiter.max_waiting(),
             charges,
             max_waits,
             keys: charges.iter().map(QueueKey::of).collect(),

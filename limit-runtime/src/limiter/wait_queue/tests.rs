@@ -250,7 +250,7 @@ async fn a_mode_without_waiting_refuses_as_the_store_does() {
 #[tokio::test(start_paused = true)]
 async fn a_full_queue_refuses_with_the_turn_and_leaves_nothing_behind() {
     for (longest, turn) in [(0, 2_000), (2, 6_000)] {
-        let limiter = build(Limiter::builder().longest_line(longest));
+        let limiter = build(Limiter::builder().max_waiting(longest));
         let rule = [one_per_two_seconds(secs(60))];
         answer(&limiter, &rule, WaitMode::Allowed).await;
         let mut waiters = JoinSet::new();
@@ -372,8 +372,8 @@ async fn a_refund_lets_the_first_waiter_check_again() {
         let waiter = send(&limiter, &rule).await;
         sleep(secs(1)).await;
         match clears {
-            0 => limiter.clear("model", ()).await.unwrap(),
-            _ => limiter.reset().await.unwrap(),
+            0 => assert_eq!(limiter.reset_key("model", ()).await.unwrap(), 1),
+            _ => limiter.reset_all().await.unwrap(),
         }
         assert_eq!(waiter.await.unwrap(), Answer::Admitted(1_000));
     }
@@ -391,15 +391,15 @@ async fn units_that_are_taken_outside_of_the_queue_delay_it() {
     sleep(secs(1)).await;
     // Two more units than fit: the first has its turn after 3 s, and the second after 5.
     let charge = [patient.charge()];
-    limiter.decide(&charge, Action::Force).await.unwrap();
+    limiter.check_all(&charge, Action::Force).await.unwrap();
     assert_eq!(first.await.unwrap(), Answer::Admitted(3_000));
     assert_eq!(second.await.unwrap(), Answer::Admitted(5_000));
     let first = send(&limiter, slice::from_ref(&patient)).await;
     let second = send(&limiter, &impatient).await;
     sleep(secs(1)).await;
-    limiter.decide(&charge, Action::Force).await.unwrap();
+    limiter.check_all(&charge, Action::Force).await.unwrap();
     sleep(millis(1_500)).await;
-    limiter.decide(&charge, Action::Force).await.unwrap();
+    limiter.check_all(&charge, Action::Force).await.unwrap();
     // The first has its turn 4.5 s after it came, and so the second 6.5 s.
     assert_eq!(first.await.unwrap(), Answer::Admitted(4_500));
     assert_eq!(second.await.unwrap(), Answer::Refused(4_500, Some(2_000)));
@@ -515,7 +515,7 @@ impl Store for SlowStore {
         Box::pin(async move {
             yield_now().await;
             yield_now().await;
-            let decision = self.memory.decide(charges, action).await;
+            let decision = self.memory.check_all(charges, action).await;
             for _ in 0..delay {
                 yield_now().await;
             }
@@ -531,13 +531,13 @@ impl Store for SlowStore {
         Box::pin(self.memory.refund(charges, receipts))
     }
 
-    fn clear<'a>(&'a self, scope: Scope<'a>, key: &'a Key) -> StoreFuture<'a, ()> {
+    fn reset_key<'a>(&'a self, scope: Scope<'a>, key: &'a Key) -> StoreFuture<'a, u64> {
         let key = key.clone();
-        Box::pin(self.memory.clear(scope, key))
+        Box::pin(self.memory.reset_key(scope, key))
     }
 
-    fn reset(&self) -> StoreFuture<'_, ()> {
-        Box::pin(self.memory.reset())
+    fn reset_all(&self) -> StoreFuture<'_, ()> {
+        Box::pin(self.memory.reset_all())
     }
 }
 
@@ -635,10 +635,14 @@ async fn room_that_another_machine_makes_is_used_when_it_is_seen() {
     let (limiter, store) = SlowStore::limiter();
     let rule = [Rule::new("model", limits!("2/minute"), secs(90))];
     let charge = [rule[0].charge().cost(2)];
-    store.memory.decide(&charge, Action::Consume).await.unwrap();
+    store
+        .memory
+        .check_all(&charge, Action::Consume)
+        .await
+        .unwrap();
     let first = send(&limiter, &rule).await;
     sleep(secs(1)).await;
-    store.memory.reset().await.unwrap();
+    store.memory.reset_all().await.unwrap();
     sleep(secs(1)).await;
     let newcomer = send(&limiter, &rule).await;
     assert_eq!(first.await.unwrap(), Answer::Admitted(2_000));
@@ -652,20 +656,32 @@ async fn a_waiter_whose_time_is_over_does_not_wait_for_the_next_turn_of_the_firs
         let (limiter, store) = SlowStore::limiter();
         let rule = Rule::new("model", limits!("2/minute"), secs(300));
         let charge = [rule.charge().cost(2)];
-        store.memory.decide(&charge, Action::Consume).await.unwrap();
+        store
+            .memory
+            .check_all(&charge, Action::Consume)
+            .await
+            .unwrap();
         let _first = send(&limiter, slice::from_ref(&rule)).await;
         sleep(secs(30)).await;
         let second = send(&limiter, &[rule.clone().max_wait(secs(40))]).await;
         // Half a minute later, the turn of both is put off, and then all is cleared.
         sleep(secs(29)).await;
-        store.memory.decide(&charge, Action::Force).await.unwrap();
+        store
+            .memory
+            .check_all(&charge, Action::Force)
+            .await
+            .unwrap();
         sleep(secs(10)).await;
-        store.memory.reset().await.unwrap();
+        store.memory.reset_all().await.unwrap();
         sleep(secs(1)).await;
         for _ in 0..polls {
             yield_now().await;
         }
-        store.memory.decide(&charge, Action::Force).await.unwrap();
+        store
+            .memory
+            .check_all(&charge, Action::Force)
+            .await
+            .unwrap();
         let answer = timeout(secs(1), second).await;
         assert!(answer.is_ok(), "after {polls} polls");
     }
@@ -817,7 +833,7 @@ async fn turns_are_exact(strategies: &[Strategy], limits: &[Limits], equal_costs
         let peek = async || {
             let charge = [own[0].charge()];
             limiter
-                .decide(&charge, Action::Peek)
+                .check_all(&charge, Action::Peek)
                 .await
                 .unwrap()
                 .is_allowed()

@@ -69,7 +69,7 @@ pub(super) async fn assess(
             None => *charge,
         })
         .collect();
-    let peeked = limiter.decide(&asked, Action::Peek).await?;
+    let peeked = limiter.check_all(&asked, Action::Peek).await?;
     let mut rest = peeked.outcomes();
     let mut outcomes: SmallVec<[Outcome; 2]> = SmallVec::new();
     let mut turns = SmallVec::new();
@@ -110,7 +110,7 @@ pub(super) fn turns_of(decision: &Decision, charges: &[Charge<'_>]) -> SmallVec<
 /// The turn for a rule with nothing ahead, from the outcomes of its limits.
 fn turn_of<'a>(outcomes: impl Iterator<Item = &'a Outcome>) -> Turn {
     outcomes.fold(Turn::Now, |turn, outcome| match (turn, outcome.verdict()) {
-        (Turn::Never, _) | (_, Verdict::NeverFits) => Turn::Never,
+        (Turn::Never, _) | (_, Verdict::ExceedsCapacity) => Turn::Never,
         (turn, Verdict::Allowed) => turn,
         (Turn::Now, Verdict::RetryAfter(wait)) => Turn::After(wait),
         (Turn::After(turn), Verdict::RetryAfter(wait)) => Turn::After(turn.max(wait)),
@@ -125,7 +125,7 @@ fn fits(charge: &Charge<'_>) -> bool {
 fn never_fits(charge: &Charge<'_>, outcome: &Outcome) -> Outcome {
     let outcome = outcome.into_allowed();
     if wanted(charge) > capacity(charge.strategy, outcome.limit()) {
-        outcome.hopeless()
+        outcome.into_exceeds_capacity()
     } else {
         outcome
     }
@@ -292,7 +292,7 @@ impl Line {
                 answer
             } else {
                 let charges = [at_cost(charge, cost)];
-                own_answer = limiter.decide(&charges, Action::Peek).await?;
+                own_answer = limiter.check_all(&charges, Action::Peek).await?;
                 own_answer.outcomes()
             };
             for (has_room, outcome) in has_room.iter_mut().zip(outcomes) {
@@ -311,7 +311,7 @@ fn wait_of(outcome: &Outcome) -> Duration {
         Verdict::Allowed => Duration::ZERO,
         Verdict::RetryAfter(wait) => wait,
         // A store of the user's has its own idea of what fits.
-        Verdict::NeverFits => outcome.limit().window(),
+        Verdict::ExceedsCapacity => outcome.limit().window(),
     }
 }
 

@@ -118,7 +118,7 @@ impl Denials {
             && denial.own == Some(self.single(charge, budget))
             && denial.own_changes == changes;
         let own = denial.outcomes.get(denial.range.clone())?;
-        holds.then(|| denial.aged(own, now))
+        holds.then(|| denial.after(own, now))
     }
 
     /// The denial of an earlier check of the same, if it still holds.
@@ -129,7 +129,7 @@ impl Denials {
             let holds = denial.holds(budget, now)
                 && denial.question == question.whole
                 && denial.changes == question.changes;
-            holds.then(|| denial.aged(&denial.outcomes, now))
+            holds.then(|| denial.after(&denial.outcomes, now))
         })
     }
 
@@ -224,9 +224,9 @@ impl Denial {
     }
 
     /// What the store would say now of these.
-    fn aged(&self, outcomes: &[Outcome], now: Ticks) -> Decision {
+    fn after(&self, outcomes: &[Outcome], now: Ticks) -> Decision {
         let age = now.since(self.told);
-        Decision::new(outcomes.iter().map(|outcome| outcome.aged(age)))
+        Decision::new(outcomes.iter().map(|outcome| outcome.after(age)))
     }
 }
 

@@ -60,14 +60,14 @@ struct Shared {
 /// What a user can set.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
-    pub(crate) on_store_error: Fallback,
+    pub(crate) fallback: Fallback,
     pub(crate) deadline: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            on_store_error: Fallback::default(),
+            fallback: Fallback::default(),
             deadline: DEADLINE,
         }
     }
@@ -109,7 +109,7 @@ impl Guard {
             count(&shared.counters.repeated_denials);
             return Ok(denial);
         }
-        let fallback = Fallback::of(charges, shared.settings.on_store_error);
+        let fallback = Fallback::of(charges, shared.settings.fallback);
         if self.is_open() {
             return shared.fall_back(fallback, charges, action, None);
         }
@@ -210,27 +210,30 @@ impl Guard {
 
     /// # Errors
     /// When the store did not answer. Only this process has forgotten then.
-    pub(crate) async fn clear(&self, scope: Scope<'_>, key: &Key) -> Result<(), StoreError> {
+    pub(crate) async fn reset_key(&self, scope: Scope<'_>, key: &Key) -> Result<u64, StoreError> {
         let shared = &*self.0;
         if let Some(denials) = &shared.denials {
-            // They are not kept by scope and key alone; an operator's clear is rare.
+            // They are not kept by scope and key alone; an operator's reset is rare.
             denials.reset();
         }
-        shared.shadow.clear(scope, key);
-        self.call(shared.store.clear(scope, key)).await
+        let local = shared.shadow.reset_key(scope, key);
+        let remote = self.call(shared.store.reset_key(scope, key)).await?;
+        // Each budget is counted in both, unless one of them has missed it: the store during an
+        // outage, this process the checks of others.
+        Ok(remote.max(local))
     }
 
     /// Without a deadline: it takes as long as the store has keys.
     ///
     /// # Errors
     /// When the store did not answer. Only this process has forgotten then.
-    pub(crate) async fn reset(&self) -> Result<(), StoreError> {
+    pub(crate) async fn reset_all(&self) -> Result<(), StoreError> {
         let shared = &*self.0;
         if let Some(denials) = &shared.denials {
             denials.reset();
         }
-        shared.shadow.reset();
-        shared.store.reset().await
+        shared.shadow.reset_all();
+        shared.store.reset_all().await
     }
 
     pub(crate) fn describe_key(&self, scope: Scope<'_>, key: &Key) -> Option<String> {
@@ -326,7 +329,7 @@ impl Shared {
                 let receipts = decision.take_receipts();
                 Ok(decision.with_receipts(receipts.into_iter().map(Receipt::shadow_only)))
             }
-            Fallback::Allow => Ok(Decision::untouched(charges)),
+            Fallback::Allow => Ok(super::all_allowed(charges)),
             Fallback::Deny => Err(error.unwrap_or_else(|| StoreError::new(IS_OUT))),
         }
     }
@@ -339,7 +342,7 @@ impl Shared {
 
     fn say_opened(&self, error: &StoreError) {
         count(&self.counters.outages);
-        let consequence = self.settings.on_store_error.consequence();
+        let consequence = self.settings.fallback.consequence();
         tracing::warn!(
             %error,
             "the rate limiter's store does not answer: until it does, requests are {consequence}",

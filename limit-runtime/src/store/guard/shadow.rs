@@ -89,12 +89,12 @@ impl Shadow {
         self.memory.refund(charges, receipts);
     }
 
-    pub(super) fn clear(&self, scope: Scope<'_>, key: &Key) {
-        self.memory.clear(scope, key);
+    pub(super) fn reset_key(&self, scope: Scope<'_>, key: &Key) -> u64 {
+        self.memory.reset_key(scope, key)
     }
 
-    pub(super) fn reset(&self) {
-        self.memory.reset();
+    pub(super) fn reset_all(&self) {
+        self.memory.reset_all();
     }
 
     /// Whether these counts bind although the store is well.

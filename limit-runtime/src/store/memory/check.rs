@@ -23,7 +23,7 @@ impl MemoryStore {
             && action == Action::Consume
             && let Some((outcome, receipt)) = self.consume(charge)
         {
-            return Decision::single(outcome, receipt);
+            return Decision::from_single(outcome, receipt);
         }
         self.check_any(charges, action)
     }
@@ -286,7 +286,7 @@ impl MemoryStore {
         for slot in &drawn {
             locked.assess(self, slot, 0, |after| {
                 if let Some(outcome) = stands.next() {
-                    outcome.settle(after.left());
+                    outcome.update(after.left());
                 }
             });
         }

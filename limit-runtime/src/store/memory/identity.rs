@@ -174,6 +174,11 @@ pub(super) struct Variant(pub(super) u16);
 impl Variant {
     /// The one log of the moving window.
     pub(super) const LOG: Self = Self(0);
+
+    /// The number of its strategy; see [`Strategy::number`].
+    pub(super) fn strategy_number(self) -> u16 {
+        self.0 / WINDOWS
+    }
 }
 
 /// The window lengths that counters were ever asked for: a number for each, so that a budget need not hold its own.

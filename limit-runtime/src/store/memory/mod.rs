@@ -154,16 +154,18 @@ impl MemoryStore {
         }
     }
 
-    pub(crate) fn clear(&self, scope: Scope<'_>, key: &Key) {
+    /// Returns how many budgets counted something.
+    pub(crate) fn reset_key(&self, scope: Scope<'_>, key: &Key) -> u64 {
         let owner = self.owners.owner(scope, key);
         let index = self.index(owner);
-        let mut shard = self.shards[index].0.lock();
+        let (mut shard, now) = self.enter(index, self.clock.now());
         self.denials.forget(index);
-        let dropped = shard.clear(owner);
+        let (dropped, budgets) = shard.clear(owner, now);
         self.keys.0.fetch_sub(dropped, Ordering::Relaxed);
+        budgets
     }
 
-    pub(crate) fn reset(&self) {
+    pub(crate) fn reset_all(&self) {
         for (index, shard) in self.shards.iter().enumerate() {
             let mut shard = shard.0.lock();
             self.denials.forget(index);

@@ -256,7 +256,7 @@ impl Shard {
                     stands.left()
                 }
             };
-            outcome.settle(left);
+            outcome.update(left);
         }
     }
 
@@ -341,18 +341,26 @@ impl Shard {
         }
     }
 
-    /// Drops all budgets of `owner`, and says how many there were.
-    pub(super) fn clear(&mut self, owner: Owner) -> usize {
+    /// Drops all cells of `owner`. Returns how many there were, and how many budgets counted
+    /// something in them: one for each strategy.
+    pub(super) fn clear(&mut self, owner: Owner, now: Ticks) -> (usize, u64) {
         let (Ok(first) | Err(first)) = self.table.find(owner.low, Variant::LOG);
-        let mut dropped = 0;
+        let (mut dropped, mut budgets) = (0, 0);
+        let mut counted = None;
         while let Some(cell) = self.table.get(first).copied()
             && !cell.is_empty()
             && cell.owner == owner.low
         {
+            // Cells are in the order of their variants, so those of one strategy follow each other.
+            let strategy = Some(cell.variant().strategy_number());
+            if cell.fresh_at() > millis(now) && counted != strategy {
+                counted = strategy;
+                budgets += 1;
+            }
             self.drop_cell(first, &cell);
             dropped += 1;
         }
-        dropped
+        (dropped, budgets)
     }
 
     /// Drops everything, and says how many budgets there were.

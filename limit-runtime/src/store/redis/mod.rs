@@ -33,8 +33,12 @@ use crate::{
     decision::{Decision, Receipt},
     key::Key,
 };
-use ::redis::{Cmd, aio::ConnectionLike};
+use ::redis::{Cmd, FromRedisValue, aio::ConnectionLike};
 use std::{sync::Arc, time::Duration};
+
+/// The `redis` crate, of the version that [`RedisStore::from_redis_connection`] takes.
+#[doc(no_inline)]
+pub use ::redis;
 
 /// What all keys in Redis begin with, unless the settings say otherwise.
 const PREFIX: &str = "limit";
@@ -45,7 +49,7 @@ const PREFIX: &str = "limit";
 /// a connection with the rest of the program:
 ///
 /// ```no_run
-/// use limit_runtime::{Limiter, store::redis::RedisStore};
+/// use limit_runtime::{Limiter, store::redis::{RedisStore, redis}};
 ///
 /// # async fn example() -> redis::RedisResult<()> {
 /// let client = redis::Client::open("redis://cache:6379")?;
@@ -81,8 +85,14 @@ impl RedisStore {
         Ok(Self::over(source))
     }
 
-    /// A store behind a connection of the `redis` crate that leads to one server. It is used as it is: its
-    /// time-outs should be short, and it has to reconnect by itself, as a `ConnectionManager` does.
+    /// A store behind a connection of the `redis` crate to one server.
+    ///
+    /// The connection is used as it is: its time-outs should be short, and it has to reconnect by
+    /// itself, as a `ConnectionManager` does.
+    ///
+    /// The connection's trait is that of the `redis` crate, version 1: a later major version of that
+    /// crate needs a later major version of this one. The module re-exports the
+    /// [crate](mod@self::redis), so that a program need not depend on a version of its own.
     pub fn from_redis_connection(
         connection: impl ConnectionLike + Clone + Send + Sync + 'static,
     ) -> Self {
@@ -102,17 +112,18 @@ impl RedisStore {
         }
     }
 
-    /// What all keys in Redis begin with: `limit` if not called. Limiters with one prefix and one secret share their budgets.
+    /// The prefix of all keys in Redis. Default: `limit`. Limiters with equal prefixes and equal
+    /// secrets share their budgets.
     #[must_use]
-    pub fn prefix(mut self, prefix: &str) -> Self {
+    pub fn key_prefix(mut self, prefix: &str) -> Self {
         self.namer.set_prefix(prefix);
         self
     }
 
-    /// What the names of keys are hashed with, so that nobody who reads them can confirm a guess.
-    /// All machines need the same.
+    /// The secret that the names of keys are hashed with. All machines need the same secret. With
+    /// it, access to Redis is not enough to confirm a guessed key.
     #[must_use]
-    pub fn secret(mut self, secret: &str) -> Self {
+    pub fn key_secret(mut self, secret: &str) -> Self {
         self.namer.set_secret(secret);
         self
     }
@@ -157,22 +168,21 @@ impl RedisStore {
         Ok(())
     }
 
-    async fn forget(&self, scope: Scope<'_>, key: &Key) -> Result<(), StoreError> {
+    async fn delete_budgets(&self, scope: Scope<'_>, key: &Key) -> Result<u64, StoreError> {
         let owner = self.namer.owner(scope, key);
-        let mut command = Cmd::new();
-        command.arg("DEL");
-        let mut keys = self.rules.keys(&owner).peekable();
-        if keys.peek().is_none() {
-            return Ok(());
+        let mut cleared = 0;
+        // One command for each strategy: the windows of one strategy are one budget.
+        for keys in self.rules.keys_by_strategy(&owner) {
+            let mut command = Cmd::new();
+            command.arg("DEL").arg(keys);
+            let open = self.link.get().await.map_err(store_error)?;
+            let result = open.wire.send(&command).await;
+            self.link.saw(&open, result.as_ref().err());
+            let deleted = u64::from_redis_value(result.map_err(store_error)?)
+                .map_err(|_| StoreError::bug("DEL did not answer with a number"))?;
+            cleared += u64::from(deleted > 0);
         }
-        for key in keys {
-            command.arg(key);
-        }
-        let open = self.link.get().await.map_err(store_error)?;
-        let result = open.wire.send(&command).await;
-        self.link.saw(&open, result.as_ref().err());
-        result.map_err(store_error)?;
-        Ok(())
+        Ok(cleared)
     }
 }
 
@@ -193,12 +203,12 @@ impl Store for RedisStore {
         Box::pin(self.give_back(charges, receipts))
     }
 
-    /// Forgets it under all windows and strategies that this process has checked so far.
-    fn clear<'a>(&'a self, scope: Scope<'a>, key: &'a Key) -> StoreFuture<'a, ()> {
-        Box::pin(self.forget(scope, key))
+    /// Clears them under all windows and strategies that this process has checked so far.
+    fn reset_key<'a>(&'a self, scope: Scope<'a>, key: &'a Key) -> StoreFuture<'a, u64> {
+        Box::pin(self.delete_budgets(scope, key))
     }
 
-    fn reset(&self) -> StoreFuture<'_, ()> {
+    fn reset_all(&self) -> StoreFuture<'_, ()> {
         Box::pin(self.sweep())
     }
 

@@ -105,12 +105,15 @@ impl Rules {
         }
     }
 
-    /// The keys that `owner` can have.
-    pub(super) fn keys(&self, owner: &str) -> impl Iterator<Item = String> {
-        let rules = self.0.read().clone();
+    /// The keys that `owner` can have, those of each strategy together.
+    pub(super) fn keys_by_strategy(&self, owner: &str) -> Vec<Vec<String>> {
+        let mut rules = self.0.read().clone();
+        rules.sort_unstable();
+        let name = |(letter, window): &(char, u64)| format!("{owner}:{letter}{window}");
         rules
-            .into_iter()
-            .map(move |(letter, window)| format!("{owner}:{letter}{window}"))
+            .chunk_by(|one, next| one.0 == next.0)
+            .map(|windows| windows.iter().map(name).collect())
+            .collect()
     }
 }
 
@@ -139,7 +142,7 @@ pub(super) fn decision(
         let reset_after = micros(reset).ok_or_else(garbled)?;
         let verdict = match wait {
             0 => Verdict::Allowed,
-            -1 => Verdict::NeverFits,
+            -1 => Verdict::ExceedsCapacity,
             wait => Verdict::RetryAfter(micros(wait).ok_or_else(garbled)?),
         };
         let next_after = micros(next).ok_or_else(garbled)?;

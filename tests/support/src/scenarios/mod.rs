@@ -75,7 +75,7 @@ pub async fn run_row(subject: &impl LimiterUnderTest, row: &Row) -> Result<(), S
     let limiter = subject.limiter();
     let failed = |what: String| format!("row {} ({:?}): {what}", row.name, row.strategy);
     limiter
-        .reset()
+        .reset_all()
         .await
         .map_err(|error| failed(error.to_string()))?;
     let mut now = 0;
@@ -140,7 +140,7 @@ pub async fn many_tasks_at_once(subject: &Arc<impl LimiterUnderTest + 'static>) 
 async fn check(limiter: &Limiter, step: &Step, strategy: Strategy) -> Result<Decision, String> {
     let charges = step.charges(strategy);
     limiter
-        .decide(&borrowed(&charges), step.action)
+        .check_all(&borrowed(&charges), step.action)
         .await
         .map_err(|error| error.to_string())
 }
@@ -209,7 +209,7 @@ fn compare(step: &Step, decision: &Decision, tolerance: Duration) -> Result<(), 
         }
         (None, _) => {}
     }
-    if step.never_fits != (strictest.verdict() == Verdict::NeverFits) {
+    if step.never_fits != (strictest.verdict() == Verdict::ExceedsCapacity) {
         return Err(format!("can it ever fit? {strictest:?}"));
     }
     match step.strictest {

@@ -62,10 +62,10 @@ fn a_refund_ends_it() {
 #[test]
 fn clear_and_reset_end_it() {
     refused!(_clock, store, limits);
-    store.clear(super::SCOPE, &"a".into_key());
+    assert_eq!(store.reset_key(super::SCOPE, &"a".into_key()), 1);
     assert!(hit(&store, "a", &limits, 1).is_allowed());
     assert!(!hit(&store, "a", &limits, 1).is_allowed());
-    store.reset();
+    store.reset_all();
     assert!(hit(&store, "a", &limits, 1).is_allowed());
 }
 
@@ -94,7 +94,7 @@ fn other_limits_are_asked_for_themselves_and_what_they_admit_counts() {
 #[test]
 fn other_costs_and_strategies_are_asked_for_themselves() {
     refused!(_clock, store, limits);
-    assert!(hit(&store, "a", &limits, 2).can_never_fit());
+    assert!(hit(&store, "a", &limits, 2).exceeds_capacity());
     let key = "a".into_key();
     let fixed = charge(&key, &limits, 1).strategy(Strategy::FixedWindow);
     assert!(store.check(&[fixed], Action::Consume).is_allowed());

@@ -107,10 +107,10 @@ fn clear_and_reset_make_room() {
             hit(&store, key, &limits, 1);
         }
     }
-    store.clear(SCOPE, &4_u32.into_key());
+    assert_eq!(store.reset_key(SCOPE, &4_u32.into_key()), 1);
     assert_eq!(store.usage().keys, 9);
     assert_eq!(hit(&store, 4_u32, &limits, 1).outcomes()[0].remaining(), 2);
-    store.reset();
+    store.reset_all();
     assert_eq!(store.usage().keys, 0);
     assert_eq!(hit(&store, 5_u32, &limits, 1).outcomes()[0].remaining(), 2);
 }
@@ -152,7 +152,7 @@ fn what_a_shared_budget_counted_is_inherited_although_the_clock_stepped_back() {
         clock.advance(Duration::from_secs(20));
         assert!(store.shard(spare).lock().now(clock.now()).is_some());
         clock.step_back(Duration::from_secs(20));
-        store.clear(SCOPE, &"filler".into_key());
+        store.reset_key(SCOPE, &"filler".into_key());
         // The shared budget takes a place, too.
         store.release(1);
         come(6);

@@ -93,7 +93,7 @@ fn verdicts(found: &[Outcome], model: &LogModel, now: u64, limits: &Limits, cost
                 None
             }
             Verdict::RetryAfter(wait) => Some(wait),
-            Verdict::NeverFits => None,
+            Verdict::ExceedsCapacity => None,
         };
         assert_eq!(outcome.is_allowed(), expected.allowed, "{limit}");
         assert_eq!(retry_after, expected.retry_after, "retry_after of {limit}");

@@ -1,0 +1,67 @@
+//! A store of the application's own, with the settings that apply around it.
+
+use super::{Fallback, Store, guard};
+use std::{fmt, time::Duration};
+
+/// A [`Store`] of your own with settings, for [`LimiterBuilder::store`](crate::LimiterBuilder::store).
+///
+/// A store without settings can be passed as it is.
+///
+/// ```
+/// use limit_runtime::{Limiter, store::{CustomStore, Fallback, Store}};
+/// use std::time::Duration;
+///
+/// fn limiter(store: impl Store) -> Limiter {
+///     let store = CustomStore::new(store)
+///         .store_deadline(Duration::from_millis(20))
+///         .fallback(Fallback::Deny);
+///     Limiter::builder().store(store).build()
+/// }
+/// ```
+#[must_use = "pass it to `LimiterBuilder::store`"]
+pub struct CustomStore {
+    pub(crate) store: Box<dyn Store>,
+    pub(crate) settings: guard::Settings,
+}
+
+impl CustomStore {
+    /// A store with the default settings.
+    pub fn new(store: impl Store) -> Self {
+        Self::with_settings(store, guard::Settings::default())
+    }
+
+    pub(crate) fn with_settings(store: impl Store, settings: guard::Settings) -> Self {
+        Self {
+            store: Box::new(store),
+            settings,
+        }
+    }
+
+    /// The maximum time that a request waits for the store. Default: 50 ms.
+    pub fn store_deadline(mut self, deadline: Duration) -> Self {
+        self.settings.deadline = deadline;
+        self
+    }
+
+    /// What happens to requests while the store does not answer. Default: [`Fallback::Local`].
+    pub fn fallback(mut self, fallback: Fallback) -> Self {
+        self.settings.fallback = fallback;
+        self
+    }
+}
+
+impl<S: Store> From<S> for CustomStore {
+    fn from(store: S) -> Self {
+        Self::new(store)
+    }
+}
+
+impl fmt::Debug for CustomStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CustomStore")
+            .field("store", &self.store)
+            .field("store_deadline", &self.settings.deadline)
+            .field("fallback", &self.settings.fallback)
+            .finish()
+    }
+}
