@@ -1,48 +1,64 @@
-//! How long a cycle of the processor's counter is: learnt from the readings of the clock that are made anyway, so that
-//! nothing waits for it.
+//! Measures the length of a cycle of the processor's time-stamp counter (TSC).
+//!
+//! It uses the clock readings that are made anyway, so nothing waits for the calibration.
 
-use super::counter::{Reading, TRUSTED, nanos};
 use parking_lot::Mutex;
 use std::{
     ops::Range,
     sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
 };
 
-/// Until it is known, and where the counter is not to be used, no number of cycles is any time.
-#[derive(Debug)]
-pub(super) struct Calibration {
-    /// For so many cycles after a reading the counter is trusted.
-    trusted: AtomicU64,
-    /// Nanoseconds of a cycle, in fixed point.
-    cycle: AtomicU64,
-    learning: Option<Mutex<Learning>>,
+/// The time of the operating system, and the value of the counter at this time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reading {
+    pub(super) cycles: u64,
+    pub(super) nanos: u64,
 }
 
-/// A cycle is believed once two spans in a row agree on it: one alone may have been measured over a suspended machine.
+/// How long the counter is used after a reading of the operating system's clock. Such a reading takes
+/// about 30 ns, so one per tenth of a millisecond costs next to nothing.
+pub(super) const TRUSTED: Duration = Duration::from_micros(100);
+
+/// Converts cycles to nanoseconds. Converts none before the cycle length is known, and if the counter is
+/// not usable.
+#[derive(Debug)]
+pub(super) struct TscCalibration {
+    /// The number of cycles after a reading for which the counter is used; 0 for none.
+    trusted: AtomicU64,
+    /// Nanoseconds per cycle, as a fixed-point number.
+    cycle: AtomicU64,
+    /// `None` if the counter is not usable.
+    measurement: Option<Mutex<Measurement>>,
+}
+
+/// The span that is being measured, and the result of the last one. A result is used once the next span
+/// agrees: a single one may have been measured across a suspension of the machine.
 #[derive(Debug, Default)]
-struct Learning {
+struct Measurement {
     start: Option<Reading>,
     cycle: u64,
 }
 
-/// Bits behind the point.
+/// Fractional bits of the cycle length.
 const FRACTION: u32 = 32;
-/// Nanoseconds: long enough to be exact, and short enough that a busy process need not wait for it.
+/// Nanoseconds that a span may last: long enough to be exact, short enough for a busy process to have
+/// a reading at its end.
 const SPAN: Range<u64> = 10_000_000..1_000_000_000;
-/// Two spans agree if they differ by less than one part in so many.
+/// Two spans agree if their results differ by less than one part in this many.
 const AGREEMENT: u64 = 1_000;
 
-impl Calibration {
-    /// One that learns if `is_usable`, and one that never does if not.
+impl TscCalibration {
+    /// Measures if `is_usable`, else converts nothing.
     pub(super) fn new(is_usable: bool) -> Self {
         Self {
             trusted: AtomicU64::new(0),
             cycle: AtomicU64::new(0),
-            learning: is_usable.then(Mutex::default),
+            measurement: is_usable.then(Mutex::default),
         }
     }
 
-    /// How many nanoseconds so many cycles take; `None` if the counter is not trusted for so long.
+    /// The nanoseconds that this many cycles take; `None` if the counter is not to be used for this long.
     #[inline]
     pub(super) fn nanos(&self, cycles: u64) -> Option<u64> {
         if cycles >= self.trusted.load(Ordering::Acquire) {
@@ -51,15 +67,15 @@ impl Calibration {
         Some((cycles * self.cycle.load(Ordering::Relaxed)) >> FRACTION)
     }
 
-    /// Learns from a reading of the clock.
-    pub(super) fn learn(&self, reading: Reading) {
-        let Some(mut learning) = self.learning.as_ref().and_then(Mutex::try_lock) else {
+    /// Updates the cycle length from a reading of the clock.
+    pub(super) fn update(&self, reading: Reading) {
+        let Some(mut measurement) = self.measurement.as_ref().and_then(Mutex::try_lock) else {
             return;
         };
-        match learning.from(reading) {
-            Span::Open => {}
-            Span::Odd => self.trusted.store(0, Ordering::Release),
-            Span::Agrees(cycle) => {
+        match measurement.update(reading) {
+            Span::Unfinished => {}
+            Span::Inconsistent => self.trusted.store(0, Ordering::Release),
+            Span::Consistent(cycle) => {
                 self.cycle.store(cycle, Ordering::Relaxed);
                 let trusted = (nanos(TRUSTED) << FRACTION) / cycle;
                 self.trusted.store(trusted, Ordering::Release);
@@ -68,43 +84,49 @@ impl Calibration {
     }
 }
 
-/// What the time since the last span says.
+/// The result of a span.
 enum Span {
-    /// Nothing: too short yet, or too long.
-    Open,
-    /// Another speed than the one before, as after a migration to another machine.
-    Odd,
-    /// A cycle of the same length.
-    Agrees(u64),
+    /// None: the span is too short yet, or was too long.
+    Unfinished,
+    /// The speed differs from that of the last span, as after a migration to another machine.
+    Inconsistent,
+    /// The cycle length, which equals that of the last span.
+    Consistent(u64),
 }
 
-impl Learning {
-    fn from(&mut self, reading: Reading) -> Span {
+impl Measurement {
+    fn update(&mut self, reading: Reading) -> Span {
         let start = *self.start.get_or_insert(reading);
         let span = reading.nanos.saturating_sub(start.nanos);
         if span < SPAN.start {
-            return Span::Open;
+            return Span::Unfinished;
         }
         self.start = Some(reading);
         if span >= SPAN.end {
-            return Span::Open;
+            return Span::Unfinished;
         }
         let cycles = reading.cycles.saturating_sub(start.cycles);
         let cycle = (span << FRACTION).checked_div(cycles).unwrap_or_default();
         let before = std::mem::replace(&mut self.cycle, cycle);
         if before.abs_diff(cycle) < cycle / AGREEMENT {
-            Span::Agrees(cycle)
+            Span::Consistent(cycle)
         } else {
-            Span::Odd
+            Span::Inconsistent
         }
     }
+}
+
+/// `duration` in nanoseconds. `Duration::as_nanos` has 128 bits, and takes longer than reading the time.
+pub(super) fn nanos(duration: Duration) -> u64 {
+    let seconds = duration.as_secs().saturating_mul(1_000_000_000);
+    seconds.saturating_add(duration.subsec_nanos().into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Readings of a clock of which a cycle is 0.4 ns.
+    /// A reading of a clock whose cycle takes 0.4 ns.
     fn at(millis: u64) -> Reading {
         Reading {
             cycles: millis * 2_500_000,
@@ -113,38 +135,38 @@ mod tests {
     }
 
     #[test]
-    fn a_cycle_is_believed_once_two_spans_agree() {
-        let calibration = Calibration::new(true);
+    fn a_cycle_length_is_used_once_two_spans_agree() {
+        let calibration = TscCalibration::new(true);
         for millis in [0, 5, 10, 19] {
-            calibration.learn(at(millis));
+            calibration.update(at(millis));
             assert_eq!(calibration.nanos(2_500), None);
         }
-        calibration.learn(at(20));
+        calibration.update(at(20));
         assert_eq!(calibration.nanos(2_500), Some(999));
-        // A tenth of a millisecond, and no longer.
+        // A tenth of a millisecond, and not longer.
         assert!(calibration.nanos(249_999).is_some());
         assert_eq!(calibration.nanos(250_001), None);
     }
 
     #[test]
     fn a_suspended_machine_is_not_measured() {
-        let calibration = Calibration::new(true);
-        calibration.learn(at(0));
-        // The counter went on for an hour in which the clock stood still.
+        let calibration = TscCalibration::new(true);
+        calibration.update(at(0));
+        // The counter has advanced by an hour, and the clock has not.
         for millis in [10, 20, 30] {
             let Reading { cycles, nanos } = at(millis);
             let cycles = cycles + 3_600 * 2_500_000_000;
             assert_eq!(calibration.nanos(1), None);
-            calibration.learn(Reading { cycles, nanos });
+            calibration.update(Reading { cycles, nanos });
         }
         assert_eq!(calibration.nanos(2_500), Some(999));
     }
 
     #[test]
-    fn another_speed_is_noticed_and_learnt() {
-        let calibration = Calibration::new(true);
+    fn a_change_of_speed_is_noticed_and_measured() {
+        let calibration = TscCalibration::new(true);
         for millis in [0, 10, 20] {
-            calibration.learn(at(millis));
+            calibration.update(at(millis));
         }
         assert_eq!(calibration.nanos(2_500), Some(999));
         // From here on a cycle is 0.2 ns.
@@ -152,38 +174,38 @@ mod tests {
             cycles: at(20).cycles + 2 * at(millis).cycles,
             nanos: at(20 + millis).nanos,
         };
-        calibration.learn(faster(10));
+        calibration.update(faster(10));
         assert_eq!(calibration.nanos(1), None);
-        calibration.learn(faster(20));
+        calibration.update(faster(20));
         assert_eq!(calibration.nanos(5_000), Some(999));
     }
 
     #[test]
-    fn an_idle_process_learns_nothing() {
-        let calibration = Calibration::new(true);
+    fn an_idle_process_measures_nothing() {
+        let calibration = TscCalibration::new(true);
         for seconds in 0..10 {
-            calibration.learn(at(2_000 * seconds));
+            calibration.update(at(2_000 * seconds));
         }
         assert_eq!(calibration.nanos(1), None);
     }
 
     #[test]
-    fn a_counter_that_is_not_to_be_used_never_is() {
-        let calibration = Calibration::new(false);
+    fn an_unusable_counter_is_never_used() {
+        let calibration = TscCalibration::new(false);
         for millis in (0..100).step_by(10) {
-            calibration.learn(at(millis));
+            calibration.update(at(millis));
         }
         assert_eq!(calibration.nanos(0), None);
     }
 
     #[test]
-    fn a_counter_that_stands_still_or_falls_is_never_used() {
-        let calibration = Calibration::new(true);
+    fn a_counter_that_stops_or_runs_back_is_never_used() {
+        let calibration = TscCalibration::new(true);
         for millis in (0..100).step_by(10) {
             let cycles = 1_000 - millis;
             let nanos = at(millis).nanos;
-            calibration.learn(Reading { cycles, nanos });
-            calibration.learn(Reading { cycles: 0, nanos });
+            calibration.update(Reading { cycles, nanos });
+            calibration.update(Reading { cycles: 0, nanos });
         }
         assert_eq!(calibration.nanos(0), None);
     }

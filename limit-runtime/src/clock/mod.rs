@@ -1,9 +1,9 @@
-//! Monotonic time as integers, and a clock that tests move by hand.
+//! Monotonic time in whole microseconds, and a clock that tests set by hand.
 
 mod calibration;
-mod counter;
+mod tsc;
 
-use self::counter::Counter;
+use self::tsc::TscClock;
 use std::{
     sync::{
         Arc,
@@ -12,31 +12,31 @@ use std::{
     time::Duration,
 };
 
-/// A moment, in whole microseconds since its clock began.
+/// A point in time: whole microseconds since its clock started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticks(u64);
 
 impl Ticks {
-    /// The moment `micros` microseconds after the clock began.
+    /// The time `micros` microseconds after the clock started.
     #[must_use]
     pub const fn from_micros(micros: u64) -> Self {
         Self(micros)
     }
 
-    /// Microseconds since the clock began.
+    /// Microseconds since the clock started.
     #[must_use]
     pub const fn as_micros(self) -> u64 {
         self.0
     }
 
-    /// The time from `earlier` to here; zero if `earlier` is in fact later.
+    /// The duration since `earlier`; zero if `earlier` is later than `self`.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
 }
 
-/// Where a limiter reads the time.
+/// The clock that a limiter reads.
 ///
 /// ```
 /// use limit_runtime::clock::Clock;
@@ -49,32 +49,34 @@ pub struct Clock(Source);
 
 #[derive(Clone, Debug)]
 enum Source {
-    Monotonic(Counter),
+    Monotonic(TscClock),
     Tokio(tokio::time::Instant),
     Test(TestClock),
 }
 
 impl Clock {
-    /// The operating system's monotonic clock: it does not step back when the date is set. The processor's cycle counter
-    /// fills the time between readings of it, each for a tenth of a millisecond at most.
+    /// The operating system's monotonic clock, which does not step back when the date is set.
+    ///
+    /// Between two readings of it, the processor's time-stamp counter measures the time, for at most a
+    /// tenth of a millisecond.
     #[must_use]
     pub fn monotonic() -> Self {
-        Self(Source::Monotonic(Counter::of_process()))
+        Self(Source::Monotonic(TscClock::of_process()))
     }
 
-    /// Tokio's clock, which tests pause: `#[tokio::test(start_paused = true)]` moves it on whenever all
-    /// tasks sleep, so that a request that waits for room waits no real time.
+    /// Tokio's clock, which tests can pause. With `#[tokio::test(start_paused = true)]` it advances
+    /// whenever all tasks sleep, so a request that waits for room takes no real time.
     #[must_use]
     pub fn tokio() -> Self {
         Self(Source::Tokio(tokio::time::Instant::now()))
     }
 
-    /// The present moment.
+    /// The current time.
     #[must_use]
     #[inline]
     pub fn now(&self) -> Ticks {
         match &self.0 {
-            Source::Monotonic(counter) => Ticks(counter.nanos() / 1_000),
+            Source::Monotonic(clock) => Ticks(clock.nanos() / 1_000),
             Source::Tokio(start) => Ticks(micros(start.elapsed())),
             Source::Test(clock) => clock.now(),
         }
@@ -83,7 +85,7 @@ impl Clock {
 
 #[cfg(feature = "redis")]
 impl Clock {
-    /// Whether a test moves it.
+    /// Whether it is a [`TestClock`].
     pub(crate) fn is_test(&self) -> bool {
         matches!(self.0, Source::Test(_))
     }
@@ -95,7 +97,7 @@ impl From<TestClock> for Clock {
     }
 }
 
-/// A clock that stands still until it is moved. Clones show the same time.
+/// A clock that stands still until a test advances it. All clones share one time.
 ///
 /// ```
 /// use limit_runtime::clock::TestClock;
@@ -109,28 +111,28 @@ impl From<TestClock> for Clock {
 #[derive(Clone, Debug)]
 pub struct TestClock(Arc<AtomicU64>);
 
-/// A day: far enough from zero that a clock can also step back.
+/// The initial time of a test clock, a day, so that it can also step back.
 const TEST_EPOCH: u64 = 86_400_000_000;
 
 impl TestClock {
-    /// A clock at some fixed moment, a day or more after its beginning.
+    /// A clock that shows a fixed time, at least a day after its start.
     #[must_use]
     pub fn new() -> Self {
         Self(Arc::new(AtomicU64::new(TEST_EPOCH)))
     }
 
-    /// The moment it shows.
+    /// The time that it shows.
     #[must_use]
     pub fn now(&self) -> Ticks {
         Ticks(self.0.load(Ordering::SeqCst))
     }
 
-    /// Moves it forward.
+    /// Advances the clock.
     pub fn advance(&self, by: Duration) {
         self.shift(|now| now.saturating_add(micros(by)));
     }
 
-    /// Moves it back, as a broken clock would; it stops at its beginning.
+    /// Moves the clock back, as a faulty clock would, but not to before its start.
     pub fn step_back(&self, by: Duration) {
         self.shift(|now| now.saturating_sub(micros(by)));
     }
@@ -151,7 +153,7 @@ impl Default for TestClock {
 
 #[inline]
 fn micros(duration: Duration) -> u64 {
-    // `as_micros` has 128 bits, which take longer than the rest of reading the time.
+    // `Duration::as_micros` has 128 bits, and takes longer than reading the time.
     let seconds = duration.as_secs().saturating_mul(1_000_000);
     seconds.saturating_add(duration.subsec_micros().into())
 }
