@@ -29,7 +29,7 @@ use axum::response::{IntoResponse, Response};
 use http::{StatusCode, request::Parts};
 use std::{any::TypeId, fmt, hash::RandomState, sync::Arc, time::Duration};
 
-/// What the largest customers are given.
+/// The largest network that providers give to a customer.
 const MIN_IPV6_PREFIX: u8 = 48;
 
 /// Settings of a [`Limiter`].
@@ -71,14 +71,16 @@ impl LimiterBuilder {
         }
     }
 
-    /// `false` lets every request through unlimited, and says so once in the log.
+    /// Whether limits apply. `false` lets every request through, with a warning in the log.
     pub fn enabled(mut self, enabled: bool) -> Self {
         self.enabled = enabled;
         self
     }
 
-    /// Reads the time from this clock: a [`TestClock`](crate::clock::TestClock) in tests. A
-    /// [remote](Self::remote) store reads a test clock, too. Stores of your own have their own time.
+    /// The clock that the time is read from: a [`TestClock`](crate::clock::TestClock) in tests.
+    ///
+    /// A [remote](Self::remote) store reads a test clock, too. Stores of your own have their own
+    /// time.
     pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
         self.clock = Some(clock.into());
         self
@@ -101,30 +103,30 @@ impl LimiterBuilder {
         RemoteBuilder::new(self, url)
     }
 
-    /// How many keys are held in memory at most; a million if not called, and at least one.
+    /// Maximum number of keys in memory, at least one. Default: a million.
     ///
-    /// A key takes about 50 bytes, and more while it has more than four hits that count. Nobody who is
-    /// limited is dropped to make room: past this number, new keys share budgets of their handler, which is
-    /// stricter than one each. [`Limiter::usage`] tells how often that happened. LimitedFuture a strategy
-    /// other than the moving window, a key with several limits counts once for each.
+    /// A key takes about 50 bytes, and more while more than four of its hits count. No limited key
+    /// is dropped to make room: beyond this number, new keys share budgets of their handler, which
+    /// is stricter than a budget for each. [`Limiter::usage`] counts how often that happened. Under
+    /// a strategy other than the moving window, a key with several limits counts once for each.
     pub fn max_keys(mut self, keys: usize) -> Self {
         self.bounds.max_keys = keys.max(1);
         self
     }
 
-    /// Maximum number of hits within a window up to which the log in memory is exact. Default: 1,024.
+    /// Maximum number of hits in a window for which the log in memory is exact. Default: 1,024.
     ///
-    /// Past B hits, those that came within T/B of each other count as one that came at the latest of their
-    /// times. So a log never admits more than it should, takes at most about 8 B bytes, and a client that
-    /// always comes as often as it may still gets B/(B+1) of its count. From 1 to 16,384; what lies
-    /// outside counts as the nearest of these.
+    /// From 1 to 16,384; the nearest of these is used for other values. Beyond B hits in a window
+    /// of length T, hits within T/B of each other count as one, at the latest of their times. So a
+    /// log never admits more than its limit and takes at most about 8 B bytes, and a client that
+    /// sends as many requests as possible gets at least B/(B+1) of its count.
     pub fn max_log_entries(mut self, entries: u32) -> Self {
         self.bounds.log_entries = entries;
         self
     }
 
-    /// Counts by this key where neither attribute nor layer names one: a function of extractors. By default
-    /// the client's address, [`client_ip`](crate::client_ip()).
+    /// The key of rules that name none: a function of extractors. Default: the client's IP address,
+    /// [`client_ip`](crate::client_ip()).
     ///
     /// ```
     /// use limit_runtime::{Limiter, header};
@@ -145,7 +147,7 @@ impl LimiterBuilder {
         self
     }
 
-    /// Lets requests through unlimited when `skip` says so: a health check, a client on the loopback.
+    /// Exempts requests for which `skip` returns `true`: a health check, a client on the loopback.
     ///
     /// ```
     /// use limit_runtime::Limiter;
@@ -159,10 +161,10 @@ impl LimiterBuilder {
         self
     }
 
-    /// Answers requests that are over their limits in your own words. `Retry-After` and the headers of
-    /// the [style](Self::header_style) are added to the answer.
+    /// The response to requests over their limits. `Retry-After` and the headers of the
+    /// [style](Self::header_style) are added to it.
     ///
-    /// A `Retry-After` that the response has already stays, and `retry-after-ms` says the same.
+    /// A `Retry-After` that the response has already stays, and `retry-after-ms` follows it.
     /// [`Exceeded::omit_retry_after`] leaves both out. A response with a success status gets 429
     /// instead, with a warning in the log; a gRPC error (it has a `grpc-status`) is sent as it is.
     ///
@@ -184,7 +186,7 @@ impl LimiterBuilder {
         self
     }
 
-    /// The status for requests that no wait helps: their cost is above a whole limit. 429 by default.
+    /// The status for requests with a cost above a whole limit, so that no wait helps. Default: 429.
     ///
     /// With 429, clients of LLM APIs raise their rate-limit error at once, because of the header
     /// `x-should-retry: false`. Other HTTP clients repeat a 429; `PAYLOAD_TOO_LARGE` stops them. The
@@ -286,25 +288,29 @@ impl LimiterBuilder {
         self
     }
 
-    /// Adds up to this much to `Retry-After`, more or less for each key but always the same for one:
-    /// clients that were refused together do not come again together. None by default.
+    /// Maximum time that is added to `Retry-After`. Default: none.
+    ///
+    /// The added time depends on the key and does not change, so that clients that were refused
+    /// together do not retry together.
     pub fn retry_jitter(mut self, greatest: Duration) -> Self {
         self.response.retry_jitter = greatest;
         self
     }
 
-    /// Whose forwarding header [`client_ip`](crate::client_ip()) believes. Without it, nobody's: the peer is
-    /// the client.
+    /// Proxies whose forwarding headers [`client_ip`](crate::client_ip()) trusts. Default: none, so
+    /// that the peer is the client.
     pub fn trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
         self.trusted_proxies = Some(proxies);
         self
     }
 
-    /// By how many leading bits of an IPv6 address [`client_ip`](crate::client_ip()) counts: from 48 to
-    /// 64, and 64 if not called. A provider that gives each customer a /56 lets one client use 256 keys
-    /// of a /64. What lies outside of 48 to 64 counts as the nearest of these, and a warning says so.
+    /// The number of leading bits of an IPv6 address that [`client_ip`](crate::client_ip()) counts
+    /// by, from 48 to 64. Default: 64.
     ///
-    /// A key function that returns an [`IpAddr`](std::net::IpAddr) counts by /64 whatever this says.
+    /// Where a provider gives each customer a /56, a client has 256 keys of a /64. For values
+    /// outside of 48 to 64 the nearest of these is used, with a warning in the log.
+    ///
+    /// A key function that returns an [`IpAddr`](std::net::IpAddr) counts by /64 in any case.
     ///
     /// ```
     /// use limit_runtime::Limiter;

@@ -16,7 +16,7 @@ use std::{
     task::{Context, Poll},
 };
 
-/// A check on its way; await it.
+/// A check that has begun; await it for its [`Decision`].
 #[derive(Debug)]
 #[must_use = "a check does nothing until it is awaited"]
 pub struct Check<'a> {
@@ -55,31 +55,32 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// How much to take; one if not called. Zero asks whether anything is left.
+    /// The number of units to consume. Default: 1. Zero asks whether anything is left.
     pub fn cost(mut self, cost: u32) -> Self {
         self.cost = cost;
         self
     }
 
-    /// Whose budget to draw on. Without it, all checks that name no scope share one.
+    /// The scope of the budget. Default: one scope for all checks that name none.
     pub fn scope(mut self, scope: impl Into<Scope<'a>>) -> Self {
         self.scope = scope.into();
         self
     }
 
-    /// How hits are counted; by the moving window without it.
+    /// How hits are counted. Default: by the moving window.
     pub fn strategy(mut self, strategy: Strategy) -> Self {
         self.strategy = strategy;
         self
     }
 
-    /// Answers as the check would, and takes nothing.
+    /// Returns the decision of the check, and consumes nothing.
     pub fn peek(mut self) -> Self {
         self.action = Action::Peek;
         self
     }
 
-    /// What to do if a remote store does not answer; as the limiter says, if not called.
+    /// What happens if a remote store does not answer. Default: the limiter's
+    /// [fallback](crate::RemoteBuilder::fallback).
     pub fn on_store_error(mut self, fallback: Fallback) -> Self {
         self.on_store_error = Some(fallback);
         self
@@ -95,8 +96,10 @@ impl<'a> IntoFuture for Check<'a> {
     }
 }
 
-/// The future of a [`Check`]. In memory it answers when it is first polled, and allocates nothing. Polled again after its
-/// answer, it has none any more, and stays pending.
+/// The future of a [`Check`].
+///
+/// In memory it is ready at the first poll, and allocates nothing. Polled again after it was ready,
+/// it stays pending.
 #[derive(Debug)]
 #[must_use = "a check does nothing until it is awaited"]
 pub struct CheckFuture<'a>(State<'a>);
@@ -122,14 +125,14 @@ impl Future for CheckFuture<'_> {
         }
         match &mut self.0 {
             State::Asked(answer) => answer.as_mut().poll(context),
-            // As a future that is over may: it has given its answer.
+            // A future that was ready may do anything when it is polled again, but panic.
             State::New(_) | State::Over => Poll::Pending,
         }
     }
 }
 
 impl State<'_> {
-    /// Asks the store where it has to be waited for.
+    /// Asks a remote store.
     fn ask(&mut self) {
         if let Self::New(check) = mem::replace(self, Self::Over) {
             *self = Self::Asked(Box::pin(async move {

@@ -1,4 +1,4 @@
-//! The limiter: a store, and how its answers are shown.
+//! The limiter: a store, and the settings of checks and responses.
 
 mod builder;
 mod check;
@@ -42,7 +42,7 @@ use std::{
     time::Duration,
 };
 
-/// What handlers are limited by. Clones are one limiter.
+/// Checks requests against limits, and counts them in a store. Clones share their state.
 ///
 /// There is nothing to set up: handlers use [`Limiter::global`] unless a [`layer`](Self::layer)
 /// above them names another.
@@ -125,13 +125,13 @@ impl Limiter {
     /// | `redis+cluster://host1,host2` | a cluster | `redis-cluster` |
     /// | `redis+sentinel://host1,host2/master/0` | the master that Sentinel names | `redis-sentinel` |
     ///
-    /// `valkey` stands for `redis` wherever you like, and `rediss+…` for TLS.
+    /// `valkey` can be written instead of `redis`. `rediss+…` is TLS.
     ///
-    /// The program starts without the store if need be; see [`Fallback`](crate::store::Fallback) for what
-    /// happens while it is away.
+    /// The limiter starts although the store does not answer. [`Fallback`](crate::store::Fallback)
+    /// is what happens to requests until it does.
     ///
     /// # Errors
-    /// When the URL is wrong, its feature is off, or the server refuses us or is too old.
+    /// If the URL is wrong, its feature is off, or the server rejects the connection or is too old.
     pub async fn connect(url: &str) -> Result<Self, ConnectError> {
         Self::builder().remote(url).connect().await
     }
@@ -294,8 +294,8 @@ impl Limiter {
         }
     }
 
-    /// What the budgets of `key` in `scope` are called in a shared store, to look at them there: in Redis, what its
-    /// keys begin with. `None` in memory.
+    /// The name of the budgets of `key` in `scope` in a remote store, to look at them there. In
+    /// Redis it is the beginning of their keys. `None` in memory.
     pub fn describe_key<'a>(
         &self,
         scope: impl Into<Scope<'a>>,
@@ -387,7 +387,8 @@ impl Limiter {
         &self.0.drain
     }
 
-    /// What is added to the wait of this key: always the same, so that coming again early gains nothing.
+    /// The time that is added to the wait of this key. It is constant for a key, so that an early
+    /// retry gains nothing.
     pub(crate) fn retry_jitter(&self, key: &Key) -> Duration {
         let greatest = self.0.response.retry_jitter;
         if greatest.is_zero() {

@@ -22,12 +22,12 @@ pub enum ConnectError {
         /// The feature of `limit-runtime` that turns it on.
         feature: &'static str,
     },
-    /// The server answered, and does not let us in.
+    /// The server rejects the connection.
     Refused {
-        /// What the server said.
-        said: Box<str>,
+        /// The server's reason.
+        reason: Box<str>,
     },
-    /// The server answered, and cannot do what the limiter needs.
+    /// The server cannot do what the limiter needs.
     Unfit {
         /// What the server is.
         found: Box<str>,
@@ -63,9 +63,9 @@ impl fmt::Display for ConnectError {
                 "the store's URL begins with `{scheme}://`, which this program was built without: \
                  turn on the feature `{feature}` of limit-runtime in Cargo.toml",
             ),
-            Self::Refused { said } => write!(
+            Self::Refused { reason } => write!(
                 f,
-                "the store refused the connection: {said}; check the user and password in its URL, \
+                "the store refused the connection: {reason}; check the user and password in its URL, \
                  as in `redis://user:password@host:6379/0`",
             ),
             Self::Unfit { found, needed } => {

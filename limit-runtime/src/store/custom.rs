@@ -3,9 +3,10 @@
 use super::{Fallback, Store, guard};
 use std::{fmt, time::Duration};
 
-/// A [`Store`] of your own with settings, for [`LimiterBuilder::store`](crate::LimiterBuilder::store).
+/// A [`Store`] of your own, with the deadline and the fallback that apply around it.
 ///
-/// A store without settings can be passed as it is.
+/// It is the argument of [`LimiterBuilder::store`](crate::LimiterBuilder::store), to which a store
+/// with the default settings can be passed as it is.
 ///
 /// ```
 /// use limit_runtime::{Limiter, store::{CustomStore, Fallback, Store}};

@@ -7,7 +7,7 @@ use std::fmt;
 /// Why [`Limiter::from_env`](crate::Limiter::from_env) has made no limiter.
 #[non_exhaustive]
 pub enum EnvError {
-    /// A variable that looks like one of ours and is not: a setting that would silently not be made.
+    /// An unknown variable with the prefix of ours: its setting would silently have no effect.
     Unknown {
         /// Its name.
         variable: String,

@@ -75,13 +75,13 @@ impl Limiter {
     /// ```
     ///
     /// # Errors
-    /// When a value is not allowed, or another variable begins with `RATE_LIMIT_` or `RATELIMIT_` (but for those that
-    /// Kubernetes sets for services); and as [`connect`](Self::connect).
+    /// If a value is not allowed, or if another variable begins with `RATE_LIMIT_` or `RATELIMIT_`
+    /// (other than those that Kubernetes sets for services); and as [`connect`](Self::connect).
     pub async fn from_env() -> Result<Self, EnvError> {
         Self::from_variables(env::vars_os()).await
     }
 
-    /// The same from other variables than the process's: those of a test, or of a file.
+    /// A limiter with the settings in `variables`: those of a test, or of a file.
     ///
     /// # Errors
     /// As [`from_env`](Self::from_env).
@@ -239,7 +239,7 @@ impl Settings {
         }
     }
 
-    /// A value whose own type knows what is allowed.
+    /// A value of a type that parses itself.
     fn parse<T: FromStr<Err: Display>>(
         &self,
         variable: &'static str,
@@ -256,7 +256,8 @@ impl Settings {
     }
 }
 
-/// Whether Kubernetes has set it, for a service whose name begins with `rate-limit`: `RATE_LIMIT_REDIS_PORT`.
+/// Whether Kubernetes sets it, for a service with a name that begins with `rate-limit`:
+/// `RATE_LIMIT_REDIS_PORT`.
 fn is_of_kubernetes(name: &str) -> bool {
     let is_port = |rest: &str| {
         let (number, rest) = rest.split_once('_').unwrap_or((rest, ""));

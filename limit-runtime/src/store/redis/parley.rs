@@ -75,7 +75,7 @@ fn unanswered(error: &RedisError) -> Result<(), ConnectError> {
         || failure::names(error, "WRONGPASS");
     if refused {
         return Err(ConnectError::Refused {
-            said: error.to_string().into(),
+            reason: error.to_string().into(),
         });
     }
     tracing::warn!(%error, "the rate limiter starts without its store: it does not answer");
