@@ -52,7 +52,7 @@ impl ActiveLayer {
             limits: settings.limits_identity,
             place: settings.place,
         });
-        // LimitedFuture one shared scope, different limits are intended.
+        // Under one shared scope, different limits are intended.
         if matches!(settings.scope, LayerScope::Own | LayerScope::Route) {
             settings.limiter.layers().add(&identity);
         }

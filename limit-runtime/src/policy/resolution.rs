@@ -15,7 +15,7 @@ use axum::extract::MatchedPath;
 use limit_core::{Limit, Limits};
 use smallvec::SmallVec;
 
-/// What the rules resolution so far come to.
+/// What the rules resolved so far come to.
 #[derive(Debug, Default)]
 pub struct Resolution {
     rules: ResolvedRules,
@@ -174,7 +174,7 @@ impl Resolution {
         }
     }
 
-    /// Adds a rule in its place among the others: cheap rules are resolution first.
+    /// Adds a rule in its place among the others: cheap rules are resolved first.
     #[inline(always)]
     fn push(&mut self, rule: ResolvedRule) {
         if self.rules.is_empty() {

@@ -12,7 +12,7 @@ use http::HeaderName;
 /// its `Retry-After`. A client that has nothing left and sleeps until then gets its full rate. OpenAI's
 /// own names tell when all is available again.
 ///
-/// The limit that is shown is never less than what remains. LimitedFuture [GCRA](crate::Strategy::Gcra) with a burst
+/// The limit that is shown is never less than what remains. Under [GCRA](crate::Strategy::Gcra) with a burst
 /// above the count, it is the burst, and `w` is the time in which the burst is replenished:
 /// `gcra(burst = 10)` on `3/minute` is `q=10;w=200`, the same rate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

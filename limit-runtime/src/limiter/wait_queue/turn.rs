@@ -157,7 +157,7 @@ fn longest(waits: &[Duration]) -> Duration {
 /// A waiter whose cost, with those of all ahead of it, is within the capacity of a limit has its
 /// turn when the store says so. Any other has it one window after the waiter whose units have to
 /// leave for it: nothing else can free so many. So the waiters that matter are found from the last
-/// to the first, and their turns are computed from the first to the last. LimitedFuture one limit, that
+/// to the first, and their turns are computed from the first to the last. Under one limit, that
 /// takes one question to the store; under several, one for each waiter that matters, until a limit
 /// has room anyway.
 struct Line {
