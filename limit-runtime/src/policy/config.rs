@@ -1,4 +1,4 @@
-//! The settings of a policy that are known before there is a request.
+//! Settings of a policy, which are the same for all requests.
 
 use crate::{
     response::exceeded::{Exceeded, OnLimited},
@@ -9,7 +9,7 @@ use axum::response::Response;
 use http::Method;
 use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 
-/// What an attribute knows at compile time, and a layer when it is built.
+/// Settings of one rule: known at compile time for an attribute, and at build time for a layer.
 #[derive(Clone)]
 pub struct PolicyConfig {
     pub(crate) name: &'static str,
@@ -19,13 +19,14 @@ pub struct PolicyConfig {
     pub(crate) methods: &'static [&'static str],
     pub(crate) wait: Duration,
     pub(crate) on_limited: Option<fn(&Exceeded<'_>) -> Response>,
+    /// `on_limited` of a layer: a closure may capture values.
     pub(crate) on_limited_of_layer: Option<Arc<OnLimited>>,
     pub(crate) count_when: Option<fn(&Response) -> bool>,
     pub(crate) on_store_error: Option<Fallback>,
 }
 
 impl PolicyConfig {
-    /// A policy that clients read as `name`.
+    /// A policy with this name in headers and logs, and default settings.
     #[must_use]
     pub const fn new(name: &'static str, scope: ScopeConfig) -> Self {
         Self {
@@ -42,49 +43,49 @@ impl PolicyConfig {
         }
     }
 
-    /// How hits are counted.
+    /// The strategy. Default: moving window.
     #[must_use]
     pub const fn strategy(mut self, strategy: Strategy) -> Self {
         self.strategy = strategy;
         self
     }
 
-    /// What is counted by, in the words of the source.
+    /// The key as written in the source. Default: `client_ip`.
     #[must_use]
     pub const fn key_label(mut self, label: &'static str) -> Self {
         self.key_label = label;
         self
     }
 
-    /// Which methods it applies to; all by default.
+    /// The methods that the rule applies to. Default: all.
     #[must_use]
     pub const fn methods(mut self, methods: &'static [&'static str]) -> Self {
         self.methods = methods;
         self
     }
 
-    /// How long a request may wait for room.
+    /// How long a request may wait for room. Default: not at all.
     #[must_use]
     pub const fn wait(mut self, wait: Duration) -> Self {
         self.wait = wait;
         self
     }
 
-    /// What a refused client is answered.
+    /// The response to refused requests. Default: that of the limiter.
     #[must_use]
-    pub const fn on_limited(mut self, answer: fn(&Exceeded<'_>) -> Response) -> Self {
-        self.on_limited = Some(answer);
+    pub const fn on_limited(mut self, respond: fn(&Exceeded<'_>) -> Response) -> Self {
+        self.on_limited = Some(respond);
         self
     }
 
-    /// Which answers count: the charge is given back for others.
+    /// Which responses count; for all others, the charge is refunded. Default: all count.
     #[must_use]
     pub const fn count_when(mut self, counts: fn(&Response) -> bool) -> Self {
         self.count_when = Some(counts);
         self
     }
 
-    /// What to do if the store does not answer.
+    /// What to do if the store does not answer. Default: the limiter's fallback.
     #[must_use]
     pub const fn on_store_error(mut self, fallback: Fallback) -> Self {
         self.on_store_error = Some(fallback);
@@ -93,17 +94,17 @@ impl PolicyConfig {
 }
 
 impl PolicyConfig {
-    /// Whether it applies to requests of this method.
+    /// Whether the rule applies to requests of this method.
     #[inline]
     pub(crate) fn applies_to(&self, method: &Method) -> bool {
         self.methods.is_empty() || self.lists(method)
     }
 
-    /// The response of the policy's own to requests that it refuses.
+    /// `on_limited` of this policy; `None` for that of the limiter.
     pub(crate) fn own_response(&self) -> Option<&OnLimited> {
         match (&self.on_limited_of_layer, &self.on_limited) {
-            (Some(answer), _) => Some(&**answer),
-            (None, Some(answer)) => Some(answer),
+            (Some(respond), _) => Some(&**respond),
+            (None, Some(respond)) => Some(respond),
             (None, None) => None,
         }
     }
@@ -124,43 +125,44 @@ impl fmt::Debug for PolicyConfig {
     }
 }
 
-/// Whether a handler for `listed` answers requests of `method`: Axum answers `HEAD` where there is `GET`.
+/// Whether a handler of the method `listed` serves requests of `method`: Axum routes `HEAD` to the
+/// handler of `GET`.
 pub(crate) fn is_served_as(method: &Method, listed: &str) -> bool {
     method == listed || (method == Method::HEAD && listed == Method::GET)
 }
 
-/// Which budget a policy draws on.
+/// Which budget a rule uses.
 #[derive(Clone, Debug)]
 pub enum ScopeConfig {
-    /// The handler's own.
+    /// A budget of the handler.
     Handler {
         /// Module path and function name.
         path: &'static str,
         /// The identity of the rule within the handler: its name, or its key as written.
         rule: &'static str,
     },
-    /// One that is shared by name.
+    /// A budget shared by this name.
     Shared(&'static str),
-    /// Computed for each request: shared by what a function returns, which is a part of the key,
-    /// or the handler's own on one route.
+    /// A budget that a scope function determines for each request: shared by the value that it returns,
+    /// which is a part of the key, or the handler's budget on one route.
     Computed {
         /// Module path and function name.
         path: &'static str,
         /// The identity of the rule within the handler.
         rule: &'static str,
     },
-    /// The same for a text that is known only at run time.
+    /// A budget shared by a name that is known at run time.
     SharedText(Arc<str>),
-    /// The layer's own, by the layer's name.
+    /// The budget of the layer of this name.
     Layer(&'static str),
 }
 
-/// A [`PolicyConfig`]: an attribute's is static, a layer's is shared by its clones.
+/// A reference to a [`PolicyConfig`].
 #[derive(Clone, Debug)]
 pub(crate) enum ConfigRef {
-    /// An attribute's.
+    /// Of an attribute.
     Static(&'static PolicyConfig),
-    /// A layer's.
+    /// Of a layer, shared by its clones.
     Shared(Arc<PolicyConfig>),
 }
 

@@ -15,27 +15,27 @@ use axum::extract::MatchedPath;
 use limit_core::{Limit, Limits};
 use smallvec::SmallVec;
 
-/// What the rules resolved so far come to.
+/// The rules resolved so far, and the response if one of them rejects the request.
 #[derive(Debug, Default)]
 pub struct Resolution {
     rules: ResolvedRules,
-    /// The refusal by cheap rules, or else the rejection of the rule that is declared first.
+    /// The refusal by cheap rules, or else the first rejection in the order of declaration.
     response: Option<Rejection>,
     /// The rules that do not limit this request.
     exempt: Exempt,
-    /// When the charge was counted, by the store's clock. Of a meaning only where the check is over and
-    /// was a single charge in memory.
+    /// When the charge was counted, by the store's clock. Only valid after a check that was a single
+    /// charge in memory.
     charged_at: u64,
-    /// The place of the rule that rejected.
+    /// The index of the rule that rejected the request.
     rejected_by: u8,
-    /// Whether the response is a refusal.
+    /// Whether the response is a refusal by cheap rules.
     is_refused: bool,
 }
 
-/// A rule, as far as it is known before its functions are called.
+/// A rule before its functions are called.
 #[derive(Debug)]
 pub(crate) struct UnresolvedRule {
-    /// Its place among those of the handler.
+    /// The index of the rule among those of the handler.
     pub(crate) index: u8,
     pub(crate) config: ConfigRef,
     pub(crate) is_per_route: bool,
@@ -43,7 +43,7 @@ pub(crate) struct UnresolvedRule {
 
 impl UnresolvedRule {
     #[inline(always)]
-    fn rule(self, key: Key, limits: LimitsRef, cost: u32) -> ResolvedRule {
+    fn resolved(self, key: Key, limits: LimitsRef, cost: u32) -> ResolvedRule {
         ResolvedRule {
             index: self.index,
             config: self.config,
@@ -56,13 +56,13 @@ impl UnresolvedRule {
     }
 }
 
-/// The rules of a handler that do not limit a request. Hardly any request has more than one.
+/// The rules of a handler that do not limit a request. Few requests have more than one.
 #[derive(Debug, Default)]
 struct Exempt {
     first: Option<&'static PolicyConfig>,
     #[expect(
         clippy::box_collection,
-        reason = "it is moved with each request, and hardly any has others"
+        reason = "it is moved with each request, and further rules are rare"
     )]
     others: Option<Box<Vec<&'static PolicyConfig>>>,
 }
@@ -76,7 +76,7 @@ impl Exempt {
         }
     }
 
-    /// Their names, as clients read them.
+    /// The names of the rules in headers and logs.
     fn names(&self) -> impl Iterator<Item = &'static str> {
         let others = self.others.iter().flat_map(|others| others.iter());
         self.first
@@ -100,7 +100,7 @@ impl Resolution {
         self.charged_at
     }
 
-    /// Cheap rules refuse the request: no function of the user's is called.
+    /// Refuses the request by cheap rules: no function of the application is called.
     pub(crate) fn refuse(&mut self, refusal: Rejection) {
         self.response = Some(refusal);
         self.is_refused = true;
@@ -117,7 +117,7 @@ impl Resolution {
         self.response.take()
     }
 
-    pub(crate) fn take_demands(&mut self) -> ResolvedRules {
+    pub(crate) fn take_rules(&mut self) -> ResolvedRules {
         std::mem::take(&mut self.rules)
     }
 
@@ -126,7 +126,8 @@ impl Resolution {
         self.exempt.names()
     }
 
-    /// This rule does not limit the request. A layer has one rule, and no need to know it then.
+    /// Notes that a rule of a handler does not limit the request. Not noted for a layer, which has one
+    /// rule and knows it.
     #[inline]
     pub(crate) fn exempt(&mut self, config: &ConfigRef) {
         if let ConfigRef::Static(config) = config {
@@ -134,47 +135,48 @@ impl Resolution {
         }
     }
 
-    /// Adds one rule. It counts if its key and limits are known; a cost that is not counts as 1.
-    // A key is large to move.
+    /// Adds one rule. It counts if its key and limits are known; an unknown cost counts as 1.
+    // Inlined because a key is large to move.
     #[inline(always)]
     pub(crate) fn add(
         &mut self,
-        place: UnresolvedRule,
+        rule: UnresolvedRule,
         key: Result<Key, Rejection>,
         limits: Result<Option<LimitsRef>, Rejection>,
         cost: Result<u32, Rejection>,
     ) {
         match (key, limits, cost) {
-            (Ok(key), Ok(Some(limits)), Ok(cost)) => self.push(place.rule(key, limits, cost)),
-            // A request that is exempt needs no key and no cost.
-            (_, Ok(None), _) => self.exempt(&place.config),
-            (key, limits, cost) => self.add_rejected(place, key, limits, cost),
+            (Ok(key), Ok(Some(limits)), Ok(cost)) => self.push(rule.resolved(key, limits, cost)),
+            // An exempt request needs neither a key nor a cost.
+            (_, Ok(None), _) => self.exempt(&rule.config),
+            (key, limits, cost) => self.add_rejected(rule, key, limits, cost),
         }
     }
 
     #[cold]
     fn add_rejected(
         &mut self,
-        place: UnresolvedRule,
+        rule: UnresolvedRule,
         key: Result<Key, Rejection>,
         limits: Result<Option<LimitsRef>, Rejection>,
         cost: Result<u32, Rejection>,
     ) {
-        let (key, key_rejection) = apart(key);
-        let (limits, limits_rejection) = apart(limits);
-        let (cost, cost_rejection) = apart(cost);
+        let (key, key_rejection) = split(key);
+        let (limits, limits_rejection) = split(limits);
+        let (cost, cost_rejection) = split(cost);
         let rejection = key_rejection.or(limits_rejection).or(cost_rejection);
-        let is_first = self.response.is_none() || place.index < self.rejected_by;
+        let is_first = self.response.is_none() || rule.index < self.rejected_by;
         if let Some(response) = rejection.filter(|_| is_first) {
             self.response = Some(Box::new(with_error_status(*response)));
-            self.rejected_by = place.index;
+            self.rejected_by = rule.index;
         }
         if let (Some(key), Some(limits)) = (key, limits.flatten()) {
-            self.push(place.rule(key, limits, cost.unwrap_or(1)));
+            self.push(rule.resolved(key, limits, cost.unwrap_or(1)));
         }
     }
 
-    /// Adds a rule in its place among the others: cheap rules are resolved first.
+    /// Adds a rule in the order of declaration, which is not the order of resolving: cheap rules come
+    /// first.
     #[inline(always)]
     fn push(&mut self, rule: ResolvedRule) {
         if self.rules.is_empty() {
@@ -192,8 +194,7 @@ impl Resolution {
         self.rules.insert(place, rule);
     }
 
-    /// Makes one rule of those that draw on one budget: the larger cost is charged once, and the
-    /// limits of all are judged.
+    /// Merges rules of one budget into one: the larger cost is charged once, and all limits apply.
     pub(crate) fn merge_same_budgets(&mut self, route: Option<&MatchedPath>) {
         let mut index = 1;
         while let Some(rule) = self.rules.get(index) {
@@ -202,15 +203,15 @@ impl Resolution {
             if same.is_some() {
                 diagnostics::warn_once(Misconfiguration::SharedBudget);
             }
-            if !same.is_some_and(|earlier| self.absorb(earlier, index)) {
+            if !same.is_some_and(|earlier| self.merge(earlier, index)) {
                 index += 1;
             }
         }
     }
 
-    /// Whether the rule at `index` is charged with the `earlier` one now. It is not if their limits
-    /// are too many for one budget; both are charged then, which is stricter.
-    fn absorb(&mut self, earlier: usize, index: usize) -> bool {
+    /// Merges the rule at `index` into the `earlier` one. Returns `false` if they have too many limits
+    /// for one budget; then both are charged, which is stricter.
+    fn merge(&mut self, earlier: usize, index: usize) -> bool {
         let (Some(first), Some(second)) = (self.rules.get(earlier), self.rules.get(index)) else {
             return false;
         };
@@ -233,15 +234,15 @@ impl Resolution {
     }
 }
 
-fn apart<T>(result: Result<T, Rejection>) -> (Option<T>, Option<Rejection>) {
+fn split<T>(result: Result<T, Rejection>) -> (Option<T>, Option<Rejection>) {
     match result {
         Ok(value) => (Some(value), None),
         Err(response) => (None, Some(response)),
     }
 }
 
-/// All limits of both but those that never bind beside the others; `None` if they cannot be those of one
-/// rule, as when they are too many.
+/// The limits of both without those that have no effect beside the others; `None` if one rule cannot
+/// have them, for example because they are too many.
 fn union(first: &Limits, second: &Limits, strategy: Strategy) -> Option<Limits> {
     let mut all: SmallVec<[_; 16]> = first.iter().copied().collect();
     for limit in second {

@@ -17,25 +17,25 @@ use std::time::Duration;
 pub(crate) struct ResolvedRule {
     /// The index of the rule among those of the handler.
     pub(crate) index: u8,
-    /// What the policy is.
+    /// The settings of the rule.
     pub(crate) config: ConfigRef,
-    /// Whether each route has a budget of its own.
+    /// Whether each route has its own budget.
     pub(crate) is_per_route: bool,
-    /// Who is counted.
+    /// The key that the request is counted by.
     pub(crate) key: Key,
-    /// All of these must have room.
+    /// The limits, all of which must allow the request.
     pub(crate) limits: LimitsRef,
-    /// How much the request takes.
+    /// The units that the request consumes.
     pub(crate) cost: u32,
-    /// Rules that turned out to draw on the same budget, and are charged by this one.
+    /// Rules of the same budget that were merged into this one.
     #[expect(
         clippy::box_collection,
-        reason = "rules are moved with each request, and hardly any has others"
+        reason = "rules are moved with each request, and merged ones are rare"
     )]
     pub(crate) merged: Option<Box<Vec<MergedRule>>>,
 }
 
-/// A rule that draws on the budget of another one.
+/// A rule that uses the budget of another rule of the handler.
 #[derive(Clone, Debug)]
 pub(crate) struct MergedRule {
     /// The index of the rule among those of the handler.
@@ -47,12 +47,12 @@ pub(crate) struct MergedRule {
 pub(crate) type ResolvedRules = SmallVec<[ResolvedRule; 1]>;
 
 impl ResolvedRule {
-    /// Whether both draw on one budget.
+    /// Whether both rules use one budget.
     pub(crate) fn is_same_budget(&self, other: &Self, route: Option<&MatchedPath>) -> bool {
-        draw_on_same_budget(&self.charge(route), &other.charge(route))
+        use_same_budget(&self.charge(route), &other.charge(route))
     }
 
-    /// What responses may say of it, with the units that the request consumed or asked for.
+    /// The description of the rule for responses. `cost` is what the request consumed or asked for.
     pub(crate) fn view(&self, cost: u32) -> PolicyView<'_> {
         PolicyView {
             name: self.config.name,
@@ -62,20 +62,20 @@ impl ResolvedRule {
         }
     }
 
-    /// The rules that it is charged for.
+    /// The settings of this rule and of the rules merged into it.
     pub(crate) fn configs(&self) -> impl Iterator<Item = &PolicyConfig> {
         let merged = self.merged.iter().flat_map(|merged| merged.iter());
         let merged = merged.map(|merged| &*merged.config);
         std::iter::once(&*self.config).chain(merged)
     }
 
-    /// How long the request may wait for room in the budget: as long as each of the rules allows.
+    /// How long the request may wait for room in the budget: the shortest wait of its rules.
     pub(crate) fn max_wait(&self) -> Duration {
         let waits = self.configs().map(|config| config.wait);
         waits.min().unwrap_or_default()
     }
 
-    /// The indices of the rules that it is charged for.
+    /// The index of this rule and of the rules merged into it.
     pub(crate) fn indices(&self) -> impl Iterator<Item = usize> {
         let merged = self.merged.iter().flat_map(|merged| merged.iter());
         std::iter::once(self.index)
@@ -83,6 +83,7 @@ impl ResolvedRule {
             .map(usize::from)
     }
 
+    /// The charge of this rule.
     #[inline(always)]
     pub(crate) fn charge<'a>(&'a self, route: Option<&'a MatchedPath>) -> Charge<'a> {
         let template = route.map_or("", MatchedPath::as_str);
@@ -114,7 +115,7 @@ impl ResolvedRule {
         }
     }
 
-    /// That of the rules that it is charged for: of several bursts, the smallest.
+    /// The strategy of merged rules: of several bursts, the smallest.
     #[cold]
     fn strictest_strategy(&self) -> Strategy {
         let strategies = self.configs().map(|config| config.strategy);
@@ -122,8 +123,8 @@ impl ResolvedRule {
         strictest.unwrap_or(self.config.strategy)
     }
 
-    /// What the rules that it is charged for say of an outage. `None`, which is what the limiter
-    /// says, may be any of the others, so that only a refusal is certainly stricter.
+    /// The fallback of merged rules. `None`, the limiter's fallback, may be any of the others, so only
+    /// `Deny` is certainly stricter.
     #[cold]
     fn strictest_fallback(&self) -> Option<Fallback> {
         let fallbacks = self.configs().map(|config| config.on_store_error);
@@ -137,9 +138,9 @@ impl ResolvedRule {
     }
 }
 
-/// Whether both would be counted in one place. The burst of GCRA is no part of a budget: two bursts
-/// under limits of one window fill one bucket.
-pub(crate) fn draw_on_same_budget(charge: &Charge<'_>, other: &Charge<'_>) -> bool {
+/// Whether both charges are counted in one budget. The burst of GCRA does not distinguish budgets: two
+/// bursts on limits with equal windows fill one bucket.
+pub(crate) fn use_same_budget(charge: &Charge<'_>, other: &Charge<'_>) -> bool {
     if (charge.scope, charge.key) != (other.scope, other.key) {
         return false;
     }

@@ -1,12 +1,11 @@
-//! The scope function that gives each route a budget of its own.
+//! The scope function that gives each route its own budget.
 
 use crate::key::{IntoKey, Key};
 use axum::extract::MatchedPath;
 use http::request::Parts;
 use std::any::TypeId;
 
-/// The scope function `route`: one budget for each route template, and not one for all routes of a
-/// handler or below a layer.
+/// The scope function `route`: each route template of a handler or below a layer has its own budget.
 ///
 /// ```
 /// use limit_runtime::{rate_limit, route};
@@ -16,10 +15,10 @@ use std::any::TypeId;
 /// async fn complete() {}
 /// ```
 ///
-/// A layer has it as `limiter.limit_layer("app", limits).scope(route)`.
+/// On a layer: `limiter.limit_layer("app", limits).scope(route)`.
 ///
-/// The template is the whole one, with what routers around have in front of it ([`nest`]). Where no
-/// route matched, as in a fallback, the budget is that of the handler or layer.
+/// The template includes the prefixes of nested routers ([`nest`]). For requests that match no route,
+/// as in a fallback, the budget is that of the handler or layer.
 ///
 /// [`nest`]: axum::Router::nest
 #[must_use]
@@ -27,12 +26,12 @@ pub fn route(parts: &Parts) -> RouteScope {
     RouteScope(parts.extensions.get::<MatchedPath>().cloned())
 }
 
-/// The route that [`route`] found.
+/// The route of a request, from [`route`].
 #[derive(Clone, Debug)]
 pub struct RouteScope(Option<MatchedPath>);
 
 impl RouteScope {
-    /// The template of the route, such as `/item/{id}`; `None` where no route matched.
+    /// The template of the route, such as `/item/{id}`; `None` if no route matched.
     #[must_use]
     pub fn template(&self) -> Option<&str> {
         self.0.as_ref().map(MatchedPath::as_str)

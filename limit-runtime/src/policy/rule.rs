@@ -12,10 +12,10 @@ use std::future::Future;
 
 /// The limits of one handler, under the router state `S`.
 ///
-/// `L` is what the handler's last argument is, where functions of extractors may take it too: a part of the head
-/// ([`LastInHead`]) or of the body ([`LastInBody`]). It is always inferred.
+/// `L` says from where the handler's last argument is extracted, if functions of extractors may take it
+/// too: the head of the request (`LastInHead`) or its body (`LastInBody`). It is always inferred.
 pub trait Policy<S, L = ()> {
-    /// Whether the check consumes at once; it does not when a cost depends on the body.
+    /// When the charge is made: after extraction if a cost depends on the arguments.
     const HOW: ChargeTiming = ChargeTiming::BeforeExtraction;
 
     /// One rule for each attribute.
@@ -25,24 +25,24 @@ pub trait Policy<S, L = ()> {
 /// Which rules are resolved.
 #[derive(Clone, Copy, Debug)]
 pub enum Pass {
-    /// Those that need no function of the application.
+    /// Rules that need no function of the application.
     Cheap(IsBuiltIn),
-    /// All that are left.
+    /// All rules that have not been resolved yet.
     Rest,
 }
 
 /// One or more rules, to be resolved for a request.
 pub trait Rules<S>: Send {
-    /// How many rules there are: eight at most.
+    /// The number of rules, at most eight.
     const COUNT: u8;
 
-    /// How many rules need no function of the user's.
+    /// The number of rules that need no function of the application.
     fn cheap(&self, parts: &Parts, is_built_in: IsBuiltIn) -> u8;
 
-    /// Adds what the rules of this pass come to. The first of them is rule number `first`.
+    /// Resolves the rules of this pass. The first of them has the index `first`.
     ///
-    /// A rejection is kept and the functions of the other rules are called all the same, so that
-    /// the order of rules makes no difference.
+    /// After a rejection, the functions of the other rules are still called, so the order of rules
+    /// makes no difference.
     fn resolve(
         &mut self,
         pass: Pass,
@@ -53,15 +53,15 @@ pub trait Rules<S>: Send {
     ) -> impl Future<Output = ()> + Send;
 }
 
-/// One attribute: what is known at compile time, and what each request is asked for.
+/// One attribute: its settings, and the sources of key, limits and cost.
 #[derive(Debug)]
 pub struct Rule<K, L, C> {
     config: &'static PolicyConfig,
-    /// Until they have been asked.
+    /// `None` once the rule has been resolved.
     sources: Option<(K, L, C)>,
 }
 
-/// One attribute as a rule.
+/// Creates the rule of one attribute.
 #[inline]
 pub fn rule<K, L, C>(config: &'static PolicyConfig, key: K, limits: L, cost: C) -> Rule<K, L, C> {
     Rule {

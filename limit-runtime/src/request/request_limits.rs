@@ -10,7 +10,7 @@ use crate::{
     },
     policy::{
         resolution::Resolution,
-        resolved_rule::{ResolvedRule, ResolvedRules, draw_on_same_budget},
+        resolved_rule::{ResolvedRule, ResolvedRules, use_same_budget},
     },
     response::{grpc, policy_view::PolicyView, rate_limit_info::RateLimitInfo},
     store::{Action, Charge, StoreError},
@@ -156,7 +156,7 @@ impl RequestLimits {
         outer: Option<Arc<Self>>,
     ) -> Self {
         let mut request_limits = Self::new(limiter, route, ResolvedRules::new(), outer);
-        request_limits.rules = resolution.take_demands();
+        request_limits.rules = resolution.take_rules();
         request_limits.exempt.extend(resolution.exempt_names());
         request_limits
     }
@@ -361,7 +361,7 @@ impl RequestLimits {
         let others = other.charges(|_, _| Some(1));
         charges.iter().any(|charge| {
             let mut others = others.iter();
-            others.any(|other| draw_on_same_budget(charge, other))
+            others.any(|other| use_same_budget(charge, other))
         })
     }
 
