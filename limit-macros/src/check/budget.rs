@@ -45,8 +45,8 @@ fn conflict(rule: &Rule, other: &Rule, crate_path: Option<&Path>) -> Option<syn:
     let identity_conflict = || {
         (rule.identity == other.identity).then(|| {
             let message = format!(
-                "another attribute of this handler has the key `{}`, so both would share a budget: \
-                 give one of them a `name`, or write the limits of both in one string, \
+                "another attribute of this handler is identified by `{}` too, so both would share a \
+                 budget: give one of them a `name`, or write the limits of both in one string, \
                  `\"10/second; 100/minute\"`",
                 rule.identity
             );

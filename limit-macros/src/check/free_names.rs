@@ -200,12 +200,13 @@ fn value_words(tokens: TokenStream, found: &mut Vec<Ident>) {
                     previous,
                     Some(Punctuation::Dot | Punctuation::Path | Punctuation::Quote)
                 );
-                let is_label_or_macro = match next {
+                // `name:` is a field, `name::` a path, `name!` a macro, but `name != …` a value.
+                let is_other_name = match next {
                     Some((':', _)) => true,
                     Some(('!', spacing)) => spacing == Spacing::Alone,
                     _ => false,
                 };
-                if !is_member && !is_label_or_macro && !is_called {
+                if !is_member && !is_other_name && !is_called {
                     found.push(ident);
                 }
                 previous = None;

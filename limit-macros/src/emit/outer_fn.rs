@@ -105,7 +105,7 @@ fn cost_over_args(context: &Context<'_>, cost: &ArgsExpr) -> TokenStream {
         ..
     } = cost;
     let span = spans::hygienic_span_at(expr.span());
-    let convert_cost = context.runtime.at(span).convert_cost();
+    let convert_cost = context.runtime.convert_cost();
     // These patterns bind with `ref`, so nothing is moved out of the arguments.
     let bind_from_values = (!value_patterns.is_empty()).then(|| {
         quote_spanned! {span=>

@@ -1,7 +1,7 @@
-//! What the compiler says about handlers that cannot be limited.
+//! Compile errors of handlers that cannot be limited.
 //!
-//! Much of the wording is rustc's, and changes with it: these run on the toolchain they were written
-//! with, and elsewhere are skipped. What the attribute itself says is tested in `limit-macros`.
+//! Much of the wording is that of rustc and changes with it, so these tests run only on the
+//! toolchain for which they were written. `limit-macros` tests the errors of the macro itself.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -12,7 +12,7 @@
 const TOOLCHAIN: &str = "rustc 1.95.";
 
 #[test]
-fn the_compiler_points_at_what_is_wrong() {
+fn compile_errors() {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let version = std::process::Command::new(rustc).arg("--version").output();
     let version = String::from_utf8(version.unwrap().stdout).unwrap();

@@ -1,4 +1,4 @@
-//! `debug_handler` below sees the handler as written, and says what is wrong with it.
+//! `debug_handler` below sees the handler as written, and reports its errors.
 
 use limit_runtime::rate_limit;
 

@@ -1,4 +1,4 @@
-//! Errors in the body are at the body.
+//! Errors in the body are reported in the body.
 
 use axum::Json;
 use limit_runtime::rate_limit;

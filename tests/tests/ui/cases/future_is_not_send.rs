@@ -1,4 +1,4 @@
-//! The user's lines are shown.
+//! An error about `Send` shows the lines of the user.
 
 use axum::{Router, routing::get};
 use limit_runtime::rate_limit;

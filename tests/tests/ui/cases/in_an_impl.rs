@@ -1,4 +1,4 @@
-//! A handler is a function outside an `impl`: one error each says so.
+//! A handler cannot be in an `impl` block, and one error says so.
 
 use axum::extract::State;
 use limit_runtime::rate_limit;

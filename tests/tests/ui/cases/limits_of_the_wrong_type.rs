@@ -1,4 +1,4 @@
-//! Limits are limits.
+//! Limits are `Limits`, not text or numbers.
 
 use axum::{Router, http::HeaderMap, routing::get};
 use limit_runtime::rate_limit;

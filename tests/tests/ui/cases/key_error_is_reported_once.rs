@@ -1,4 +1,4 @@
-//! The error stands once, whatever the expression.
+//! A wrong key is reported once, for every kind of expression.
 
 use axum::{Router, routing::get};
 use limit_runtime::rate_limit;

@@ -1,4 +1,4 @@
-//! The parser's own message, and no more.
+//! rustc reports a syntax error in the body, and the macro adds no error.
 
 use limit_runtime::rate_limit;
 

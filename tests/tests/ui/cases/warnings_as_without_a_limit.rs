@@ -1,4 +1,4 @@
-//! Each warning appears once, where it would without the limit.
+//! Each warning appears once, where it would be without the limit.
 
 #![deny(warnings)]
 

@@ -1,4 +1,4 @@
-//! The function that is wrong is pointed at, whatever stands before it.
+//! An error is reported at the wrong function, not at others beside it.
 
 use axum::{Router, http::HeaderMap, routing::get};
 use limit_runtime::{client_ip, everyone, rate_limit};

@@ -1,4 +1,4 @@
-//! As the bare handler would.
+//! A wrong argument is reported as on a handler without a limit.
 
 use axum::{Router, routing::get};
 use limit_runtime::rate_limit;

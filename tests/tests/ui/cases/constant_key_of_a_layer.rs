@@ -1,4 +1,4 @@
-//! A constant as the key of a layer or a limiter is one budget for everybody.
+//! A constant key of a layer or limiter is one budget shared by all clients.
 
 use limit_runtime::{Limiter, client_ip, everyone, header, limits};
 

@@ -1,4 +1,4 @@
-//! The reason is `Send`, and the `await` is shown.
+//! The error names `Send`, and shows the `await`.
 
 use axum::{Router, http::HeaderMap, routing::get};
 use limit_runtime::{Limits, limits, rate_limit};

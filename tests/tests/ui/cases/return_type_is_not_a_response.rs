@@ -1,4 +1,4 @@
-//! At the return type.
+//! A wrong return type is reported at the return type.
 
 use axum::{Router, routing::get};
 use limit_runtime::rate_limit;

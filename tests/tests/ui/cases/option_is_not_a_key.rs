@@ -1,4 +1,4 @@
-//! A key that may be missing is a `Result`; who is exempt, the limits function says.
+//! A key that may be missing is a `Result`. To exempt a request, limits are `None`.
 
 use axum::{Router, http::HeaderMap, routing::get};
 use limit_runtime::rate_limit;
