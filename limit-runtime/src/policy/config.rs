@@ -143,8 +143,8 @@ pub enum ScopeConfig {
     },
     /// A budget shared by this name.
     Shared(&'static str),
-    /// A budget that a scope function determines for each request: shared by the value that it returns,
-    /// which is a part of the key, or the handler's budget on one route.
+    /// A budget that a scope function determines for each request: shared by the value that it
+    /// returns, which is a part of the key, or the handler's budget on one route.
     Computed {
         /// Module path and function name.
         path: &'static str,

@@ -23,8 +23,8 @@ pub struct Resolution {
     response: Option<Rejection>,
     /// The rules that do not limit this request.
     exempt: Exempt,
-    /// When the charge was counted, by the store's clock. Only valid after a check that was a single
-    /// charge in memory.
+    /// When the charge was counted, by the store's clock. Only valid after a check that was a
+    /// single charge in memory.
     charged_at: u64,
     /// The index of the rule that rejected the request.
     rejected_by: u8,
@@ -126,8 +126,8 @@ impl Resolution {
         self.exempt.names()
     }
 
-    /// Notes that a rule of a handler does not limit the request. Not noted for a layer, which has one
-    /// rule and knows it.
+    /// Notes that a rule of a handler does not limit the request. Not noted for a layer, which has
+    /// one rule and knows it.
     #[inline]
     pub(crate) fn exempt(&mut self, config: &ConfigRef) {
         if let ConfigRef::Static(config) = config {
@@ -175,8 +175,8 @@ impl Resolution {
         }
     }
 
-    /// Adds a rule in the order of declaration, which is not the order of resolving: cheap rules come
-    /// first.
+    /// Adds a rule in the order of declaration, which is not the order of resolving: cheap rules
+    /// come first.
     #[inline(always)]
     fn push(&mut self, rule: ResolvedRule) {
         if self.rules.is_empty() {
@@ -209,8 +209,8 @@ impl Resolution {
         }
     }
 
-    /// Merges the rule at `index` into the `earlier` one. Returns `false` if they have too many limits
-    /// for one budget; then both are charged, which is stricter.
+    /// Merges the rule at `index` into the `earlier` one. Returns `false` if they have too many
+    /// limits for one budget; then both are charged, which is stricter.
     fn merge(&mut self, earlier: usize, index: usize) -> bool {
         let (Some(first), Some(second)) = (self.rules.get(earlier), self.rules.get(index)) else {
             return false;
@@ -241,13 +241,14 @@ fn split<T>(result: Result<T, Rejection>) -> (Option<T>, Option<Rejection>) {
     }
 }
 
-/// The limits of both without those that have no effect beside the others; `None` if one rule cannot
-/// have them, for example because they are too many.
+/// The limits of both without those that have no effect beside the others; `None` if one rule
+/// cannot have them, for example because they are too many.
 fn union(first: &Limits, second: &Limits, strategy: Strategy) -> Option<Limits> {
     let mut all: SmallVec<[_; 16]> = first.iter().copied().collect();
     for limit in second {
-        // A limit that allows as much or more in as long a time or a shorter one is implied: with one log
-        // for all windows. Counters have one for each, and windows that begin at other times.
+        // A limit that allows as much or more in as long a time or a shorter one is implied: with
+        // one log for all windows. Counters have one for each, and windows that begin at other
+        // times.
         let implies = |a: &Limit, b: &Limit| {
             a.count() <= b.count()
                 && (a.window() == b.window()

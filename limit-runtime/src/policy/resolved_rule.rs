@@ -123,8 +123,8 @@ impl ResolvedRule {
         strictest.unwrap_or(self.config.strategy)
     }
 
-    /// The fallback of merged rules. `None`, the limiter's fallback, may be any of the others, so only
-    /// `Deny` is certainly stricter.
+    /// The fallback of merged rules. `None`, the limiter's fallback, may be any of the others, so
+    /// only `Deny` is certainly stricter.
     #[cold]
     fn strictest_fallback(&self) -> Option<Fallback> {
         let fallbacks = self.configs().map(|config| config.on_store_error);
@@ -138,8 +138,8 @@ impl ResolvedRule {
     }
 }
 
-/// Whether both charges are counted in one budget. The burst of GCRA does not distinguish budgets: two
-/// bursts on limits with equal windows fill one bucket.
+/// Whether both charges are counted in one budget. The burst of GCRA does not distinguish budgets:
+/// two bursts on limits with equal windows fill one bucket.
 pub(crate) fn use_same_budget(charge: &Charge<'_>, other: &Charge<'_>) -> bool {
     if (charge.scope, charge.key) != (other.scope, other.key) {
         return false;

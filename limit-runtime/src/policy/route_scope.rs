@@ -5,7 +5,8 @@ use axum::extract::MatchedPath;
 use http::request::Parts;
 use std::any::TypeId;
 
-/// The scope function `route`: each route template of a handler or below a layer has its own budget.
+/// The scope function `route`: each route template of a handler or below a layer has its own
+/// budget.
 ///
 /// ```
 /// use limit_runtime::{rate_limit, route};
@@ -17,8 +18,8 @@ use std::any::TypeId;
 ///
 /// On a layer: `limiter.limit_layer("app", limits).scope(route)`.
 ///
-/// The template includes the prefixes of nested routers ([`nest`]). For requests that match no route,
-/// as in a fallback, the budget is that of the handler or layer.
+/// The template includes the prefixes of nested routers ([`nest`]). For requests that match no
+/// route, as in a fallback, the budget is that of the handler or layer.
 ///
 /// [`nest`]: axum::Router::nest
 #[must_use]

@@ -12,8 +12,9 @@ use std::future::Future;
 
 /// The limits of one handler, under the router state `S`.
 ///
-/// `L` says from where the handler's last argument is extracted, if functions of extractors may take it
-/// too: the head of the request (`LastInHead`) or its body (`LastInBody`). It is always inferred.
+/// `L` says from where the handler's last argument is extracted, if functions of extractors may
+/// take it too: the head of the request (`LastInHead`) or its body (`LastInBody`). It is always
+/// inferred.
 pub trait Policy<S, L = ()> {
     /// When the charge is made: after extraction if a cost depends on the arguments.
     const HOW: ChargeTiming = ChargeTiming::BeforeExtraction;
