@@ -27,7 +27,7 @@ fn request(peer: Option<[u8; 4]>, header: Option<&str>, limiter: &Limiter) -> Pa
 }
 
 #[tokio::test]
-async fn each_wrong_set_up_is_said_once_with_its_code_and_the_fix() {
+async fn each_misconfiguration_is_logged_once_with_its_code_and_the_fix() {
     let log = Log::capture();
 
     client_addresses(&log);

@@ -146,7 +146,7 @@ async fn a_bearer_token_is_one_key_however_it_is_sent() {
 }
 
 #[tokio::test]
-async fn without_connect_info_nobody_gets_through() {
+async fn without_connect_info_every_request_is_rejected() {
     let app = app();
     for _ in 0..3 {
         let answer = app.call(Request::new(Body::empty())).await;
@@ -158,8 +158,8 @@ async fn without_connect_info_nobody_gets_through() {
     }
 }
 
-/// The middleware that the warning of `LIMIT003` names, as on a server for functions: a header stands
-/// for the address that the platform gives.
+/// The middleware that the warning of `LIMIT003` names, as on a server for functions: a header
+/// stands for the address that the platform gives.
 #[tokio::test]
 async fn a_middleware_sets_the_address_where_there_is_no_socket() {
     async fn set_peer(mut request: Request, next: Next) -> Response {

@@ -43,7 +43,7 @@ async fn scripts(server: &Server) -> usize {
 }
 
 #[tokio::test]
-async fn nothing_is_looked_up_for_a_client_whose_denial_is_known() {
+async fn no_lookup_is_made_for_a_client_whose_denial_is_cached() {
     let server = Server::redis();
     let limiter = patient(&server.url()).await;
     let lookups = Lookups::default();

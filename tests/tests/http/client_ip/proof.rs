@@ -25,7 +25,7 @@ use test_support::random::Random;
 const CASES: u64 = 100_000;
 
 #[test]
-fn what_a_client_sends_does_not_change_whom_it_is_counted_as() {
+fn no_header_of_a_client_changes_its_address() {
     let number = |name: &str, default| env::var(name).map_or(default, |text| text.parse().unwrap());
     let first = number("LIMIT_PROOF_SEED", 0x1234_5678);
     let limiters = Limiters::new();
@@ -59,7 +59,8 @@ fn what_a_client_sends_does_not_change_whom_it_is_counted_as() {
     }
 }
 
-/// The lines of the header as the server sees them: what the attacker sent, and after it what the proxies wrote.
+/// The lines of the header as the server sees them: what the attacker sent, and after it what the
+/// proxies wrote.
 fn lines(chain: &Chain, random: &mut Random, attack: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let mut lines = attack.to_vec();
     if chain.header == Header::Single {

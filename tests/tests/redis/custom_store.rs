@@ -1,0 +1,158 @@
+//! A store of the application's own, which is guarded as Redis is.
+
+use super::outages::{allowed, is_down, trip, until};
+use limit_runtime::{
+    Decision, IntoKey, Limiter, Outcome, Receipt, Verdict, limits,
+    store::{Action, Charge, Scope, Store, StoreError, StoreFuture},
+};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+/// A store of the user's own that fails as told.
+#[derive(Debug, Default)]
+struct Flaky {
+    calls: Arc<AtomicU32>,
+}
+
+impl Store for Flaky {
+    fn check<'a>(&'a self, _: &'a [Charge<'a>], _: Action) -> StoreFuture<'a, Decision> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        Box::pin(std::future::pending())
+    }
+
+    fn refund<'a>(&'a self, _: &'a [Charge<'a>], _: &'a [Receipt]) -> StoreFuture<'a, ()> {
+        Box::pin(async { Err(StoreError::new("no")) })
+    }
+
+    fn clear<'a>(&'a self, _: Scope<'a>, _: &'a limit_runtime::Key) -> StoreFuture<'a, ()> {
+        Box::pin(async { Err(StoreError::new("no")) })
+    }
+
+    fn reset(&self) -> StoreFuture<'_, ()> {
+        Box::pin(async { Err(StoreError::new("no")) })
+    }
+}
+
+/// A store that admits everything, counts how many units are given back, and fails refunds if told
+/// to.
+#[derive(Debug, Default)]
+struct Refunding {
+    given_back: Arc<AtomicU32>,
+    fails: Arc<AtomicU32>,
+}
+
+impl Store for Refunding {
+    fn check<'a>(&'a self, charges: &'a [Charge<'a>], _: Action) -> StoreFuture<'a, Decision> {
+        let outcome = Outcome::new(limits!("9/minute").first(), 4, MINUTE, Verdict::Allowed);
+        let decision = Decision::new(charges.iter().map(|_| outcome));
+        let receipts = charges.iter().map(|_| Receipt::new(7));
+        let decision = decision.with_receipts(receipts);
+        Box::pin(async { Ok(decision) })
+    }
+
+    fn refund<'a>(
+        &'a self,
+        charges: &'a [Charge<'a>],
+        receipts: &'a [Receipt],
+    ) -> StoreFuture<'a, ()> {
+        assert!(receipts.iter().all(|receipt| receipt.at() == 7));
+        let units = charges.iter().map(|charge| charge.cost).sum();
+        self.given_back.fetch_add(units, Ordering::SeqCst);
+        let fails = self.fails.load(Ordering::SeqCst) > 0;
+        Box::pin(async move {
+            if fails {
+                Err(StoreError::new("no answer"))
+            } else {
+                Ok(())
+            }
+        })
+    }
+
+    fn clear<'a>(&'a self, _: Scope<'a>, _: &'a limit_runtime::Key) -> StoreFuture<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn reset(&self) -> StoreFuture<'_, ()> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn a_custom_store_refunds_each_unit_once() {
+    let store = Refunding::default();
+    let (given_back, fails) = (store.given_back.clone(), store.fails.clone());
+    let limiter = Limiter::builder().store(store).build();
+    let (limits, key) = (limits!("9/minute"), "alice".into_key());
+    let charges = [Charge::new(Scope::shared(""), &key, &limits).cost(5)];
+    let decision = limiter.decide(&charges, Action::Consume).await.unwrap();
+    for expected in [4, 5, 5] {
+        let part = [charges[0].cost(4)];
+        limiter.refund(&part, decision.receipts()).await.unwrap();
+        assert_eq!(given_back.load(Ordering::SeqCst), expected);
+    }
+    // It may have counted a refund that it did not answer, so that this is not repeated.
+    let decision = limiter.decide(&charges, Action::Consume).await.unwrap();
+    fails.store(1, Ordering::SeqCst);
+    assert!(limiter.refund(&charges, decision.receipts()).await.is_err());
+    fails.store(0, Ordering::SeqCst);
+    limiter.refund(&charges, decision.receipts()).await.unwrap();
+    assert_eq!(given_back.load(Ordering::SeqCst), 10);
+}
+
+#[tokio::test]
+async fn a_receipt_stays_valid_while_the_circuit_breaker_is_open() {
+    let store = Refunding::default();
+    let (given_back, fails) = (store.given_back.clone(), store.fails.clone());
+    let limiter = Limiter::builder().store(store).build();
+    let (limits, key) = (limits!("9/minute"), "alice".into_key());
+    let charges = [Charge::new(Scope::shared(""), &key, &limits).cost(5)];
+    let decision = limiter.decide(&charges, Action::Consume).await.unwrap();
+    fails.store(1, Ordering::SeqCst);
+    while !is_down(&limiter) {
+        let other = limiter.decide(&charges, Action::Consume).await.unwrap();
+        assert!(limiter.refund(&charges, other.receipts()).await.is_err());
+    }
+    fails.store(0, Ordering::SeqCst);
+    let before = given_back.load(Ordering::SeqCst);
+    assert!(limiter.refund(&charges, decision.receipts()).await.is_err());
+    assert_eq!(given_back.load(Ordering::SeqCst), before);
+    until("the store is used again", || !is_down(&limiter)).await;
+    limiter.refund(&charges, decision.receipts()).await.unwrap();
+    assert_eq!(given_back.load(Ordering::SeqCst), before + 5);
+}
+
+#[tokio::test]
+async fn without_a_next_after_of_the_store_the_reset_is_the_bound() {
+    let limiter = Limiter::builder().store(Refunding::default()).build();
+    let decision = limiter.check(&limits!("9/minute"), "alice").await.unwrap();
+    assert_eq!(decision.outcomes()[0].next_after(), MINUTE);
+}
+
+#[tokio::test]
+async fn a_custom_store_has_a_deadline_and_a_circuit_breaker_too() {
+    let store = Flaky::default();
+    let calls = store.calls.clone();
+    let limiter = Limiter::builder().store(store).build();
+    trip(&limiter).await;
+    assert_eq!(allowed(&limiter, 5).await, 5);
+    let before = calls.load(Ordering::SeqCst);
+    let start = Instant::now();
+    assert_eq!(allowed(&limiter, 1000).await, 0);
+    assert!(
+        start.elapsed() < Duration::from_millis(200),
+        "{:?}",
+        start.elapsed()
+    );
+    assert!(
+        calls.load(Ordering::SeqCst) - before < 10,
+        "a user's request asked"
+    );
+    assert_eq!(limiter.health().outages, 1);
+}
