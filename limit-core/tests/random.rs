@@ -49,7 +49,7 @@ fn holds(input: &str) -> Result<Limits, ParseError> {
     result
 }
 
-/// That one who does what the errors suggest gets somewhere.
+/// Following the suggestions of the errors ends in a string that parses.
 fn suggestions_lead_on(input: &str) {
     let mut text = input.to_owned();
     for _ in 0..=input.len() {

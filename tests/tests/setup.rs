@@ -1,4 +1,4 @@
-//! What the log says of wrong set-ups. One test in a process of its own: each thing is said once.
+//! Log lines about misconfigurations. One test in a process of its own: each is logged once.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 

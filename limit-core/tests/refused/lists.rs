@@ -1,4 +1,4 @@
-//! Limits that stand beside each other.
+//! Lists of limits.
 
 use limit_core::{Limit, MAX_LIMITS, ParseErrorKind as Kind};
 

@@ -44,7 +44,7 @@ pub struct Model {
     bias: i64,
 }
 
-/// Who asks.
+/// The client.
 #[derive(Clone, Debug)]
 pub struct Tenant(pub u64);
 

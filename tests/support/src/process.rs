@@ -59,7 +59,7 @@ impl Program {
         let (sender, lines) = channel();
         thread::spawn(move || {
             for line in output.map_while(Result::ok) {
-                // Nobody may be listening any more.
+                // The receiver may be gone.
                 let _ = sender.send(line);
             }
         });

@@ -1,4 +1,4 @@
-//! What clients are told, as the application wishes.
+//! Responses as the application configures them: header styles, `on_limited`, `Retry-After`.
 
 use crate::app::{App, STYLES};
 use axum::{Json, Router, body::Body, routing::get};

@@ -13,7 +13,7 @@ use tower::ServiceExt;
 
 const OK: StatusCode = StatusCode::OK;
 
-/// An extractor of the user's that holds the handle, and does not tell.
+/// An extractor of the application that holds a `RateLimit` unseen by the attribute.
 struct Metered {
     limit: RateLimit,
     path: String,
@@ -89,7 +89,8 @@ async fn an_extracted_rate_limit_can_refund() {
     }
 }
 
-/// The handle is of the request whose arguments are extracted, wherever the future is polled next.
+/// The `RateLimit` is of the request whose arguments are extracted, on whatever thread its future is
+/// polled next.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_requests_have_rate_limits_of_their_own() {
     #[rate_limit("1_000/minute", key = client_ip, cost = 1)]

@@ -1,4 +1,4 @@
-//! `RateLimitInfo`: what a response tells the application of its limits.
+//! `RateLimitInfo`: what middleware of the application reads from a response.
 
 use crate::app::App;
 use crate::refusals::{Units, once, units};

@@ -1,4 +1,4 @@
-//! What headers say of time: when more remains, and for whom has been refused, when to come again.
+//! Times in headers: when more remains, and when a refused client may retry.
 
 use crate::app::{Answer, App};
 use axum::{Router, routing::get};
@@ -249,7 +249,7 @@ async fn a_burst_above_the_count_is_shown_with_the_time_in_which_it_is_replenish
     assert_eq!(answer.header("ratelimit"), Some(r#""smooth";r=4;t=1"#));
 }
 
-/// Sequences of requests at odd microseconds: whoever waits `t` sees `r` grow.
+/// Sequences of requests at odd microseconds: `r` grows after `t`.
 #[tokio::test]
 async fn more_remains_after_t_and_a_refused_client_that_waits_t_is_admitted() {
     for path in PATHS {

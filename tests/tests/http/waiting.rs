@@ -354,7 +354,7 @@ async fn a_request_that_a_key_function_rejects_neither_waits_nor_overtakes() {
     assert_eq!(waiter.await.unwrap(), served(2_000));
 }
 
-/// No function of the user's runs for a request whose turn in a cheap rule's queue is too late.
+/// No function of the application runs for a request that a cheap rule's queue refuses.
 #[tokio::test(start_paused = true)]
 async fn a_turn_beyond_the_wait_is_seen_before_functions_are_called() {
     static CALLS: AtomicU32 = AtomicU32::new(0);

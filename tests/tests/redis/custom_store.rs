@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A store of the user's own that fails as told.
+/// A store that never answers a check and fails everything else.
 #[derive(Debug, Default)]
 struct Flaky {
     calls: Arc<AtomicU32>,
@@ -38,12 +38,18 @@ impl Store for Flaky {
     }
 }
 
-/// A store that admits everything, counts how many units are given back, and fails refunds if told
-/// to.
-#[derive(Debug, Default)]
+/// A store that admits everything, counts refunded units, and fails refunds if `fails` is set.
+#[derive(Clone, Debug, Default)]
 struct Refunding {
     given_back: Arc<AtomicU32>,
     fails: Arc<AtomicU32>,
+}
+
+impl Refunding {
+    fn limiter() -> (Limiter, Self) {
+        let store = Self::default();
+        (Limiter::builder().store(store.clone()).build(), store)
+    }
 }
 
 impl Store for Refunding {
@@ -86,9 +92,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn a_custom_store_refunds_each_unit_once() {
-    let store = Refunding::default();
-    let (given_back, fails) = (store.given_back.clone(), store.fails.clone());
-    let limiter = Limiter::builder().store(store).build();
+    let (limiter, Refunding { given_back, fails }) = Refunding::limiter();
     let (limits, key) = (limits!("9/minute"), "alice".into_key());
     let charges = [Charge::new(Scope::shared(""), &key, &limits).cost(5)];
     let decision = limiter.decide(&charges, Action::Consume).await.unwrap();
@@ -108,9 +112,7 @@ async fn a_custom_store_refunds_each_unit_once() {
 
 #[tokio::test]
 async fn a_receipt_stays_valid_while_the_circuit_breaker_is_open() {
-    let store = Refunding::default();
-    let (given_back, fails) = (store.given_back.clone(), store.fails.clone());
-    let limiter = Limiter::builder().store(store).build();
+    let (limiter, Refunding { given_back, fails }) = Refunding::limiter();
     let (limits, key) = (limits!("9/minute"), "alice".into_key());
     let charges = [Charge::new(Scope::shared(""), &key, &limits).cost(5)];
     let decision = limiter.decide(&charges, Action::Consume).await.unwrap();
@@ -130,7 +132,7 @@ async fn a_receipt_stays_valid_while_the_circuit_breaker_is_open() {
 
 #[tokio::test]
 async fn without_a_next_after_of_the_store_the_reset_is_the_bound() {
-    let limiter = Limiter::builder().store(Refunding::default()).build();
+    let (limiter, _) = Refunding::limiter();
     let decision = limiter.check(&limits!("9/minute"), "alice").await.unwrap();
     assert_eq!(decision.outcomes()[0].next_after(), MINUTE);
 }

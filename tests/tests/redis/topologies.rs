@@ -58,7 +58,7 @@ async fn over_tls() {
     ]);
     let limiter = patient(&format!("rediss://127.0.0.1:{port}?tls-ca={ca}")).await;
     counts(&limiter).await;
-    // Nobody whom we know has signed for it: not to be trusted, and the limiter starts without it.
+    // Its certificate is signed by no known authority: the limiter starts without the store.
     let limiter = Limiter::connect(&format!("rediss://127.0.0.1:{port}"))
         .await
         .unwrap();

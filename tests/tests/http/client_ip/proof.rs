@@ -1,5 +1,5 @@
-//! No text that a client sends changes whom it is counted as: for whatever header lines `p` an
-//! attacker makes, `client(p ++ honest) == client(honest)`.
+//! No text that a client sends changes its address: for whatever header lines `p` an attacker
+//! makes, `client(p ++ honest) == client(honest)`.
 //!
 //! The ordinary run tries 100,000 cases. The long one:
 //!
@@ -53,7 +53,7 @@ fn no_header_of_a_client_changes_its_address() {
         assert_eq!(with, without, "{}", story());
         match chain.client() {
             Some(client) => assert_eq!(with, client, "{}", story()),
-            // A quoted comma in what a proxy wrote: it may stop there, and name nobody else.
+            // A quoted comma in what a proxy wrote: it may stop there, at one of the hops.
             None => assert!(chain.names(with), "{with} {}", story()),
         }
     }
@@ -84,7 +84,7 @@ fn lines(chain: &Chain, random: &mut Random, attack: &[Vec<u8>]) -> Vec<Vec<u8>>
     lines
 }
 
-/// What stands in texts that are meant to mislead.
+/// Parts of texts that are meant to mislead.
 const NASTY: [&[u8]; 40] = [
     b",",
     b", ",

@@ -64,7 +64,7 @@ async fn a_request_that_is_dropped_at_any_poll_leaves_nothing_behind() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_same_while_a_store_elsewhere_is_asked() {
+async fn a_request_that_is_dropped_while_a_remote_store_is_awaited_leaves_nothing_behind() {
     drop_at_every_poll(|| SlowStore::limiter().0).await;
 }
 

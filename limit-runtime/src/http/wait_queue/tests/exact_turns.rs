@@ -8,7 +8,7 @@ use std::{num::NonZeroU32, time::Duration};
 use test_support::random::Random;
 use tokio::time::{Instant, sleep};
 
-/// The turn that a refused request is told is the moment from which a lone retry fits.
+/// The `Retry-After` of a refused request is the moment from which a lone retry fits.
 async fn turns_are_exact(strategies: &[Strategy], limits: &[Limits], equal_costs: bool) {
     let mut random = Random::new(0x5eed);
     for round in 0..120 {

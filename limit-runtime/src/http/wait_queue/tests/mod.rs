@@ -107,11 +107,11 @@ async fn request(
     acquire(limiter, &charges, Action::Consume, &max_waits, mode).await
 }
 
-/// What became of a request, and after how many milliseconds since it was sent.
+/// The result of a request, and after how many milliseconds since it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Answer {
     Admitted(u128),
-    /// With the wait that it was told, in milliseconds.
+    /// With its `retry_after` in milliseconds.
     Refused(u128, Option<u128>),
 }
 
@@ -162,7 +162,20 @@ fn one_per_two_seconds(max_wait: Duration) -> Rule {
     Rule::new("model", limits!("1/2s"), max_wait)
 }
 
-/// Answers after a few polls, as a store elsewhere does; counts in memory.
+/// The answers to six requests that come at once under `one_per_two_seconds` with a wait of 5 s.
+fn answers_to_six_at_once() -> [Answer; 6] {
+    let refused = Answer::Refused(0, Some(6_000));
+    [
+        Answer::Admitted(0),
+        Answer::Admitted(2_000),
+        Answer::Admitted(4_000),
+        refused.clone(),
+        refused.clone(),
+        refused,
+    ]
+}
+
+/// A store that answers after a few polls, as a remote one does. It counts in memory.
 #[derive(Clone, Debug)]
 struct SlowStore {
     memory: Limiter,

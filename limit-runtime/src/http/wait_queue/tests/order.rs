@@ -2,7 +2,8 @@
 
 use super::super::{WaitMode, acquire};
 use super::{
-    Answer, Rule, answer, build, limiter, one_per_two_seconds, request, secs, send, settle, waiting,
+    Answer, Rule, answer, answers_to_six_at_once, build, limiter, one_per_two_seconds, request,
+    secs, send, settle, waiting,
 };
 use crate::{limiter::Limiter, store::Action};
 use limit_core::limits;
@@ -27,19 +28,7 @@ async fn a_turn_beyond_the_wait_is_refused_on_arrival() {
     for answer in answers {
         seen.push(answer.await.unwrap());
     }
-    use Answer::{Admitted, Refused};
-    let refused = Refused(0, Some(6_000));
-    assert_eq!(
-        seen,
-        [
-            Admitted(0),
-            Admitted(2_000),
-            Admitted(4_000),
-            refused.clone(),
-            refused.clone(),
-            refused,
-        ]
-    );
+    assert_eq!(seen, answers_to_six_at_once());
     assert_eq!(waiting(&limiter), 0);
 }
 
@@ -168,7 +157,7 @@ async fn a_cost_that_never_fits_does_not_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_may_be_longer_than_any_clock_can_tell() {
+async fn a_wait_may_be_longer_than_any_clock_can_represent() {
     let limiter = limiter();
     let rule = [one_per_two_seconds(Duration::MAX)];
     answer(&limiter, &rule, WaitMode::Allowed).await;

@@ -103,7 +103,7 @@ async fn random_requests_keep_limits_and_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn random_requests_with_a_store_elsewhere() {
+async fn random_requests_keep_limits_with_a_remote_store() {
     // Checks that are under way at once have no order among them.
     for seed in 1..=4 {
         random_requests(seed, SlowStore::limiter().0, false).await;

@@ -1,7 +1,10 @@
 //! Checks of a store that is awaited.
 
 use super::super::WaitMode;
-use super::{Answer, Rule, SlowStore, answer, one_per_two_seconds, secs, send, waiting};
+use super::{
+    Answer, Rule, SlowStore, answer, answers_to_six_at_once, one_per_two_seconds, secs, send,
+    waiting,
+};
 use limit_core::limits;
 use std::sync::atomic::Ordering;
 use tokio::{
@@ -10,7 +13,7 @@ use tokio::{
 };
 
 #[tokio::test(start_paused = true)]
-async fn requests_that_are_checked_at_once_elsewhere_have_exact_turns() {
+async fn concurrent_requests_to_a_remote_store_have_exact_turns() {
     let (limiter, store) = SlowStore::limiter();
     let mut requests = JoinSet::new();
     for number in 0..6 {
@@ -21,19 +24,7 @@ async fn requests_that_are_checked_at_once_elsewhere_have_exact_turns() {
     let mut answers = requests.join_all().await;
     answers.sort_by_key(|&(number, _)| number);
     let answers: Vec<_> = answers.into_iter().map(|(_, answer)| answer).collect();
-    use Answer::{Admitted, Refused};
-    let refused = Refused(0, Some(6_000));
-    assert_eq!(
-        answers,
-        [
-            Admitted(0),
-            Admitted(2_000),
-            Admitted(4_000),
-            refused.clone(),
-            refused.clone(),
-            refused,
-        ]
-    );
+    assert_eq!(answers, answers_to_six_at_once());
     assert_eq!(waiting(&limiter), 0);
     // A check for each, and one for each turn that was computed anew; nothing is polled.
     let asked = store.asked();
@@ -41,7 +32,7 @@ async fn requests_that_are_checked_at_once_elsewhere_have_exact_turns() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_elsewhere_is_asked_at_a_turn_and_not_before() {
+async fn a_remote_store_is_checked_at_a_turn_and_not_before() {
     let (limiter, store) = SlowStore::limiter();
     let rule = [Rule::new("model", limits!("1/minute"), secs(600))];
     answer(&limiter, &rule, WaitMode::Allowed).await;

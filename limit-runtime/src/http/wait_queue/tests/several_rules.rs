@@ -102,7 +102,7 @@ async fn waiters_may_have_other_limits_on_the_budget() {
     assert_eq!(second.await.unwrap(), Answer::Admitted(4_000));
 }
 
-/// A waiter whose turn is put off beyond its wait does not sit that out.
+/// A waiter is refused as soon as its turn moves beyond its longest wait.
 #[tokio::test(start_paused = true)]
 async fn a_waiter_that_is_pushed_back_is_refused_as_soon_as_it_is_too_late() {
     let limiter = limiter();

@@ -40,7 +40,7 @@ async fn a_refund_lets_the_first_waiter_check_again() {
 
 /// What frees no room for the waiter makes it wait longer, or refuses it as soon as that is known.
 #[tokio::test(start_paused = true)]
-async fn units_that_are_taken_outside_of_the_queue_delay_it() {
+async fn units_that_are_charged_outside_of_the_queue_delay_it() {
     let limiter = limiter();
     let patient = one_per_two_seconds(secs(60));
     let impatient = [patient.clone().max_wait(secs(5))];
@@ -65,7 +65,7 @@ async fn units_that_are_taken_outside_of_the_queue_delay_it() {
     assert_eq!(waiting(&limiter), 0);
 }
 
-/// The first waiter sleeps until its turn. Whoever sees that there is room before wakes it.
+/// The first waiter sleeps until its turn. A check that finds room before that wakes it.
 #[tokio::test(start_paused = true)]
 async fn room_that_another_machine_makes_is_used_when_it_is_seen() {
     let (limiter, store) = SlowStore::limiter();
@@ -83,7 +83,7 @@ async fn room_that_another_machine_makes_is_used_when_it_is_seen() {
 
 /// A waiter sees room for all at the end of its wait, which is gone before the first one takes it.
 #[tokio::test(start_paused = true)]
-async fn a_waiter_whose_time_is_over_does_not_wait_for_the_next_turn_of_the_first() {
+async fn a_waiter_that_ran_out_of_time_does_not_wait_for_the_turn_of_the_first() {
     for polls in 0..32 {
         let (limiter, store) = SlowStore::limiter();
         let rule = Rule::new("model", limits!("2/minute"), secs(300));
