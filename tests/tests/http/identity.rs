@@ -16,8 +16,8 @@ use limit_runtime::{
 const OK: StatusCode = StatusCode::OK;
 const LIMITED: StatusCode = StatusCode::TOO_MANY_REQUESTS;
 
-/// What is left of the budget of a rule. Two handlers cannot have one path, so a test of two releases
-/// looks at the budget by the path of the first.
+/// What is left of the budget of a rule. Two handlers cannot have one path, so a test of two
+/// releases looks at the budget by the path of the first.
 async fn left(limiter: &Limiter, path: &str, rule: &str) -> u32 {
     let limits = limits!("20/day");
     let check = limiter.check(&limits, ()).scope(Scope::handler(path, rule));

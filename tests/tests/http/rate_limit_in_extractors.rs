@@ -89,8 +89,8 @@ async fn an_extracted_rate_limit_can_refund() {
     }
 }
 
-/// The `RateLimit` is of the request whose arguments are extracted, on whatever thread its future is
-/// polled next.
+/// The `RateLimit` is of the request whose arguments are extracted, on whatever thread its future
+/// is polled next.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_requests_have_rate_limits_of_their_own() {
     #[rate_limit("1_000/minute", key = client_ip, cost = 1)]

@@ -9,8 +9,8 @@ use crate::limiter::Limiter;
 use limit_core::limits;
 use tokio::time::{Instant, timeout};
 
-/// Drops a waiter after each number of polls, and expects the one behind it to be served as if it had
-/// never been there.
+/// Drops a waiter after each number of polls, and expects the one behind it to be served as if it
+/// had never been there.
 async fn drop_at_every_poll(build: impl Fn() -> Limiter) {
     let mut polls = 1;
     let finished = loop {

@@ -56,8 +56,8 @@ async fn a_waiter_that_is_being_checked_does_not_count_twice() {
         for polls in 0..30 {
             answer(&limiter, &rule, WaitMode::Allowed).await;
             let first = send(&limiter, &rule).await;
-            // In the middle of the check of the waiter, with each distance between the two. Where the
-            // answer to it is slow, that to the other overtakes it.
+            // In the middle of the check of the waiter, with each distance between the two. Where
+            // the answer to it is slow, that to the other overtakes it.
             store.delay.store(delay, Ordering::Relaxed);
             sleep(secs(2)).await;
             for _ in 0..polls {
