@@ -49,7 +49,7 @@ fn holds(input: &str) -> Result<Limits, ParseError> {
     result
 }
 
-/// Following the suggestions of errors ends with a valid string or an error without one.
+/// Following the suggestions of the errors ends in a string that parses.
 fn suggestions_lead_on(input: &str) {
     let mut text = input.to_owned();
     for _ in 0..=input.len() {

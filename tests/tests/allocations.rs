@@ -25,7 +25,8 @@ fn ready<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// What `once` allocates each time. Now and then a log outgrows its place: the least of a few times does without.
+/// What `once` allocates each time. Now and then a log outgrows its place: the least of a few times
+/// does without.
 fn allocations(mut once: impl FnMut()) -> AllocationInfo {
     (0..8).for_each(|_| once());
     let least = (0..8).map(|_| measure(&mut once));
@@ -73,7 +74,7 @@ fn a_check_outside_of_handlers_allocates_nothing() {
 }
 
 #[test]
-fn a_new_key_costs_nothing_beyond_its_place() {
+fn a_new_key_allocates_nothing_beyond_its_entry() {
     let limiter = Limiter::new();
     let limits = limits!("10/minute");
     let mut number = 0_u64;

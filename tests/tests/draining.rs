@@ -150,7 +150,7 @@ async fn exhausted(limiter: LimiterBuilder) -> SocketAddr {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_client_sees_the_refusal_of_a_body_up_to_the_bound() {
+async fn every_client_receives_the_refusal_of_a_body_up_to_the_bound() {
     let address = exhausted(Limiter::builder()).await;
     for (path, text) in [
         ("/upload", REFUSED),
@@ -263,7 +263,7 @@ async fn a_connection_serves_the_next_request_after_a_drained_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_stalls_is_left_after_the_time_allowed() {
+async fn a_stalled_client_is_dropped_after_the_time_allowed() {
     let limiter = Limiter::builder().drain_time(Duration::from_millis(50));
     let address = exhausted(limiter).await;
     let request = b"POST /upload HTTP/1.1\r\nhost: x\r\ncontent-length: 50000\r\n\r\nxx";

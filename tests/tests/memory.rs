@@ -12,11 +12,8 @@ use limit_runtime::{
     limits,
     store::{Action, Charge},
 };
-use std::{sync::Arc, time::Duration};
-use test_support::{
-    next_after, oracle, refunds, resets,
-    scenarios::{self, LimiterUnderTest},
-};
+use std::time::Duration;
+use test_support::{next_after, oracle, refunds, resets, scenarios};
 
 struct Memory {
     limiter: Limiter,
@@ -33,21 +30,6 @@ impl Memory {
             limiter: Limiter::builder().clock(clock.clone()).build(),
             clock,
         }
-    }
-}
-
-impl LimiterUnderTest for Memory {
-    fn limiter(&self) -> &Limiter {
-        &self.limiter
-    }
-
-    async fn advance(&self, by: Duration) {
-        self.clock.advance(by);
-    }
-
-    async fn step_back(&self, by: Duration) -> bool {
-        self.clock.step_back(by);
-        true
     }
 }
 
@@ -71,17 +53,18 @@ impl oracle::StoreUnderTest for Memory {
 }
 
 #[tokio::test]
-async fn every_answer_is_the_models() {
+async fn every_answer_is_that_of_the_model() {
     oracle::run(60_000, async |clock, _| Memory::with_clock(clock.clone())).await;
 }
 
 #[tokio::test]
-async fn memory_gives_every_row() {
-    scenarios::run(&Memory::new()).await;
+async fn memory_keeps_every_row() {
+    let memory = Memory::new();
+    scenarios::run(&memory.limiter, &memory.clock, &[]).await;
 }
 
 #[tokio::test]
-async fn what_remains_grows_after_next_after_and_not_a_tick_sooner() {
+async fn more_remains_after_next_after_and_not_a_microsecond_sooner() {
     for entries in [1_024, 7, 1] {
         let clock = TestClock::new();
         let limiter = Limiter::builder()
@@ -92,13 +75,13 @@ async fn what_remains_grows_after_next_after_and_not_a_tick_sooner() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_receipt_gives_back_once() {
-    refunds::a_receipt_gives_back_once(&Memory::new().limiter).await;
+async fn a_receipt_refunds_once() {
+    refunds::a_receipt_refunds_once(&Memory::new().limiter).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn exactly_five_of_256_tasks_pass() {
-    scenarios::many_tasks_at_once(&Arc::new(Memory::new())).await;
+    scenarios::many_tasks_at_once(&Memory::new().limiter).await;
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! What the log says of responses that cannot be sent as they are. A process of its own: each is
-//! logged once.
+//! Log lines about responses that cannot be sent as they are. A process of its own: each is logged
+//! once.
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 

@@ -1,4 +1,4 @@
-//! What the log says of wrong set-ups. One test in a process of its own: each thing is said once.
+//! Log lines about misconfigurations. One test in a process of its own: each is logged once.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
@@ -27,7 +27,7 @@ fn request(peer: Option<[u8; 4]>, header: Option<&str>, limiter: &Limiter) -> Pa
 }
 
 #[tokio::test]
-async fn each_wrong_set_up_is_said_once_with_its_code_and_the_fix() {
+async fn each_misconfiguration_is_logged_once_with_its_code_and_the_fix() {
     let log = Log::capture();
 
     client_addresses(&log);

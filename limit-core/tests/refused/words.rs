@@ -1,4 +1,4 @@
-//! The part between count and window, and strings that are not limits at all.
+//! Words between count and window, and strings that are not limits at all.
 
 use limit_core::ParseErrorKind as Kind;
 

@@ -1,5 +1,5 @@
-//! A crate of edition 2021 that knows the limiter as `limiting`, re-exports it, and denies every lint
-//! there is: the expansion of the attribute is as silent as the handlers themselves.
+//! A crate of edition 2021 that knows the limiter as `limiting`, re-exports it, and denies every
+//! lint there is: the expansion of the attribute is as silent as the handlers themselves.
 
 #![deny(
     warnings,
@@ -44,7 +44,7 @@ pub struct Model {
     bias: i64,
 }
 
-/// Who asks.
+/// The client.
 #[derive(Clone, Debug)]
 pub struct Tenant(pub u64);
 

@@ -15,9 +15,9 @@ use std::{
     time::Duration,
 };
 
-/// The shell outlives neither side: when its standard input ends, because the test let go of it or was
-/// killed, it kills the program; when the program ends, it answers with its status. The first line is the
-/// program's id, which is printed before there is a program that could print anything.
+/// The shell outlives neither side: when its standard input ends, because the test let go of it or
+/// was killed, it kills the program; when the program ends, it answers with its status. The first
+/// line is the program's id, which is printed before there is a program that could print anything.
 const KEEPER: &str = r#"
 exec 3<&0
 sh -c 'echo $$; exec "$@"' program "$@" 3<&- </dev/null & program=$!
@@ -59,7 +59,7 @@ impl Program {
         let (sender, lines) = channel();
         thread::spawn(move || {
             for line in output.map_while(Result::ok) {
-                // Nobody may be listening any more.
+                // The receiver may be gone.
                 let _ = sender.send(line);
             }
         });

@@ -10,7 +10,7 @@ use std::{num::NonZeroU32, sync::Arc};
 ///
 /// # Panics
 /// When more is given back than was consumed.
-pub async fn a_receipt_gives_back_once(limiter: &Limiter) {
+pub async fn a_receipt_refunds_once(limiter: &Limiter) {
     let burst = NonZeroU32::new(20).unwrap();
     for strategy in [
         Strategy::MovingWindow,

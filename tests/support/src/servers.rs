@@ -30,7 +30,7 @@ pub async fn patient(url: &str) -> Limiter {
     builder.connect().await.unwrap()
 }
 
-/// A port that nobody listens on at the moment.
+/// A port that no program listens on at the moment.
 #[must_use]
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -111,14 +111,14 @@ impl Server {
         &self.dir
     }
 
-    /// As a power cut would.
+    /// Ends it at once, as a power cut would.
     pub fn kill(&self) {
         self.signal("KILL");
-        // Its keeper waits for its end.
+        // Dropping the program waits until it has ended.
         *self.program() = None;
     }
 
-    /// On the same port as before, with nothing in memory.
+    /// Starts it again on the same port, with nothing in memory.
     pub fn restart(&self) {
         *self.program() = None;
         *self.program() = Some(Program::start(binary(), &self.args, &[]));
@@ -133,12 +133,12 @@ impl Server {
         }
     }
 
-    /// It stands still: connections stay open, nothing is answered.
+    /// Stops the process: connections stay open, nothing is answered.
     pub fn freeze(&self) {
         self.signal("STOP");
     }
 
-    /// It goes on.
+    /// Continues the process.
     pub fn thaw(&self) {
         self.signal("CONT");
     }

@@ -97,7 +97,7 @@ async fn a_lifetime() {
 }
 
 #[tokio::test]
-async fn what_the_parameters_know() {
+async fn functions_of_the_attribute_see_the_generic_parameters() {
     trait Plan: Send + Sync + 'static {
         const LIMITS: Limits;
         const COST: u32;

@@ -1,4 +1,4 @@
-//! Which budget a rule has: what the author wrote, never where it stands.
+//! A rule is identified by what the author wrote, never by its position.
 
 use crate::common::{get, request, send, status};
 use axum::routing::MethodRouter;

@@ -24,7 +24,7 @@ async fn tells_clients_apart(router: Router) {
     assert_eq!(status(&router, from("b")).await, 200);
 }
 
-/// Whoever comes second is refused.
+/// The second request is refused.
 async fn counts_all_together(router: Router) {
     assert_eq!(status(&router, from("a")).await, 200);
     assert_eq!(status(&router, from("b")).await, 429);
@@ -209,7 +209,7 @@ key!(a_constant, counts_all_together, ONE);
 key!(a_tuple_of_constants, counts_all_together, ("all", 7));
 key!(no_arguments, counts_all_together, || "all");
 
-/// Leaving out a header never lifts a limit; what exempts says so.
+/// Leaving out a header never lifts a limit. Exempting is explicit.
 #[tokio::test]
 async fn a_limits_function_exempts_and_a_key_function_does_not() {
     fn unless_admin(headers: &HeaderMap) -> Option<Limits> {

@@ -1,4 +1,4 @@
-//! Where handlers stand: modules, functions, macros, other names of the crate.
+//! Where handlers may be: modules, functions, macros, other names of the crate.
 
 use crate::common::{get, limited, request, routed, status, third_is_429, third_of_router_is_429};
 use axum::handler::Handler;
@@ -241,7 +241,7 @@ async fn names_that_are_not_ascii() {
     third_is_429(shared, get).await;
 }
 
-/// Which the reference says, with what to do about it.
+/// The documentation of the attribute states this, with the fix.
 #[tokio::test]
 async fn one_name_in_two_functions_is_one_budget_on_a_route_without_a_scope() {
     fn first() -> routing::MethodRouter {

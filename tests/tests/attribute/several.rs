@@ -36,7 +36,7 @@ async fn are_one_check_in_any_order() {
 
 /// Three a minute and one a second: what a second refuses takes nothing from the minute.
 #[tokio::test]
-async fn what_one_refuses_the_others_keep_in_any_order() {
+async fn when_one_rule_refuses_the_others_consume_nothing_in_any_order() {
     #[rate_limit("3/minute; 1/second", key = everyone)]
     async fn in_one() {}
     #[rate_limit("1/second; 3/minute", key = everyone)]

@@ -91,7 +91,7 @@ async fn an_extractor_that_needs_state() {
     check(Router::new().route("/", routing::get(handler))).await;
 }
 
-/// Who asks, as the router's state knows.
+/// The client, as the router's state names it.
 struct Claims(&'static str);
 
 impl<S: Sync> FromRequestParts<S> for Claims

@@ -77,8 +77,8 @@ impl Answer {
         rest.split(';').next().unwrap().parse().unwrap()
     }
 
-    /// Asserts that this is 429 from these policies, with a wait of at most the window's seconds: one more where
-    /// the store rounds the time of a hit up.
+    /// Asserts that this is 429 from these policies, with a wait of at most the window's seconds:
+    /// one more where the store rounds the time of a hit up.
     #[track_caller]
     pub(crate) fn refused_by(self, policies: &[&str], window: u64) -> Self {
         let answer = self.expect(429);

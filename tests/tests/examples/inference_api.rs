@@ -55,7 +55,7 @@ async fn each_endpoint_has_its_own_budget_and_model_info_has_none() {
 }
 
 #[tokio::test]
-async fn it_says_what_to_try_and_stops_when_it_is_told_to() {
+async fn it_prints_a_command_to_try_and_stops_on_a_signal() {
     let api = Api::start("inference_api");
     let lines = [
         format!("curl {}/model-info", api.example.url),

@@ -57,7 +57,7 @@ async fn each_text_counts_and_a_list_is_taken_as_a_whole() {
 }
 
 #[tokio::test]
-async fn a_list_that_can_never_fit_is_told_so() {
+async fn a_list_above_the_whole_limit_can_never_fit() {
     let api = Api::start("models");
     let refused = api.post("/texts", &texts(51)).await.expect(429);
     assert_eq!(refused.header("retry-after"), "");

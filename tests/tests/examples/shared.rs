@@ -10,7 +10,7 @@ async fn ask(api: &Api, path: &str, user: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn who_is_over_the_own_limit_takes_nothing_from_that_of_all() {
+async fn a_client_over_its_own_limit_consumes_nothing_of_the_shared_one() {
     let api = Api::start("shared");
     for n in 0..100 {
         let answer = ask(&api, "/language", "a").await;
@@ -33,7 +33,7 @@ async fn who_is_over_the_own_limit_takes_nothing_from_that_of_all() {
 }
 
 #[tokio::test]
-async fn two_handlers_draw_on_one_budget() {
+async fn two_handlers_share_one_budget() {
     let api = Api::start("shared");
     for n in 0..10 {
         let answer = ask(&api, "/small", "a").await;

@@ -18,7 +18,7 @@ async fn set_tier(api: &Api, client: &str, tier: &str, key: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn who_is_upgraded_has_the_rest_of_the_higher_limit() {
+async fn an_upgraded_client_has_the_rest_of_the_higher_limit() {
     let api = Api::start("tiers");
     for remaining in (0..20).rev() {
         let answer = ask(&api, "small", "key-of-ann").await.expect(200);
@@ -53,7 +53,7 @@ async fn who_is_upgraded_has_the_rest_of_the_higher_limit() {
 }
 
 #[tokio::test]
-async fn a_model_of_a_higher_tier_is_forbidden_and_takes_nothing() {
+async fn a_model_of_a_higher_tier_is_forbidden_and_consumes_nothing() {
     let api = Api::start("tiers");
     for _ in 0..30 {
         let forbidden = ask(&api, "large", "key-of-ann").await.expect(403);
@@ -67,7 +67,7 @@ async fn a_model_of_a_higher_tier_is_forbidden_and_takes_nothing() {
 }
 
 #[tokio::test]
-async fn who_is_not_known_is_not_let_in() {
+async fn an_unknown_client_is_rejected() {
     let api = Api::start("tiers");
     ask(&api, "small", "key-of-nobody").await.expect(401);
     let path = "/models/small/language";

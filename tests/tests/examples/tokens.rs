@@ -30,7 +30,7 @@ fn usage(prompt: u32, completion: u32, remaining: u32) -> Value {
 }
 
 #[tokio::test]
-async fn what_was_reserved_and_not_used_is_given_back() {
+async fn reserved_tokens_that_were_not_used_are_refunded() {
     let api = Api::start("tokens");
     let done = complete(&api, "k", 6, Some(100)).await.expect(200);
     assert_eq!(done.body["text"], "word word word word word word");
@@ -48,7 +48,7 @@ async fn what_was_reserved_and_not_used_is_given_back() {
 }
 
 #[tokio::test]
-async fn what_was_used_beyond_the_guess_is_charged() {
+async fn tokens_used_beyond_the_estimate_are_charged() {
     let api = Api::start("tokens");
     // 80 + 16 are reserved.
     let done = complete(&api, "k", 80, None).await.expect(200);

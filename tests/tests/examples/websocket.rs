@@ -40,7 +40,7 @@ async fn refused(socket: &mut Socket) -> u64 {
 }
 
 #[tokio::test]
-async fn who_is_over_the_limit_is_told_when_to_come_again_and_stays_connected() {
+async fn a_client_over_the_limit_receives_the_wait_and_stays_connected() {
     let api = Api::start("websocket");
     let mut ann = connect(&api, "ann").await.unwrap();
     for _ in 0..10 {

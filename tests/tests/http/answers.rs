@@ -1,6 +1,6 @@
-//! What clients are told, as the application wishes.
+//! Responses as the application configures them: header styles, `on_limited`, `Retry-After`.
 
-use crate::app::App;
+use crate::app::{App, STYLES};
 use axum::{Json, Router, body::Body, routing::get};
 use http::{HeaderName, Request, StatusCode};
 use limit_runtime::{
@@ -58,7 +58,7 @@ async fn open_ai_headers_write_durations() {
 }
 
 #[tokio::test]
-async fn open_ai_headers_tell_of_tokens_beside_requests() {
+async fn open_ai_headers_show_tokens_beside_requests() {
     #[rate_limit("20/minute", name = "requests")]
     #[rate_limit("200/minute", name = "tokens", cost = 150)]
     async fn complete() {}
@@ -93,7 +93,7 @@ async fn a_handler_may_answer_with_a_stores_error() {
 }
 
 #[tokio::test]
-async fn both_off_and_names_of_ones_own() {
+async fn header_styles_both_off_and_named() {
     let both = in_style(HeaderStyle::Both).get("/").await;
     assert!(both.header("ratelimit").is_some() && both.header("x-ratelimit-limit").is_some());
     let off = in_style(HeaderStyle::Off);
@@ -119,13 +119,7 @@ async fn both_off_and_names_of_ones_own() {
 
 #[tokio::test]
 async fn every_header_of_a_style_is_among_its_names() {
-    for style in [
-        HeaderStyle::Ietf,
-        HeaderStyle::XRateLimit,
-        HeaderStyle::OpenAi,
-        HeaderStyle::Both,
-        HeaderStyle::Off,
-    ] {
+    for style in STYLES {
         let names = style.names();
         let answer = in_style(style.clone()).get("/").await;
         let sent: Vec<_> = answer
@@ -142,7 +136,7 @@ async fn every_header_of_a_style_is_among_its_names() {
 }
 
 #[tokio::test]
-async fn an_application_answers_in_its_own_words_and_keeps_the_headers() {
+async fn a_response_of_on_limited_keeps_the_rate_limit_headers() {
     let app = app(Limiter::builder().on_limited(|exceeded: &Exceeded<'_>| {
         let wait = exceeded.retry_after().map(|wait| wait.as_millis());
         let policies: Vec<_> = exceeded.violated_policies().collect();
@@ -202,7 +196,7 @@ async fn jitter_is_positive_bounded_and_the_same_for_one_client() {
 }
 
 #[tokio::test]
-async fn whom_the_limiter_skips_is_not_limited() {
+async fn a_skipped_request_is_not_limited() {
     let app = app(Limiter::builder().skip_when(|parts| parts.uri.path() == "/"));
     for _ in 0..5 {
         let answer = app.get("/").await;
@@ -214,7 +208,7 @@ async fn whom_the_limiter_skips_is_not_limited() {
 }
 
 #[tokio::test]
-async fn a_limiter_that_is_switched_off_lets_everybody_through() {
+async fn a_disabled_limiter_admits_every_request() {
     let app = app(Limiter::builder().enabled(false));
     for _ in 0..5 {
         assert_eq!(app.get("/").await.status, StatusCode::OK);
@@ -222,7 +216,7 @@ async fn a_limiter_that_is_switched_off_lets_everybody_through() {
 }
 
 #[tokio::test]
-async fn a_limiter_has_a_key_for_those_that_name_none() {
+async fn rules_without_a_key_use_the_default_key_of_the_limiter() {
     let app = app(Limiter::builder().default_key(header("x-api-key")));
     let send = |key: &str| {
         let request = Request::get("/").header("x-api-key", key);
@@ -253,7 +247,7 @@ async fn a_limiter_has_a_key_for_those_that_name_none() {
 async fn roomy() {}
 
 #[tokio::test]
-async fn headers_of_answers_that_are_kept_stay_as_they_are() {
+async fn headers_of_earlier_responses_do_not_change() {
     let app = App::new(Router::new().route("/", get(roomy)));
     let mut kept = Vec::new();
     for _ in 0..300 {
@@ -276,7 +270,7 @@ fn units(headers: &http::HeaderMap) -> u32 {
 async fn costly() {}
 
 #[tokio::test]
-async fn a_refusal_says_why_whatever_was_said_before() {
+async fn each_refusal_states_its_own_reason() {
     let app = App::new(Router::new().route("/", get(costly)));
     for (units, code, detail) in [
         ("5", "cost_above_limit", "The cost of this request, 5,"),

@@ -2,14 +2,22 @@
 
 use axum::{Router, body::Body, extract::ConnectInfo};
 use http::{HeaderMap, Method, Request, StatusCode};
-use http_body_util::BodyExt;
 use limit_runtime::{
-    Decision, Key, Limiter, LimiterBuilder, Receipt,
+    Decision, HeaderStyle, Key, Limiter, LimiterBuilder, Receipt,
     clock::TestClock,
     store::{Action, Charge, Scope, Store, StoreError, StoreFuture},
 };
 use std::net::{IpAddr, SocketAddr};
-use tower::ServiceExt;
+use test_support::requests::{send, text};
+
+/// The styles whose header names are fixed.
+pub(crate) const STYLES: [HeaderStyle; 5] = [
+    HeaderStyle::Ietf,
+    HeaderStyle::XRateLimit,
+    HeaderStyle::OpenAi,
+    HeaderStyle::Both,
+    HeaderStyle::Off,
+];
 
 pub(crate) struct App {
     pub(crate) router: Router,
@@ -64,18 +72,16 @@ impl App {
     }
 
     pub(crate) async fn call(&self, request: Request<Body>) -> Answer {
-        let response = self.router.clone().oneshot(request).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
+        let response = send(&self.router, request).await;
         Answer {
-            status: parts.status,
-            headers: parts.headers,
-            body: String::from_utf8(body.to_vec()).unwrap(),
+            status: response.status(),
+            headers: response.headers().clone(),
+            body: text(response).await,
         }
     }
 }
 
-/// A store that never answers.
+/// A store whose checks fail.
 #[derive(Debug)]
 pub(crate) struct Unreachable;
 

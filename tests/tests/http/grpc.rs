@@ -280,7 +280,7 @@ async fn a_missing_key_and_an_unreachable_store_have_their_codes() {
 }
 
 #[tokio::test]
-async fn an_answer_of_the_applications_keeps_its_words() {
+async fn a_response_of_on_limited_keeps_its_message() {
     let channel = serve(
         limited(Limiter::builder().on_limited(|exceeded: &Exceeded<'_>| {
             exceeded.omit_retry_after();
@@ -363,7 +363,7 @@ async fn handlers_answer_grpc_and_grpc_web_requests_in_their_form() {
 }
 
 #[tokio::test]
-async fn other_requests_are_answered_as_ever() {
+async fn requests_other_than_grpc_get_ordinary_responses() {
     for content_type in ["application/json", "application/grpcx", "text/plain"] {
         let app = App::new(Router::new().route("/once", get(once)));
         let call = || {

@@ -1,4 +1,4 @@
-//! What identifies a budget: what the author wrote, never where it stands.
+//! A budget is identified by what the author wrote, never by its position.
 
 use crate::app::{App, Unreachable};
 use axum::{
@@ -16,8 +16,8 @@ use limit_runtime::{
 const OK: StatusCode = StatusCode::OK;
 const LIMITED: StatusCode = StatusCode::TOO_MANY_REQUESTS;
 
-/// Two releases of one program: handlers of one name in modules of one name cannot be, so the second
-/// release is told of the first one's path by a budget that is looked at.
+/// What is left of the budget of a rule. Two handlers cannot have one path, so a test of two
+/// releases looks at the budget by the path of the first.
 async fn left(limiter: &Limiter, path: &str, rule: &str) -> u32 {
     let limits = limits!("20/day");
     let check = limiter.check(&limits, ()).scope(Scope::handler(path, rule));
@@ -70,7 +70,7 @@ async fn without_a_name_the_key_as_written_is_the_identity() {
 }
 
 #[tokio::test]
-async fn an_alias_of_a_route_is_no_way_around() {
+async fn an_alias_of_a_route_shares_its_budget() {
     #[rate_limit("2/minute")]
     async fn complete() {}
     let inner = Router::new().route("/completions", get(complete));

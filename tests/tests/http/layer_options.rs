@@ -1,8 +1,8 @@
-//! What identifies the budget of a layer, and its options: as on handlers.
+//! The options of a layer, which are those of handlers.
 
 use crate::app::{Answer, App};
 use axum::{
-    Json, Router,
+    Router,
     body::Body,
     extract::Path,
     response::{IntoResponse, Response},
@@ -12,7 +12,7 @@ use http::{HeaderMap, Request, StatusCode};
 use limit_runtime::{
     IntoKey, Limiter, Limits, RateLimit, RateLimitLayer,
     clock::Clock,
-    everyone, limits, rate_limit, route,
+    everyone, limits, rate_limit,
     store::{Charge, Scope},
 };
 use std::{
@@ -33,9 +33,9 @@ const OK: StatusCode = StatusCode::OK;
 const LIMITED: StatusCode = StatusCode::TOO_MANY_REQUESTS;
 const FORBIDDEN: StatusCode = StatusCode::FORBIDDEN;
 
-async fn free() {}
+pub(crate) async fn free() {}
 
-fn app(router: impl FnOnce(&Limiter) -> Router) -> App {
+pub(crate) fn app(router: impl FnOnce(&Limiter) -> Router) -> App {
     let (limiter, clock) = Limiter::for_test();
     App {
         router: router(&limiter),
@@ -43,140 +43,13 @@ fn app(router: impl FnOnce(&Limiter) -> Router) -> App {
         limiter,
     }
 }
-
-async fn statuses<const N: usize>(app: &App, path: &str) -> [StatusCode; N] {
+/// The statuses of `N` requests, one after another.
+pub(crate) async fn statuses<const N: usize>(app: &App, path: &str) -> [StatusCode; N] {
     let mut statuses = [OK; N];
     for status in &mut statuses {
         *status = app.get(path).await.status;
     }
     statuses
-}
-
-#[tokio::test]
-async fn layers_of_one_helper_function_have_the_budgets_of_their_names() {
-    fn guarded(name: &'static str, limiter: &Limiter, limits: Limits) -> Router {
-        let layer = limiter.limit_layer(name, limits).key(everyone);
-        Router::new()
-            .route(&format!("/{name}"), get(free))
-            .layer(layer)
-    }
-    let app = app(|limiter| {
-        guarded("cheap", limiter, limits!("100/minute")).merge(guarded(
-            "dear",
-            limiter,
-            limits!("5/minute"),
-        ))
-    });
-    assert_eq!(statuses(&app, "/cheap").await, [OK; 6]);
-    assert_eq!(statuses(&app, "/dear").await, [OK; 5]);
-    assert_eq!(app.get("/dear").await.status, LIMITED);
-}
-
-#[tokio::test]
-async fn layers_of_one_name_share_its_budget_wherever_they_are_made() {
-    let app = app(|limiter| {
-        let first = limiter
-            .limit_layer("app", limits!("2/minute"))
-            .key(everyone);
-        let second = limiter
-            .limit_layer("app", limits!("2/minute"))
-            .key(everyone);
-        let second = Router::new().route("/b", get(free)).layer(second);
-        Router::new()
-            .route("/a", get(free))
-            .layer(first)
-            .merge(second)
-    });
-    assert_eq!(statuses(&app, "/a").await, [OK]);
-    assert_eq!(statuses(&app, "/b").await, [OK, LIMITED]);
-    assert_eq!(statuses(&app, "/a").await, [LIMITED]);
-}
-
-#[tokio::test]
-async fn the_budget_of_a_layer_is_never_that_of_something_else_with_its_name() {
-    #[rate_limit("1/minute", scope = "app", key = everyone)]
-    async fn scoped() {}
-
-    let app = app(|limiter| {
-        let layer = |name| limiter.limit_layer(name, limits!("1/minute")).key(everyone);
-        let routed = Router::new()
-            .route("/routed", get(free))
-            .layer(layer("app").scope(route));
-        Router::new()
-            .route("/scoped", get(scoped))
-            .route("/free", get(free))
-            .layer(layer("app"))
-            .merge(routed)
-    });
-    let limits = limits!("1/minute");
-    assert_eq!(app.get("/scoped").await.status, OK);
-    assert_eq!(app.get("/routed").await.status, OK);
-    for scope in [
-        Scope::handler("app", "everyone"),
-        Scope::handler("app", "everyone").on_route("/routed"),
-        Scope::shared("\u{1}layer"),
-    ] {
-        let decision = app
-            .limiter
-            .check(&limits, everyone().into_key())
-            .scope(scope);
-        assert!(decision.await.unwrap().is_allowed(), "{scope:?}");
-    }
-    // These are the ones that the requests have used.
-    let key = everyone().into_key();
-    for scope in [
-        Scope::shared("app"),
-        Scope::layer("app"),
-        Scope::layer("app").on_route("/routed"),
-    ] {
-        let charge = Charge::new(scope, &key, &limits);
-        let decision = app.limiter.try_check(&charge).unwrap();
-        assert!(!decision.is_allowed(), "{scope:?}");
-    }
-}
-
-#[tokio::test]
-async fn the_budget_of_a_route_is_that_of_its_full_template() {
-    let app = app(|limiter| {
-        let layer = || {
-            let layer = limiter.limit_layer("app", limits!("1/minute"));
-            layer.key(everyone).scope(route)
-        };
-        let items = || Router::new().route("/items/{id}", get(free));
-        Router::new()
-            .nest("/a", items().fallback(free).layer(layer()))
-            .nest("/b", items().layer(layer()))
-            .nest_service("/c", items().layer(layer()))
-    });
-    for path in ["/a", "/b", "/c"] {
-        assert_eq!(statuses(&app, &format!("{path}/items/1")).await, [OK]);
-        assert_eq!(statuses(&app, &format!("{path}/items/2")).await, [LIMITED]);
-    }
-    // Where no route has matched, it is the layer's own, whatever the path.
-    assert_eq!(statuses(&app, "/a/missing").await, [OK]);
-    assert_eq!(statuses(&app, "/a/other").await, [LIMITED]);
-}
-
-#[tokio::test]
-async fn a_scope_function_shares_the_budgets_of_handlers() {
-    async fn model(Path(model): Path<String>) -> String {
-        model
-    }
-    #[rate_limit("1/minute", scope = model, key = everyone)]
-    async fn predict() {}
-
-    let app = app(|limiter| {
-        let layer = limiter.limit_layer("embed", limits!("1/minute"));
-        Router::new()
-            .route("/{model}/embed", get(free))
-            .layer(layer.key(everyone).scope(model))
-            .route("/{model}/predict", get(predict))
-            .layer(limiter.layer())
-    });
-    assert_eq!(statuses(&app, "/iris/embed").await, [OK]);
-    assert_eq!(statuses(&app, "/iris/predict").await, [LIMITED]);
-    assert_eq!(statuses(&app, "/wine/predict").await, [OK]);
-    assert_eq!(statuses(&app, "/wine/embed").await, [LIMITED]);
 }
 
 #[tokio::test]
@@ -205,7 +78,7 @@ async fn only_responses_that_count_are_counted() {
 }
 
 #[tokio::test]
-async fn a_charge_stays_where_there_is_no_response() {
+async fn a_charge_is_kept_when_there_is_no_response() {
     let (limiter, _clock) = Limiter::for_test();
     let layer = limiter
         .limit_layer("app", limits!("3/minute"))
@@ -245,7 +118,7 @@ async fn a_charge_stays_where_there_is_no_response() {
 }
 
 #[tokio::test]
-async fn the_layer_that_refuses_answers_in_its_own_words() {
+async fn the_layer_that_refuses_sends_its_own_response() {
     async fn status(Path(status): Path<u16>) -> StatusCode {
         StatusCode::from_u16(status).unwrap()
     }
@@ -293,7 +166,7 @@ async fn the_layer_that_refuses_answers_in_its_own_words() {
 }
 
 #[tokio::test]
-async fn an_answer_of_the_layers_own_goes_before_that_of_the_limiter() {
+async fn on_limited_of_a_layer_takes_precedence_over_that_of_the_limiter() {
     let limiter = Limiter::builder()
         .on_limited(|_| (LIMITED, "limiter"))
         .build();
@@ -391,119 +264,4 @@ async fn a_request_whose_cost_function_fails_is_counted() {
     assert_eq!(statuses(&app, "/").await, [FORBIDDEN; 9]);
     let answer = app.get("/").await;
     assert_eq!(answer.header("ratelimit"), Some(r#""weighted";r=3;t=0"#));
-}
-
-/// Looks at its limits, charges and refunds: what is left, and how many outcomes there are.
-async fn look(limit: RateLimit) -> Json<(Option<u32>, usize)> {
-    limit.charge(7).await.unwrap();
-    limit.refund(7).await.unwrap();
-    assert!(limit.only("app").is_ok());
-    Json((limit.remaining(), limit.outcomes().len()))
-}
-
-#[tokio::test]
-async fn where_a_layer_does_not_apply_the_handle_is_empty() {
-    fn unlimited() -> Option<Limits> {
-        None
-    }
-    let (limiter, clock) = Limiter::for_test();
-    let disabled = Limiter::builder().enabled(false).build();
-    let layer = || limiter.limit_layer("app", limits!("1/minute"));
-    for layer in [
-        disabled.limit_layer("app", limits!("1/minute")),
-        limiter.limit_layer("app", unlimited),
-        layer().except("/"),
-        layer().methods([http::Method::POST]),
-        layer().skip_when(|_| true),
-    ] {
-        let app = App {
-            router: Router::new().route("/", get(look)).layer(layer.clone()),
-            clock: clock.clone(),
-            limiter: limiter.clone(),
-        };
-        for _ in 0..3 {
-            let answer = app.get("/").await;
-            let found = (answer.status, answer.body.as_str());
-            assert_eq!(found, (OK, "[null,0]"), "{layer:?}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn where_an_inner_layer_does_not_apply_the_handle_is_that_of_the_outer_one() {
-    let app = app(|limiter| {
-        let inner = limiter
-            .limit_layer("inner", limits!("1/minute"))
-            .except("/");
-        let outer = limiter.limit_layer("app", limits!("9/minute"));
-        Router::new()
-            .route("/", get(look))
-            .layer(inner)
-            .layer(outer)
-    });
-    assert_eq!(app.get("/").await.body, "[8,1]");
-    assert_eq!(app.get("/").await.body, "[7,1]");
-}
-
-/// A handler that charges the layer for tokens is used with clients that this layer exempts.
-#[tokio::test]
-async fn an_inner_layer_that_exempts_is_known_by_its_name_and_hides_the_outer_one() {
-    async fn complete(limit: RateLimit) -> Json<Option<u32>> {
-        let tokens = limit.only("tokens").unwrap();
-        tokens.charge(7).await.unwrap();
-        Json(tokens.remaining())
-    }
-    async fn charge(limit: RateLimit) -> Json<Option<u32>> {
-        limit.charge(7).await.unwrap();
-        Json(limit.remaining())
-    }
-    let tier = |headers: &HeaderMap| match headers.get("x-internal") {
-        Some(_) => None,
-        None => Some(limits!("100/minute")),
-    };
-    let app = app(|limiter| {
-        let inner = limiter.limit_layer("tokens", tier).key(everyone);
-        let outer = limiter
-            .limit_layer("requests", limits!("9/minute"))
-            .key(everyone);
-        let skipping = inner
-            .clone()
-            .skip_when(|parts| parts.headers.contains_key("x-internal"));
-        Router::new()
-            .route("/complete", get(complete))
-            .route("/charge", get(charge))
-            .layer(inner)
-            .route("/skip", get(complete).layer(skipping))
-            .layer(outer)
-    });
-    for (path, header, body, left) in [
-        ("/complete", "x-other", "92", 8),
-        ("/complete", "x-internal", "null", 7),
-        ("/charge", "x-internal", "null", 6),
-        ("/skip", "x-internal", "null", 5),
-    ] {
-        let request = http::Request::get(path).header(header, "1");
-        let answer = app.call(request.body(Body::empty()).unwrap()).await;
-        assert_eq!((answer.status, answer.body.as_str()), (OK, body), "{path}");
-        // That of the outer layer is the strictest.
-        let found = answer.header("ratelimit").unwrap();
-        let expected = format!("\"requests\";r={left};");
-        assert!(found.starts_with(&expected), "{path} {header}: {found}");
-    }
-}
-
-#[tokio::test]
-async fn an_exempt_layer_changes_nothing_for_a_handler_with_limits() {
-    #[rate_limit("2/minute")]
-    async fn own(limit: RateLimit) -> Json<Option<u32>> {
-        Json(limit.remaining())
-    }
-    let app = app(|limiter| {
-        let layer = limiter.limit_layer("app", limits!("1/minute"));
-        Router::new().route("/", get(own)).layer(layer.except("/"))
-    });
-    let first = app.get("/").await;
-    assert_eq!(first.body, "1");
-    assert_eq!(first.header("ratelimit"), Some(r#""own";r=1;t=60"#));
-    assert_eq!(statuses(&app, "/").await, [OK, LIMITED]);
 }

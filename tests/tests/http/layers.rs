@@ -63,7 +63,7 @@ async fn the_scope_route_gives_each_route_its_own() {
 }
 
 #[tokio::test]
-async fn what_is_excepted_is_not_limited_and_says_nothing() {
+async fn an_excepted_request_is_not_limited_and_has_no_headers() {
     let app = app(|router, limiter| {
         router.layer(
             limiter
@@ -100,7 +100,7 @@ async fn methods_chooses_what_is_limited() {
 }
 
 #[tokio::test]
-async fn headers_tell_of_the_layer_and_the_handler_once() {
+async fn headers_show_the_layer_and_the_handler_once() {
     let app =
         app(|router, limiter| router.layer(limiter.limit_layer("everything", limits!("5/minute"))));
     let policies = r#""thrice";q=3;w=60, "everything";q=5;w=60"#;
@@ -118,7 +118,7 @@ async fn headers_tell_of_the_layer_and_the_handler_once() {
 }
 
 #[tokio::test]
-async fn a_refusal_of_the_handler_tells_of_the_layer_too() {
+async fn a_refusal_of_the_handler_shows_the_policy_of_the_layer_too() {
     let app =
         app(|router, limiter| router.layer(limiter.limit_layer("everything", limits!("9/minute"))));
     for _ in 0..3 {
@@ -233,7 +233,7 @@ async fn layers_of_different_names_have_budgets_of_their_own() {
 }
 
 #[tokio::test]
-async fn a_handle_inside_another_extractor_is_never_that_of_a_layer() {
+async fn a_rate_limit_inside_another_extractor_is_never_that_of_a_layer() {
     #[rate_limit("10/minute")]
     async fn wrapped((limit, _): (limit_runtime::RateLimit, http::HeaderMap)) -> String {
         format!("{:?}", limit.remaining())

@@ -16,7 +16,7 @@ const OK: StatusCode = StatusCode::OK;
 const LIMITED: StatusCode = StatusCode::TOO_MANY_REQUESTS;
 
 #[tokio::test]
-async fn a_charge_that_the_answer_does_not_count_for_is_given_back() {
+async fn a_charge_is_refunded_when_the_response_does_not_count() {
     #[rate_limit("2/minute", count_when = |response: &Response| response.status() == StatusCode::UNAUTHORIZED)]
     async fn login(Path(password): Path<String>) -> StatusCode {
         if password == "right" {
@@ -105,7 +105,7 @@ async fn a_scope_may_be_a_function_of_extractors() {
 }
 
 #[tokio::test]
-async fn who_shares_a_budget_shows_its_name() {
+async fn a_rule_in_a_shared_scope_shows_the_name_of_the_scope() {
     #[rate_limit("5/minute", scope = "models")]
     async fn small() {}
     #[rate_limit("5/minute", scope = "models")]
@@ -127,7 +127,7 @@ async fn who_shares_a_budget_shows_its_name() {
 }
 
 #[tokio::test]
-async fn a_handler_answers_in_its_own_words_before_the_limiter_does() {
+async fn on_limited_of_a_handler_takes_precedence_over_that_of_the_limiter() {
     fn too_many(exceeded: &Exceeded<'_>) -> (StatusCode, Json<String>) {
         (StatusCode::FORBIDDEN, Json(exceeded.to_string()))
     }
@@ -160,7 +160,7 @@ async fn a_handler_answers_in_its_own_words_before_the_limiter_does() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handler_lets_requests_wait() {
+async fn requests_wait_for_a_handler_with_a_wait() {
     #[rate_limit("1/second", key = everyone, wait = "2s")]
     async fn patient() {}
     let app = App::with(Router::new().route("/", get(patient)), Limiter::builder());
@@ -209,7 +209,7 @@ async fn the_limiter_in_effect_is_an_extractor() {
 }
 
 #[tokio::test]
-async fn reset_forgets_everybody() {
+async fn a_reset_clears_the_budgets_of_all_keys() {
     #[rate_limit("1/minute")]
     async fn once() {}
     let app = App::new(Router::new().route("/", get(once)));
@@ -224,7 +224,7 @@ async fn reset_forgets_everybody() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_extracted_counts_also_where_the_cost_is_of_the_arguments() {
+async fn a_failed_extraction_counts_even_if_the_cost_depends_on_the_arguments() {
     #[rate_limit("3/minute", cost = inputs.len())]
     async fn batch(Json(inputs): Json<Vec<u8>>) -> String {
         inputs.len().to_string()
@@ -266,7 +266,7 @@ async fn a_charge_that_comes_after_the_arguments_waits_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_a_policy_that_lets_wait_lets_wait() {
+async fn requests_wait_only_for_policies_with_a_wait() {
     #[rate_limit("1/second", key = everyone, wait = "5s")]
     #[rate_limit("2/day", key = everyone, name = "daily")]
     async fn both() {}
@@ -298,7 +298,7 @@ async fn the_policy_that_refused_answers() {
 }
 
 #[tokio::test]
-async fn switched_off_asks_for_no_key_and_refuses_no_check() {
+async fn a_disabled_limiter_resolves_no_key_and_allows_every_check() {
     #[rate_limit("1/minute", key = header("x-api-key"))]
     async fn keyed() {}
     #[rate_limit("1/minute")]

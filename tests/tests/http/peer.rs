@@ -1,4 +1,4 @@
-//! Whom a request is counted for, by its peer's address.
+//! The key of a request by the address of its peer.
 
 use crate::app::App;
 use axum::{
@@ -52,7 +52,7 @@ async fn clients_behind_nat64_are_counted_by_their_ipv4_addresses() {
     assert_eq!(app.get_from("64:ff9b::192.0.2.2", "/").await.status, OK);
     assert_eq!(app.get_from("64:ff9b::c000:201", "/").await.status, LIMITED);
     assert_eq!(app.get_from("192.0.2.2", "/").await.status, LIMITED);
-    // Another prefix than the well-known one says nothing of an IPv4 address.
+    // Only the well-known prefix embeds an IPv4 address.
     assert_eq!(app.get_from("64:ff9b:1::192.0.2.1", "/").await.status, OK);
     assert_eq!(
         app.get_from("64:ff9b:1::192.0.2.2", "/").await.status,
@@ -146,7 +146,7 @@ async fn a_bearer_token_is_one_key_however_it_is_sent() {
 }
 
 #[tokio::test]
-async fn without_connect_info_nobody_gets_through() {
+async fn without_connect_info_every_request_is_rejected() {
     let app = app();
     for _ in 0..3 {
         let answer = app.call(Request::new(Body::empty())).await;
@@ -158,8 +158,8 @@ async fn without_connect_info_nobody_gets_through() {
     }
 }
 
-/// The middleware that the warning of `LIMIT003` names, as on a server for functions: a header stands
-/// for the address that the platform gives.
+/// The middleware that the warning of `LIMIT003` names, as on a server for functions: a header
+/// names the address in place of the platform.
 #[tokio::test]
 async fn a_middleware_sets_the_address_where_there_is_no_socket() {
     async fn set_peer(mut request: Request, next: Next) -> Response {

@@ -1,30 +1,24 @@
-//! What clients receive when a request does not reach its handler.
+//! What clients receive when a limit refuses their request: headers, status and body.
 
-use crate::app::{Answer, App, Unreachable};
+use crate::app::{Answer, App, STYLES};
 use axum::{
     Json, Router,
     body::Body,
-    extract::ConnectInfo,
     response::{IntoResponse, Response},
     routing::get,
 };
 use http::{HeaderMap, Request, StatusCode};
-use limit_runtime::{
-    Exceeded, HeaderStyle, Limiter, LimiterBuilder, Limits, RateLimit, RateLimitInfo, bearer,
-    client_ip, everyone, header, limits, rate_limit,
-    store::{CustomStore, Fallback},
-};
+use limit_runtime::{Exceeded, Limiter, LimiterBuilder, client_ip, everyone, rate_limit};
 use serde_json::{Value, json};
-use std::{net::SocketAddr, time::Duration};
-use tower::ServiceExt;
+use std::time::Duration;
 
 const OK: StatusCode = StatusCode::OK;
 const LIMITED: StatusCode = StatusCode::TOO_MANY_REQUESTS;
 
 #[rate_limit("1/minute", key = everyone)]
-async fn once() {}
+pub(crate) async fn once() {}
 
-fn units(headers: &HeaderMap) -> u32 {
+pub(crate) fn units(headers: &HeaderMap) -> u32 {
     let units = headers.get("x-units").and_then(|units| units.to_str().ok());
     units.and_then(|units| units.parse().ok()).unwrap_or(1)
 }
@@ -38,7 +32,7 @@ async fn costly_by_argument(units: Units) {
 }
 
 /// The units as an argument of the handler.
-struct Units(u32);
+pub(crate) struct Units(pub(crate) u32);
 
 impl<S: Sync> axum::extract::FromRequestParts<S> for Units {
     type Rejection = std::convert::Infallible;
@@ -60,35 +54,28 @@ fn app(limiter: LimiterBuilder) -> App {
 }
 
 impl App {
-    async fn costing(&self, path: &str, units: u32) -> Answer {
+    /// Sends a request that costs so many units.
+    pub(crate) async fn costing(&self, path: &str, units: u32) -> Answer {
         let request = Request::get(path).header("x-units", units);
         self.call(request.body(Body::empty()).unwrap()).await
     }
 
     /// The second answer of `/once`, which is a refusal.
-    async fn refusal(&self) -> Answer {
+    pub(crate) async fn refusal(&self) -> Answer {
         assert_eq!(self.get("/once").await.status, OK);
         self.get("/once").await
     }
 }
 
 impl Answer {
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap()
     }
 }
 
-// Which headers.
-
 #[tokio::test]
 async fn every_header_of_a_refusal_is_among_the_names_of_its_style() {
-    for style in [
-        HeaderStyle::Ietf,
-        HeaderStyle::XRateLimit,
-        HeaderStyle::OpenAi,
-        HeaderStyle::Both,
-        HeaderStyle::Off,
-    ] {
+    for style in STYLES {
         let names = style.names();
         let app = app(Limiter::builder().header_style(style));
         for refusal in [app.refusal().await, app.costing("/costly", 9).await] {
@@ -102,14 +89,12 @@ async fn every_header_of_a_refusal_is_among_the_names_of_its_style() {
     }
 }
 
-// Retry-After of the application's own.
-
-fn answering(response: fn(&Exceeded<'_>) -> Response) -> App {
+pub(crate) fn answering(response: fn(&Exceeded<'_>) -> Response) -> App {
     app(Limiter::builder().on_limited(response))
 }
 
 #[tokio::test]
-async fn a_retry_after_of_the_application_stays_and_milliseconds_say_the_same() {
+async fn a_retry_after_of_the_application_is_kept_and_retry_after_ms_agrees() {
     let app = answering(|_| (LIMITED, [("retry-after", "600")]).into_response());
     let refusal = app.refusal().await;
     assert_eq!(refusal.header("retry-after"), Some("600"));
@@ -137,7 +122,7 @@ async fn a_retry_after_of_the_application_stays_and_milliseconds_say_the_same() 
 }
 
 #[tokio::test]
-async fn a_retry_after_of_a_handlers_own_stays() {
+async fn a_retry_after_of_on_limited_of_a_handler_is_kept() {
     fn answer(_: &Exceeded<'_>) -> (StatusCode, [(&'static str, &'static str); 1]) {
         (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "600")])
     }
@@ -173,7 +158,7 @@ async fn retry_after_can_be_left_out() {
 }
 
 #[tokio::test]
-async fn should_retry_gives_way_to_what_the_application_says() {
+async fn an_x_should_retry_of_the_application_is_kept() {
     let app = answering(|_| LIMITED.into_response());
     let refusal = app.costing("/costly", 9).await;
     assert_eq!(refusal.header("x-should-retry"), Some("false"));
@@ -220,7 +205,7 @@ async fn exceeded_describes_the_policy_with_the_longest_wait() {
 }
 
 #[tokio::test]
-async fn the_body_of_slowapi_is_one_line_away() {
+async fn on_limited_can_return_the_body_of_slowapi() {
     let limiter = Limiter::builder();
     let limiter =
         limiter.on_limited(|exceeded| (LIMITED, Json(json!({ "error": exceeded.to_string() }))));
@@ -232,8 +217,6 @@ async fn the_body_of_slowapi_is_one_line_away() {
     assert_eq!(refusal.header("content-type"), Some("application/json"));
     assert_eq!(refusal.header("retry-after"), Some("60"));
 }
-
-// What can never fit.
 
 #[tokio::test]
 async fn the_status_of_what_can_never_fit_is_429_unless_it_is_set() {
@@ -329,353 +312,4 @@ async fn a_status_that_is_no_client_error_is_not_set() {
         let app = app(Limiter::builder().exceeds_capacity_status(status));
         assert_eq!(app.costing("/costly", 4).await.status, LIMITED, "{status}");
     }
-}
-
-// Problem documents.
-
-#[tokio::test]
-async fn every_rejection_of_ours_has_the_error_object() {
-    #[rate_limit("1/minute", key = header("x-api-key"))]
-    async fn keyed() {}
-    #[rate_limit("1/minute", key = client_ip)]
-    async fn addressed() {}
-    #[rate_limit("1/minute", key = bearer)]
-    async fn borne() {}
-    let router = || {
-        Router::new()
-            .route("/once", get(once))
-            .route("/keyed", get(keyed))
-            .route("/addressed", get(addressed))
-            .route("/borne", get(borne))
-    };
-    let call = |path: &'static str, limiter: LimiterBuilder| async move {
-        let app = App::with(router(), limiter);
-        let twice = Request::get(path).header("x-other", "1");
-        app.call(twice.body(Body::empty()).unwrap()).await
-    };
-    let repeated = || async {
-        let request = Request::get("/keyed").header("x-api-key", "a");
-        let request = request.header("x-api-key", "b");
-        let app = App::new(router());
-        app.call(request.body(Body::empty()).unwrap()).await
-    };
-    let deny = || {
-        let store = CustomStore::new(Unreachable).fallback(Fallback::Deny);
-        Limiter::builder().store(store)
-    };
-    let (bad, server) = ("invalid_request_error", "server_error");
-    for (answer, status, kind, code) in [
-        (
-            call("/keyed", Limiter::builder()).await,
-            400,
-            bad,
-            "missing_header",
-        ),
-        (repeated().await, 400, bad, "repeated_header"),
-        (
-            call("/addressed", Limiter::builder()).await,
-            500,
-            server,
-            "client_address_unavailable",
-        ),
-        (
-            call("/borne", Limiter::builder()).await,
-            401,
-            "authentication_error",
-            "missing_bearer_token",
-        ),
-        (
-            call("/once", deny()).await,
-            503,
-            server,
-            "rate_limiter_unavailable",
-        ),
-    ] {
-        assert_eq!(answer.status.as_u16(), status, "{}", answer.body);
-        let body = answer.json();
-        assert_eq!(body["status"], status);
-        assert_eq!(body["error"]["type"], kind);
-        assert_eq!(body["error"]["code"], code);
-        assert_eq!(body["error"]["message"], body["detail"]);
-        let content_type = answer.header("content-type");
-        assert_eq!(content_type, Some("application/problem+json"));
-        assert_eq!(answer.header("cache-control"), Some("no-store"));
-    }
-}
-
-// Success statuses.
-
-#[tokio::test]
-async fn no_function_rejects_with_a_success() {
-    struct Custom;
-    impl IntoResponse for Custom {
-        fn into_response(self) -> Response {
-            (StatusCode::NO_CONTENT, "custom").into_response()
-        }
-    }
-    struct Extractor;
-    impl<S: Sync> axum::extract::FromRequestParts<S> for Extractor {
-        type Rejection = Json<&'static str>;
-
-        async fn from_request_parts(
-            _: &mut http::request::Parts,
-            _: &S,
-        ) -> Result<Self, Self::Rejection> {
-            Err(Json("no"))
-        }
-    }
-    #[rate_limit("1/minute", key = || Err::<u64, _>("no key"))]
-    async fn key() {}
-    #[rate_limit(|| Err::<Limits, _>("no limits"), key = everyone)]
-    async fn limits_fn() {}
-    #[rate_limit("1/minute", key = everyone, scope = || Err::<&'static str, _>("no scope"))]
-    async fn scope() {}
-    #[rate_limit("1/minute", key = everyone, cost = || Err::<u32, _>(Custom))]
-    async fn cost() {}
-    #[rate_limit("1/minute", key = |_: Extractor| 1_u64)]
-    async fn extractor() {}
-    #[rate_limit("1/minute", key = || async { Err::<u64, _>(StatusCode::CONTINUE) })]
-    async fn informational() {}
-    #[rate_limit("1/minute", key = || Err::<u64, _>([("grpc-status", "0")]))]
-    async fn grpc_ok() {}
-    #[rate_limit("1/minute")]
-    async fn default_key() {}
-
-    let router = Router::new()
-        .route("/key", get(key))
-        .route("/limits", get(limits_fn))
-        .route("/scope", get(scope))
-        .route("/cost", get(cost))
-        .route("/extractor", get(extractor))
-        .route("/informational", get(informational))
-        .route("/grpc_ok", get(grpc_ok))
-        .route("/default_key", get(default_key));
-    let layered = Limiter::new();
-    let layer = layered.limit_layer("layer", limits!("1/minute"));
-    let layer = layer.key(|| Err::<u64, _>("no key"));
-    let router = router.route("/layer", get(|| async {}).layer(layer));
-    let limiter = Limiter::builder().default_key(|| Err::<u64, _>("no key"));
-    let app = App::with(router, limiter);
-    for path in [
-        "/key",
-        "/limits",
-        "/scope",
-        "/cost",
-        "/extractor",
-        "/informational",
-        "/grpc_ok",
-        "/default_key",
-        "/layer",
-    ] {
-        let answer = app.get(path).await;
-        assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR, "{path}");
-        let code = &answer.json()["error"]["code"];
-        assert_eq!(code, "rejection_without_error_status", "{path}");
-    }
-}
-
-#[tokio::test]
-async fn a_rejection_with_another_status_stays_as_it_is() {
-    #[rate_limit("1/minute", key = || Err::<u64, _>((StatusCode::UNAUTHORIZED, "who are you?")))]
-    async fn unauthorized() {}
-    #[rate_limit("1/minute", key = || Err::<u64, _>(axum::response::Redirect::to("/login")))]
-    async fn redirected() {}
-    #[rate_limit("1/minute", key = || Err::<u64, _>([("grpc-status", "16")]))]
-    async fn grpc() {}
-    let router = Router::new()
-        .route("/unauthorized", get(unauthorized))
-        .route("/redirected", get(redirected))
-        .route("/grpc", get(grpc));
-    let app = App::new(router);
-    let answer = app.get("/unauthorized").await;
-    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
-    assert_eq!(answer.body, "who are you?");
-    let answer = app.get("/redirected").await;
-    assert_eq!(answer.status, StatusCode::SEE_OTHER);
-    let answer = app.get("/grpc").await;
-    assert_eq!(
-        (answer.status, answer.header("grpc-status")),
-        (OK, Some("16"))
-    );
-}
-
-#[tokio::test]
-async fn on_limited_with_a_success_is_429_and_keeps_its_body() {
-    fn own(_: &Exceeded<'_>) -> Json<&'static str> {
-        Json("slow down")
-    }
-    #[rate_limit("1/minute", key = everyone, on_limited = own)]
-    async fn handler() {}
-    let limiter = Limiter::builder().on_limited(|_| (StatusCode::ACCEPTED, "later"));
-    let router = Router::new()
-        .route("/once", get(once))
-        .route("/", get(handler));
-    let app = App::with(router, limiter);
-    let refusal = app.refusal().await;
-    assert_eq!(refusal.status, LIMITED);
-    assert_eq!(refusal.body, "later");
-    assert_eq!(refusal.header("retry-after"), Some("60"));
-    app.get("/").await;
-    let refusal = app.get("/").await;
-    assert_eq!(refusal.status, LIMITED);
-    assert_eq!(refusal.body, r#""slow down""#);
-}
-
-#[tokio::test]
-async fn on_limited_may_answer_with_a_grpc_status() {
-    let grpc = |_: &Exceeded<'_>| [("grpc-status", "8")].into_response();
-    let refusal = answering(grpc).refusal().await;
-    assert_eq!(
-        (refusal.status, refusal.header("grpc-status")),
-        (OK, Some("8"))
-    );
-    let grpc_ok = |_: &Exceeded<'_>| [("grpc-status", "0")].into_response();
-    assert_eq!(answering(grpc_ok).refusal().await.status, LIMITED);
-}
-
-// `RateLimitInfo`.
-
-async fn info(app: &App, path: &str, units: u32) -> Option<RateLimitInfo> {
-    let request = Request::get(path).header("x-units", units);
-    let mut request = request.body(Body::empty()).unwrap();
-    let peer = SocketAddr::from(([192, 0, 2, 1], 1));
-    request.extensions_mut().insert(ConnectInfo(peer));
-    let response = app.router.clone().oneshot(request).await.unwrap();
-    response.extensions().get::<RateLimitInfo>().cloned()
-}
-
-#[rate_limit("2/second; 10/minute", name = "requests", key = client_ip)]
-#[rate_limit("6/hour", name = "units", key = everyone, cost = units)]
-async fn two_policies() {}
-
-#[rate_limit("9/minute", name = "late", key = everyone, cost = units.0)]
-async fn late(units: Units, limit: RateLimit) {
-    limit.charge(units.0).await.unwrap();
-}
-
-fn informative(limiter: LimiterBuilder) -> App {
-    let router = Router::new()
-        .route("/once", get(once))
-        .route("/two", get(two_policies))
-        .route("/late", get(late))
-        .route("/free", get(|| async {}));
-    App::with(router, limiter)
-}
-
-/// The name, the key's label, the cost, whether it refused, and what is left of each limit.
-fn policies(info: &RateLimitInfo) -> Vec<(String, String, u32, bool, Vec<u64>)> {
-    let policies = info.policies().iter().map(|policy| {
-        let left = policy.outcomes().iter();
-        let left = left.map(|outcome| u64::from(outcome.remaining())).collect();
-        let (name, key) = (policy.name().to_owned(), policy.key_label().to_owned());
-        (name, key, policy.cost(), policy.is_refused(), left)
-    });
-    policies.collect()
-}
-
-fn policy(
-    name: &str,
-    key: &str,
-    cost: u32,
-    is_refused: bool,
-    left: &[u64],
-) -> (String, String, u32, bool, Vec<u64>) {
-    (name.into(), key.into(), cost, is_refused, left.into())
-}
-
-#[tokio::test]
-async fn refusals_carry_their_info_and_other_responses_do_not() {
-    let app = informative(Limiter::builder().retry_jitter(Duration::ZERO));
-    for path in ["/once", "/two", "/late", "/free"] {
-        assert!(info(&app, path, 1).await.is_none(), "{path}");
-    }
-    let refused = info(&app, "/once", 1).await.unwrap();
-    assert!(refused.is_refused());
-    assert_eq!(refused.retry_after(), Some(Duration::from_secs(60)));
-    assert_eq!(
-        policies(&refused),
-        [policy("once", "everyone", 1, true, &[0])]
-    );
-
-    app.clock.advance(Duration::from_secs(15));
-    let refused = info(&app, "/two", 6).await.unwrap();
-    assert_eq!(
-        policies(&refused),
-        [
-            policy("requests", "client_ip", 1, false, &[2, 9]),
-            policy("units", "everyone", 6, true, &[5]),
-        ]
-    );
-    assert_eq!(refused.refused_by().unwrap().name(), "units");
-    assert_eq!(refused.retry_after(), Some(Duration::from_secs(3585)));
-
-    let refused = info(&app, "/late", 10).await.unwrap();
-    assert_eq!(
-        policies(&refused),
-        [policy("late", "everyone", 10, true, &[7])]
-    );
-    assert_eq!(refused.retry_after(), None);
-}
-
-#[tokio::test]
-async fn admitted_responses_carry_their_info_if_asked_for() {
-    let app = informative(Limiter::builder().response_info(true));
-    let admitted = info(&app, "/once", 1).await.unwrap();
-    assert!(!admitted.is_refused());
-    assert_eq!(admitted.retry_after(), None);
-    assert_eq!(
-        policies(&admitted),
-        [policy("once", "everyone", 1, false, &[0])]
-    );
-    let admitted = info(&app, "/two", 4).await.unwrap();
-    assert_eq!(
-        policies(&admitted),
-        [
-            policy("requests", "client_ip", 1, false, &[1, 9]),
-            policy("units", "everyone", 4, false, &[2]),
-        ]
-    );
-    // What the handler charged is a part of the cost.
-    let admitted = info(&app, "/late", 2).await.unwrap();
-    assert_eq!(
-        policies(&admitted),
-        [policy("late", "everyone", 4, false, &[5])]
-    );
-    assert!(info(&app, "/free", 1).await.is_none());
-    assert!(info(&app, "/once", 1).await.unwrap().is_refused());
-}
-
-#[tokio::test]
-async fn info_covers_layers_and_shows_no_key() {
-    #[rate_limit("1/minute", name = "inner", key = header("x-api-key"))]
-    async fn handler() {}
-    let limiter = Limiter::builder().response_info(true).build();
-    let layer = limiter
-        .limit_layer("outer", limits!("3/minute"))
-        .key(everyone);
-    let router = Router::new().route("/", get(handler)).layer(layer);
-    let call = || async {
-        let request = Request::get("/").header("x-api-key", "sk-secret");
-        let request = request.body(Body::empty()).unwrap();
-        let response = router.clone().oneshot(request).await.unwrap();
-        let info = response.extensions().get::<RateLimitInfo>().cloned();
-        info.unwrap()
-    };
-    let key = r#"header("x-api-key")"#;
-    let outer = |left| policy("outer", "key", 1, false, &[left]);
-    let admitted = call().await;
-    assert_eq!(
-        policies(&admitted),
-        [policy("inner", key, 1, false, &[0]), outer(2)]
-    );
-    let refused = call().await;
-    assert_eq!(
-        policies(&refused),
-        [policy("inner", key, 1, true, &[0]), outer(1)]
-    );
-    assert!(!format!("{refused:?}").contains("secret"), "{refused:?}");
-    call().await;
-    let refused = call().await;
-    assert_eq!(refused.refused_by().unwrap().name(), "outer");
-    assert_eq!(refused.policies().len(), 1);
 }

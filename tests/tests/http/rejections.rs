@@ -1,5 +1,5 @@
-//! Requests that a key, limits, scope or cost function rejects: they count, in any order of rules, and
-//! no lookup is made for a client that is refused without it.
+//! Requests that a key, limits, scope or cost function rejects: they count, in any order of rules,
+//! and no lookup is made for a client that is refused without it.
 
 use crate::app::App;
 use axum::{
@@ -231,7 +231,7 @@ async fn a_rejected_request_takes_the_known_costs_and_1_for_the_others() {
 }
 
 #[tokio::test]
-async fn count_when_is_asked_with_the_rejection() {
+async fn count_when_receives_the_rejection() {
     fn key(headers: &HeaderMap) -> Result<u64, StatusCode> {
         headers.get("x-key").map(|_| 7).ok_or(UNAUTHORIZED)
     }
@@ -280,7 +280,7 @@ async fn a_layer_counts_a_request_whose_cost_is_rejected() {
 }
 
 #[tokio::test]
-async fn cheapness_is_of_the_type_and_not_of_the_spelling() {
+async fn a_cheap_rule_is_recognised_by_its_type_and_not_its_spelling() {
     mod keys {
         use super::*;
         use limit_runtime::ClientIp;
@@ -310,7 +310,7 @@ async fn cheapness_is_of_the_type_and_not_of_the_spelling() {
 }
 
 #[tokio::test]
-async fn a_default_key_is_cheap_only_if_it_is_ours() {
+async fn a_default_key_is_cheap_only_if_it_is_built_in() {
     #[rate_limit("1/minute", name = "default")]
     #[rate_limit("100/minute", key = account, name = "account")]
     async fn handler() {}
@@ -332,7 +332,7 @@ async fn a_default_key_is_cheap_only_if_it_is_ours() {
 }
 
 #[tokio::test]
-async fn what_cheap_rules_let_through_is_consumed_once() {
+async fn cheap_rules_are_charged_once() {
     #[rate_limit("3/minute", key = client_ip)]
     #[rate_limit("100/minute", key = account)]
     async fn login() {}

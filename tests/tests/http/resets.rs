@@ -1,4 +1,4 @@
-//! What headers say of time: when more remains, and for whom has been refused, when to come again.
+//! Times in headers: when more remains, and when a refused client may retry.
 
 use crate::app::{Answer, App};
 use axum::{Router, routing::get};
@@ -75,7 +75,7 @@ fn parameter(answer: &Answer, header: &str, name: &str) -> u64 {
 }
 
 #[tokio::test]
-async fn t_is_when_more_remains_and_the_retry_after_of_who_is_refused() {
+async fn t_is_when_more_remains_or_the_retry_after_of_a_refusal() {
     let app = app(HeaderStyle::Ietf);
     let mut states = Vec::new();
     for _ in 0..10 {
@@ -139,7 +139,8 @@ async fn of_two_limits_with_nothing_left_the_one_that_takes_longer_is_shown() {
     assert_eq!(app.get("/").await.status, StatusCode::OK);
 }
 
-/// How many requests of a client are admitted in an hour; `pause` says how long it waits after an answer.
+/// How many requests of a client are admitted in an hour; `pause` says how long it waits after an
+/// answer.
 async fn admitted(app: &App, path: &str, pause: impl Fn(&Answer) -> Duration) -> u32 {
     let (mut gone, mut admitted) = (Duration::ZERO, 0);
     while gone < Duration::from_secs(3_600) {
@@ -181,7 +182,8 @@ async fn a_client_that_sleeps_for_the_reset_when_nothing_is_left_gets_its_full_r
             ),
             (named(), "x-quota-left", "x-quota-reset"),
         ] {
-            // The wall clock stands still beside the limiter's, so that each sleep is rounded up anew.
+            // The wall clock stands still beside the limiter's, so that each sleep is rounded up
+            // anew.
             let began = SystemTime::now();
             let by_reset = |answer: &Answer| match whole_number(answer, left) {
                 0 => {
@@ -247,9 +249,9 @@ async fn a_burst_above_the_count_is_shown_with_the_time_in_which_it_is_replenish
     assert_eq!(answer.header("ratelimit"), Some(r#""smooth";r=4;t=1"#));
 }
 
-/// Sequences of requests at odd microseconds: whoever waits `t` sees `r` grow.
+/// Sequences of requests at odd microseconds: `r` grows after `t`.
 #[tokio::test]
-async fn who_waits_t_sees_more_remain_and_who_is_refused_and_waits_gets_in() {
+async fn more_remains_after_t_and_a_refused_client_that_waits_t_is_admitted() {
     for path in PATHS {
         let app = app(HeaderStyle::Ietf);
         for step in 1..40_u64 {

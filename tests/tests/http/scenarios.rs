@@ -31,7 +31,7 @@ fn eleven() -> u32 {
 async fn too_dear() {}
 
 #[tokio::test]
-async fn a_budget_is_the_routes_whatever_its_parameters() {
+async fn a_route_has_one_budget_for_all_its_parameters() {
     let app = App::new(Router::new().route("/item/{id}", get(item)));
     assert_eq!(app.get("/item/1").await.status, OK);
     assert_eq!(app.get("/item/2").await.status, LIMITED);
@@ -48,7 +48,7 @@ async fn one_handler_on_two_routes_has_one_budget() {
 }
 
 #[tokio::test]
-async fn head_draws_on_the_budget_of_get() {
+async fn head_shares_the_budget_of_get() {
     let app = App::new(Router::new().route("/item/{id}", get(item)));
     assert_eq!(app.get("/item/1").await.status, OK);
     let head = app.send(Method::HEAD, "/item/1", "192.0.2.1", "").await;
@@ -70,7 +70,7 @@ async fn a_malformed_body_counts_and_then_is_not_read() {
 }
 
 #[tokio::test]
-async fn who_waits_retry_after_is_admitted_and_who_comes_sooner_is_not() {
+async fn a_client_that_waits_retry_after_is_admitted_and_one_that_comes_sooner_is_not() {
     for early in [
         Duration::ZERO,
         Duration::from_micros(1),

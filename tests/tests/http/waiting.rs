@@ -119,7 +119,7 @@ async fn a_request_beyond_its_wait_is_refused_on_arrival_with_the_next_free_turn
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_layer_lets_requests_wait_as_a_handler_does() {
+async fn requests_wait_for_a_layer_with_a_wait() {
     let limiter = Limiter::builder().clock(Clock::tokio()).build();
     let layer = limiter.limit_layer("layer", limits!("1/2s")).key(everyone);
     let router = Router::new()
@@ -169,7 +169,7 @@ async fn every_strategy_has_exact_turns_for_equal_costs() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_places_in_a_queue_a_limiter_refuses_and_forgets() {
+async fn without_room_in_the_queue_a_request_is_refused_and_not_kept() {
     #[rate_limit("1/100ms", key = everyone, wait = "1s")]
     async fn infer() {}
     let routes = Router::new().route("/", post(infer));
@@ -277,7 +277,7 @@ async fn a_request_that_is_cancelled_leaves_its_place_to_the_next() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_charge_that_is_given_back_goes_to_the_first_waiter() {
+async fn a_refunded_charge_goes_to_the_first_waiter() {
     #[rate_limit(
         "1/minute",
         key = everyone,
@@ -313,8 +313,8 @@ async fn a_charge_over_the_arguments_waits_and_its_peek_does_not() {
     let ten = start(send("ten units.")).await;
     let four = start(send("four")).await;
     let six = start(send("is six")).await;
-    // Those have their turns after 2, 4 and 4 s. The next one is after 6 s, beyond the wait: refused
-    // before the body is read.
+    // Those have their turns after 2, 4 and 4 s. The next one is after 6 s, beyond the wait:
+    // refused before the body is read.
     assert_eq!(send("x").await, refused(6));
     assert_eq!(ten.await.unwrap(), served(2_000));
     assert_eq!(four.await.unwrap(), served(4_000));
@@ -354,7 +354,7 @@ async fn a_request_that_a_key_function_rejects_neither_waits_nor_overtakes() {
     assert_eq!(waiter.await.unwrap(), served(2_000));
 }
 
-/// No function of the user's runs for a request whose turn in a cheap rule's queue is too late.
+/// No function of the application runs for a request that a cheap rule's queue refuses.
 #[tokio::test(start_paused = true)]
 async fn a_turn_beyond_the_wait_is_seen_before_functions_are_called() {
     static CALLS: AtomicU32 = AtomicU32::new(0);

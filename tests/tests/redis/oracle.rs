@@ -46,7 +46,7 @@ impl Redis {
 }
 
 #[tokio::test]
-async fn every_answer_is_the_models() {
+async fn every_answer_is_that_of_the_model() {
     let server = Server::redis();
     let wanted = std::env::var("REDIS_ORACLE_CHECKS").ok();
     let checks = wanted.map_or(CHECKS, |number| number.parse().unwrap());
@@ -56,8 +56,8 @@ async fn every_answer_is_the_models() {
     .await;
 }
 
-/// What the model does not cover: limits whose count changes, refunds of a bucket, and a bucket that
-/// is too large.
+/// What the model does not cover: limits whose count changes, refunds of a bucket, and a bucket
+/// that is too large.
 #[tokio::test]
 async fn buckets_are_those_of_memory() {
     let server = Server::redis();
@@ -98,8 +98,8 @@ async fn buckets_are_those_of_memory() {
     assert!(consumed.len() > 100, "{}", consumed.len());
 }
 
-/// Several limits and several charges at once, of which some share a budget: each outcome is that of
-/// the store in memory.
+/// Several limits and several charges at once, of which some share a budget: each outcome is that
+/// of the store in memory.
 #[tokio::test]
 async fn several_limits_and_charges_are_those_of_memory() {
     let server = Server::redis();

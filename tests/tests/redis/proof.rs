@@ -53,12 +53,7 @@ async fn worker() {
 fn four_processes_share_one_limit_exactly() {
     let server = Server::redis();
     let program = env::current_exe().unwrap();
-    let arguments = [
-        "--exact",
-        "redis::proof::worker",
-        "--ignored",
-        "--nocapture",
-    ];
+    let arguments = ["--exact", "proof::worker", "--ignored", "--nocapture"];
     let url = server.url();
     let processes: Vec<_> = (0..PROCESSES)
         .map(|_| Program::start(&program, arguments, &[("REDIS_WORKER_URL", &url)]))
@@ -76,7 +71,7 @@ fn four_processes_share_one_limit_exactly() {
 }
 
 #[tokio::test]
-async fn a_secret_key_appears_nowhere() {
+async fn a_raw_key_reaches_neither_store_nor_log_nor_debug_output() {
     const CANARY: &str = "sk-canary-0123456789";
     let (log, _guard) = Log::capture_thread();
     let server = Server::redis();
@@ -117,7 +112,7 @@ async fn a_secret_key_appears_nowhere() {
 }
 
 #[tokio::test]
-async fn every_key_has_an_end_and_one_without_gets_it() {
+async fn every_redis_key_expires_and_one_without_expiry_gets_it() {
     let server = Server::redis();
     let limiter = patient(&server.url()).await;
     for _ in 0..3 {

@@ -43,7 +43,7 @@ async fn scripts(server: &Server) -> usize {
 }
 
 #[tokio::test]
-async fn nothing_is_looked_up_for_a_client_whose_denial_is_known() {
+async fn no_lookup_is_made_for_a_client_whose_denial_is_cached() {
     let server = Server::redis();
     let limiter = patient(&server.url()).await;
     let lookups = Lookups::default();
@@ -68,7 +68,7 @@ async fn nothing_is_looked_up_for_a_client_whose_denial_is_known() {
     let asked = 5 + 1 + usize::try_from(start.elapsed().as_secs()).unwrap();
     let lookups = lookups.load(Ordering::Relaxed);
     assert!(lookups <= asked, "{lookups} lookups");
-    // Each lookup came with one round trip, and none was made to find out who is refused.
+    // Each lookup came with one round trip. None was made for a refused client.
     let scripts = scripts(&server).await - before;
     assert!(
         scripts <= lookups,

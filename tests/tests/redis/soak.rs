@@ -1,7 +1,7 @@
 //! Faults under load, many times over, with figures.
 //!
-//! `cargo test --release -p workspace-tests --test redis -- --ignored --nocapture soak`, for about two
-//! minutes; `REDIS_SOAK_ROUNDS` asks for other than 20 rounds.
+//! `cargo test --release -p workspace-tests --test redis -- --ignored --nocapture soak`, for about
+//! two minutes; `REDIS_SOAK_ROUNDS` asks for other than 20 rounds.
 
 use limit_runtime::{Limiter, limits, store::StoreHealth};
 use std::{
@@ -132,7 +132,8 @@ async fn hammer(limiter: Limiter, stop: Arc<AtomicBool>, task: usize) -> Seen {
     seen
 }
 
-/// The most that were certainly let in within one window; at least what is allowed, or the load was none.
+/// The most that were certainly let in within one window; at least what is allowed, or the load was
+/// none.
 fn most_in_a_window(mut admitted: Vec<(Instant, Instant)>) -> usize {
     admitted.sort_unstable_by_key(|(_, answered)| *answered);
     let surely_within = |hits: &[(Instant, Instant)]| {

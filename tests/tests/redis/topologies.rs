@@ -58,7 +58,7 @@ async fn over_tls() {
     ]);
     let limiter = patient(&format!("rediss://127.0.0.1:{port}?tls-ca={ca}")).await;
     counts(&limiter).await;
-    // Nobody whom we know has signed for it: not to be trusted, and the limiter starts without it.
+    // Its certificate is signed by no known authority: the limiter starts without the store.
     let limiter = Limiter::connect(&format!("rediss://127.0.0.1:{port}"))
         .await
         .unwrap();
@@ -100,7 +100,7 @@ async fn both(limiter: &Limiter, shared: &Limits, own: &Limits, who: &Key) -> De
 }
 
 #[tokio::test]
-async fn a_cluster_counts_and_takes_nothing_when_one_of_several_refuses() {
+async fn a_cluster_counts_and_consumes_nothing_when_one_of_several_limits_refuses() {
     let cluster = Cluster::start(false);
     let limiter = patient(&cluster.url()).await;
     counts(&limiter).await;
@@ -159,7 +159,8 @@ async fn a_failover_of_sentinel_is_followed() {
         assert!(limiter.check(&limits, "bob").await.unwrap().is_allowed());
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    // What was replicated is still counted. Sentinel may need a moment to name the new master to newcomers.
+    // What was replicated is still counted. Sentinel may need a moment to name the new master to
+    // newcomers.
     loop {
         let limiter = patient(&url).await;
         let check = limiter.check(&limits!("3/minute; 5/hour"), "alice").peek();

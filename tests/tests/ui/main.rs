@@ -12,7 +12,7 @@
 const TOOLCHAIN: &str = "rustc 1.95.";
 
 #[test]
-fn compile_errors() {
+fn compile_errors_point_at_the_mistake() {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let version = std::process::Command::new(rustc).arg("--version").output();
     let version = String::from_utf8(version.unwrap().stdout).unwrap();

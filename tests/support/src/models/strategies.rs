@@ -84,7 +84,8 @@ impl StrategyModel {
         }
     }
 
-    /// Follows the windows from the first hit on; a new one begins when nothing is left of the last.
+    /// Follows the windows from the first hit on; a new one begins when nothing is left of the
+    /// last.
     fn window_start(&self, rule: &Rule, now: u64) -> Option<u64> {
         let mut start: Option<u64> = None;
         for hit in self.hits.iter().filter(|hit| hit.at <= now) {

@@ -1,4 +1,4 @@
-//! The words in which rows are written.
+//! The builder that rows are written with.
 
 use limit_runtime::{IntoKey, Key, Limits, Strategy, store::Action};
 use std::time::Duration;
@@ -44,9 +44,9 @@ pub struct Step {
 /// One charge of a check.
 #[derive(Clone, Debug)]
 pub struct Ask {
-    /// Whose budget.
+    /// The scope of the budget.
     pub scope: &'static str,
-    /// Who is counted.
+    /// The key of the budget.
     pub key: Key,
     /// All of these must have room.
     pub limits: Limits,
@@ -111,14 +111,14 @@ impl Step {
         self
     }
 
-    /// Who is counted.
+    /// The key of the budget.
     #[must_use]
     pub fn key(mut self, key: impl IntoKey) -> Self {
         self.last().key = key.into_key();
         self
     }
 
-    /// Whose budget.
+    /// The scope of the budget.
     #[must_use]
     pub fn scope(mut self, scope: &'static str) -> Self {
         self.last().scope = scope;

@@ -95,7 +95,7 @@ impl Chain {
                 address: seen,
                 has_quoted_comma,
             });
-            // A hop count says nothing of the addresses.
+            // With a hop count, proxies may have any address.
             chain.peer = match trust {
                 Trust::Hops(_) if random.one_in(2) => untrusted(random),
                 _ => trusted(random),
@@ -109,7 +109,7 @@ impl Chain {
         &self.entries
     }
 
-    /// Who must be counted; `None` where a quoted comma may end the reading early.
+    /// The address that must be found; `None` where a quoted comma may end the reading early.
     pub(crate) fn client(&self) -> Option<IpAddr> {
         if self.hops.iter().any(|hop| hop.has_quoted_comma) {
             return None;
@@ -149,7 +149,7 @@ fn untrusted(random: &mut Random) -> IpAddr {
     Ipv4Addr::new(a, b, c.max(3), d).into()
 }
 
-/// What a proxy writes of whom it saw, and whether there is a comma in it.
+/// What a proxy writes of the address it saw, and whether there is a comma in it.
 fn write(random: &mut Random, header: Header, seen: Option<IpAddr>) -> (Vec<u8>, bool) {
     match (header, seen) {
         (Header::Forwarded, seen) => {

@@ -1,4 +1,4 @@
-//! A request, and whom it is counted as.
+//! A request, and the address that `client_ip` finds for it.
 
 use axum::{
     extract::connect_info::ConnectInfo,

@@ -1,5 +1,5 @@
-//! No text that a client sends changes whom it is counted as: for whatever header lines `p` an
-//! attacker makes, `client(p ++ honest) == client(honest)`.
+//! No text that a client sends changes its address: for whatever header lines `p` an attacker
+//! makes, `client(p ++ honest) == client(honest)`.
 //!
 //! The ordinary run tries 100,000 cases. The long one:
 //!
@@ -25,7 +25,7 @@ use test_support::random::Random;
 const CASES: u64 = 100_000;
 
 #[test]
-fn what_a_client_sends_does_not_change_whom_it_is_counted_as() {
+fn no_header_of_a_client_changes_its_address() {
     let number = |name: &str, default| env::var(name).map_or(default, |text| text.parse().unwrap());
     let first = number("LIMIT_PROOF_SEED", 0x1234_5678);
     let limiters = Limiters::new();
@@ -53,13 +53,14 @@ fn what_a_client_sends_does_not_change_whom_it_is_counted_as() {
         assert_eq!(with, without, "{}", story());
         match chain.client() {
             Some(client) => assert_eq!(with, client, "{}", story()),
-            // A quoted comma in what a proxy wrote: it may stop there, and name nobody else.
+            // A quoted comma in what a proxy wrote: it may stop there, at one of the hops.
             None => assert!(chain.names(with), "{with} {}", story()),
         }
     }
 }
 
-/// The lines of the header as the server sees them: what the attacker sent, and after it what the proxies wrote.
+/// The lines of the header as the server sees them: what the attacker sent, and after it what the
+/// proxies wrote.
 fn lines(chain: &Chain, random: &mut Random, attack: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let mut lines = attack.to_vec();
     if chain.header == Header::Single {
@@ -83,7 +84,7 @@ fn lines(chain: &Chain, random: &mut Random, attack: &[Vec<u8>]) -> Vec<Vec<u8>>
     lines
 }
 
-/// What stands in texts that are meant to mislead.
+/// Parts of texts that are meant to mislead.
 const NASTY: [&[u8]; 40] = [
     b",",
     b", ",

@@ -56,7 +56,7 @@ async fn a_mocked_peer_address_counts() {
     assert_eq!(body, "203.0.113.7");
 }
 
-/// Serves `limiter` on a socket; whom it counts a request with these header lines as.
+/// Serves `limiter` on a socket. Returns the address that it finds for these header lines.
 async fn over_a_socket(limiter: &Limiter, lines: &str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

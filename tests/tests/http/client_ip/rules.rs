@@ -80,7 +80,7 @@ fn where_every_hop_is_trusted_the_farthest_is_the_client() {
 }
 
 #[test]
-fn what_cannot_be_read_ends_at_the_last_trusted_hop() {
+fn an_unreadable_entry_ends_at_the_last_trusted_hop() {
     table(
         &listed(ForwardedHeader::XForwardedFor),
         "x-forwarded-for",
@@ -184,7 +184,7 @@ fn a_quote_on_the_left_changes_nothing_on_the_right() {
 }
 
 #[test]
-fn a_host_chosen_by_the_client_names_nobody() {
+fn a_host_chosen_by_the_client_is_no_address() {
     table(
         &listed(ForwardedHeader::Forwarded),
         "forwarded",

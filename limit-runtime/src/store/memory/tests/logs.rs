@@ -101,7 +101,8 @@ fn verdicts(found: &[Outcome], model: &LogModel, now: u64, limits: &Limits, cost
     all
 }
 
-/// Random sequences, each for a key of its own: hits, peeks, forced hits, refunds, changes of the limits.
+/// Random sequences, each for a key of its own: hits, peeks, forced hits, refunds, changes of the
+/// limits.
 fn run(seed: u64, sequences: u64, entries: u32, windows: &[u64], may_change: bool) {
     let mut random = Random::new(seed);
     let begin = || {

@@ -1,17 +1,16 @@
-//! Handlers that look at their limits, charge more, and give back.
+//! Handlers that take a `RateLimit`: they look at their limits, charge more and refund.
 
 use crate::app::App;
 use axum::{
     Json, Router,
     body::Body,
-    extract::{FromRequestParts, Path, Request},
+    extract::{Path, Request},
     response::Response,
-    routing::{get, post},
+    routing::get,
 };
-use http::{HeaderMap, StatusCode, request::Parts};
+use http::{HeaderMap, StatusCode};
 use limit_runtime::{
-    HeaderStyle, Limiter, Limits, RateLimit, RateLimitRejection, UnknownPolicy, client_ip,
-    everyone, limits, rate_limit,
+    HeaderStyle, Limiter, Limits, RateLimit, UnknownPolicy, everyone, limits, rate_limit,
 };
 use std::time::Duration;
 use tower::ServiceExt;
@@ -70,7 +69,7 @@ fn app() -> App {
 }
 
 #[tokio::test]
-async fn a_charge_shows_in_the_headers_and_may_go_into_debt() {
+async fn a_charge_shows_in_the_headers_and_may_exceed_the_limit() {
     let app = app();
     let first = app.get("/charge/3").await;
     assert_eq!(
@@ -90,7 +89,7 @@ async fn a_charge_shows_in_the_headers_and_may_go_into_debt() {
 }
 
 #[tokio::test]
-async fn no_more_is_given_back_than_was_taken() {
+async fn no_more_is_refunded_than_was_charged() {
     let app = app();
     let first = app.get("/refund/5").await;
     assert_eq!(
@@ -105,7 +104,7 @@ async fn no_more_is_given_back_than_was_taken() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_is_not_charged_on_trial() {
+async fn try_charge_takes_nothing_when_the_cost_does_not_fit() {
     let app = app();
     assert_eq!(app.get("/try/9").await.body, "true");
     let app = self::app();
@@ -134,7 +133,7 @@ async fn one_policy_of_several_is_charged_by_its_name() {
 }
 
 #[tokio::test]
-async fn without_an_attribute_and_a_layer_there_is_nothing_to_look_at() {
+async fn extracting_a_rate_limit_without_attribute_and_layer_is_a_500() {
     let router = Router::new().route("/", get(look));
     let request = Request::get("/").body(Body::empty()).unwrap();
     let response = router.oneshot(request).await.unwrap();
@@ -142,7 +141,7 @@ async fn without_an_attribute_and_a_layer_there_is_nothing_to_look_at() {
 }
 
 #[tokio::test]
-async fn the_limits_of_a_layer_can_be_looked_at_from_below() {
+async fn a_handler_can_extract_the_limits_of_its_layer() {
     let (limiter, clock) = Limiter::for_test();
     let layer = limiter.limit_layer("app", limits!("3/minute"));
     let router = Router::new().route("/", get(look)).layer(layer);
@@ -156,7 +155,7 @@ async fn the_limits_of_a_layer_can_be_looked_at_from_below() {
 }
 
 #[tokio::test]
-async fn a_handle_of_an_exempt_request_is_empty() {
+async fn a_rate_limit_of_an_exempt_request_is_empty() {
     fn none() -> Option<Limits> {
         None
     }
@@ -186,7 +185,7 @@ async fn outer(_limit: RateLimit, request: Request) -> Response {
 
 /// Under the process's limiter: there is no layer that leaves another.
 #[tokio::test]
-async fn a_limited_handler_within_another_tells_of_both() {
+async fn a_limited_handler_inside_another_shows_both_policies() {
     let router = Router::new().route("/", get(outer));
     for (status, state) in [
         (OK, "\"inner\";r=1;"),
@@ -203,84 +202,8 @@ async fn a_limited_handler_within_another_tells_of_both() {
     }
 }
 
-/// An extractor of the user's that holds the handle, and does not tell.
-struct Metered {
-    limit: RateLimit,
-    path: String,
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Metered {
-    type Rejection = RateLimitRejection;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, RateLimitRejection> {
-        // Not in the first poll.
-        tokio::task::yield_now().await;
-        Ok(Self {
-            limit: RateLimit::from_request_parts(parts, state).await?,
-            path: parts.uri.path().to_owned(),
-        })
-    }
-}
-
-#[derive(FromRequestParts)]
-struct Derived {
-    metered: Metered,
-    _headers: HeaderMap,
-}
-
 #[tokio::test]
-async fn a_handle_may_be_part_of_another_extractor() {
-    #[rate_limit("10/minute")]
-    async fn derived(Derived { metered, .. }: Derived, _body: String) -> String {
-        metered.limit.charge(4).await.unwrap();
-        format!("{} {:?}", metered.path, metered.limit.remaining())
-    }
-    #[rate_limit("10/minute")]
-    async fn tuple((limit, _): (RateLimit, HeaderMap)) -> String {
-        format!("{:?}", limit.remaining())
-    }
-    #[rate_limit("10/minute; 100/hour", cost = body.len())]
-    async fn late((limit, _): (RateLimit, HeaderMap), body: String) -> String {
-        format!("{} {:?}", body.len(), limit.remaining())
-    }
-    #[rate_limit("10/second; 20/minute")]
-    #[rate_limit("30/minute", key = everyone)]
-    async fn several(metered: Metered, again: RateLimit) -> String {
-        again.charge(2).await.unwrap();
-        format!("{:?}", metered.limit.remaining())
-    }
-    let router = Router::new()
-        .route("/derived", post(derived))
-        .route("/tuple", get(tuple))
-        .route("/late", post(late))
-        .route("/several", get(several));
-    let app = App::new(router);
-    let post = |path| app.send(http::Method::POST, path, "192.0.2.1", "four");
-    let answer = post("/derived").await;
-    assert_eq!(answer.body, "/derived Some(5)");
-    let left = answer.header("ratelimit").unwrap();
-    assert!(left.starts_with("\"derived\";r=5;"), "{left}");
-    assert_eq!(app.get("/tuple").await.body, "Some(9)");
-    assert_eq!(post("/late").await.body, "4 Some(6)");
-    assert_eq!(app.get("/several").await.body, "Some(7)");
-}
-
-#[tokio::test]
-async fn a_handle_that_was_asked_for_is_refundable() {
-    #[rate_limit("1/minute", key = everyone)]
-    async fn free((limit, _): (RateLimit, HeaderMap)) {
-        limit.refund(1).await.unwrap();
-    }
-    let app = App::new(Router::new().route("/", get(free)));
-    for _ in 0..3 {
-        let answer = app.get("/").await;
-        assert_eq!(answer.status, OK);
-        assert!(answer.header("ratelimit").unwrap().contains("r=1;"));
-    }
-}
-
-#[tokio::test]
-async fn where_no_limit_applies_the_handle_is_empty() {
+async fn a_rate_limit_is_empty_where_no_limit_applies() {
     fn none() -> Option<Limits> {
         None
     }
@@ -344,7 +267,7 @@ async fn where_no_limit_applies_the_handle_is_empty() {
 }
 
 #[tokio::test]
-async fn an_optional_handle_is_none_only_where_neither_attribute_nor_layer_is() {
+async fn an_optional_rate_limit_is_none_only_without_attribute_and_layer() {
     async fn look(limit: Option<RateLimit>) -> String {
         format!("{:?}", limit.map(|limit| limit.remaining()))
     }
@@ -386,104 +309,4 @@ async fn a_policy_that_exempts_the_request_is_known_by_its_name() {
     let app = App::new(Router::new().route("/", get(complete)));
     let answer = app.get("/").await;
     assert_eq!((answer.status, answer.body.as_str()), (OK, "None Some(4)"));
-}
-
-/// The handle is of the request whose arguments are extracted, wherever the future is polled next.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn requests_on_all_threads_have_handles_of_their_own() {
-    #[rate_limit("1_000/minute", key = client_ip, cost = 1)]
-    async fn own(metered: Metered, Path(cost): Path<u32>) -> String {
-        metered.limit.charge(cost).await.unwrap();
-        format!("{:?}", metered.limit.remaining())
-    }
-    let app = App::new(Router::new().route("/{cost}", get(own)));
-    let app = std::sync::Arc::new(app);
-    let tasks: Vec<_> = (0..200_u32)
-        .map(|number| {
-            let app = app.clone();
-            tokio::spawn(async move {
-                let address = format!("10.0.0.{number}");
-                let answer = app.get_from(&address, &format!("/{number}")).await;
-                assert_eq!(answer.body, format!("Some({})", 999 - number));
-            })
-        })
-        .collect();
-    for task in tasks {
-        task.await.unwrap();
-    }
-}
-
-/// An extractor that calls a limited handler of another router.
-#[tokio::test]
-async fn a_handler_that_is_called_by_an_extractor_has_limits_of_its_own() {
-    struct Profile;
-    impl<S: Sync> FromRequestParts<S> for Profile {
-        type Rejection = StatusCode;
-        async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, StatusCode> {
-            #[rate_limit("50/minute")]
-            #[rate_limit("60/minute", key = everyone)]
-            async fn profile() {}
-            let mut request = Request::new(Body::empty());
-            *request.extensions_mut() = parts.extensions.clone();
-            let router: Router = Router::new().route("/", get(profile));
-            assert_eq!(router.oneshot(request).await.unwrap().status(), OK);
-            Ok(Self)
-        }
-    }
-    #[rate_limit("10/minute")]
-    async fn outer(_: Profile, limit: RateLimit) -> Json<Option<u32>> {
-        Json(limit.remaining())
-    }
-    let app = App::new(Router::new().route("/", get(outer)));
-    let answer = app.get("/").await;
-    assert_eq!(answer.body, "9");
-    assert_eq!(answer.header("ratelimit"), Some(r#""outer";r=9;t=60"#));
-}
-
-/// An extractor that blocks the thread on the handle would wait for itself.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_handle_that_is_blocked_on_is_an_error_and_no_standstill() {
-    use tokio::{runtime::Handle, task::block_in_place};
-
-    struct Blocking;
-    impl<S: Sync> FromRequestParts<S> for Blocking {
-        type Rejection = RateLimitRejection;
-        async fn from_request_parts(
-            parts: &mut Parts,
-            state: &S,
-        ) -> Result<Self, RateLimitRejection> {
-            let limit = RateLimit::from_request_parts(parts, state);
-            block_in_place(|| Handle::current().block_on(limit)).map(|_| Self)
-        }
-    }
-    #[rate_limit("10/minute")]
-    async fn handler(_: Blocking) {}
-    let app = App::new(Router::new().route("/", get(handler)));
-    let answer = app.get("/").await;
-    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
-}
-
-/// The charge goes to the limiter of the request, whatever head the extractor asks with.
-#[tokio::test]
-async fn a_handle_is_of_the_limiter_that_admitted_the_request() {
-    struct Blind(RateLimit);
-    impl<S: Send + Sync> FromRequestParts<S> for Blind {
-        type Rejection = RateLimitRejection;
-        async fn from_request_parts(_: &mut Parts, state: &S) -> Result<Self, RateLimitRejection> {
-            let (mut parts, ()) = http::Request::new(()).into_parts();
-            Ok(Self(
-                RateLimit::from_request_parts(&mut parts, state).await?,
-            ))
-        }
-    }
-    #[rate_limit("10/minute", key = everyone)]
-    async fn blind(Blind(limit): Blind) {
-        limit.charge(3).await.unwrap();
-    }
-    let app = App::new(Router::new().route("/", get(blind)));
-    for left in ["r=6;", "r=2;"] {
-        let answer = app.get("/").await;
-        let found = answer.header("ratelimit").unwrap();
-        assert!(found.contains(left), "{found}");
-    }
 }

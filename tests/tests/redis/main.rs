@@ -6,12 +6,12 @@
     reason = "these are tests"
 )]
 
-mod redis {
-    mod guard;
-    mod oracle;
-    mod proof;
-    mod rejections;
-    mod scenarios;
-    mod soak;
-    mod topologies;
-}
+mod custom_store;
+mod oracle;
+mod outages;
+mod proof;
+mod rejections;
+mod repeated_denials;
+mod scenarios;
+mod soak;
+mod topologies;
