@@ -29,6 +29,7 @@
 //! ```
 #![doc = include_str!("grammar.md")]
 #![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod advice;
 mod cursor;

@@ -1,5 +1,6 @@
 //! The attribute `#[rate_limit]` of the crate `limit-runtime`, which re-exports it: depend on that.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -34,6 +34,18 @@
 //! | test limited handlers | [`testing`] |
 //! | look up a log line with a code such as `LIMIT003` | [`setup`] |
 //!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! | Feature | adds |
+//! |---|---|
+//! | `redis` | counts in Redis or Valkey: `redis://`, `redis+unix://` |
+//! | `redis-cluster` | Redis Cluster: `redis+cluster://` |
+//! | `redis-sentinel` | Redis behind Sentinel: `redis+sentinel://` |
+//! | `redis-tls` | Redis over TLS: `rediss://` |
+//! | `uuid` | [`IntoKey`] for `uuid::Uuid` |
+//!
 //! # What is promised
 //!
 //! - Under the moving window, no interval as long as the window, wherever it starts, admits more than the count.
@@ -49,6 +61,8 @@
 //! - A request without a key gets an error and is not let through. Raw keys reach no store, log or
 //!   header.
 //! - Memory is bounded, and a flood of new keys evicts no client that is over its limit.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod clock;
 mod decision;

@@ -4,7 +4,6 @@ pub(crate) mod connect;
 pub(crate) mod guard;
 pub(crate) mod memory;
 #[cfg(feature = "redis")]
-#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
 pub mod redis;
 
 pub use self::memory::Usage;
