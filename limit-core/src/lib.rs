@@ -30,6 +30,7 @@
 //! ```
 #![doc = include_str!("grammar.md")]
 #![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 // Each module imports only from those above it.
 mod const_str;

@@ -8,6 +8,7 @@
 //! a `mod.rs` also from its own children. Imports are written as `use crate::…`, so that a test can
 //! read them. The comment above each declaration keeps rustfmt from sorting them.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -288,7 +288,6 @@ impl IntoKey for http::HeaderValue {
 }
 
 #[cfg(feature = "uuid")]
-#[cfg_attr(docsrs, doc(cfg(feature = "uuid")))]
 impl IntoKey for uuid::Uuid {
     fn into_key(self) -> Key {
         Key::fixed(Tag::Uuid, self.into_bytes())

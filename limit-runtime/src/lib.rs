@@ -34,6 +34,18 @@
 //! | test limited handlers | [`testing`] |
 //! | look up a log line with a code such as `LIMIT003` | [`diagnostics`] |
 //!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! | Feature | adds |
+//! |---|---|
+//! | `redis` | counts in Redis or Valkey: `redis://`, `redis+unix://` |
+//! | `redis-cluster` | Redis Cluster: `redis+cluster://` |
+//! | `redis-sentinel` | Redis behind Sentinel: `redis+sentinel://` |
+//! | `redis-tls` | Redis over TLS: `rediss://` |
+//! | `uuid` | [`IntoKey`] for `uuid::Uuid` |
+//!
 //! # What is promised
 //!
 //! - Under the moving window, no interval as long as the window, wherever it starts, admits more than the count.
@@ -50,32 +62,51 @@
 //!   header.
 //! - Memory is bounded, and a flood of new keys evicts no client that is over its limit.
 
-// A module imports only from those above it.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+// A module imports only from those above it. The comments keep rustfmt from sorting them.
+
+// Warnings about misconfiguration, each logged once.
+pub mod diagnostics;
+// Monotonic time, and a clock for tests.
+pub mod clock;
+// Keys.
+mod key;
+// Outcomes, decisions and receipts.
+mod decision;
+// The algorithms, as pure functions over plain state.
+mod window;
+// Stores: memory, Redis, and the guard around remote ones.
+pub mod store;
+// Trusted proxies and forwarding headers.
+pub mod client_ip;
+// Functions of extractors, and what they may return.
+mod extract;
+// Rate-limit headers, 429 and problem documents.
+mod response;
+// What a limiter knows of its use.
+mod observe;
+// Policies and their rules, resolved for one request.
+mod policy;
+// The limiter, its builders and wait queues.
+mod limiter;
+// One request under its policies.
+mod request;
+// What the attribute expands to.
+mod handler;
+// Layers.
+pub mod layer;
+// For tests of applications.
+pub mod testing;
+// What the attribute's expansion names. It changes without notice.
 #[doc(hidden)]
 pub mod __private;
-mod client_ip;
-pub mod clock;
-mod decision;
-pub mod diagnostics;
-mod extract;
-mod handler;
-mod key;
-mod layer;
-mod limiter;
-mod observe;
-mod policy;
-mod request;
-mod response;
-pub mod store;
-pub mod testing;
-mod window;
 
 pub use self::{
     client_ip::{ForwardedHeader, TrustedProxies, TrustedProxiesError},
     decision::{Decision, Outcome, Receipt, Verdict},
     handler::limited::Limited,
     key::{IntoKey, Key},
-    layer::{IntoLayerScope, LimiterLayer, LimiterService, RateLimitLayer, RateLimitService},
     limiter::{Check, CheckFuture, EnvError, InstallError, Limiter, LimiterBuilder, RemoteBuilder},
     policy::route_scope::{RouteScope, route},
     request::{
@@ -94,6 +125,9 @@ pub use self::{
     window::Strategy,
 };
 #[doc(inline)]
-pub use limit_core::{Limit, Limits, ParseError, limits};
+pub use limit_core::{
+    Limit, LimitError, Limits, LimitsError, MAX_LIMITS, MAX_WINDOW, ParseError, ParseErrorKind,
+    limits,
+};
 #[doc = include_str!("docs/rate_limit.md")]
 pub use limit_macros::rate_limit;

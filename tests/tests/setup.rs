@@ -9,8 +9,8 @@ use axum::{
     routing::get,
 };
 use limit_runtime::{
-    InstallError, Limiter, Limits, RateLimitLayer, TrustedProxies, client_ip, everyone, limits,
-    rate_limit, route,
+    InstallError, Limiter, Limits, TrustedProxies, client_ip, everyone, layer::RateLimitLayer,
+    limits, rate_limit, route,
 };
 use std::{net::SocketAddr, time::Duration};
 use test_support::{log::Log, requests::get_status};

@@ -143,7 +143,9 @@ fn plain_text(headers: &HeaderMap, mut body: Body) -> Option<Cow<'static, str>> 
 /// of its UTF-8 form are written as `%E2`.
 fn percent_encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
-    let end = text.floor_char_boundary(MAX_MESSAGE);
+    let end = (0..=MAX_MESSAGE.min(text.len()))
+        .rfind(|&end| text.is_char_boundary(end))
+        .unwrap_or(0);
     for byte in text.bytes().take(end) {
         match byte {
             b' '..=b'~' if byte != b'%' => encoded.push(char::from(byte)),

@@ -5,7 +5,6 @@ mod custom;
 pub(crate) mod guard;
 pub(crate) mod memory;
 #[cfg(feature = "redis")]
-#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
 pub mod redis;
 
 pub use self::memory::Usage;

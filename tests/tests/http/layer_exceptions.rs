@@ -3,7 +3,7 @@
 use crate::app::App;
 use axum::{Router, routing::get};
 use http::{Method, StatusCode};
-use limit_runtime::{Limiter, RateLimitLayer, clock::TestClock, everyone, limits};
+use limit_runtime::{Limiter, clock::TestClock, everyone, layer::RateLimitLayer, limits};
 use std::convert::Infallible;
 use tower::{Layer, service_fn};
 

@@ -10,9 +10,11 @@ use axum::{
 };
 use http::{HeaderMap, Request, StatusCode};
 use limit_runtime::{
-    IntoKey, Limiter, Limits, RateLimit, RateLimitLayer,
+    IntoKey, Limiter, Limits, RateLimit,
     clock::Clock,
-    everyone, limits, rate_limit,
+    everyone,
+    layer::RateLimitLayer,
+    limits, rate_limit,
     store::{Charge, Scope},
 };
 use std::{
