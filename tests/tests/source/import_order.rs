@@ -53,28 +53,28 @@ fn limit_runtime_imports_from_above_only() {
 
 #[test]
 fn limit_core_has_no_import_circle() {
-    assert_no_circle("limit-core", imports_of("limit-core"));
+    assert_no_circle("limit-core", &imports_of("limit-core"));
 }
 
 #[test]
 fn limit_macros_has_no_import_circle() {
-    assert_no_circle("limit-macros", imports_of("limit-macros"));
+    assert_no_circle("limit-macros", &imports_of("limit-macros"));
 }
 
 #[test]
 fn limit_runtime_has_no_import_circle() {
     assert_no_circle(
         "limit-runtime",
-        as_one_file(imports_of("limit-runtime"), ONE_FILE),
+        &as_one_file(imports_of("limit-runtime"), ONE_FILE),
     );
 }
 
-fn assert_no_circle(krate: &str, imports: Vec<Import>) {
-    let circles = circles(&imports);
+fn assert_no_circle(krate: &str, imports: &[Import]) {
+    let circles = circles(imports);
     assert!(
         circles.is_empty(),
-        "{} of the files of {krate} import each other in circles; \
-         the shortest circle of each group:\n\n{}",
+        "{} groups of files of {krate} import each other in circles; \
+         the shortest circle of each:\n\n{}",
         circles.len(),
         circles.join("\n"),
     );

@@ -127,8 +127,8 @@ impl Crate {
                         self.exported_macros.insert(name.clone(), module);
                     }
                     self.modules[module].items.insert(name);
+                    // The group of its rules is read as code.
                     at += 3;
-                    continue; // The group of its rules is read as code.
                 }
                 Some(keyword) if ITEM_KEYWORDS.contains(&keyword) => {
                     if let Some(name) = ident(tokens, at + 1)
