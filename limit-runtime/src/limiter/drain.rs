@@ -1,4 +1,4 @@
-//! Reads the unread body of a refused request, so that the client gets to see the response.
+//! Reads the unread body of a refused request, so that the client reads the response.
 //!
 //! A server that drops a body while it is being sent resets the HTTP/2 stream or closes the
 //! HTTP/1.1 connection. Many clients then report a broken connection and never read the response.
@@ -16,14 +16,14 @@ use std::{
 };
 use tokio::{runtime::Handle, sync::Semaphore, time::timeout};
 
-/// Bounds of the draining of one limiter.
+/// Settings of a [`Drain`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DrainSettings {
-    /// Bytes that are read of one body at most.
+    /// Maximum number of bytes to read from a body.
     pub(crate) max_bytes: u64,
-    /// Time that is spent on one body at most.
+    /// Maximum time to read a body.
     pub(crate) max_time: Duration,
-    /// Bodies that are read at the same time at most.
+    /// Maximum number of bodies that are read at the same time.
     pub(crate) max_bodies: usize,
 }
 
@@ -37,13 +37,13 @@ impl Default for DrainSettings {
     }
 }
 
-/// Reads request bodies and throws them away, within the bounds of its settings.
+/// Reads and discards request bodies in background tasks, within its settings.
 #[derive(Debug)]
 pub(crate) struct Drain {
     max_bytes: u64,
     max_time: Duration,
-    /// One permit per body that is being read.
-    free: Arc<Semaphore>,
+    /// One permit for each body that is being read.
+    permits: Arc<Semaphore>,
 }
 
 impl Drain {
@@ -51,56 +51,57 @@ impl Drain {
         Self {
             max_bytes: settings.max_bytes,
             max_time: settings.max_time,
-            free: Arc::new(Semaphore::new(
+            permits: Arc::new(Semaphore::new(
                 settings.max_bodies.min(Semaphore::MAX_PERMITS),
             )),
         }
     }
 
-    /// Whether this body should be read after a refusal.
+    /// Whether to read this body after a refusal.
     ///
-    /// A client that sent `Expect: 100-continue` waits for permission to send its body. Reading the
-    /// body would grant it; on HTTP/1.1 the client, which has its final response already, may send
-    /// its next request instead, which would be read as the body.
+    /// The body of a request with `Expect: 100-continue` is not read. The client waits for
+    /// permission to send it, and a read would give that permission. On HTTP/1.1, a client that
+    /// already has the final response may send its next request instead, which would be read as
+    /// the body.
     pub(crate) fn is_worthwhile<B: HttpBody>(&self, headers: &HeaderMap, body: &B) -> bool {
         if body.is_end_stream() {
             return false;
         }
         let length = headers.get(header::CONTENT_LENGTH).and_then(parse_number);
-        let at_least = body.size_hint().lower().max(length.unwrap_or(0));
-        at_least <= self.max_bytes
+        let min_length = body.size_hint().lower().max(length.unwrap_or(0));
+        min_length <= self.max_bytes
             && self.max_bytes > 0
             && !self.max_time.is_zero()
             && !headers.contains_key(header::EXPECT)
     }
 
-    /// Reads `body` in a task of its own. Drops it if too many bodies are being read, or if there
+    /// Reads `body` in a background task. Drops it if too many bodies are being read, or if there
     /// is no Tokio runtime.
     pub(crate) fn spawn<B: HttpBody + Send + 'static>(&self, body: B) {
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
-        let Ok(permit) = self.free.clone().try_acquire_owned() else {
+        let Ok(permit) = self.permits.clone().try_acquire_owned() else {
             return;
         };
-        let reading = Discard {
+        let discard = Discard {
             body: Box::pin(body),
-            left: self.max_bytes,
+            remaining: self.max_bytes,
         };
         let max_time = self.max_time;
-        // Detached: the task ends by itself within `max_time`.
+        // The task is detached: it ends within `max_time`.
         drop(runtime.spawn(async move {
-            // Whether the body ended in time makes no difference: it is dropped either way.
-            let _ = timeout(max_time, reading).await;
+            // The body is dropped here, whether it has ended or not.
+            let _ = timeout(max_time, discard).await;
             drop(permit);
         }));
     }
 }
 
-/// Reads a body to its end, or until more bytes than are `left` have come.
+/// Reads a body to its end, but stops after more than `remaining` bytes.
 struct Discard<B> {
     body: Pin<Box<B>>,
-    left: u64,
+    remaining: u64,
 }
 
 impl<B: HttpBody> Future for Discard<B> {
@@ -109,8 +110,8 @@ impl<B: HttpBody> Future for Discard<B> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         while let Some(Ok(frame)) = ready!(self.body.as_mut().poll_frame(cx)) {
             let read = frame.data_ref().map_or(0, Buf::remaining);
-            match self.left.checked_sub(read as u64) {
-                Some(left) => self.left = left,
+            match self.remaining.checked_sub(read as u64) {
+                Some(remaining) => self.remaining = remaining,
                 None => break,
             }
         }
@@ -136,16 +137,17 @@ mod tests {
 
     const KB: u64 = 1_000;
 
-    /// A body in chunks of a kilobyte.
+    /// A body in chunks of 1,000 bytes.
     struct Chunks {
         left: usize,
-        /// Whether it stays open after the last chunk.
+        /// Whether the body stays open after the last chunk.
         stalls: bool,
-        /// How many have been read.
+        /// The number of chunks that have been read.
         read: Arc<AtomicUsize>,
     }
 
-    /// The count of chunks that have been read goes away with the body.
+    /// Returns the body, and the number of chunks that have been read, which exists until the body
+    /// is dropped.
     fn chunks(left: usize, stalls: bool) -> (Chunks, Weak<AtomicUsize>) {
         let read = Arc::new(AtomicUsize::new(0));
         let seen = Arc::downgrade(&read);
@@ -234,7 +236,7 @@ mod tests {
         assert_eq!(are_held(), [false; 3]);
         let (body, held) = chunks(1, true);
         drain.spawn(body);
-        assert!(held.upgrade().is_some(), "the permits have come back");
+        assert!(held.upgrade().is_some(), "the permits are released");
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! The limiter of the whole process: for requests that no layer covers.
+//! The process-wide limiter: checks requests that no layer of a limiter covers.
 
-use super::Limiter;
+use super::limiter::Limiter;
 use crate::diagnostics::{self, Misconfiguration};
 use std::{
     error::Error,
@@ -16,8 +16,8 @@ static PROCESS_WIDE: ProcessWide = ProcessWide::new();
 impl Limiter {
     /// The process-wide limiter, which checks requests that no [`layer`](Self::layer) covers.
     ///
-    /// It is the one that was [installed](Self::install), else one in memory with the default
-    /// settings.
+    /// If no limiter was [installed](Self::install), it counts in memory with the default settings.
+    /// A call fixes that: [`install`](Self::install) returns an error afterwards.
     #[must_use]
     pub fn global() -> &'static Self {
         PROCESS_WIDE.limiter()
@@ -25,8 +25,8 @@ impl Limiter {
 
     /// Makes this limiter the process-wide one. Call it once, at the start of the program.
     ///
-    /// Handlers use it wherever no [`layer`](Self::layer) sets another, so nothing else has to be
-    /// set up.
+    /// Limited handlers use the process-wide limiter unless a [`layer`](Self::layer) around them
+    /// provides another one.
     ///
     /// ```
     /// use axum::{Router, routing::get};
@@ -45,8 +45,8 @@ impl Limiter {
     /// ```
     ///
     /// # Errors
-    /// If a limiter is installed already, or if the process-wide limiter has been used: its budgets
-    /// would be lost.
+    /// If a limiter is already installed, or if the process-wide limiter has already been used, by
+    /// a request or [`global`](Self::global): what it has counted would be lost.
     pub fn install(&self) -> Result<(), InstallError> {
         PROCESS_WIDE.install(self)
     }
@@ -57,7 +57,8 @@ impl Limiter {
         PROCESS_WIDE.limiter_without_layer()
     }
 
-    /// Notes that the program has a layer of this limiter.
+    /// Records that the program has a layer of this limiter, for the warning about requests that
+    /// the layer does not cover.
     pub(crate) fn note_layer(&self) {
         PROCESS_WIDE.note_layer(self);
     }
@@ -65,7 +66,8 @@ impl Limiter {
 
 struct ProcessWide {
     entry: OnceLock<Entry>,
-    /// Whether requests without a layer are worth a warning: there is a layer of another limiter.
+    /// Whether there is a layer of another limiter, and no request outside of it was seen yet. Such
+    /// a request may be a mistake, so the first one is checked for a warning.
     has_other_layers: AtomicBool,
 }
 
@@ -113,14 +115,14 @@ impl ProcessWide {
     fn limiter_without_layer(&self) -> &Limiter {
         let entry = self.entry();
         if self.has_other_layers.load(Ordering::Relaxed) {
-            self.warn_of_request_outside(entry);
+            self.warn_of_uncovered_request(entry);
         }
         &entry.limiter
     }
 
     #[cold]
-    fn warn_of_request_outside(&self, entry: &Entry) {
-        // Once is enough, whatever the outcome.
+    fn warn_of_uncovered_request(&self, entry: &Entry) {
+        // Later requests skip this function, with or without a warning.
         self.has_other_layers.store(false, Ordering::Relaxed);
         if !entry.is_installed {
             diagnostics::warn_once(Misconfiguration::OutsideLayer);
@@ -135,7 +137,7 @@ impl ProcessWide {
     }
 }
 
-/// Why [`Limiter::install`] has refused a limiter.
+/// Why [`Limiter::install`] has failed.
 ///
 /// ```
 /// use limit_runtime::{InstallError, Limiter};
@@ -149,9 +151,9 @@ impl ProcessWide {
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InstallError {
-    /// A limiter has been installed before.
+    /// A limiter is already installed.
     AlreadyInstalled,
-    /// The process-wide limiter has been used before, with the default settings: it has checked a
+    /// The process-wide limiter has already been used with the default settings: it has checked a
     /// request, or the program has called [`Limiter::global`].
     AlreadyUsed,
 }
@@ -160,20 +162,20 @@ impl fmt::Display for InstallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::AlreadyInstalled => {
-                "a process-wide rate limiter is already installed; call `Limiter::install` once, at \
-                 the start of the program, and use `limiter.layer()` for routers with a limiter of \
-                 their own"
+                "a process-wide rate limiter is already installed; allowed: one call of \
+                 `Limiter::install`, at the start of the program; for a router with another \
+                 limiter, write `.layer(limiter.layer())`"
             }
             Self::AlreadyUsed => {
                 "the process-wide rate limiter is already in use, with the default settings; call \
-                 `Limiter::install` at the start of the program: before the first request, and \
+                 `Limiter::install` at the start of the program, before the first request and \
                  before `Limiter::global`"
             }
         })
     }
 }
 
-/// The text of [`Display`](fmt::Display): what `main` shows when it returns the error.
+/// Writes the text of [`Display`](fmt::Display): `main` prints it when it returns the error.
 impl fmt::Debug for InstallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -214,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn layers_of_the_process_wide_limiter_are_not_watched() {
+    fn only_layers_of_other_limiters_enable_the_warning() {
         let process = ProcessWide::new();
         let own = process.limiter().clone();
         process.note_layer(&own);

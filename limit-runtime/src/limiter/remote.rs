@@ -1,6 +1,6 @@
-//! Builds a limiter that counts in a remote store.
+//! Connects a limiter to a remote store.
 
-use super::{Limiter, LimiterBuilder};
+use super::{builder::LimiterBuilder, limiter::Limiter};
 use crate::{
     diagnostics::{self, Misconfiguration},
     store::{ConnectError, Fallback, connect},
@@ -9,6 +9,68 @@ use std::{fmt, time::Duration};
 
 #[cfg(feature = "redis")]
 use crate::store::{CustomStore, guard::Settings, redis::RedisStore};
+
+impl Limiter {
+    /// A limiter that counts in the store at `url`, with the default settings.
+    ///
+    /// All machines that connect to one store share its budgets. For other settings, see
+    /// [`LimiterBuilder::remote`].
+    ///
+    /// | URL | store | feature |
+    /// |---|---|---|
+    /// | `memory://` | this process's memory | |
+    /// | `redis://user:password@host:6379/0` | Redis or Valkey | `redis` |
+    /// | `redis+unix:///run/redis.sock?db=0` | Redis over a Unix socket | `redis` |
+    /// | `rediss://host`, `rediss://host?tls-ca=/path/ca.pem` | Redis over TLS | `redis-tls` |
+    /// | `redis+cluster://host1,host2` | Redis Cluster | `redis-cluster` |
+    /// | `redis+sentinel://host1,host2/master/0` | the master that Sentinel reports | `redis-sentinel` |
+    ///
+    /// A scheme may begin with `valkey` instead of `redis`. A scheme that begins with `rediss`,
+    /// such as `rediss+cluster`, uses TLS.
+    ///
+    /// A store that does not answer is not an error: the limiter starts without it, logs that once,
+    /// and uses the store as soon as it answers. Until then, its [`Fallback`] decides about
+    /// requests.
+    ///
+    /// ```no_run
+    /// use limit_runtime::Limiter;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let limiter = Limiter::connect("redis://cache:6379").await?;
+    /// limiter.install()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// If the URL is invalid, its feature is not enabled, or the server rejects the connection or
+    /// is too old.
+    pub async fn connect(url: &str) -> Result<Self, ConnectError> {
+        Self::builder().remote(url).connect().await
+    }
+}
+
+impl LimiterBuilder {
+    /// Counts in the remote store at `url`. Returns a builder with the settings of that store.
+    ///
+    /// [`Limiter::connect`] lists the URLs. The settings made so far are kept, but a
+    /// [`store`](Self::store) of your own is replaced.
+    ///
+    /// ```
+    /// use limit_runtime::Limiter;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), limit_runtime::store::ConnectError> {
+    /// # let url = "memory://";
+    /// let limiter = Limiter::builder().max_waiting(16).remote(url).connect().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn remote(self, url: &str) -> RemoteBuilder {
+        RemoteBuilder::new(self, url)
+    }
+}
 
 /// Settings of a limiter that counts in a remote store, from [`LimiterBuilder::remote`].
 ///
@@ -41,7 +103,7 @@ pub struct RemoteBuilder {
 }
 
 impl RemoteBuilder {
-    pub(super) fn new(builder: LimiterBuilder, url: &str) -> Self {
+    fn new(builder: LimiterBuilder, url: &str) -> Self {
         Self {
             builder,
             url: url.into(),
@@ -54,40 +116,45 @@ impl RemoteBuilder {
 
     /// The prefix of all keys in the store. Default: `limit`.
     ///
-    /// Limiters with equal prefixes and equal secrets share their budgets.
+    /// Limiters share their budgets if their prefixes and their [secrets](Self::key_secret) are
+    /// equal. Give each application that uses the store a prefix of its own.
     pub fn key_prefix(mut self, prefix: &str) -> Self {
         self.key_prefix = Some(prefix.into());
         self
     }
 
-    /// The secret that keys are hashed with before they are sent to the store. All machines need
-    /// the same secret. Default: a fixed text.
+    /// The secret for the hash of each key. Default: a constant that is public.
     ///
-    /// With a secret, access to the store is not enough to confirm a guessed key.
+    /// Keys, such as client addresses, are never sent to the store as they are, only as a keyed
+    /// hash. Without a secret, a person with access to the store can hash a guessed key and look
+    /// for it. All machines that share budgets need equal secrets.
     pub fn key_secret(mut self, secret: &str) -> Self {
         self.key_secret = Some(secret.into());
         self
     }
 
-    /// The maximum time that a request waits for the store. Default: 50 ms.
+    /// The maximum time that a check waits for the store. Default: 50 ms.
+    ///
+    /// After that time, the [`fallback`](Self::fallback) decides about the request.
     pub fn store_deadline(mut self, deadline: Duration) -> Self {
         self.store_deadline = Some(deadline);
         self
     }
 
-    /// What happens to requests while the store does not answer. Default: [`Fallback::Local`].
+    /// What to do with requests while the store does not answer. Default: [`Fallback::Local`].
     pub fn fallback(mut self, fallback: Fallback) -> Self {
         self.fallback = Some(fallback);
         self
     }
 
-    /// Connects to the store. See [`Limiter::connect`] for the URLs.
+    /// Connects to the store, and builds the limiter. [`Limiter::connect`] lists the URLs.
     ///
-    /// With `memory://`, the settings of remote stores have no effect. A warning in the log names
-    /// those that were made; see `LIMIT013` of [`setup`](crate::setup).
+    /// With `memory://`, the settings of this builder have no effect, and a warning in the log
+    /// names those that were made: `LIMIT013` of [`diagnostics`].
     ///
     /// # Errors
-    /// If the URL is wrong, its feature is off, or the server rejects the connection or is too old.
+    /// If the URL is invalid, its feature is not enabled, or the server rejects the connection or
+    /// is too old. A server that does not answer is not an error: see [`Limiter::connect`].
     pub async fn connect(self) -> Result<Limiter, ConnectError> {
         if connect::is_memory(&self.url) {
             self.warn_of_unused_settings();
@@ -136,20 +203,22 @@ impl RemoteBuilder {
     }
 
     fn warn_of_unused_settings(&self) {
-        let made = [
+        let settings = [
             ("key_prefix", self.key_prefix.is_some()),
             ("key_secret", self.key_secret.is_some()),
             ("store_deadline", self.store_deadline.is_some()),
             ("fallback", self.fallback.is_some()),
         ];
         warn_of_unused_settings(
-            made.into_iter()
-                .filter_map(|(name, made)| made.then_some(name)),
+            settings
+                .into_iter()
+                .filter_map(|(name, is_set)| is_set.then_some(name)),
         );
     }
 }
 
-/// Logs a warning that these settings of a remote store have no effect in memory, if there are any.
+/// Logs a warning that these settings of a remote store have no effect in memory. Without names,
+/// there is nothing to log.
 pub(super) fn warn_of_unused_settings<'a>(names: impl Iterator<Item = &'a str>) {
     let names: Vec<_> = names.collect();
     if !names.is_empty() {
@@ -162,7 +231,7 @@ pub(super) fn warn_of_unused_settings<'a>(names: impl Iterator<Item = &'a str>) 
 }
 
 impl fmt::Debug for RemoteBuilder {
-    /// Without the URL and the secret: both may hold what no log should show.
+    /// Leaves out the URL, which may contain a password, and the secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RemoteBuilder")
             .field("builder", &self.builder)

@@ -1,6 +1,13 @@
-//! What is read, what is refused, and what is left alone.
+//! Which variables are read, rejected and ignored.
 
-use super::*;
+use super::variables::{
+    ENABLED, FORWARDED_HEADER, HEADERS, MAX_KEYS, ON_STORE_ERROR, RETRY_AFTER, SECRET, STORE,
+    STORE_PREFIX, TRUSTED_PROXIES,
+};
+use crate::{
+    limiter::{InstallError, Limiter},
+    response::{header_style::HeaderStyle, retry_after::RetryAfterStyle},
+};
 
 async fn read(variables: &[(&str, &str)]) -> Result<Limiter, String> {
     let limiter = Limiter::from_variables(variables.iter().copied()).await;
@@ -69,27 +76,33 @@ async fn a_refusal_names_the_variable_the_value_and_what_is_allowed() {
         (
             ENABLED,
             "flase",
-            "`RATE_LIMIT_ENABLED` is `flase`: allowed is `true`, `false`, `1`, `0`, `yes`, `no`, `on`, `off`",
+            "environment variable `RATE_LIMIT_ENABLED` is `flase`; allowed: `true`, `false`, `1`, \
+             `0`, `yes`, `no`, `on`, `off`",
         ),
         (
             HEADERS,
             "github",
-            "`RATE_LIMIT_HEADERS` is `github`: allowed is `ietf`, `x-ratelimit`, `openai`, `both`, `off`",
+            "environment variable `RATE_LIMIT_HEADERS` is `github`; allowed: `ietf`, \
+             `x-ratelimit`, `openai`, `both`, `off`",
         ),
         (
             ON_STORE_ERROR,
             "ignore",
-            "`RATE_LIMIT_ON_STORE_ERROR` is `ignore`: allowed is `local`, `allow`, `deny`",
+            "environment variable `RATE_LIMIT_ON_STORE_ERROR` is `ignore`; allowed: `local`, \
+             `allow`, `deny`",
         ),
         (
             MAX_KEYS,
             "0",
-            "`RATE_LIMIT_MAX_KEYS` is `0`: allowed is a whole number of keys, 1 or more, such as `1_000_000`",
+            "environment variable `RATE_LIMIT_MAX_KEYS` is `0`; allowed: a whole number, at least \
+             1, such as `1_000_000`",
         ),
         (
             FORWARDED_HEADER,
             "Forwarded",
-            "`RATE_LIMIT_FORWARDED_HEADER` is `Forwarded`: allowed is nothing unless `RATE_LIMIT_TRUSTED_PROXIES` names the proxies that write the header",
+            "environment variable `RATE_LIMIT_FORWARDED_HEADER` is `Forwarded`; allowed: no value \
+             without `RATE_LIMIT_TRUSTED_PROXIES`; set it to the networks of the proxies that send \
+             this header, such as `10.0.0.0/8`",
         ),
     ] {
         assert_eq!(read(&[(variable, value)]).await.unwrap_err(), message);
@@ -103,7 +116,7 @@ async fn main_shows_the_text_of_an_error() {
     assert_eq!(format!("{error:?}"), error.to_string());
     let error = Limiter::connect("mysql://h").await.unwrap_err();
     assert_eq!(format!("{error:?}"), error.to_string());
-    let error = crate::InstallError::AlreadyUsed;
+    let error = InstallError::AlreadyUsed;
     assert_eq!(format!("{error:?}"), error.to_string());
 }
 

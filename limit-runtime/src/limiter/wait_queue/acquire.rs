@@ -1,8 +1,8 @@
-//! What one request does: it checks, and waits in a queue while it is refused.
+//! The loop of one request: it checks, and waits in a queue while it is refused.
 
 use super::{
-    AheadWaiter, Arrival, QueueKey, QueuePermit, Queues, WaitQueues, Waiter,
-    turn::{self, Assessment, Turn},
+    queues::{Arrival, EarlierWaiter, QueueKey, QueuePermit, Queues, WaitQueues, Waiter},
+    schedule::{self, Assessment, Availability},
 };
 use crate::{
     decision::Decision,
@@ -26,22 +26,25 @@ use tokio::{
 /// Whether a request may wait where its rules allow it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WaitMode {
-    /// It waits for as long as its rules allow.
+    /// It waits for at most the time that its rules allow.
     Allowed,
-    /// It is checked without waiting, and does not overtake waiters: it is refused with its turn.
+    /// It does not wait. If earlier requests wait for its budgets, it is refused, with a
+    /// `Retry-After` that accounts for them.
     Never,
 }
 
-/// Checks all `charges` as one, if need be after waiting for room.
+/// Checks all `charges` as one, and waits for room if necessary.
 ///
-/// `max_waits` says for each charge how long its rule lets a request wait. The rule in whose queue
-/// the request is counts; the time is counted from the request's arrival. A request that would have
-/// to wait longer, or that a rule without a wait refuses, is refused at once.
+/// `max_waits` has the maximum wait of each charge's rule, counted from the arrival of the request.
+/// A request waits in the queue of the charge with the longest wait, and the maximum of that charge
+/// applies. It is refused at once if that wait exceeds the maximum, or if a charge without a wait
+/// has no room.
 ///
-/// A peek does not wait: it is refused only where the charge that follows could not wait either.
+/// A peek never waits. It is refused only if a check that consumes would be refused without
+/// waiting.
 ///
 /// # Errors
-/// When the store could not answer.
+/// If the remote store does not answer.
 pub(crate) async fn acquire(
     limiter: &Limiter,
     charges: &[Charge<'_>],
@@ -54,51 +57,53 @@ pub(crate) async fn acquire(
     }
     let mut request = Request::new(limiter, charges, max_waits);
     loop {
-        let ahead = request.waiters_ahead();
-        let assessment = if ahead.iter().all(Vec::is_empty) {
+        let earlier = request.begin_check();
+        let assessment = if earlier.iter().all(Vec::is_empty) {
             let decision = limiter.check_all(charges, action).await?;
             if decision.is_allowed() {
                 return Ok(decision);
             }
             Assessment::from_store(decision, charges)
         } else {
-            turn::assess(limiter, charges, &ahead).await?
+            schedule::assess(limiter, charges, &earlier).await?
         };
-        let target = match mode {
+        let choice = match mode {
             WaitMode::Allowed => {
                 let waited = request.arrived_at.elapsed();
-                target(&assessment.turns, max_waits, waited).filter(|_| has_timer())
+                choose_queue(&assessment.availabilities, max_waits, waited).filter(|_| has_timer())
             }
             WaitMode::Never => None,
         };
-        if target.is_some() && action == Action::Peek {
+        if choice.is_some() && action == Action::Peek {
             return Ok(assessment.decision.into_allowed());
         }
-        match request.proceed(target, &ahead) {
-            Next::Check => {}
-            Next::CheckAfter(answered) => answered.await,
-            Next::Wait { wake, limit } => match limit {
-                // Elapsed or woken, the next check is due.
-                Some(limit) => drop(timeout(limit, wake.notified()).await),
+        match request.next_step(choice, &earlier) {
+            NextStep::Check => {}
+            NextStep::CheckAfter(check_done) => check_done.await,
+            NextStep::Sleep { wake, time } => match time {
+                // The request checks again, woken or not.
+                Some(time) => drop(timeout(time, wake.notified()).await),
                 None => wake.notified().await,
             },
-            Next::Refuse => return Ok(assessment.decision),
+            NextStep::Refuse => return Ok(assessment.decision),
         }
     }
 }
 
-/// Whether a request that the store refused so may wait for room, if nothing is ahead of it.
+/// Whether a request with this refusal by the store may wait for room, if no earlier request waits.
 pub(crate) fn may_wait(
     charges: &[Charge<'_>],
     max_waits: &[Duration],
     decision: &Decision,
 ) -> bool {
-    let turns = turn::turns_of(decision, charges);
-    target(&turns, max_waits, Duration::ZERO).is_some()
+    let availabilities = schedule::availabilities(decision, charges);
+    choose_queue(&availabilities, max_waits, Duration::ZERO).is_some()
 }
 
-/// The decision on a request that is refused because of the waiters ahead of it, where that can be
-/// said at once, as in memory. `None` if nothing waits for these budgets.
+/// The refusal of a request that cannot be admitted because of earlier waiters.
+///
+/// Returns `None` if the request may be admitted or wait, if no request waits for its budgets, or
+/// if the limiter has a remote store, which cannot answer at once.
 pub(crate) fn refused_now(
     limiter: &Limiter,
     charges: &[Charge<'_>],
@@ -120,28 +125,33 @@ pub(crate) fn refused_now(
     }
 }
 
-/// Outside of a runtime there is no timer to wait with.
+/// Whether there is a Tokio runtime, which has the timer for a wait.
 fn has_timer() -> bool {
     Handle::try_current().is_ok()
 }
 
-/// The queue to wait in; `None` if no wait that the rules allow is long enough.
-fn target(turns: &[Turn], max_waits: &[Duration], waited: Duration) -> Option<Target> {
-    let mut longest: Option<(Target, Duration)> = None;
-    for (charge, (turn, &max_wait)) in turns.iter().zip(max_waits).enumerate() {
-        match *turn {
-            Turn::Now => {}
-            Turn::Never => return None,
-            Turn::After(_) if max_wait.is_zero() => return None,
-            Turn::After(turn) => {
-                if longest.is_none_or(|(longest, _)| turn > longest.turn) {
-                    longest = Some((Target { charge, turn }, max_wait));
+/// The queue with the longest wait. Returns `None` if a charge without room may not wait, or if the
+/// wait exceeds the maximum of that charge.
+fn choose_queue(
+    availabilities: &[Availability],
+    max_waits: &[Duration],
+    waited: Duration,
+) -> Option<QueueChoice> {
+    let mut longest: Option<(QueueChoice, Duration)> = None;
+    for (charge, (availability, &max_wait)) in availabilities.iter().zip(max_waits).enumerate() {
+        match *availability {
+            Availability::Now => {}
+            Availability::Never => return None,
+            Availability::After(_) if max_wait.is_zero() => return None,
+            Availability::After(wait) => {
+                if longest.is_none_or(|(longest, _)| wait > longest.wait) {
+                    longest = Some((QueueChoice { charge, wait }, max_wait));
                 }
             }
         }
     }
-    let (target, max_wait) = longest?;
-    (target.turn <= max_wait.saturating_sub(waited)).then_some(target)
+    let (choice, max_wait) = longest?;
+    (choice.wait <= max_wait.saturating_sub(waited)).then_some(choice)
 }
 
 /// A request that is being checked, and its place in a queue while it waits.
@@ -157,24 +167,25 @@ struct Request<'a> {
     permit: Option<QueuePermit<'a>>,
 }
 
-/// The queue to wait in.
+/// The queue to wait in, and the time until the request can be admitted.
 #[derive(Clone, Copy, Debug)]
-struct Target {
-    /// The charge that refuses for the longest time.
+struct QueueChoice {
+    /// The index of the charge to which the queue belongs.
     charge: usize,
-    turn: Duration,
+    wait: Duration,
 }
 
-/// What a request does after it was refused.
-enum Next {
-    /// The queues have changed since they were looked at.
+/// What to do after a refusal.
+enum NextStep {
+    /// Check again at once: the queues have changed during the check.
     Check,
-    /// The store is answering a waiter ahead, after which the turn is a different one.
+    /// Check again when the check of an earlier waiter is complete, because its result changes the
+    /// wait of this request.
     CheckAfter(OwnedNotified),
-    /// Until it is woken, or this time has passed.
-    Wait {
+    /// Check again when woken, or after this time.
+    Sleep {
         wake: Arc<Notify>,
-        limit: Option<Duration>,
+        time: Option<Duration>,
     },
     Refuse,
 }
@@ -194,27 +205,27 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The waiters ahead in the queue of each charge. If there are none, and this request waits, it
-    /// is marked as being checked.
-    fn waiters_ahead(&self) -> Vec<Vec<AheadWaiter>> {
+    /// Returns the earlier waiters in the queue of each charge. If there are none and this request
+    /// has a place in a queue, marks it as being checked.
+    fn begin_check(&self) -> Vec<Vec<EarlierWaiter>> {
         let mut queues = self.queues.queues.lock();
-        let ahead: Vec<_> = self
+        let earlier: Vec<_> = self
             .keys
             .iter()
-            .map(|key| self.ahead_in(&queues, key))
+            .map(|key| self.earlier_waiters(&queues, key))
             .collect();
-        if ahead.iter().all(Vec::is_empty)
+        if earlier.iter().all(Vec::is_empty)
             && let Some(permit) = &self.permit
             && let Some(waiter) = queues.waiter(&permit.key, self.arrival)
         {
             waiter.is_checking = true;
         }
-        ahead
+        earlier
     }
 
-    fn ahead_in(&self, queues: &Queues, key: &QueueKey) -> Vec<AheadWaiter> {
-        let ahead = queues.ahead_of(key, self.arrival);
-        ahead
+    fn earlier_waiters(&self, queues: &Queues, key: &QueueKey) -> Vec<EarlierWaiter> {
+        let earlier = queues.waiters_before(key, self.arrival);
+        earlier
             .map(|(arrival, waiter)| (arrival, waiter.cost))
             .collect()
     }
@@ -223,44 +234,52 @@ impl<'a> Request<'a> {
         self.max_waits.get(charge).copied().unwrap_or_default()
     }
 
-    /// Enters the queue of `target`, if the queues are what they were when `ahead` was looked at.
-    fn proceed(&mut self, target: Option<Target>, ahead: &[Vec<AheadWaiter>]) -> Next {
+    /// Decides what to do after a refusal, and joins the chosen queue for a wait.
+    ///
+    /// `at_check` has the earlier waiters at the time of the check.
+    fn next_step(
+        &mut self,
+        choice: Option<QueueChoice>,
+        at_check: &[Vec<EarlierWaiter>],
+    ) -> NextStep {
         let mut queues = self.queues.queues.lock();
         if let Some(permit) = &self.permit {
             queues.end_check(&permit.key, self.arrival);
         }
-        let mut is_earlier = false;
-        let mut is_later = false;
-        for (key, before) in self.keys.iter().zip(ahead) {
-            let now = self.ahead_in(&queues, key);
-            is_earlier |= before.iter().any(|waiter| !now.contains(waiter));
-            is_later |= now.iter().any(|waiter| !before.contains(waiter));
+        let mut has_fewer_before = false;
+        let mut has_more_before = false;
+        for (key, at_check) in self.keys.iter().zip(at_check) {
+            let now = self.earlier_waiters(&queues, key);
+            has_fewer_before |= at_check.iter().any(|waiter| !now.contains(waiter));
+            has_more_before |= now.iter().any(|waiter| !at_check.contains(waiter));
         }
-        // A refusal stands if the turn is later than it was; a place in a queue does not.
-        if is_earlier || (is_later && target.is_some()) {
-            return Next::Check;
+        // With fewer waiters before it, the request may be admitted sooner. With more of them it
+        // is admitted later: a refusal remains correct, but the wait may now exceed its maximum.
+        if has_fewer_before || (has_more_before && choice.is_some()) {
+            return NextStep::Check;
         }
-        if let Some(target) = target
-            && let Some(wait) = self.enter(&mut queues, target)
+        if let Some(choice) = choice
+            && let Some(sleep) = self.join(&mut queues, choice)
         {
-            return wait;
+            return sleep;
         }
         let mut keys = self.keys.iter();
-        match keys.find_map(|key| queues.answer_ahead(key, self.arrival)) {
-            Some(answered) => Next::CheckAfter(answered),
-            None => Next::Refuse,
+        match keys.find_map(|key| queues.earlier_check_done(key, self.arrival)) {
+            Some(check_done) => NextStep::CheckAfter(check_done),
+            None => NextStep::Refuse,
         }
     }
 
-    /// Moves to the queue of `target`, in the place of the arrival; `None` if that queue is full.
-    fn enter(&mut self, queues: &mut Queues, target: Target) -> Option<Next> {
-        let key = self.keys.get(target.charge)?;
-        let deadline = self.arrived_at.checked_add(self.max_wait(target.charge));
-        let is_there = self
+    /// Joins the chosen queue in order of arrival, and leaves the previous one. Returns `None` if
+    /// the queue is full.
+    fn join(&mut self, queues: &mut Queues, choice: QueueChoice) -> Option<NextStep> {
+        let key = self.keys.get(choice.charge)?;
+        let deadline = self.arrived_at.checked_add(self.max_wait(choice.charge));
+        let is_in_queue = self
             .permit
             .as_ref()
             .is_some_and(|permit| permit.key == *key);
-        if !is_there && queues.len(key) >= self.max_len {
+        if !is_in_queue && queues.len(key) >= self.max_len {
             return None;
         }
         let permit = self.permit.get_or_insert_with(|| QueuePermit {
@@ -269,20 +288,21 @@ impl<'a> Request<'a> {
             arrival: self.arrival,
             wake: Arc::default(),
         });
-        if is_there {
+        if is_in_queue {
             if let Some(waiter) = queues.waiter(key, self.arrival) {
                 waiter.deadline = deadline;
             }
         } else {
             self.queues.remove(queues, &permit.key, self.arrival);
             permit.key = key.clone();
-            let draws = self
+            // Charges on one budget consume the largest of their costs.
+            let same_budget = self
                 .keys
                 .iter()
                 .zip(self.charges)
                 .filter(|(own, _)| *own == key);
             let waiter = Waiter {
-                cost: draws
+                cost: same_budget
                     .map(|(_, charge)| charge.cost.into())
                     .max()
                     .unwrap_or(0),
@@ -293,9 +313,9 @@ impl<'a> Request<'a> {
             self.queues
                 .insert(queues, key.clone(), self.arrival, waiter);
         }
-        Some(Next::Wait {
+        Some(NextStep::Sleep {
             wake: permit.wake.clone(),
-            limit: queues.wait_limit(key, self.arrival, target.turn),
+            time: queues.sleep_time(key, self.arrival, choice.wait),
         })
     }
 }

@@ -59,7 +59,7 @@ async fn random_requests(seed: u64, limiter: Limiter, is_ordered: bool) {
             for rule in &rules {
                 // First come, first served: those that still wait in its queues came later.
                 let key = QueueKey::of(&rule.charge());
-                let ahead = queues.queues.lock().ahead_of(&key, arrival).count();
+                let ahead = queues.queues.lock().waiters_before(&key, arrival).count();
                 assert!(
                     ahead == 0 || !is_ordered,
                     "overtook a waiter of {}",

@@ -1,0 +1,298 @@
+//! Settings of a limiter.
+
+mod response;
+
+use super::{
+    drain::{Drain, DrainSettings},
+    limiter::{Backend, DefaultKeyFn, Inner, Limiter, SkipWhen},
+    wait_queue::WaitQueues,
+};
+use crate::{
+    client_ip::TrustedProxies,
+    clock::Clock,
+    extract::{
+        function::{ExtractFn, KeyOfRequest},
+        output::KeyAnswer,
+    },
+    key::MAX_IPV6_PREFIX,
+    observe::layer_registry::LayerRegistry,
+    policy::boxed,
+    response::settings::ResponseSettings,
+    store::{
+        CustomStore,
+        guard::Guard,
+        memory::{Bounds, MemoryStore},
+    },
+};
+use http::request::Parts;
+use std::{any::TypeId, fmt, hash::RandomState, sync::Arc};
+
+/// The prefix of the largest network that providers assign to one customer.
+const MIN_IPV6_PREFIX: u8 = 48;
+
+impl Limiter {
+    /// A limiter that counts in this process's memory, with the default settings.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// A builder for a limiter with other settings.
+    pub fn builder() -> LimiterBuilder {
+        LimiterBuilder::new()
+    }
+}
+
+impl Default for Limiter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Settings of a [`Limiter`], from [`Limiter::builder`].
+///
+/// Every setting has a default. The limiter counts in this process's memory, unless
+/// [`remote`](Self::remote) or [`store`](Self::store) names another store.
+///
+/// ```
+/// use limit_runtime::{HeaderStyle, Limiter, TrustedProxies, header};
+///
+/// # fn main() -> Result<(), limit_runtime::TrustedProxiesError> {
+/// let limiter = Limiter::builder()
+///     .default_key(header("x-api-key"))
+///     .trusted_proxies(TrustedProxies::new(["10.0.0.0/8"])?)
+///     .header_style(HeaderStyle::XRateLimit)
+///     .build();
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "call `.build()`"]
+pub struct LimiterBuilder {
+    enabled: bool,
+    pub(in crate::limiter) clock: Option<Clock>,
+    store: Option<CustomStore>,
+    bounds: Bounds,
+    skip_when: Option<Box<SkipWhen>>,
+    default_key: Option<DefaultKeyFn>,
+    response: ResponseSettings,
+    drain: DrainSettings,
+    trusted_proxies: Option<TrustedProxies>,
+    ipv6_prefix: u8,
+    max_waiting: usize,
+}
+
+impl LimiterBuilder {
+    fn new() -> Self {
+        Self {
+            enabled: true,
+            clock: None,
+            store: None,
+            bounds: Bounds::default(),
+            skip_when: None,
+            default_key: None,
+            response: ResponseSettings::default(),
+            drain: DrainSettings::default(),
+            trusted_proxies: None,
+            ipv6_prefix: MAX_IPV6_PREFIX,
+            max_waiting: 64,
+        }
+    }
+
+    /// Whether limits apply. Default: `true`.
+    ///
+    /// With `false`, every request is admitted, and [`build`](Self::build) logs a warning.
+    ///
+    /// ```
+    /// let limiter = limit_runtime::Limiter::builder().enabled(false).build();
+    /// ```
+    pub fn enabled(mut self, enabled: bool) -> Self {
+        self.enabled = enabled;
+        self
+    }
+
+    /// The source of time. Default: the monotonic clock of the system.
+    ///
+    /// Tests pass a [`TestClock`](crate::clock::TestClock), which a [remote](Self::remote) store
+    /// uses, too. A [`store`](Self::store) of your own reads its own clock.
+    ///
+    /// ```
+    /// use limit_runtime::{Limiter, clock::TestClock};
+    ///
+    /// let clock = TestClock::new();
+    /// let limiter = Limiter::builder().clock(clock.clone()).build();
+    /// ```
+    pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
+        self.clock = Some(clock.into());
+        self
+    }
+
+    /// Counts in a [`Store`](crate::store::Store) of your own instead of memory.
+    ///
+    /// The limiter adds a deadline, a circuit breaker and a fallback to it. To set the deadline and
+    /// the fallback, pass a [`CustomStore`].
+    pub fn store(mut self, store: impl Into<CustomStore>) -> Self {
+        self.store = Some(store.into());
+        self
+    }
+
+    /// Maximum number of keys in memory, at least one. Default: 1,000,000.
+    ///
+    /// A key takes about 50 bytes, and more while more than four of its hits are in the window. A
+    /// key with hits in its window is not dropped to make room. When this number is reached, new
+    /// keys share a budget of their handler, which is stricter than a budget for each key.
+    /// [`Limiter::usage`] counts how often that happened. Under a strategy other than the moving
+    /// window, a key with several limits counts once for each of them.
+    ///
+    /// ```
+    /// use limit_runtime::Limiter;
+    ///
+    /// let limiter = Limiter::builder().max_keys(100_000).build();
+    /// ```
+    pub fn max_keys(mut self, keys: usize) -> Self {
+        self.bounds.max_keys = keys.max(1);
+        self
+    }
+
+    /// Maximum number of entries in the log of a key and limit, from 1 to 16,384. Default: 1,024.
+    ///
+    /// Values outside this range are set to its nearest end. With B entries and a window of length
+    /// T, the log is exact for up to B hits in a window. Beyond that, hits within T/B of each other
+    /// are merged into one entry, with the latest of their times. So a log takes at most about
+    /// 8 × B bytes and never admits more than its limit. A client that sends as many requests as
+    /// possible gets at least B/(B+1) of its count.
+    pub fn max_log_entries(mut self, entries: u32) -> Self {
+        self.bounds.log_entries = entries;
+        self
+    }
+
+    /// The key of rules without a `key`: a function of extractors. Default: the client's IP
+    /// address, [`client_ip`](crate::client_ip()).
+    ///
+    /// ```
+    /// use limit_runtime::{Limiter, header};
+    ///
+    /// let limiter = Limiter::builder().default_key(header("x-api-key")).build();
+    /// ```
+    pub fn default_key<F, M, W>(mut self, key: F) -> Self
+    where
+        F: ExtractFn<(), M> + KeyOfRequest<M> + Clone + Send + Sync + 'static,
+        for<'a> F::Output<'a>: KeyAnswer<W>,
+        M: 'static,
+        W: 'static,
+    {
+        self.default_key = Some(DefaultKeyFn {
+            function: boxed::key(key),
+            type_id: (!F::IS_CONSTANT).then(TypeId::of::<F>),
+        });
+        self
+    }
+
+    /// Exempts requests for which `skip` returns `true` from all limits. Default: none.
+    ///
+    /// ```
+    /// use limit_runtime::Limiter;
+    ///
+    /// let limiter = Limiter::builder()
+    ///     .skip_when(|parts| parts.uri.path() == "/health")
+    ///     .build();
+    /// ```
+    pub fn skip_when(mut self, skip: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
+        self.skip_when = Some(Box::new(skip));
+        self
+    }
+
+    /// Proxies whose forwarding headers [`client_ip`](crate::client_ip()) trusts. Default: none.
+    ///
+    /// Without trusted proxies, the client is the peer of the connection.
+    ///
+    /// ```
+    /// use limit_runtime::{Limiter, TrustedProxies};
+    ///
+    /// # fn main() -> Result<(), limit_runtime::TrustedProxiesError> {
+    /// let proxies = TrustedProxies::new(["10.0.0.0/8", "fd00::/8"])?;
+    /// let limiter = Limiter::builder().trusted_proxies(proxies).build();
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
+        self.trusted_proxies = Some(proxies);
+        self
+    }
+
+    /// The number of leading bits of an IPv6 address that [`client_ip`](crate::client_ip()) uses as
+    /// the key, from 48 to 64. Default: 64.
+    ///
+    /// A provider that assigns a /56 network to each customer gives each of them 256 networks of
+    /// /64, and so 256 keys: use 56 then. Values outside the range are set to its nearest end, with
+    /// a warning in the log.
+    ///
+    /// This setting does not apply to key functions of your own that return an
+    /// [`IpAddr`](std::net::IpAddr): they always use /64.
+    ///
+    /// ```
+    /// use limit_runtime::Limiter;
+    ///
+    /// let limiter = Limiter::builder().ipv6_prefix(56).build();
+    /// ```
+    pub fn ipv6_prefix(mut self, bits: u8) -> Self {
+        let used = bits.clamp(MIN_IPV6_PREFIX, MAX_IPV6_PREFIX);
+        if used != bits {
+            tracing::warn!(
+                bits,
+                used,
+                "`ipv6_prefix` is {bits}; allowed: 48 to 64; {used} is used instead"
+            );
+        }
+        self.ipv6_prefix = used;
+        self
+    }
+
+    /// Maximum number of requests that wait for one budget. Default: 64.
+    ///
+    /// Requests wait where a rule has the option `wait`. When the queue of a budget is full,
+    /// further requests are refused at once. With 0, no request waits.
+    pub fn max_waiting(mut self, requests: usize) -> Self {
+        self.max_waiting = requests;
+        self
+    }
+
+    /// Builds the limiter.
+    #[must_use]
+    pub fn build(self) -> Limiter {
+        if !self.enabled {
+            tracing::warn!("rate limiting is disabled: every request is admitted");
+        }
+        let clock = self.clock.unwrap_or_else(Clock::monotonic);
+        Limiter(Arc::new(Inner {
+            enabled: self.enabled,
+            clock: clock.clone(),
+            layers: LayerRegistry::default(),
+            store: match self.store {
+                Some(CustomStore { store, settings }) => {
+                    Backend::Remote(Guard::new(store, clock, settings, self.bounds))
+                }
+                None => Backend::Memory(MemoryStore::new(clock, self.bounds)),
+            },
+            skip_when: self.skip_when,
+            default_key: self.default_key,
+            response: self.response,
+            drain: Drain::new(self.drain),
+            trusted_proxies: self.trusted_proxies,
+            ipv6_prefix: self.ipv6_prefix,
+            wait_queues: WaitQueues::default(),
+            max_waiting: self.max_waiting,
+            jitter_seed: RandomState::new(),
+        }))
+    }
+}
+
+impl fmt::Debug for LimiterBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LimiterBuilder")
+            .field("enabled", &self.enabled)
+            .field("clock", &self.clock)
+            .field("store", &self.store)
+            .field("trusted_proxies", &self.trusted_proxies)
+            .finish_non_exhaustive()
+    }
+}
