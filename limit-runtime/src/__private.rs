@@ -1,4 +1,4 @@
-//! What the attribute's expansion calls. Not for use by hand: it changes without notice.
+//! Items that the expansion of `#[rate_limit]` uses. Not a public API: they change without notice.
 
 pub use crate::Strategy;
 pub use crate::extract::output::IntoCost;
@@ -15,7 +15,7 @@ pub use crate::policy::{
     source::{KeyTuple as All, cost, key, limits, scope, scoped},
 };
 pub use crate::request::default_key::DefaultKey;
-pub use crate::response::exceeded::answer;
+pub use crate::response::exceeded::call_on_limited as answer;
 pub use crate::store::Fallback;
 pub use axum::extract::{FromRequest, FromRequestParts};
 pub use axum::response::Response;

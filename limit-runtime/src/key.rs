@@ -1,4 +1,4 @@
-//! Who is counted: typed, length-prefixed parts that only ever compare equal when they are the same.
+//! Rate-limit keys: an injective encoding of typed, length-prefixed parts.
 
 use smallvec::SmallVec;
 use std::{
@@ -8,18 +8,18 @@ use std::{
     sync::Arc,
 };
 
-/// Long enough for an API key of 44 characters or a UUID beside an address, so that keys rarely allocate.
+/// Bytes stored without an allocation: enough for an API key of 44 characters, or for a UUID and an
+/// address.
 const INLINE: usize = 56;
-/// The bytes before those of a part that may have any length.
+/// The bytes before the content of a part of variable length: its tag and its length.
 const PREFIX: usize = 9;
 
-/// Who a request is counted for.
+/// The key that a request is counted by, such as a client address, a user ID or an API key.
 ///
-/// A key is a sequence of typed, length-prefixed parts: `("a:b", "c")` and `("a", "b:c")` are
-/// two keys, and so are the text `"1"` and the number `1`. Make one with [`IntoKey`].
+/// A key is a sequence of typed, length-prefixed parts. `("a:b", "c")` and `("a", "b:c")` are
+/// different keys, and so are the text `"1"` and the number `1`. Make a key with [`IntoKey`].
 ///
-/// What a key is made of is often secret (an API key) or personal (an address), so `Debug`
-/// does not show it.
+/// The content is often secret (an API key) or personal (an address). `Debug` does not show it.
 ///
 /// ```
 /// use limit_runtime::{IntoKey, Key};
@@ -31,13 +31,14 @@ const PREFIX: usize = 9;
 pub struct Key(SmallVec<[u8; INLINE]>);
 
 impl Key {
-    /// The encoded parts: injective, the same on every machine and in every build.
+    /// The encoded parts. Different keys have different bytes. They do not depend on the machine or
+    /// the build.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// The address that this is, as one word.
+    /// The address, if the key is an IPv4 address or an IPv6 network and nothing else.
     #[inline]
     pub(crate) fn address(&self) -> Option<Address> {
         match *self.0.as_slice() {
@@ -51,6 +52,7 @@ impl Key {
         }
     }
 
+    /// A part of fixed length: its tag and its content.
     #[inline]
     fn fixed<const N: usize>(tag: Tag, bytes: [u8; N]) -> Self {
         let mut encoded = [0; INLINE];
@@ -62,6 +64,7 @@ impl Key {
         Self(SmallVec::from_buf_and_len(encoded, N + 1))
     }
 
+    /// A part of variable length: its tag, its length and its content.
     fn variable(tag: Tag, bytes: &[u8]) -> Self {
         let mut encoded = SmallVec::with_capacity(PREFIX + bytes.len());
         encoded.push(tag as u8);
@@ -70,6 +73,7 @@ impl Key {
         Self(encoded)
     }
 
+    /// A tuple: its tag, the number of its parts, and the parts.
     fn tuple<const N: usize>(parts: [Self; N]) -> Self {
         let mut encoded = SmallVec::new();
         encoded.push(Tag::Tuple as u8);
@@ -87,15 +91,16 @@ impl fmt::Debug for Key {
     }
 }
 
-/// An address, by what is counted of it.
+/// The counted part of an address, as an integer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Address {
     V4(u32),
-    /// Its first 64 bits.
+    /// The first 64 bits of the address.
     V6Net(u64),
 }
 
-/// The first byte of a part. The numbers are part of what machines share through a store: they stay.
+/// The type of a part, and its first byte. The values must not change: machines with different
+/// versions share keys through a store.
 #[derive(Clone, Copy)]
 enum Tag {
     Everyone = 0,
@@ -111,10 +116,11 @@ enum Tag {
     Uuid = 9,
 }
 
-/// What can be a [`Key`].
+/// A value that can be converted to a [`Key`].
 ///
-/// Implemented for text, integers, `bool`, byte arrays and slices, addresses, HTTP methods and header values,
-/// `()` (everyone shares one budget) and tuples of these. For a type of your own:
+/// Implemented for text, integers, `bool`, byte arrays and slices, addresses, HTTP methods, header
+/// values, `()` (all requests share one budget), and tuples of these. Implement it for your own
+/// types:
 ///
 /// ```
 /// use limit_runtime::{IntoKey, Key};
@@ -130,10 +136,11 @@ enum Tag {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a rate-limit key",
     label = "not a key",
-    note = "keys are text, integers, `IpAddr`, `Uuid` (feature `uuid`), tuples of keys, or a type of yours that implements `IntoKey`"
+    note = "keys are text, integers, `IpAddr`, `Uuid` (feature `uuid`), tuples of keys, or a type \
+            of yours that implements `IntoKey`"
 )]
 pub trait IntoKey {
-    /// The key that stands for this value.
+    /// Converts the value to a key. Different values should have different keys.
     fn into_key(self) -> Key;
 }
 
@@ -196,7 +203,7 @@ impl<const N: usize> IntoKey for [u8; N] {
 macro_rules! integer_keys {
     ($tag:ident as $wide:ty: $($integer:ty),*) => {$(
         impl IntoKey for $integer {
-            /// A number is the same key whatever its width.
+            /// Numbers of equal value and signedness have equal keys, whatever their width.
             fn into_key(self) -> Key {
                 Key::fixed(Tag::$tag, (self as $wide).to_le_bytes())
             }
@@ -214,30 +221,31 @@ impl IntoKey for Ipv4Addr {
 }
 
 impl IntoKey for Ipv6Addr {
-    /// An IPv4-mapped or NAT64 address is the IPv4 address; any other is its /64, which is what one
-    /// customer is given.
+    /// An IPv4-mapped or NAT64 address is counted as the IPv4 address. Other addresses are counted
+    /// by /64, the network that a provider assigns to one customer.
     fn into_key(self) -> Key {
         ipv6_key(self, MAX_IPV6_PREFIX)
     }
 }
 
-/// The longest prefix of IPv6 addresses that is counted by, and the default.
+/// The longest prefix, in bits, by which IPv6 addresses are counted. It is the default.
 pub(crate) const MAX_IPV6_PREFIX: u8 = 64;
 
-/// The key of an address: by so many leading bits, 64 at most, unless it stands for an IPv4 address.
+/// The key of an IPv6 address: its first `prefix` bits, at most 64. An embedded IPv4 address is
+/// counted as IPv4.
 pub(crate) fn ipv6_key(address: Ipv6Addr, prefix: u8) -> Key {
     if let Some(embedded) = embedded_ipv4(address) {
         return embedded.into_key();
     }
     let [a, b, c, d, e, f, g, h, ..] = address.octets();
     let net = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
-    let host = u32::from(MAX_IPV6_PREFIX.saturating_sub(prefix));
-    let mask = u64::MAX.checked_shl(host).unwrap_or(0);
+    let masked_bits = u32::from(MAX_IPV6_PREFIX.saturating_sub(prefix));
+    let mask = u64::MAX.checked_shl(masked_bits).unwrap_or(0);
     Key::fixed(Tag::Ipv6Net, (net & mask).to_be_bytes())
 }
 
-/// The IPv4 address that an IPv6 address stands for: an IPv4-mapped one (RFC 4291, section 2.5.5.2), or
-/// one behind a NAT64 gateway with the well-known prefix `64:ff9b::/96` (RFC 6052, section 2.1).
+/// The IPv4 address in an IPv4-mapped address (RFC 4291, section 2.5.5.2), or in an address with
+/// the well-known NAT64 prefix `64:ff9b::/96` (RFC 6052, section 2.1).
 fn embedded_ipv4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     match address.octets() {
         [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d] => {
@@ -248,8 +256,8 @@ fn embedded_ipv4(address: Ipv6Addr) -> Option<Ipv4Addr> {
 }
 
 impl IntoKey for IpAddr {
-    /// As [`Ipv4Addr`] and [`Ipv6Addr`]: mapped and NAT64 addresses as IPv4, other IPv6 by /64.
-    /// To count exact addresses, use their `octets()`.
+    /// Like [`Ipv4Addr`] and [`Ipv6Addr`]: IPv4-mapped and NAT64 addresses are counted as IPv4,
+    /// other IPv6 addresses by /64. To count by exact addresses, use their `octets()`.
     #[inline]
     fn into_key(self) -> Key {
         match self {
@@ -272,7 +280,8 @@ impl IntoKey for http::Method {
 }
 
 impl IntoKey for &http::HeaderValue {
-    /// Text where it is text, so that a budget can be named without the request: `clear("models", "sk-1")`.
+    /// UTF-8 values have the key of their text, so `limiter.reset_key(scope, "sk-1")` finds the
+    /// budget of a header.
     fn into_key(self) -> Key {
         match std::str::from_utf8(self.as_bytes()) {
             Ok(text) => text.into_key(),
@@ -349,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_one_key_whoever_owns_it() {
+    fn text_is_one_key_whatever_its_type() {
         let text = "tenant";
         for key in [
             text.to_owned().into_key(),

@@ -1,6 +1,6 @@
-//! For the tests of applications that are limited.
+//! Test applications with rate limits, without waiting in real time.
 //!
-//! Put a limiter on a [`TestClock`] around the router, and move the clock:
+//! Add a limiter with a [`TestClock`] to the router, and advance the clock:
 //!
 //! ```
 //! use axum::http::{Request, StatusCode};
@@ -20,7 +20,7 @@
 //! let app: Router = Router::new()
 //!     .route("/predict", get(predict))
 //!     .layer(limiter.layer())
-//!     // Requests of a test come over no socket, so they get an address here.
+//!     // Requests of this test have no socket, so this sets their address.
 //!     .layer(MockConnectInfo(SocketAddr::from(([192, 0, 2, 1], 1234))));
 //! let get = || async {
 //!     let request = Request::get("/predict").body(Body::empty()).unwrap();
@@ -33,20 +33,47 @@
 //! # }
 //! ```
 //!
-//! For settings of your own, such as the application's answers, build the limiter on a clock by hand:
-//! `let clock = TestClock::new(); let limiter = Limiter::builder().clock(clock.clone()).on_limited(…).build();`
+//! To change other settings of the limiter, give the clock to its builder:
 //!
-//! A handler that waits for room (`wait = "2s"`) waits in real time, on this clock too. For tests that wait no real
-//! time, count by tokio's clock and pause that; see [`Clock`](crate::clock::Clock).
+//! ```
+//! use axum::http::StatusCode;
+//! use limit_runtime::{Limiter, testing::TestClock};
 //!
-//! A handler alone, without its limits, is tested through [`Limited::unlimited`](crate::Limited::unlimited),
-//! or by its `direct` name; see [`rate_limit`](crate::rate_limit).
+//! let clock = TestClock::new();
+//! let limiter = Limiter::builder()
+//!     .clock(clock.clone())
+//!     .on_limited(|_| StatusCode::TOO_MANY_REQUESTS)
+//!     .build();
+//! ```
+//!
+//! A handler that waits until it is admitted (`wait = "2s"`) waits in real time, even with a
+//! [`TestClock`]. To test it without real time, use and pause tokio's clock; see
+//! [`Clock`](crate::clock::Clock).
+//!
+//! To call a handler without its limits, use [`Limited::unlimited`](crate::Limited::unlimited), or
+//! its `direct` name; see [`rate_limit`](crate::rate_limit).
 
 pub use crate::clock::TestClock;
 use crate::limiter::Limiter;
 
 impl Limiter {
-    /// A limiter of its own, and the clock it reads.
+    /// A limiter with default settings, and the [`TestClock`] that it reads.
+    ///
+    /// ```
+    /// use limit_runtime::{Limiter, limits};
+    /// use std::time::Duration;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), limit_runtime::store::StoreError> {
+    /// let (limiter, clock) = Limiter::for_test();
+    /// let limits = limits!("1/minute");
+    /// assert!(limiter.check(&limits, "alice").await?.is_allowed());
+    /// assert!(!limiter.check(&limits, "alice").await?.is_allowed());
+    /// clock.advance(Duration::from_secs(60));
+    /// assert!(limiter.check(&limits, "alice").await?.is_allowed());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn for_test() -> (Self, TestClock) {
         let clock = TestClock::new();

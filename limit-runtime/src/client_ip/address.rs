@@ -1,12 +1,13 @@
-//! One hop, as proxies write it: an address, perhaps with brackets, a zone and a port.
+//! Parses an address in a forwarding header, which may have brackets, a zone and a port.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The address that `text` names, IPv4-mapped ones as IPv4; `None` if it is anything but one address.
+/// Parses one IP address. An IPv4-mapped address becomes IPv4. `None` for any other text.
 ///
-/// Accepted, with spaces and tabs around it: `192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1`,
-/// `[2001:db8::1]`, `[2001:db8::1]:4711`, each IPv6 address with a zone (RFC 4007, section 11), which
-/// is dropped, and each port also in the obfuscated form of RFC 7239, section 6.4 (`_port`).
+/// Accepted forms are `192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1`, `[2001:db8::1]` and
+/// `[2001:db8::1]:4711`, with optional spaces and tabs around them. Ports are dropped, including
+/// obfuscated ones (`_port`; RFC 7239, section 6.4). So is the zone of an IPv6 address
+/// (RFC 4007, section 11).
 pub(super) fn parse(text: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(trim(text)).ok()?;
     let address = if let Some(bracketed) = text.strip_prefix('[') {
@@ -18,7 +19,7 @@ pub(super) fn parse(text: &[u8]) -> Option<IpAddr> {
     } else {
         match text.split_once(':') {
             None => IpAddr::V4(ipv4(text)?),
-            // Without brackets there is no telling a port from the address's last group.
+            // Without brackets, a port cannot be distinguished from the address's last group.
             Some((_, rest)) if rest.contains(':') => IpAddr::V6(ipv6(text)?),
             Some((address, port)) if is_port(port) => IpAddr::V4(ipv4(address)?),
             Some(_) => return None,
@@ -27,7 +28,7 @@ pub(super) fn parse(text: &[u8]) -> Option<IpAddr> {
     Some(address.to_canonical())
 }
 
-/// `bytes` without the spaces and tabs around them: RFC 9110's optional whitespace, and no other.
+/// Removes spaces and tabs at both ends: the optional whitespace of RFC 9110, section 5.6.3.
 pub(super) fn trim(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
         bytes = rest;
@@ -42,20 +43,21 @@ fn ipv4(text: &str) -> Option<Ipv4Addr> {
 fn ipv6(text: &str) -> Option<Ipv6Addr> {
     match text.split_once('%') {
         None => text.parse().ok(),
-        Some((address, zone)) if is_word(zone) => address.parse().ok(),
+        Some((address, zone)) if is_unreserved(zone) => address.parse().ok(),
         Some(_) => None,
     }
 }
 
 fn is_port(text: &str) -> bool {
     match text.strip_prefix('_') {
-        Some(obfuscated) => is_word(obfuscated),
+        Some(obfuscated) => is_unreserved(obfuscated),
         None => text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u16>().is_ok(),
     }
 }
 
-/// What zones and obfuscated ports are made of.
-fn is_word(text: &str) -> bool {
+/// Whether `text`, a zone or an obfuscated port, consists of unreserved characters (RFC 3986,
+/// section 2.3).
+fn is_unreserved(text: &str) -> bool {
     !text.is_empty()
         && text
             .bytes()
@@ -67,7 +69,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn all_are(expected: Option<&str>, texts: &[&str]) {
+    fn assert_parsed(expected: Option<&str>, texts: &[&str]) {
         let expected = expected.map(|text| text.parse().unwrap());
         for text in texts {
             assert_eq!(parse(text.as_bytes()), expected, "{text:?}");
@@ -76,7 +78,7 @@ mod tests {
 
     #[test]
     fn a_port_is_dropped() {
-        all_are(
+        assert_parsed(
             Some("192.0.2.1"),
             &[
                 "192.0.2.1",
@@ -85,7 +87,7 @@ mod tests {
                 "192.0.2.1:_p",
             ],
         );
-        all_are(
+        assert_parsed(
             Some("2001:db8::1"),
             &[
                 "2001:db8::1",
@@ -98,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_zone_is_dropped() {
-        all_are(
+        assert_parsed(
             Some("fe80::1"),
             &[
                 "fe80::1%eth0",
@@ -111,12 +113,12 @@ mod tests {
 
     #[test]
     fn spaces_and_tabs_around_are_dropped() {
-        all_are(Some("192.0.2.1"), &[" 192.0.2.1", "\t 192.0.2.1:80 \t"]);
+        assert_parsed(Some("192.0.2.1"), &[" 192.0.2.1", "\t 192.0.2.1:80 \t"]);
     }
 
     #[test]
     fn mapped_addresses_are_ipv4() {
-        all_are(
+        assert_parsed(
             Some("192.0.2.1"),
             &[
                 "::ffff:192.0.2.1",
@@ -127,8 +129,8 @@ mod tests {
     }
 
     #[test]
-    fn anything_but_one_address_is_refused() {
-        all_are(
+    fn text_that_is_not_one_address_is_rejected() {
+        assert_parsed(
             None,
             &[
                 "",

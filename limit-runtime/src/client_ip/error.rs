@@ -1,8 +1,11 @@
-//! What can be wrong with a list of trusted proxies.
+//! Errors in the configuration of trusted proxies.
 
 use std::fmt;
 
-/// Why [`TrustedProxies`](super::TrustedProxies) or a [`ForwardedHeader`](super::ForwardedHeader) was refused.
+/// The error of an invalid [`TrustedProxies`](super::TrustedProxies) or
+/// [`ForwardedHeader`](super::ForwardedHeader).
+///
+/// `Display` shows the invalid entry, what is allowed, and what to write instead.
 ///
 /// ```
 /// use limit_runtime::TrustedProxies;
@@ -13,36 +16,37 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TrustedProxiesError {
-    /// There is no network in the list.
+    /// The list has no networks.
     Empty,
-    /// Neither a network nor an address.
+    /// An entry is neither a network nor an address.
     #[non_exhaustive]
     NotANetwork {
-        /// The entry.
+        /// The entry as it was given.
         found: Box<str>,
     },
-    /// A network with bits beyond its prefix: it is unclear whether the network is meant or the address.
+    /// A network has bits set after its prefix, such as `10.1.2.3/8`: it could mean the network or
+    /// the address.
     #[non_exhaustive]
     HostBits {
-        /// The entry.
+        /// The entry as it was given.
         found: Box<str>,
-        /// What it would be as a network.
+        /// The network that the entry could mean, such as `10.0.0.0/8`.
         network: Box<str>,
-        /// What it would be as one address.
+        /// The address that the entry could mean, such as `10.1.2.3`.
         address: Box<str>,
     },
-    /// A network so wide that clients are in it.
+    /// A network is so wide that it contains addresses of clients.
     #[non_exhaustive]
     TooWide {
-        /// The entry.
+        /// The entry as it was given.
         found: Box<str>,
-        /// The shortest prefix that is allowed there.
+        /// The shortest prefix, in bits, that is allowed for this range of addresses.
         shortest_prefix: u8,
     },
-    /// Not the name of a header.
+    /// A text is not a valid header name.
     #[non_exhaustive]
     NotAHeader {
-        /// The name.
+        /// The text.
         found: Box<str>,
     },
 }
@@ -51,8 +55,8 @@ impl fmt::Display for TrustedProxiesError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str(
-                "no trusted proxies were named; give at least one network such as `10.0.0.0/8`, \
-                 or leave the setting out to trust none",
+                "the list of trusted proxies is empty; add at least one network, such as \
+                 `10.0.0.0/8`, or omit the setting to trust no proxies",
             ),
             Self::NotANetwork { found } => write!(
                 f,
@@ -66,7 +70,7 @@ impl fmt::Display for TrustedProxiesError {
                 address,
             } => write!(
                 f,
-                "`{found}` has bits beyond its prefix; write `{network}` for the network or \
+                "`{found}` has bits set after its prefix; write `{network}` for the network or \
                  `{address}` for the one address",
             ),
             Self::TooWide {
@@ -74,15 +78,15 @@ impl fmt::Display for TrustedProxiesError {
                 shortest_prefix,
             } => write!(
                 f,
-                "`{found}` trusts too many addresses, and whoever is trusted can name any address \
-                 as the client's; the widest network allowed there is /{shortest_prefix}; name the \
-                 networks of your proxies, or use `TrustedProxies::hops(n)` where their addresses \
-                 cannot be known",
+                "`{found}` trusts too many addresses: every trusted address can choose the client \
+                 address that is counted; the widest network allowed in this range is \
+                 /{shortest_prefix}; list only the networks of your proxies, or use \
+                 `TrustedProxies::hops(n)` if their addresses are unknown",
             ),
             Self::NotAHeader { found } => write!(
                 f,
-                "`{}` is not the name of a header; write one such as `x-forwarded-for`, `forwarded` \
-                 or `cf-connecting-ip`",
+                "`{}` is not a header name; write a name such as `x-forwarded-for`, `forwarded` or \
+                 `cf-connecting-ip`",
                 found.escape_debug(),
             ),
         }

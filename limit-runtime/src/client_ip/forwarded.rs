@@ -1,18 +1,18 @@
-//! One element of a `Forwarded` header (RFC 7239, section 4).
+//! Parses an element of a `Forwarded` header (RFC 7239, section 4).
 
 use super::address::trim;
 
-/// The value of the `for` parameter, without the quotes; `None` if there is not exactly one, or if
-/// the element breaks the grammar.
+/// The value of the `for` parameter, without quotes. `None` unless the element has exactly one
+/// `for` parameter and follows the grammar.
 ///
-/// Elements are what stands between two commas, those in a quoted string too: a string may have been opened
-/// by whoever wrote the text further to the left. So the tail of a quoted string can
-/// arrive here (`host="a, for=192.0.2.1"`). It never passes for an element: of its quotes that
-/// are not escaped the number is odd, so that the last string stays open, and a backslash is refused outside
-/// of a string.
+/// The header is split at every comma, including commas in quoted strings, because a client may
+/// have opened the string further to the left. So `element` may be the tail of a quoted string:
+/// ` for=192.0.2.1"` from `host="a, for=192.0.2.1"`. Such a tail never parses. It has an odd number
+/// of unescaped quotes, so its last string is unterminated, and a backslash outside a string is an
+/// error.
 ///
-/// Beyond the grammar, values without quotes may contain `:`, `[` and `]`, and spaces may
-/// surround the semicolons: both are common, and neither changes where a value ends.
+/// Two common deviations from the grammar are accepted: `:`, `[` and `]` in values without quotes,
+/// and spaces around semicolons. Neither changes where a value ends.
 pub(super) fn node(element: &[u8]) -> Option<&[u8]> {
     let mut rest = trim(element);
     let mut node = None;
@@ -34,7 +34,7 @@ pub(super) fn node(element: &[u8]) -> Option<&[u8]> {
     node
 }
 
-/// A value and what follows it. Escapes in quoted strings stay: no address has any.
+/// Splits off a token or a quoted string. Escapes are kept, because no address contains any.
 fn value(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let Some(quoted) = text.strip_prefix(b"\"") else {
         return take_while(text, |b| is_token(b) || matches!(b, b':' | b'[' | b']'));
@@ -54,16 +54,18 @@ fn value(text: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((quoted.get(..end)?, quoted.get(end + 1..)?))
 }
 
+/// Splits off a token.
 fn token(text: &[u8]) -> Option<(&[u8], &[u8])> {
     take_while(text, is_token)
 }
 
-fn take_while(text: &[u8], belongs: impl Fn(u8) -> bool) -> Option<(&[u8], &[u8])> {
-    let end = text.iter().position(|&b| !belongs(b)).unwrap_or(text.len());
+/// Splits off the longest prefix of accepted bytes. `None` if it is empty.
+fn take_while(text: &[u8], accepts: impl Fn(u8) -> bool) -> Option<(&[u8], &[u8])> {
+    let end = text.iter().position(|&b| !accepts(b)).unwrap_or(text.len());
     (end > 0).then_some(text.split_at_checked(end)).flatten()
 }
 
-/// RFC 9110, section 5.6.2.
+/// Whether a byte is a `tchar` (RFC 9110, section 5.6.2).
 fn is_token(b: u8) -> bool {
     b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b)
 }
@@ -74,7 +76,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[track_caller]
-    fn is(element: &str, expected: Option<&str>) {
+    fn assert_node(element: &str, expected: Option<&str>) {
         assert_eq!(
             node(element.as_bytes()),
             expected.map(str::as_bytes),
@@ -84,22 +86,22 @@ mod tests {
 
     #[test]
     fn the_value_of_for_is_found_among_the_others() {
-        is("for=192.0.2.43", Some("192.0.2.43"));
-        is("FoR=192.0.2.43", Some("192.0.2.43"));
-        is(r#"For="[2001:db8::17]:4711""#, Some("[2001:db8::17]:4711"));
-        is("for=[2001:db8::17]:4711", Some("[2001:db8::17]:4711"));
-        is(
+        assert_node("for=192.0.2.43", Some("192.0.2.43"));
+        assert_node("FoR=192.0.2.43", Some("192.0.2.43"));
+        assert_node(r#"For="[2001:db8::17]:4711""#, Some("[2001:db8::17]:4711"));
+        assert_node("for=[2001:db8::17]:4711", Some("[2001:db8::17]:4711"));
+        assert_node(
             " for=192.0.2.60;proto=http; by=203.0.113.43 ",
             Some("192.0.2.60"),
         );
-        is("by=203.0.113.43;for=192.0.2.60;", Some("192.0.2.60"));
-        is(r#"host="a;for=x\"\\";for=y;secret=_1"#, Some("y"));
-        is("for=unknown", Some("unknown"));
-        is(r#"for="""#, Some(""));
+        assert_node("by=203.0.113.43;for=192.0.2.60;", Some("192.0.2.60"));
+        assert_node(r#"host="a;for=x\"\\";for=y;secret=_1"#, Some("y"));
+        assert_node("for=unknown", Some("unknown"));
+        assert_node(r#"for="""#, Some(""));
     }
 
     #[test]
-    fn what_breaks_the_grammar_names_nobody() {
+    fn an_element_that_breaks_the_grammar_is_rejected() {
         for element in [
             "",
             ";",
@@ -126,21 +128,21 @@ mod tests {
             "for=192.0.2.1;é=a",
             "fo\u{16f}r=192.0.2.1",
         ] {
-            is(element, None);
+            assert_node(element, None);
         }
     }
 
     #[test]
-    fn escapes_are_kept_and_so_name_no_address() {
-        is(r#"for="192.0.2.\1""#, Some(r"192.0.2.\1"));
+    fn escapes_are_kept_so_the_value_is_not_an_address() {
+        assert_node(r#"for="192.0.2.\1""#, Some(r"192.0.2.\1"));
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2_000))]
 
-        /// A client chooses the host that a proxy puts into a quoted string.
+        /// A client controls the host name that a proxy copies into a quoted string.
         #[test]
-        fn the_tail_of_a_quoted_string_names_nobody(
+        fn the_tail_of_a_quoted_string_is_rejected(
             host in r#"([ \t;=":\\\[\]]|for=1.1.1.1|for="1.1.1.1"|a="|;host="|,){0,12}"#,
             after in prop_oneof![
                 Just(""), Just(";proto=https"), Just(";proto=\"https\""),

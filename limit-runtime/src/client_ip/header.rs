@@ -1,10 +1,12 @@
-//! Which header a proxy names the client in.
+//! The header in which proxies send the client's address.
 
 use super::error::TrustedProxiesError;
 use http::{HeaderName, header};
 use std::str::FromStr;
 
-/// The one header that trusted proxies name the client in.
+/// The header in which trusted proxies send the client's address.
+///
+/// Exactly one header is read. Parse it from the header's name, or use a variant or a constant:
 ///
 /// ```
 /// use limit_runtime::{ForwardedHeader, TrustedProxiesError};
@@ -19,27 +21,32 @@ use std::str::FromStr;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ForwardedHeader {
-    /// [`X-Forwarded-For`](https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/X-Forwarded-For):
-    /// each proxy appends the address that it was called from.
+    /// `X-Forwarded-For` ([MDN]): a list to which each proxy appends the address of its own peer.
+    ///
+    /// [MDN]: https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/X-Forwarded-For
     #[default]
     XForwardedFor,
-    /// [`Forwarded`, RFC 7239](https://www.rfc-editor.org/rfc/rfc7239): the same with a grammar; the
-    /// `for` parameter counts.
+    /// [`Forwarded`, RFC 7239](https://www.rfc-editor.org/rfc/rfc7239): a list of structured
+    /// elements. The `for` parameter of each is read.
     Forwarded,
-    /// A header with one address, which the outermost proxy *replaces*. Where the proxy leaves
-    /// alone what the client sent, clients choose whom they are counted as.
+    /// A header with one address, which the outermost proxy *replaces*. If the proxy forwards the
+    /// value that a client sent, clients can choose the address that they are counted by.
     Single(HeaderName),
 }
 
 impl ForwardedHeader {
-    /// What [Cloudflare](https://developers.cloudflare.com/fundamentals/reference/http-headers/#cf-connecting-ip) sets.
+    /// The header that [Cloudflare] sets.
+    ///
+    /// [Cloudflare]: https://developers.cloudflare.com/fundamentals/reference/http-headers/
     pub const CF_CONNECTING_IP: Self = Self::Single(HeaderName::from_static("cf-connecting-ip"));
 
-    /// What [nginx](https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_set_header) is often set up
-    /// to send: `proxy_set_header X-Real-IP $remote_addr`.
+    /// A header that [nginx] is often configured to send, with
+    /// `proxy_set_header X-Real-IP $remote_addr`.
+    ///
+    /// [nginx]: https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_set_header
     pub const X_REAL_IP: Self = Self::Single(HeaderName::from_static("x-real-ip"));
 
-    /// The name, in lower case.
+    /// The name of the header, in lower case.
     #[must_use]
     pub fn name(&self) -> &HeaderName {
         match self {
@@ -49,7 +56,7 @@ impl ForwardedHeader {
         }
     }
 
-    /// A header that is a list by its nature is read as a list, however it was named.
+    /// The variant for a header name. `X-Forwarded-For` and `Forwarded` are never `Single`.
     pub(super) fn of_name(name: HeaderName) -> Self {
         if name == X_FORWARDED_FOR {
             Self::XForwardedFor
@@ -64,7 +71,8 @@ impl ForwardedHeader {
 impl FromStr for ForwardedHeader {
     type Err = TrustedProxiesError;
 
-    /// A header by its name; any other than `X-Forwarded-For` and `Forwarded` has one address.
+    /// Parses a header name, in any case. Any name other than `X-Forwarded-For` and `Forwarded` is
+    /// a header with a [single](Self::Single) address.
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         match HeaderName::from_bytes(name.trim().as_bytes()) {
             Ok(name) => Ok(Self::of_name(name)),
@@ -80,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_header_is_known_by_its_name_in_any_case() {
+    fn a_header_is_parsed_from_its_name_in_any_case() {
         for (name, header) in [
             ("x-forwarded-for", ForwardedHeader::XForwardedFor),
             (" X-Forwarded-For ", ForwardedHeader::XForwardedFor),
@@ -94,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_header_name_is_named() {
+    fn an_invalid_header_name_is_in_the_error() {
         for name in ["", "x forwarded for", "x-forwarded-for:", "é"] {
             assert_eq!(
                 name.parse::<ForwardedHeader>(),

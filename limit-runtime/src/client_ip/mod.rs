@@ -1,4 +1,6 @@
-//! The address of a client behind trusted proxies: from the peer's address and headers to an address.
+//! Finds the address of a client behind trusted proxies.
+//!
+//! Everything here is a function of the peer's address, the request's headers and the settings.
 
 mod address;
 mod error;

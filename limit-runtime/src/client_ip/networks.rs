@@ -1,4 +1,4 @@
-//! Which addresses are trusted: a list of networks.
+//! A set of networks that contains the addresses of trusted proxies.
 
 use super::error::TrustedProxiesError;
 use ipnet::IpNet;
@@ -7,7 +7,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
-/// Networks that do not overlap, in ascending order.
+/// Disjoint networks in ascending order.
 #[derive(Clone)]
 pub(super) struct Networks(Box<[IpNet]>);
 
@@ -25,12 +25,12 @@ impl Networks {
             return Err(TrustedProxiesError::Empty);
         }
         let mut networks = IpNet::aggregate(&networks);
-        // `contains` relies on the order, which `aggregate` does not promise.
+        // `contains` searches by order, which `aggregate` does not guarantee.
         networks.sort_unstable();
         Ok(Self(networks.into()))
     }
 
-    /// Whether `address`, which is canonical, is in one of them.
+    /// Whether one of the networks contains `address`, which must be canonical.
     pub(super) fn contains(&self, address: IpAddr) -> bool {
         let after = self.0.partition_point(|network| network.addr() <= address);
         after
@@ -52,6 +52,7 @@ impl fmt::Debug for Networks {
     }
 }
 
+/// Parses and checks one entry. A network of IPv4-mapped addresses becomes IPv4.
 fn network(entry: &str) -> Result<IpNet, TrustedProxiesError> {
     let network = parse(entry).ok_or_else(|| TrustedProxiesError::NotANetwork {
         found: entry.into(),
@@ -73,7 +74,7 @@ fn network(entry: &str) -> Result<IpNet, TrustedProxiesError> {
     Ok(canonical(network))
 }
 
-/// An address and a prefix, or an address alone.
+/// Parses an address with a prefix, or an address alone.
 fn parse(entry: &str) -> Option<IpNet> {
     let Some((address, prefix)) = entry.split_once('/') else {
         return Some(IpNet::from(entry.parse::<IpAddr>().ok()?));
@@ -86,15 +87,15 @@ fn parse(entry: &str) -> Option<IpNet> {
 
 const MAPPED: IpNet = ipv6([0, 0, 0, 0, 0, 0xffff, 0, 0], 96);
 
-/// Where a prefix may be shorter than /16, or must be longer.
+/// Ranges of addresses, each with the shortest prefix that is allowed in it.
 const RANGES: [(IpNet, u8); 6] = [
-    // 10.0.0.0/8 is the widest private network, and a /8 the most that anybody was ever given.
+    // 10.0.0.0/8 is the widest private network, and no operator has been allocated more than a /8.
     (IpNet::new_assert(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0), 8),
-    // All of IPv4 again: mapped (RFC 4291), through NAT64 (RFC 6052) and by 6to4 (RFC 3056).
+    // IPv4 embedded in IPv6: mapped (RFC 4291), NAT64 (RFC 6052) and 6to4 (RFC 3056).
     (MAPPED, 96 + 8),
     (ipv6([0x64, 0xff9b, 0, 0, 0, 0, 0, 0], 96), 96 + 8),
     (ipv6([0x2002, 0, 0, 0, 0, 0, 0, 0], 16), 16 + 8),
-    // Nobody arrives from the internet with a unique-local (RFC 4193) or link-local address.
+    // Unique-local (RFC 4193) and link-local addresses are not routed on the internet.
     (ipv6([0xfc00, 0, 0, 0, 0, 0, 0, 0], 7), 7),
     (ipv6([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10), 10),
 ];
@@ -104,10 +105,11 @@ const fn ipv6(groups: [u16; 8], prefix: u8) -> IpNet {
     IpNet::new_assert(IpAddr::V6(Ipv6Addr::new(a, b, c, d, e, f, g, h)), prefix)
 }
 
-/// The shortest prefix that is not a mistake: proxies have a network, and not a part of the internet.
+/// The shortest prefix that is allowed for this network. A shorter one includes addresses of
+/// clients.
 ///
-/// A /12 of IPv6 is what a whole continent's registry hands out, and the widest that one operator got is longer
-/// than /16.
+/// Outside [`RANGES`] it is /16: a regional internet registry distributes /12 blocks of IPv6, and
+/// no operator has been allocated a block as wide as a /16.
 fn shortest_prefix(network: &IpNet) -> u8 {
     RANGES
         .iter()
@@ -117,7 +119,7 @@ fn shortest_prefix(network: &IpNet) -> u8 {
         .unwrap_or(16)
 }
 
-/// A network of IPv4-mapped addresses as the IPv4 network that it stands for.
+/// Converts a network of IPv4-mapped addresses to the IPv4 network.
 fn canonical(network: IpNet) -> IpNet {
     let IpAddr::V4(address) = network.addr().to_canonical() else {
         return network;
@@ -137,7 +139,7 @@ mod tests {
         Networks::parse(entries).unwrap()
     }
 
-    fn refusal(entry: &str) -> TrustedProxiesError {
+    fn error_of(entry: &str) -> TrustedProxiesError {
         Networks::parse([entry]).unwrap_err()
     }
 
@@ -196,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_trusts_everything_is_refused() {
+    fn a_network_that_contains_clients_is_rejected() {
         for (entry, shortest) in [
             ("0.0.0.0/0", 8),
             ("128.0.0.0/1", 8),
@@ -218,7 +220,7 @@ mod tests {
             ("8000::/1", 10),
         ] {
             assert_eq!(
-                refusal(entry),
+                error_of(entry),
                 TrustedProxiesError::TooWide {
                     found: entry.into(),
                     shortest_prefix: shortest
@@ -229,7 +231,7 @@ mod tests {
 
     #[test]
     fn networks_that_proxies_have_are_allowed() {
-        // The private ones, loopback and link-local, and prefixes that large operators publish.
+        // Private, loopback and link-local networks, and prefixes that large operators publish.
         for entry in [
             "10.0.0.0/8",
             "127.0.0.0/8",
@@ -252,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_is_no_network_is_named() {
+    fn an_entry_that_is_not_a_network_is_in_the_error() {
         for entry in [
             "",
             "10.0.0.0/33",
@@ -272,7 +274,7 @@ mod tests {
             "*",
         ] {
             assert_eq!(
-                refusal(entry),
+                error_of(entry),
                 TrustedProxiesError::NotANetwork {
                     found: entry.into()
                 }
@@ -285,10 +287,10 @@ mod tests {
     }
 
     #[test]
-    fn a_network_with_bits_beyond_its_prefix_is_refused_with_both_readings() {
+    fn a_network_with_bits_after_its_prefix_is_rejected_with_both_corrections() {
         assert_eq!(
-            refusal("10.1.2.3/8").to_string(),
-            "`10.1.2.3/8` has bits beyond its prefix; write `10.0.0.0/8` for the network or \
+            error_of("10.1.2.3/8").to_string(),
+            "`10.1.2.3/8` has bits set after its prefix; write `10.0.0.0/8` for the network or \
              `10.1.2.3` for the one address"
         );
     }

@@ -1,4 +1,4 @@
-//! Recognises, in the first requests, proxies that nobody told the limiter of.
+//! Detects proxies that are not configured, from the first requests of the process.
 
 use super::trusted_proxies::TrustedProxies;
 use crate::diagnostics::{self, Misconfiguration};
@@ -8,12 +8,12 @@ use std::{
     sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
 };
 
-/// As many requests are looked at; then all is silent.
+/// The number of requests that are checked. Later requests cost one relaxed load.
 const CHECKED_REQUESTS: u32 = 10_000;
-/// As many requests of one address are no accident.
+/// The number of requests from one private address that is reported. Fewer may be coincidence.
 const ONE_ADDRESS: u32 = 1_000;
-/// Headers that proxies name clients in.
-const FORWARDING: [&str; 6] = [
+/// Headers in which proxies send the client's address.
+const FORWARDING_HEADERS: [&str; 6] = [
     "x-forwarded-for",
     "forwarded",
     "x-real-ip",
@@ -22,7 +22,7 @@ const FORWARDING: [&str; 6] = [
     "fastly-client-ip",
 ];
 
-/// Looks at a request from `peer` that is counted for `client`.
+/// Checks a request from `peer` that is counted for `client`, and logs a misconfiguration.
 #[inline]
 pub(crate) fn observe(
     peer: IpAddr,
@@ -31,137 +31,162 @@ pub(crate) fn observe(
     proxies: Option<&TrustedProxies>,
 ) {
     static CHECK: ProxyCheck = ProxyCheck::new();
-    if !CHECK.is_over() {
-        say(CHECK.look(peer, client, headers, proxies), peer);
+    if !CHECK.is_finished() {
+        warn_of(CHECK.check(peer, client, headers, proxies), peer);
     }
 }
 
 #[cold]
-fn say(seen: Option<(Misconfiguration, Option<&'static str>)>, peer: IpAddr) {
-    let Some((wrong, header)) = seen else { return };
+fn warn_of(finding: Option<Finding>, peer: IpAddr) {
+    let Some(Finding {
+        misconfiguration,
+        header,
+    }) = finding
+    else {
+        return;
+    };
     match (header, is_private(peer) || peer.is_loopback()) {
-        (Some(header), true) => {
-            diagnostics::warn_once_with(wrong, format_args!("header {header} from {peer}"))
-        }
-        // An address of the internet is somebody's, and not for a log.
+        (Some(header), true) => diagnostics::warn_once_with(
+            misconfiguration,
+            format_args!("header {header} from {peer}"),
+        ),
+        // A public address is personal data and is not logged.
         (Some(header), false) => {
-            diagnostics::warn_once_with(wrong, format_args!("header {header}"))
+            diagnostics::warn_once_with(misconfiguration, format_args!("header {header}"))
         }
-        (None, true) => diagnostics::warn_once_with(wrong, format_args!("all from {peer}")),
-        (None, false) => diagnostics::warn_once(wrong),
+        (None, true) => {
+            diagnostics::warn_once_with(misconfiguration, format_args!("all requests from {peer}"))
+        }
+        (None, false) => diagnostics::warn_once(misconfiguration),
     };
 }
 
+/// A misconfiguration, and the header that reveals it, if a header does.
+#[derive(Clone, Copy)]
+struct Finding {
+    misconfiguration: Misconfiguration,
+    header: Option<&'static str>,
+}
+
+/// What the checked requests have in common.
 struct ProxyCheck {
-    over: AtomicBool,
+    is_finished: AtomicBool,
     requests: AtomicU32,
-    /// The address that all requests so far were counted for, if there is one.
-    only: AtomicU64,
+    /// The fingerprint of the address that all requests so far are counted for, or
+    /// [`NONE_YET`](Self::NONE_YET), or [`SEVERAL`](Self::SEVERAL).
+    only_client: AtomicU64,
 }
 
 impl ProxyCheck {
-    /// Values of `only` that stand for no address.
+    /// No request has been checked.
     const NONE_YET: u64 = 0;
+    /// The requests have several clients, or one that is not private, or the cause is known.
     const SEVERAL: u64 = 1;
 
     const fn new() -> Self {
         Self {
-            over: AtomicBool::new(false),
+            is_finished: AtomicBool::new(false),
             requests: AtomicU32::new(0),
-            only: AtomicU64::new(Self::NONE_YET),
+            only_client: AtomicU64::new(Self::NONE_YET),
         }
     }
 
     #[inline]
-    fn is_over(&self) -> bool {
-        self.over.load(Relaxed)
+    fn is_finished(&self) -> bool {
+        self.is_finished.load(Relaxed)
     }
 
-    /// What is wrong with the set-up, and the header that shows it.
     #[cold]
-    fn look(
+    fn check(
         &self,
         peer: IpAddr,
         client: IpAddr,
         headers: &HeaderMap,
         proxies: Option<&TrustedProxies>,
-    ) -> Option<(Misconfiguration, Option<&'static str>)> {
+    ) -> Option<Finding> {
         let requests = self.requests.fetch_add(1, Relaxed).saturating_add(1);
         if requests >= CHECKED_REQUESTS {
-            self.over.store(true, Relaxed);
+            self.is_finished.store(true, Relaxed);
         }
-        let one_address = self.is_only(client) && requests == ONE_ADDRESS;
-        if let Some((wrong, header)) = unread_header(peer, headers, proxies) {
-            // It explains the one address, too.
-            self.only.store(Self::SEVERAL, Relaxed);
-            return Some((wrong, Some(header)));
+        let is_one_address = self.is_only_client(client) && requests == ONE_ADDRESS;
+        if let Some(finding) = unread_header(peer, headers, proxies) {
+            // This is also why all requests are counted for one address: do not report both.
+            self.only_client.store(Self::SEVERAL, Relaxed);
+            return Some(finding);
         }
-        one_address.then_some((Misconfiguration::OneAddress, None))
+        is_one_address.then_some(Finding {
+            misconfiguration: Misconfiguration::SinglePrivateAddress,
+            header: None,
+        })
     }
 
-    /// Whether all requests so far were counted for this address, and it is private.
-    fn is_only(&self, client: IpAddr) -> bool {
-        if self.only.load(Relaxed) == Self::SEVERAL {
+    /// Whether all requests so far are counted for this address, and it is private.
+    fn is_only_client(&self, client: IpAddr) -> bool {
+        if self.only_client.load(Relaxed) == Self::SEVERAL {
             return false;
         }
-        // Loopback is what development looks like.
-        let print = if is_private(client) {
+        // Loopback is not private: during development, all requests come from it.
+        let fingerprint = if is_private(client) {
             fingerprint(client)
         } else {
             Self::SEVERAL
         };
         match self
-            .only
-            .compare_exchange(Self::NONE_YET, print, Relaxed, Relaxed)
+            .only_client
+            .compare_exchange(Self::NONE_YET, fingerprint, Relaxed, Relaxed)
         {
-            Ok(_) => print != Self::SEVERAL,
-            Err(only) if only == print => true,
+            Ok(_) => fingerprint != Self::SEVERAL,
+            Err(only_client) if only_client == fingerprint => true,
             Err(_) => {
-                self.only.store(Self::SEVERAL, Relaxed);
+                self.only_client.store(Self::SEVERAL, Relaxed);
                 false
             }
         }
     }
 }
 
-/// A forwarding header that should have been read, or written otherwise.
+/// Looks for a forwarding header that is not read and that a proxy probably wrote.
 fn unread_header(
     peer: IpAddr,
     headers: &HeaderMap,
     proxies: Option<&TrustedProxies>,
-) -> Option<(Misconfiguration, &'static str)> {
-    let wrong = match proxies {
+) -> Option<Finding> {
+    let misconfiguration = match proxies {
         None => Misconfiguration::UntrustedForwarding,
         Some(proxies) if proxies.trusts_peer(peer) => {
             if headers.contains_key(proxies.configured_header().name()) {
                 return None;
             }
-            Misconfiguration::OtherHeader
+            Misconfiguration::WrongForwardingHeader
         }
-        // From the internet it is a client that tries its luck, and the list is right.
         Some(_) if is_private(peer) || peer.is_loopback() => Misconfiguration::UntrustedForwarding,
+        // A client on the internet can send any header. It is right to ignore it.
         Some(_) => return None,
     };
-    let header = FORWARDING
+    let header = FORWARDING_HEADERS
         .into_iter()
         .find(|&header| headers.contains_key(header))?;
-    Some((wrong, header))
+    Some(Finding {
+        misconfiguration,
+        header: Some(header),
+    })
 }
 
-/// Whether nobody on the internet has this address. Loopback is not private.
+/// Whether the address is not routed on the internet. Loopback is not private.
 fn is_private(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => {
             address.is_private()
                 || address.is_link_local()
-                // Shared by a carrier's customers or a cloud's machines (RFC 6598): 100.64.0.0/10.
+                // The shared address space of carriers and clouds (RFC 6598): 100.64.0.0/10.
                 || matches!(address.octets(), [100, 64..=127, _, _])
         }
         IpAddr::V6(address) => address.is_unique_local() || address.is_unicast_link_local(),
     }
 }
 
-/// Tells addresses apart, well enough for a hint; no address has the values of [`ProxyCheck`].
+/// A number that probably differs between addresses, and never equals a constant of
+/// [`ProxyCheck`].
 fn fingerprint(address: IpAddr) -> u64 {
     let bits = match address {
         IpAddr::V4(address) => u64::from(address.to_bits()),
@@ -189,9 +214,9 @@ mod tests {
         )])
     }
 
-    /// What is seen in `count` requests like this.
-    fn seen(
-        watch: &ProxyCheck,
+    /// The misconfigurations found in `count` requests with this peer and these headers.
+    fn findings(
+        check: &ProxyCheck,
         count: u32,
         peer: &str,
         headers: &HeaderMap,
@@ -201,17 +226,17 @@ mod tests {
         (0..count)
             .filter_map(|_| {
                 let client = proxies.map_or(peer, |proxies| proxies.client(peer, headers));
-                watch.look(peer, client, headers, proxies)
+                check.check(peer, client, headers, proxies)
             })
-            .map(|(wrong, _)| wrong)
+            .map(|finding| finding.misconfiguration)
             .collect()
     }
 
     #[test]
     fn a_forwarding_header_where_none_is_trusted() {
-        for header in FORWARDING {
+        for header in FORWARDING_HEADERS {
             for peer in ["203.0.113.9", "127.0.0.1", "10.0.0.1"] {
-                let found = seen(&ProxyCheck::new(), 1, peer, &with(header), None);
+                let found = findings(&ProxyCheck::new(), 1, peer, &with(header), None);
                 assert_eq!(
                     found,
                     [Misconfiguration::UntrustedForwarding],
@@ -224,8 +249,8 @@ mod tests {
     #[test]
     fn a_proxy_that_is_not_in_the_list() {
         let proxies = TrustedProxies::new(["10.0.0.0/8"]).unwrap();
-        let look = |peer| {
-            seen(
+        let findings_for = |peer| {
+            findings(
                 &ProxyCheck::new(),
                 1,
                 peer,
@@ -233,32 +258,39 @@ mod tests {
                 Some(&proxies),
             )
         };
-        assert_eq!(look("172.16.0.1"), [Misconfiguration::UntrustedForwarding]);
-        assert_eq!(look("203.0.113.9"), []);
-        assert_eq!(look("10.0.0.1"), []);
+        assert_eq!(
+            findings_for("172.16.0.1"),
+            [Misconfiguration::UntrustedForwarding]
+        );
+        assert_eq!(findings_for("203.0.113.9"), []);
+        assert_eq!(findings_for("10.0.0.1"), []);
     }
 
     #[test]
     fn a_trusted_proxy_that_sends_another_header() {
         let proxies = TrustedProxies::new(["10.0.0.0/8"]).unwrap();
-        let look =
-            |headers: &HeaderMap| seen(&ProxyCheck::new(), 1, "10.0.0.1", headers, Some(&proxies));
-        assert_eq!(look(&with("forwarded")), [Misconfiguration::OtherHeader]);
-        assert_eq!(look(&HeaderMap::new()), [], "a health check");
+        let findings_for = |headers: &HeaderMap| {
+            findings(&ProxyCheck::new(), 1, "10.0.0.1", headers, Some(&proxies))
+        };
+        assert_eq!(
+            findings_for(&with("forwarded")),
+            [Misconfiguration::WrongForwardingHeader]
+        );
+        assert_eq!(findings_for(&HeaderMap::new()), [], "a health check");
         let mut both = with("forwarded");
         both.extend(with("x-forwarded-for"));
-        assert_eq!(look(&both), []);
+        assert_eq!(findings_for(&both), []);
     }
 
     #[test]
     fn all_traffic_from_one_private_address() {
         for peer in ["10.0.0.1", "172.17.0.1", "100.64.0.1", "fd00::1"] {
-            let watch = ProxyCheck::new();
+            let check = ProxyCheck::new();
             let none = HeaderMap::new();
-            assert_eq!(seen(&watch, ONE_ADDRESS - 1, peer, &none, None), []);
+            assert_eq!(findings(&check, ONE_ADDRESS - 1, peer, &none, None), []);
             assert_eq!(
-                seen(&watch, CHECKED_REQUESTS, peer, &none, None),
-                [Misconfiguration::OneAddress],
+                findings(&check, CHECKED_REQUESTS, peer, &none, None),
+                [Misconfiguration::SinglePrivateAddress],
                 "{peer}"
             );
         }
@@ -267,33 +299,36 @@ mod tests {
     #[test]
     fn a_trusted_proxy_that_sends_no_header_is_one_private_address() {
         let proxies = TrustedProxies::new(["10.0.0.0/8"]).unwrap();
-        let found = seen(
+        let found = findings(
             &ProxyCheck::new(),
             CHECKED_REQUESTS,
             "10.0.0.1",
             &HeaderMap::new(),
             Some(&proxies),
         );
-        assert_eq!(found, [Misconfiguration::OneAddress]);
+        assert_eq!(found, [Misconfiguration::SinglePrivateAddress]);
     }
 
     #[test]
     fn a_header_that_was_seen_explains_the_one_address() {
-        let watch = ProxyCheck::new();
+        let check = ProxyCheck::new();
         let header = with("x-forwarded-for");
         assert_eq!(
-            seen(&watch, 1, "10.0.0.1", &header, None),
+            findings(&check, 1, "10.0.0.1", &header, None),
             [Misconfiguration::UntrustedForwarding]
         );
         let none = HeaderMap::new();
-        assert_eq!(seen(&watch, CHECKED_REQUESTS, "10.0.0.1", &none, None), []);
+        assert_eq!(
+            findings(&check, CHECKED_REQUESTS, "10.0.0.1", &none, None),
+            []
+        );
     }
 
     #[test]
     fn loopback_without_a_header_is_development() {
         for peer in ["127.0.0.1", "::1"] {
             assert_eq!(
-                seen(
+                findings(
                     &ProxyCheck::new(),
                     CHECKED_REQUESTS,
                     peer,
@@ -306,13 +341,13 @@ mod tests {
     }
 
     #[test]
-    fn two_clients_are_not_one_address() {
+    fn several_clients_are_not_one_address() {
         for other in ["10.0.0.2", "203.0.113.9", "127.0.0.1"] {
             for order in [["10.0.0.1", other], [other, "10.0.0.1"]] {
-                let watch = ProxyCheck::new();
+                let check = ProxyCheck::new();
                 for peer in [order[0], order[1], "10.0.0.1"] {
                     assert_eq!(
-                        seen(&watch, ONE_ADDRESS * 2 / 5, peer, &HeaderMap::new(), None),
+                        findings(&check, ONE_ADDRESS * 2 / 5, peer, &HeaderMap::new(), None),
                         []
                     );
                 }
@@ -321,17 +356,17 @@ mod tests {
     }
 
     #[test]
-    fn the_watch_ends() {
-        let watch = ProxyCheck::new();
-        seen(
-            &watch,
+    fn the_check_ends() {
+        let check = ProxyCheck::new();
+        findings(
+            &check,
             CHECKED_REQUESTS - 1,
             "203.0.113.9",
             &HeaderMap::new(),
             None,
         );
-        assert!(!watch.is_over());
-        seen(&watch, 1, "203.0.113.9", &HeaderMap::new(), None);
-        assert!(watch.is_over());
+        assert!(!check.is_finished());
+        findings(&check, 1, "203.0.113.9", &HeaderMap::new(), None);
+        assert!(check.is_finished());
     }
 }

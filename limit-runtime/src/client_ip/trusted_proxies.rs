@@ -1,4 +1,4 @@
-//! The way back from the peer to the client, as far as it can be believed.
+//! Follows a forwarding header from the peer to the nearest address that is not a trusted proxy.
 
 use super::{
     address, error::TrustedProxiesError, forwarded, header::ForwardedHeader, networks::Networks,
@@ -16,28 +16,32 @@ pub struct TrustedProxies {
 
 #[derive(Clone, Debug)]
 enum Trust {
-    /// Hops with an address in one of these.
+    /// Trusts every hop with an address in these networks.
     Networks(Networks),
-    /// As many hops as this, the peer being the first.
+    /// Trusts this many hops, of which the peer is the first.
     Hops(u8),
 }
 
 impl TrustedProxies {
-    /// Trusts hops whose address is in one of `networks`: each a CIDR or one address.
+    /// Trusts proxies with an address in one of `networks`. Each is a network in CIDR notation,
+    /// such as `10.0.0.0/8`, or one address.
     ///
-    /// The header is `X-Forwarded-For`, unless [`header`](Self::header) names another.
+    /// The header is `X-Forwarded-For`, unless [`header`](Self::header) sets another.
     ///
     /// # Errors
-    /// When there is no network, when one cannot be read, when it has bits beyond its prefix, and
-    /// when it is so wide that clients are in it: IPv4 shorter than /8 (`10.0.0.0/8` is the widest
-    /// private network), and IPv6 shorter than /16 unless unique-local or link-local. Networks that
-    /// stand for IPv4 (mapped, NAT64, 6to4) are held to the same /8.
+    /// - The list is empty.
+    /// - An entry is not a network or an address, or has bits set after its prefix.
+    /// - A network is so wide that it contains addresses of clients. The widest allowed is /8 for
+    ///   IPv4 (`10.0.0.0/8` is the widest private network) and /16 for IPv6. Unique-local and
+    ///   link-local networks may be wider. IPv4 networks embedded in IPv6 (mapped, NAT64, 6to4) are
+    ///   limited to /8 of IPv4, too.
     ///
     /// ```
     /// use limit_runtime::{ForwardedHeader, Limiter, TrustedProxies, TrustedProxiesError};
     ///
     /// # fn main() -> Result<(), TrustedProxiesError> {
-    /// let proxies = TrustedProxies::new(["10.0.0.0/8", "fd00::/8"])?.header(ForwardedHeader::Forwarded);
+    /// let proxies = TrustedProxies::new(["10.0.0.0/8", "fd00::/8"])?
+    ///     .header(ForwardedHeader::Forwarded);
     /// let limiter = Limiter::builder().trusted_proxies(proxies).build();
     /// # Ok(())
     /// # }
@@ -53,24 +57,33 @@ impl TrustedProxies {
         })
     }
 
-    /// Trusts the nearest `count` hops whatever their addresses, the peer being the first of them.
+    /// Trusts the nearest `count` proxies, whatever their addresses. The peer is the first of them.
     ///
-    /// Count the proxies that are yours between the internet and this server. Each of them
-    /// appends one entry to the header, so the client is the entry that is `count`-th from the right:
+    /// Count your own proxies between the internet and this server. Each of them appends one entry
+    /// to the header, so the client is the entry at position `count` from the right:
     ///
-    /// | `count` | yours | `X-Forwarded-For: a, b, c` from the peer `p` |
+    /// | `count` | Your proxies | The client of `X-Forwarded-For: a, b, c` from the peer `p` |
     /// |---|---|---|
-    /// | 0 | nothing | `p` |
+    /// | 0 | none | `p` |
     /// | 1 | `p` | `c` |
     /// | 2 | `p` and `c` | `b` |
     /// | 3 | `p`, `c` and `b` | `a` |
     ///
-    /// Only for servers that cannot be reached past the proxies: who connects directly, or to the
-    /// second proxy past the first, writes the entries that are believed. Where the proxies'
-    /// networks are known, [`new`](Self::new) is safer.
+    /// Use it only if every request passes through all of these proxies. A client that can bypass
+    /// one of them can choose the address that it is counted by. If the networks of the proxies are
+    /// known, [`new`](Self::new) is safer.
     ///
-    /// The header is `X-Forwarded-For`, unless [`header`](Self::header) names another. With a
-    /// header of a single value any count but 0 means the same: that value.
+    /// The header is `X-Forwarded-For`, unless [`header`](Self::header) sets another. With a header
+    /// of a [single](ForwardedHeader::Single) address, every count above 0 selects that address.
+    ///
+    /// ```
+    /// use limit_runtime::{Limiter, TrustedProxies};
+    ///
+    /// // A load balancer in front of nginx, in front of this server.
+    /// let limiter = Limiter::builder()
+    ///     .trusted_proxies(TrustedProxies::hops(2))
+    ///     .build();
+    /// ```
     pub fn hops(count: u8) -> Self {
         Self {
             trust: Trust::Hops(count),
@@ -78,9 +91,17 @@ impl TrustedProxies {
         }
     }
 
-    /// The one header that the proxies name the client in; all others are ignored.
+    /// Sets the header in which the proxies send the client's address. All other headers are
+    /// ignored.
     ///
-    /// It must be one that the proxies write. If they do not, they hand on what the client wrote.
+    /// Choose a header that the proxies write. Otherwise they forward the client's own value, and
+    /// clients can choose the address that they are counted by.
+    ///
+    /// ```
+    /// use limit_runtime::{ForwardedHeader, TrustedProxies};
+    ///
+    /// let proxies = TrustedProxies::hops(1).header(ForwardedHeader::X_REAL_IP);
+    /// ```
     pub fn header(mut self, header: ForwardedHeader) -> Self {
         self.header = match header {
             ForwardedHeader::Single(name) => ForwardedHeader::of_name(name),
@@ -97,18 +118,21 @@ impl TrustedProxies {
         self.trusts(0, peer)
     }
 
-    /// The client of a request that came from `peer`, which is canonical: the first hop, from the nearest on,
-    /// that is not trusted, or after which nothing can be read.
+    /// The address of the client of a request from `peer`, which must be canonical.
+    ///
+    /// It is the nearest hop that is not trusted, or the last hop before an entry that is not an
+    /// address.
     pub(crate) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let lines = headers.get_all(self.header.name()).into_iter().rev();
         match self.header {
-            ForwardedHeader::XForwardedFor => {
-                self.walk(peer, lines.flat_map(|line| elements(line.as_bytes())))
-            }
+            ForwardedHeader::XForwardedFor => self.walk(
+                peer,
+                lines.flat_map(|line| elements_from_right(line.as_bytes())),
+            ),
             ForwardedHeader::Forwarded => self.walk(
                 peer,
                 lines
-                    .flat_map(|line| elements(line.as_bytes()))
+                    .flat_map(|line| elements_from_right(line.as_bytes()))
                     .map(|element| forwarded::node(element).unwrap_or_default()),
             ),
             ForwardedHeader::Single(_) => {
@@ -117,6 +141,7 @@ impl TrustedProxies {
         }
     }
 
+    /// Follows the hops from `peer` through `nodes`, the entries of the header from right to left.
     fn walk<'a>(&self, peer: IpAddr, nodes: impl Iterator<Item = &'a [u8]>) -> IpAddr {
         let mut hop = peer;
         for (depth, node) in nodes.enumerate() {
@@ -131,7 +156,7 @@ impl TrustedProxies {
         hop
     }
 
-    /// Whether what the hop says is believed. The peer's depth is 0.
+    /// Whether the header entry that this hop wrote is trusted. The depth of the peer is 0.
     fn trusts(&self, depth: usize, hop: IpAddr) -> bool {
         match &self.trust {
             Trust::Networks(networks) => networks.contains(hop),
@@ -143,7 +168,8 @@ impl TrustedProxies {
 impl FromStr for TrustedProxies {
     type Err = TrustedProxiesError;
 
-    /// Networks with commas between them, as configuration has them.
+    /// Parses networks separated by commas, as in an environment variable. The errors are those of
+    /// [`new`](TrustedProxies::new).
     ///
     /// ```
     /// use limit_runtime::{TrustedProxies, TrustedProxiesError};
@@ -164,10 +190,11 @@ impl FromStr for TrustedProxies {
     }
 }
 
-/// The elements of a line from the right, split at every comma.
+/// The elements of a line from right to left, split at every comma.
 ///
-/// At commas in quoted strings too: whether a comma is in one depends on all the text to its left, which
-/// clients write. So nothing that is to the left of a comma can change what is to its right.
-fn elements(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+/// Commas in quoted strings split, too. Whether a comma is in a string depends on all the text to
+/// its left, and a client controls that text. This way, text to the left of a comma cannot change
+/// how the text to its right is read.
+fn elements_from_right(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     line.rsplit(|&b| b == b',')
 }

@@ -50,7 +50,7 @@ impl ActiveLayer {
         let identity = Arc::new(LayerIdentity {
             name: settings.name,
             limits: settings.limits_identity,
-            place: settings.place,
+            location: settings.place,
         });
         // Under one shared scope, different limits are intended.
         if matches!(settings.scope, LayerScope::Own | LayerScope::Route) {

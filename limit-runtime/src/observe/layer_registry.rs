@@ -1,4 +1,4 @@
-//! The layers of a limiter, to recognise two that share a budget by mistake.
+//! Registry of the layers of a limiter, to detect two that share a budget by mistake.
 
 use crate::diagnostics::{self, Misconfiguration};
 use limit_core::Limits;
@@ -10,34 +10,35 @@ use std::{
     sync::{Arc, Weak},
 };
 
-/// How many layers are compared at most: more are made by programs that make layers for requests.
+/// The largest number of layers that are compared. A program with more makes layers per request.
 const CAPACITY: usize = 1_024;
 
-/// The layers of one limiter that are in use and have budgets of their own.
+/// The layers of one limiter that are in use and have their own budgets.
 #[derive(Debug, Default)]
 pub(crate) struct LayerRegistry(Mutex<Vec<Weak<LayerIdentity>>>);
 
-/// What distinguishes a layer from others of its limiter.
+/// What distinguishes a layer from the other layers of its limiter.
 #[derive(Debug)]
 pub(crate) struct LayerIdentity {
     pub(crate) name: &'static str,
     pub(crate) limits: LimitsIdentity,
-    /// Where in the source the layer is made.
-    pub(crate) place: &'static Location<'static>,
+    /// Where the source code makes the layer.
+    pub(crate) location: &'static Location<'static>,
 }
 
-/// What is known of a layer's limits before there is a request.
+/// A layer's limits, as far as they are known without a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum LimitsIdentity {
     Constant(Limits),
     Function {
         type_id: TypeId,
-        /// Whether it is a function without captured values: all of its type are the same.
+        /// Whether the function captures no values. Functions of one type are then identical.
         is_stateless: bool,
     },
 }
 
 impl LimitsIdentity {
+    /// The identity of `Limits`, or of a function that returns them.
     pub(crate) fn of<F: 'static>(limits: &F) -> Self {
         let any: &dyn Any = limits;
         let constant = any
@@ -64,12 +65,12 @@ impl fmt::Display for LimitsIdentity {
 
 impl fmt::Display for LayerIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` at {}", self.name, self.place)
+        write!(f, "`{}` at {}", self.name, self.location)
     }
 }
 
 impl LayerIdentity {
-    /// Whether both certainly have the same limits, as far as can be known without a request.
+    /// Whether both layers certainly have the same limits.
     fn has_limits_of(&self, other: &Self) -> bool {
         match (self.limits, other.limits) {
             (LimitsIdentity::Constant(limits), LimitsIdentity::Constant(others)) => {
@@ -84,18 +85,19 @@ impl LayerIdentity {
                     type_id: other_type,
                     ..
                 },
-            ) => type_id == other_type && (is_stateless || self.place == other.place),
+            ) => type_id == other_type && (is_stateless || self.location == other.location),
             _ => false,
         }
     }
 }
 
 impl LayerRegistry {
-    /// Adds a layer for as long as it is in use. Warns if one in use has its name and other limits.
+    /// Adds a layer for as long as it is in use. Warns if another layer in use has its name and
+    /// different limits.
     pub(crate) fn add(&self, layer: &Arc<LayerIdentity>) {
         if let Some(other) = self.add_and_find_conflict(layer) {
             diagnostics::warn_once_with(
-                Misconfiguration::LayersDiffer,
+                Misconfiguration::ConflictingLayers,
                 format_args!(
                     "{other} with {}, and {layer} with {}",
                     other.limits, layer.limits
@@ -104,7 +106,7 @@ impl LayerRegistry {
         }
     }
 
-    /// The first layer in use that has the name of `layer` and other limits.
+    /// Returns the first layer in use that has the name of `layer` and different limits.
     fn add_and_find_conflict(&self, layer: &Arc<LayerIdentity>) -> Option<Arc<LayerIdentity>> {
         let mut layers = self.0.lock();
         let mut conflict = None;
@@ -134,7 +136,7 @@ mod tests {
         Arc::new(LayerIdentity {
             name,
             limits: LimitsIdentity::of(limits),
-            place: Location::caller(),
+            location: Location::caller(),
         })
     }
 
@@ -149,7 +151,7 @@ mod tests {
     static FIVE: Limits = limits!("5/minute");
 
     #[test]
-    fn one_name_with_different_limits_is_a_conflict_and_with_the_same_is_none() {
+    fn only_different_limits_under_one_name_conflict() {
         let closure = |limits: Limits| move || limits;
         let captured = || layer("app", &closure(FIVE));
         for (first, second, is_conflict) in [
@@ -176,13 +178,13 @@ mod tests {
             let conflict = registry.add_and_find_conflict(&second);
             assert_eq!(conflict.is_some(), is_conflict, "{first:?} {second:?}");
             if let Some(conflict) = conflict {
-                assert_eq!(conflict.place, first.place);
+                assert_eq!(conflict.location, first.location);
             }
         }
     }
 
     #[test]
-    fn a_layer_that_is_gone_conflicts_with_none_and_takes_no_memory() {
+    fn a_dropped_layer_conflicts_with_none_and_takes_no_memory() {
         let registry = LayerRegistry::default();
         for count in 1..5_000 {
             let limits = Limits::from(limit_core::Limit::per_minute(

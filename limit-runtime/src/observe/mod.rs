@@ -1,3 +1,3 @@
-//! What a limiter knows of its use: values only.
+//! Records of how a limiter is used, for warnings. Values only.
 
 pub(crate) mod layer_registry;

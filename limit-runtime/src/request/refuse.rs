@@ -14,7 +14,7 @@ use crate::{
         headers::{Headers, PolicyReport},
         policy_view::PolicyView,
         rate_limit_info::RateLimitInfo,
-        too_many_requests::{as_exhausted, too_many_requests, with_shown_wait},
+        too_many_requests::{as_exhausted, too_many_requests, with_wait_of_header},
     },
 };
 use axum::response::{IntoResponse, Response};
@@ -95,7 +95,7 @@ pub(super) fn refuse(
         limits.describe(&mut info);
     }
     response.extensions_mut().insert(info);
-    let shown = with_shown_wait(decision, wait, response.headers());
+    let shown = with_wait_of_header(decision, wait, response.headers());
     let decision = shown.as_ref().unwrap_or(decision);
     if let ([rule], None) = (denial.rules, outer) {
         let (name, outcomes) = (rule.config.name, decision.outcomes());
@@ -115,7 +115,7 @@ fn own_response<'a>(rules: &'a [ResolvedRule], exceeded: &Exceeded<'_>) -> Optio
         return None;
     }
     exceeded
-        .refusing()
+        .refusing_policies()
         .filter_map(|index| rules.get(index))
         .flat_map(ResolvedRule::configs)
         .find_map(PolicyConfig::own_response)

@@ -1,19 +1,20 @@
-//! Buffers for header values and bodies: text on the stack, and shared allocations for values.
+//! Buffers for header values and bodies: a thread-local byte arena, and text on the stack.
 
 use super::label::Label;
 use bytes::{Bytes, BytesMut};
 use http::HeaderValue;
 use std::{cell::RefCell, fmt};
 
-/// Bytes of a shared allocation: room for the values of some dozens of responses. It is freed once all
-/// of them are dropped, so a value that is kept holds at most this much memory.
+/// The size of an arena chunk in bytes: room for the values of dozens of responses. A chunk is
+/// freed or reused once all its values are dropped, so one value keeps at most this much memory.
 const CHUNK: usize = 1_024;
 
 thread_local! {
     static CURRENT_CHUNK: RefCell<BytesMut> = RefCell::new(BytesMut::new());
 }
 
-/// Concatenates `parts` in what is left of this thread's shared allocation.
+/// Concatenates `parts` in the current chunk of this thread. Longer results get their own
+/// allocation.
 pub(crate) fn joined<const N: usize>(parts: [&[u8]; N]) -> Bytes {
     let length: usize = parts.iter().map(|part| part.len()).sum();
     if length > CHUNK {
@@ -29,20 +30,20 @@ pub(crate) fn joined<const N: usize>(parts: [&[u8]; N]) -> Bytes {
         }
         Some(chunk.split().freeze())
     };
-    // A thread that is about to end has no thread-local memory any more.
+    // Thread-local storage is gone while a thread shuts down.
     let joined = CURRENT_CHUNK.try_with(in_chunk).ok().flatten();
     joined.unwrap_or_else(|| parts.concat().into())
 }
 
-/// Bytes on the stack: longer than nearly all headers of this crate.
+/// Bytes on the stack: more than nearly all header values of this crate need.
 const INLINE: usize = 128;
 
-/// Text of a header or a body. It is put together on the stack, and on the heap once it is longer
-/// than `N` bytes.
+/// A text builder for headers and bodies. Up to `N` bytes are on the stack; longer texts move to
+/// the heap.
 pub(crate) struct Text<const N: usize = INLINE> {
     inline: [u8; N],
     len: usize,
-    /// The whole text once it is longer than `N` bytes; empty before.
+    /// The whole text if it is longer than `N` bytes, else empty.
     spilled: Vec<u8>,
 }
 
@@ -55,11 +56,13 @@ impl<const N: usize> Text<N> {
         }
     }
 
+    /// Appends text.
     #[inline]
     pub(crate) fn str(&mut self, text: &str) -> &mut Self {
         self.bytes(text.as_bytes())
     }
 
+    /// Appends bytes.
     #[inline]
     pub(crate) fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
         let end = self.len + bytes.len();
@@ -104,21 +107,22 @@ impl<const N: usize> Text<N> {
         }
     }
 
-    /// The text as a header value. `None` for bytes that headers do not allow, which this crate
-    /// never writes.
+    /// The text as a header value. `None` if a byte is not allowed in headers; this crate writes no
+    /// such byte.
     pub(crate) fn value(&self) -> Option<HeaderValue> {
         HeaderValue::from_maybe_shared(joined([self.as_bytes()])).ok()
     }
 }
 
-/// A number as a header value, without the allocation that `HeaderValue::from` makes.
+/// A number as a header value. Unlike `HeaderValue::from`, it allocates nothing while the chunk
+/// has room.
 pub(crate) fn number(number: u64) -> HeaderValue {
     let mut digits = itoa::Buffer::new();
     let joined = joined([digits.format(number).as_bytes()]);
     HeaderValue::from_maybe_shared(joined).unwrap_or_else(|_| number.into())
 }
 
-/// The whole number that a header value holds; `None` if it holds anything else.
+/// Parses a header value as a whole number.
 pub(crate) fn parse_number(value: &HeaderValue) -> Option<u64> {
     value.to_str().ok()?.trim().parse().ok()
 }
@@ -147,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_written_as_by_a_formatter() {
+    fn numbers_are_written_in_decimal_digits() {
         for number in [0, 1, 9, 10, 99, 100, 12_345, u64::from(u32::MAX), u64::MAX] {
             let mut text = Text::<INLINE>::new();
             let value = text.str("r=").number(number).value().unwrap();
@@ -184,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chunk_is_used_again_once_its_values_are_gone() {
+    fn a_chunk_is_reused_once_its_values_are_dropped() {
         let text = [b'a'; CHUNK / 4];
         let first = joined([&[b'b'; CHUNK]]).as_ptr().addr();
         for _ in 0..100 {

@@ -1,18 +1,20 @@
-//! Makes sure that a response of the application that takes the handler's place is an error.
+//! Ensures that a response which replaces the handler's response has an error status.
 
 use super::{grpc, problem::problem};
 use crate::diagnostics::{self, Misconfiguration};
 use axum::response::Response;
 use http::StatusCode;
 
-/// Whether a client would take this response for the handler's success.
+/// Whether a client would take this response for the success of the handler.
 fn is_success_for_client(response: &Response) -> bool {
     let status = response.status();
     (status.is_success() || status.is_informational()) && !grpc::is_error(response)
 }
 
-/// The rejection of a key, limits, scope or cost function, or of an extractor of one. A rejection
-/// with a success status becomes 500: the client would conclude that the handler has run.
+/// Passes on the rejection of a key, limits, scope or cost function, or of one of its extractors.
+///
+/// A rejection with a success status becomes 500, because a client would assume that the handler
+/// has run.
 #[cold]
 pub(crate) fn with_error_status(rejection: Response) -> Response {
     if !is_success_for_client(&rejection) {
@@ -26,11 +28,12 @@ pub(crate) fn with_error_status(rejection: Response) -> Response {
     problem(
         StatusCode::INTERNAL_SERVER_ERROR,
         "rejection_without_error_status",
-        "The rate limit of this request could not be determined; the server's log says why",
+        "The server failed to determine the rate limit of this request; see the log of the server",
     )
 }
 
-/// The response of `on_limited`. With a success status it becomes 429, and keeps its body.
+/// Passes on the response of an `on_limited` function. A success status becomes 429, with the body
+/// unchanged.
 #[cold]
 pub(crate) fn with_refusal_status(mut response: Response) -> Response {
     if is_success_for_client(&response) {

@@ -1,4 +1,4 @@
-//! A refused request as the application sees it when it responds in its own words.
+//! The refused request that an `on_limited` function responds to.
 
 use super::{
     label::Label,
@@ -16,13 +16,14 @@ use std::{
     time::Duration,
 };
 
-/// A request over its limits: the argument of [`on_limited`](crate::LimiterBuilder::on_limited).
+/// A request that exceeds its limits: the argument of
+/// [`on_limited`](crate::LimiterBuilder::on_limited) functions.
 ///
 /// `Display` is the message of the default response, such as `Rate limit exceeded: 10 per minute`.
 ///
-/// Where several policies refuse a request, [`policy`](Self::policy), [`limits`](Self::limits),
-/// [`key_label`](Self::key_label) and [`cost`](Self::cost) are those of the one with the longest
-/// wait; of equal waits, of the one declared first.
+/// If several policies refuse the request, [`policy`](Self::policy), [`limits`](Self::limits),
+/// [`key_label`](Self::key_label) and [`cost`](Self::cost) describe the policy with the longest
+/// wait. If waits are equal, they describe the policy that is declared first.
 ///
 /// ```
 /// use axum::{Json, http::StatusCode};
@@ -30,8 +31,8 @@ use std::{
 ///
 /// fn slow_down(exceeded: &Exceeded<'_>) -> (StatusCode, Json<String>) {
 ///     let path = exceeded.parts().uri.path();
-///     let words = format!("{path}: over {}, the limits of {}", exceeded.limits(), exceeded.policy());
-///     (StatusCode::TOO_MANY_REQUESTS, Json(words))
+///     let message = format!("{path} allows {} ({})", exceeded.limits(), exceeded.policy());
+///     (StatusCode::TOO_MANY_REQUESTS, Json(message))
 /// }
 ///
 /// #[rate_limit("10/minute", on_limited = slow_down)]
@@ -48,13 +49,13 @@ pub struct Exceeded<'a> {
     omits_retry_after: AtomicBool,
 }
 
-/// An `on_limited` function.
+/// An `on_limited` function, with its return value converted to a response.
 pub(crate) type OnLimited = dyn Fn(&Exceeded<'_>) -> Response + Send + Sync;
 
-/// What [`Exceeded::limits`] returns if no policy has refused, which no check does.
+/// Placeholder for [`Exceeded::limits`] if no policy refused, which never happens.
 static NO_LIMITS: Limits = Limits::single(Limit::per_second(NonZeroU32::MIN));
 
-/// A limit that has refused the request.
+/// A limit that refused the request.
 struct Violation<'a> {
     /// The index of the policy.
     index: usize,
@@ -65,7 +66,7 @@ struct Violation<'a> {
 }
 
 impl<'a> Exceeded<'a> {
-    /// `policies` are those that the decision is about, in its order.
+    /// `policies` must be those of the decision, in its order.
     pub(crate) fn new(
         parts: &'a Parts,
         policies: impl Iterator<Item = PolicyView<'a>>,
@@ -81,35 +82,36 @@ impl<'a> Exceeded<'a> {
         }
     }
 
-    /// The head of the request: method, URI, headers and extensions.
+    /// The head of the refused request: method, URI, headers and extensions.
     #[must_use]
     pub fn parts(&self) -> &Parts {
         self.parts
     }
 
-    /// How every limit stands.
+    /// The outcome of every limit on the request, including those that did not refuse it.
     #[must_use]
     pub fn decision(&self) -> &Decision {
         self.decision
     }
 
-    /// How long the client has to wait, [jitter](crate::LimiterBuilder::retry_jitter) included; `None` if its request
-    /// can never fit.
+    /// How long the client has to wait, including the
+    /// [jitter](crate::LimiterBuilder::retry_jitter). `None` if the cost exceeds the capacity of a
+    /// limit, so that the request can never be admitted.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         let wait = self.decision.retry_after()?;
         Some(wait.saturating_add(self.jitter))
     }
 
-    /// The same as in `Retry-After`: in whole seconds, rounded up and never 0.
+    /// The wait in whole seconds, rounded up and never 0, as in `Retry-After`.
     #[must_use]
     pub fn retry_after_secs(&self) -> Option<u64> {
         self.retry_after().map(|wait| whole_seconds(wait).max(1))
     }
 
-    /// Leaves `Retry-After` and `retry-after-ms` out of the response.
+    /// Omits `Retry-After` and `retry-after-ms` from the response.
     ///
-    /// A `Retry-After` that the response of `on_limited` has itself stays.
+    /// A `Retry-After` that the `on_limited` function sets itself stays.
     ///
     /// ```
     /// use axum::http::StatusCode;
@@ -130,15 +132,17 @@ impl<'a> Exceeded<'a> {
         self.omits_retry_after.load(Ordering::Relaxed)
     }
 
-    /// The units that the request asked of the policy that refused it. 1 where the cost depends on
+    /// The cost of the request in units of the policy that refused it. 1 if the cost depends on
     /// arguments that have not been extracted.
     #[must_use]
     pub fn cost(&self) -> u32 {
         self.refused_by().map_or(1, |violation| violation.cost)
     }
 
-    /// The name of the policy that refused the request: the one in the `RateLimit-Policy` header,
-    /// without the window that is added to it there if the policy has several limits.
+    /// The name of the policy that refused the request.
+    ///
+    /// For a policy with several limits, the header `RateLimit-Policy` adds the window to this
+    /// name; see [`violated_policies`](Self::violated_policies).
     #[must_use]
     pub fn policy(&self) -> &str {
         self.refused_by()
@@ -152,41 +156,44 @@ impl<'a> Exceeded<'a> {
             .map_or(&NO_LIMITS, |violation| violation.policy.limits)
     }
 
-    /// The names of the policies that refused, as in the header `RateLimit-Policy`.
+    /// The limits that refused the request, named as in the header `RateLimit-Policy`: `predict`,
+    /// or `predict-60s` if the policy has several limits.
     pub fn violated_policies(&self) -> impl Iterator<Item = String> {
-        self.violated().map(|label| label.to_string())
+        self.violated_labels().map(|label| label.to_string())
     }
 
-    /// What the policy that refused the request counts by, as written in the source: `client_ip`,
-    /// `header("x-api-key")`. Never the key itself.
+    /// The key expression of the policy that refused the request, as in the source code:
+    /// `client_ip`, `header("x-api-key")`. It never contains the key itself.
     #[must_use]
     pub fn key_label(&self) -> &'static str {
         self.refused_by()
             .map_or("", |violation| violation.policy.key_label)
     }
 
-    /// The labels of the limits that refused.
-    pub(super) fn violated(&self) -> impl Iterator<Item = Label> {
+    /// The labels of the limits that refused the request.
+    pub(super) fn violated_labels(&self) -> impl Iterator<Item = Label> {
         self.violations().map(|violation| violation.label)
     }
 
-    /// The limit that refused, if only one did and a wait helps. The response depends on nothing else.
-    pub(super) fn only_violated(&self) -> Option<(Label, Limit)> {
+    /// The limit that refused the request, if only one did and the request can be admitted later.
+    /// The body of the response then depends on nothing else.
+    pub(super) fn single_violation(&self) -> Option<(Label, Limit)> {
         if self.decision.exceeds_capacity() {
             return None;
         }
-        let mut labelled = self.labelled();
-        let (label, outcome) = labelled.find(|(_, outcome)| !outcome.is_allowed())?;
-        let is_only = labelled.all(|(_, outcome)| outcome.is_allowed());
+        let mut outcomes = self.labelled_outcomes();
+        let (label, outcome) = outcomes.find(|(_, outcome)| !outcome.is_allowed())?;
+        let is_only = outcomes.all(|(_, outcome)| outcome.is_allowed());
         is_only.then(|| (label, outcome.limit()))
     }
 
-    /// The indices of the policies that refused, once for each of their limits that did.
-    pub(crate) fn refusing(&self) -> impl Iterator<Item = usize> {
+    /// The indices of the policies that refused the request. A policy occurs once per limit that
+    /// refused.
+    pub(crate) fn refusing_policies(&self) -> impl Iterator<Item = usize> {
         self.violations().map(|violation| violation.index)
     }
 
-    /// The limit with the longest wait; of equal waits, the first.
+    /// The violation with the longest wait. If waits are equal, the first.
     fn refused_by(&self) -> Option<Violation<'_>> {
         self.violations().reduce(|longest, other| {
             let is_longer =
@@ -195,8 +202,9 @@ impl<'a> Exceeded<'a> {
         })
     }
 
+    /// The limits that refused the request, in the order of the decision.
     fn violations(&self) -> impl Iterator<Item = Violation<'_>> {
-        let of_limits = self
+        let policy_of_each_limit = self
             .policies
             .iter()
             .enumerate()
@@ -204,8 +212,8 @@ impl<'a> Exceeded<'a> {
                 let limits = policy.limits.iter();
                 limits.map(move |_| (index, policy))
             });
-        self.labelled()
-            .zip(of_limits)
+        self.labelled_outcomes()
+            .zip(policy_of_each_limit)
             .filter(|((_, outcome), _)| !outcome.is_allowed())
             .map(|((label, outcome), (index, policy))| Violation {
                 index,
@@ -216,7 +224,8 @@ impl<'a> Exceeded<'a> {
             })
     }
 
-    fn labelled(&self) -> impl Iterator<Item = (Label, &Outcome)> {
+    /// Every outcome with the label of its limit.
+    fn labelled_outcomes(&self) -> impl Iterator<Item = (Label, &Outcome)> {
         labels(self.policies.iter().copied()).zip(self.decision.outcomes())
     }
 }
@@ -228,8 +237,8 @@ impl fmt::Display for Exceeded<'_> {
         if let Some(violation) = self.violations().find(exceeds_capacity) {
             return write!(
                 f,
-                "The cost of this request, {}, is above the rate limit of {}: it can never fit, so do not retry it \
-                 as it is",
+                "The cost of this request, {}, is above the rate limit of {}: it can never \
+                 fit, so reduce the cost before a retry",
                 violation.cost,
                 violation.outcome.limit(),
             );
@@ -243,8 +252,8 @@ impl fmt::Display for Exceeded<'_> {
     }
 }
 
-/// Calls the function of an attribute's `on_limited`.
-pub fn answer<R: IntoResponse>(
+/// Calls the `on_limited` function of an attribute.
+pub fn call_on_limited<R: IntoResponse>(
     function: impl FnOnce(&Exceeded<'_>) -> R,
     exceeded: &Exceeded<'_>,
 ) -> Response {

@@ -1,4 +1,4 @@
-//! Responses to refused gRPC requests: trailers-only, with a gRPC status in place of a body.
+//! Responses to refused gRPC requests: trailers-only, with a gRPC status instead of a body.
 //!
 //! A gRPC client reports any other answer as an internal or unknown error. The format is that of
 //! [gRPC over HTTP/2](https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md); gRPC-Web
@@ -23,15 +23,16 @@ use std::{
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
-/// When a client may repeat the request, in milliseconds; negative: not at all. From
+/// Milliseconds until the client may retry the request; negative if it must not. Defined by the
 /// [gRPC retry design](https://github.com/grpc/proposal/blob/master/A6-client-retries.md).
 const GRPC_RETRY_PUSHBACK_MS: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 
-/// Bytes of a message before it is encoded: clients accept 8 KiB of headers in all.
+/// The largest number of bytes of a message before it is encoded. Clients accept 8 KiB of headers
+/// in total.
 const MAX_MESSAGE: usize = 1_024;
 
-/// The response in the form that the client of a request with these headers expects: gRPC clients
-/// get a gRPC status.
+/// Converts a rejection to the format of the client: if `request` has the headers of a gRPC
+/// request, the response gets a gRPC status, unless it is a gRPC error already.
 pub(crate) fn for_client(request: &HeaderMap, response: Response) -> Response {
     match content_type(request) {
         Some(content_type) if !is_error(&response) => trailers_only(content_type.clone(), response),
@@ -39,7 +40,7 @@ pub(crate) fn for_client(request: &HeaderMap, response: Response) -> Response {
     }
 }
 
-/// A sentence for `grpc-message`: a response extension beside bodies in other formats.
+/// The text for `grpc-message`: an extension of a response with a body in another format.
 #[derive(Clone, Debug)]
 pub(crate) struct Message(pub(crate) Cow<'static, str>);
 
@@ -58,13 +59,13 @@ pub(crate) fn content_type(headers: &HeaderMap) -> Option<&HeaderValue> {
     is_grpc.then_some(content_type)
 }
 
-/// Whether a response is a gRPC error already, such as one of the application's own.
+/// Whether a response is a gRPC error already, such as one that the application made.
 pub(crate) fn is_error(response: &Response) -> bool {
     let status = response.headers().get(GRPC_STATUS);
     status.is_some_and(|status| status.as_bytes() != b"0")
 }
 
-/// The trailers-only form of a rejection. Headers stay, but for those that describe the body.
+/// Converts a rejection to a trailers-only response. Drops the body and the headers about it.
 #[cold]
 pub(crate) fn trailers_only(content_type: HeaderValue, response: Response) -> Response {
     let (mut parts, body) = response.into_parts();
@@ -105,7 +106,7 @@ fn status_of(status: StatusCode) -> &'static str {
     }
 }
 
-/// When the client may repeat the request, as the HTTP headers say it.
+/// The value of `grpc-retry-pushback-ms` that corresponds to the HTTP headers.
 fn pushback(headers: &HeaderMap) -> Option<HeaderValue> {
     if let Some(millis) = headers.get(RETRY_AFTER_MS).and_then(parse_number) {
         return Some(number(millis));
@@ -118,19 +119,19 @@ fn pushback(headers: &HeaderMap) -> Option<HeaderValue> {
         let wait = date.duration_since(SystemTime::now()).unwrap_or_default();
         return Some(number(crate::decision::whole_millis(wait)));
     }
-    let repeats = headers.get(X_SHOULD_RETRY)?;
-    (repeats == "false").then_some(HeaderValue::from_static("-1"))
+    let should_retry = headers.get(X_SHOULD_RETRY)?;
+    (should_retry == "false").then_some(HeaderValue::from_static("-1"))
 }
 
-/// The text of a short plain-text body that is complete, such as that of `(StatusCode, &str)`.
+/// The text of a short plain-text body in memory, such as that of `(StatusCode, &str)`.
 fn plain_text(headers: &HeaderMap, mut body: Body) -> Option<Cow<'static, str>> {
     let content_type = headers.get(header::CONTENT_TYPE)?.as_bytes();
-    let kind = content_type.get(.."text/plain".len())?;
+    let essence = content_type.get(.."text/plain".len())?;
     let length = body.size_hint().exact()?;
-    if !kind.eq_ignore_ascii_case(b"text/plain") || length == 0 || length > MAX_MESSAGE as u64 {
+    if !essence.eq_ignore_ascii_case(b"text/plain") || length == 0 || length > MAX_MESSAGE as u64 {
         return None;
     }
-    // A body that is in memory is ready, and needs no waker.
+    // A body in memory is ready at once, so no waker is needed.
     let mut context = Context::from_waker(Waker::noop());
     let Poll::Ready(Some(Ok(frame))) = Pin::new(&mut body).poll_frame(&mut context) else {
         return None;
@@ -139,8 +140,8 @@ fn plain_text(headers: &HeaderMap, mut body: Body) -> Option<Cow<'static, str>> 
     Some(text.into())
 }
 
-/// `text` as the specification wants it: printable ASCII other than `%` stays, and all other bytes
-/// of its UTF-8 form are written as `%E2`.
+/// Encodes `grpc-message` as the specification requires: printable ASCII other than `%` stays, and
+/// every other byte of the UTF-8 text is written in hexadecimal, such as `%E2`.
 fn percent_encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     let end = (0..=MAX_MESSAGE.min(text.len()))
@@ -164,7 +165,7 @@ mod tests {
     use axum::response::IntoResponse;
 
     #[test]
-    fn grpc_content_types_are_told_from_others() {
+    fn grpc_content_types_are_recognised() {
         for (value, expected) in [
             ("application/grpc", true),
             ("application/grpc+proto", true),
@@ -232,19 +233,19 @@ mod tests {
     }
 
     #[test]
-    fn the_message_is_a_plain_text_body_or_the_sentence_or_the_reason() {
+    fn the_message_is_a_plain_text_body_or_the_extension_or_the_reason() {
         let parts = refused((StatusCode::UNAUTHORIZED, "wrong key"));
         assert_eq!(parts.headers[GRPC_MESSAGE], "wrong key");
         let html = axum::response::Html("<h1>no</h1>");
         let parts = refused((StatusCode::FORBIDDEN, html));
         assert_eq!(parts.headers[GRPC_MESSAGE], "Forbidden");
-        let sentence = axum::Extension(Message("slow down".into()));
-        let parts = refused((StatusCode::TOO_MANY_REQUESTS, sentence, html));
+        let message = axum::Extension(Message("slow down".into()));
+        let parts = refused((StatusCode::TOO_MANY_REQUESTS, message, html));
         assert_eq!(parts.headers[GRPC_MESSAGE], "slow down");
     }
 
     #[test]
-    fn the_pushback_is_what_the_http_headers_say() {
+    fn the_pushback_corresponds_to_the_http_headers() {
         let pushback = |name: &'static str, value: &str| {
             let response = (StatusCode::SERVICE_UNAVAILABLE, [(name, value.to_owned())]);
             let parts = refused(response);

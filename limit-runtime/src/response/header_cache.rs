@@ -1,6 +1,6 @@
 //! Thread-local cache of the constant parts of rate-limit headers and 429 bodies.
 //!
-//! Most responses of a policy differ only in numbers, so most requests copy pointers.
+//! Responses for one limit differ mostly in numbers. A cached part costs a pointer copy.
 
 use super::{buffer::Text, label::Label};
 use crate::decision::whole_seconds;
@@ -20,32 +20,32 @@ pub(super) fn policy_header(limits: impl Iterator<Item = (Label, Limit)>) -> Tex
     text
 }
 
-/// The constant parts for one limit of a policy.
+/// The constant parts of responses for one limit of a policy.
 pub(super) struct CachedParts {
-    /// `RateLimit-Policy` of a response with no other limit.
-    pub(super) header: HeaderValue,
-    /// The beginning of `RateLimit`, up to the first number.
-    pub(super) state: Box<[u8]>,
-    /// The body of a 429; `None` before the first.
+    /// The value of `RateLimit-Policy` if the response has no other limit.
+    pub(super) policy_header: HeaderValue,
+    /// The value of `RateLimit` up to the first number: `"predict";r=`.
+    pub(super) rate_limit_prefix: Box<[u8]>,
+    /// The body of a 429. `None` until the first is made.
     pub(super) refusal_body: Option<Bytes>,
 }
 
 impl CachedParts {
     fn new(label: Label, limit: Limit) -> Option<Self> {
-        let mut state: Text = Text::new();
-        state.label(&label).str(";r=");
+        let mut prefix: Text = Text::new();
+        prefix.label(&label).str(";r=");
         let header = policy_header([(label, limit)].into_iter());
         Some(Self {
-            // Not in a shared allocation, which it would keep alive for as long as the thread lives.
-            header: HeaderValue::from_bytes(header.as_bytes()).ok()?,
-            state: state.as_bytes().into(),
+            // Not in the arena: this value would keep a chunk alive as long as the thread.
+            policy_header: HeaderValue::from_bytes(header.as_bytes()).ok()?,
+            rate_limit_prefix: prefix.as_bytes().into(),
             refusal_body: None,
         })
     }
 }
 
-/// Calls `read` with the constant parts for this limit. `None` if the label is not allowed in a
-/// header, which never happens: labels are printable ASCII.
+/// Calls `read` with the constant parts for this limit. Never `None`, because labels are printable
+/// ASCII, which is allowed in headers.
 #[inline]
 pub(super) fn with_cached_parts<T>(
     label: Label,
@@ -58,7 +58,11 @@ pub(super) fn with_cached_parts<T>(
         let mut cache = cache.try_borrow_mut().ok()?;
         let entry = cache.get_mut(index_of(label, limit))?;
         match entry {
-            Some((known, of, parts)) if known.is(label) && *of == limit => read_once(parts),
+            Some((cached_label, cached_limit, parts))
+                if cached_label.is(label) && *cached_limit == limit =>
+            {
+                read_once(parts)
+            }
             _ => {
                 let (_, _, parts) = entry.insert((label, limit, CachedParts::new(label, limit)?));
                 read_once(parts)
@@ -67,12 +71,13 @@ pub(super) fn with_cached_parts<T>(
     };
     match CACHE.try_with(in_cache) {
         Ok(result @ Some(_)) => result,
-        // A thread that is about to end has no thread-local memory any more.
+        // Thread-local storage is gone while a thread shuts down.
         _ => read_once(&mut CachedParts::new(label, limit)?),
     }
 }
 
-/// The entry for a limit. Names at nearby addresses, and the tiers of one policy, get different ones.
+/// The cache entry for a limit. The hash spreads names at nearby addresses and the tiers of a
+/// policy over the entries.
 fn index_of(label: Label, limit: Limit) -> usize {
     let word = label.name.as_ptr().addr() as u64
         ^ limit.window_millis() << 20
@@ -80,6 +85,7 @@ fn index_of(label: Label, limit: Limit) -> usize {
     (word.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize % ENTRIES
 }
 
+/// The number of limits that a thread caches. A limit replaces another with an equal hash.
 const ENTRIES: usize = 64;
 
 type Entry = Option<(Label, Limit, CachedParts)>;
@@ -94,7 +100,7 @@ mod tests {
     use limit_core::limits;
 
     #[test]
-    fn policies_that_share_a_place_are_never_mixed_up() {
+    fn limits_with_equal_hashes_are_never_mixed_up() {
         let name = "predict-and-much-more-of-a-long-name-to-cut-others-from";
         let limits = [limits!("10/minute"), limits!("3/second")].map(|limits| limits.first());
         for round in 0..3 {
@@ -108,15 +114,15 @@ mod tests {
                         name: &name[..len],
                         window,
                     };
-                    let seen = with_cached_parts(label, limit, |cached| {
+                    let parts = with_cached_parts(label, limit, |cached| {
                         let refusal = cached
                             .refusal_body
                             .get_or_insert_with(|| label.to_string().into());
-                        (cached.header.clone(), refusal.clone())
+                        (cached.policy_header.clone(), refusal.clone())
                     });
                     let expected = policy_header([(label, limit)].into_iter()).value().unwrap();
-                    let of_refusal = Bytes::from(label.to_string());
-                    assert_eq!(seen, Some((expected, of_refusal)), "{round} {label}");
+                    let expected_body = Bytes::from(label.to_string());
+                    assert_eq!(parts, Some((expected, expected_body)), "{round} {label}");
                 }
             }
         }

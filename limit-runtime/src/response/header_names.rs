@@ -1,8 +1,9 @@
-//! Header names that are not in the `http` crate.
+//! Names of response headers that the `http` crate does not define.
 
 use http::HeaderName;
 
-/// Milliseconds; the client libraries of OpenAI and Anthropic read it before `Retry-After`.
+/// The wait in milliseconds. The client libraries of OpenAI and Anthropic read it before
+/// `Retry-After`.
 pub(crate) const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
-/// The same client libraries repeat a 429 by themselves unless this is `false`.
+/// The client libraries of OpenAI and Anthropic retry a 429 automatically unless this is `false`.
 pub(crate) const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");

@@ -1,65 +1,101 @@
-//! Which headers responses carry.
+//! The choice of rate-limit headers.
 
 use super::header_names::{RETRY_AFTER_MS, X_SHOULD_RETRY};
 use http::HeaderName;
 
-/// Which headers responses carry. They tell of the strictest limit on a request, set once.
+/// The rate-limit headers of responses.
 ///
-/// `Retry-After`, `retry-after-ms` and `x-should-retry` on a 429 are sent whatever the style.
+/// They describe the strictest limit on the request: the one with the longest wait if the request
+/// is refused, else the one with the fewest units remaining. `RateLimit-Policy` lists all limits.
+/// `Retry-After`, `retry-after-ms` and `x-should-retry` of refused requests do not depend on the
+/// style.
 ///
-/// The reset (`t` in `RateLimit`, `X-RateLimit-Reset`) is when more than what is shown remains:
-/// [`Outcome::next_after`](crate::Outcome::next_after), rounded up. When a request is refused, it is
-/// its `Retry-After`. A client that has nothing left and sleeps until then gets its full rate. OpenAI's
-/// own names tell when all is available again.
+/// Values:
 ///
-/// The limit that is shown is never less than what remains. Under [GCRA](crate::Strategy::Gcra) with a burst
-/// above the count, it is the burst, and `w` is the time in which the burst is replenished:
-/// `gcra(burst = 10)` on `3/minute` is `q=10;w=200`, the same rate.
+/// - **Limit**: the count of the limit. Under [GCRA](crate::Strategy::Gcra) with a burst above the
+///   count, it is the burst, and `w` is the time in which the burst is replenished:
+///   `gcra(burst = 10)` on `3/minute` is `q=10;w=200`, which is an equal rate. So the limit is
+///   never less than what remains.
+/// - **Remaining**: the units that can be consumed now.
+/// - **Reset** (`t` in `RateLimit`, `X-RateLimit-Reset`): when more units become available
+///   ([`Outcome::next_after`](crate::Outcome::next_after), rounded up to seconds). If the request
+///   is refused, it equals `Retry-After`. A client that sleeps until the reset whenever nothing
+///   remains gets its full rate. In [`OpenAi`](Self::OpenAi) it is when all units are available
+///   again.
+///
+/// ```
+/// use limit_runtime::{HeaderStyle, Limiter};
+///
+/// let limiter = Limiter::builder().header_style(HeaderStyle::OpenAi).build();
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HeaderStyle {
-    /// `RateLimit-Policy` with every limit and `RateLimit` with the strictest, after
-    /// [draft-ietf-httpapi-ratelimit-headers](https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/).
+    /// `RateLimit-Policy` with all limits, and `RateLimit` with the strictest, as in
+    /// [draft-ietf-httpapi-ratelimit-headers]. Times are in seconds.
+    ///
+    /// [draft-ietf-httpapi-ratelimit-headers]:
+    ///     https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/
     #[default]
     Ietf,
-    /// `X-RateLimit-Limit`, `X-RateLimit-Remaining`, and `X-RateLimit-Reset` in seconds since 1970,
-    /// as GitHub and slowapi send them.
+    /// `X-RateLimit-Limit`, `X-RateLimit-Remaining`, and `X-RateLimit-Reset` as a Unix time in
+    /// seconds. [GitHub] and slowapi send them.
+    ///
+    /// [GitHub]: https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
     XRateLimit,
-    /// `x-ratelimit-limit-requests`, `x-ratelimit-remaining-requests` and `x-ratelimit-reset-requests`
-    /// (`6m0s`), as OpenAI sends them. A policy of the name `tokens` is told beside the others, as
+    /// `x-ratelimit-limit-requests`, `x-ratelimit-remaining-requests`, and
+    /// `x-ratelimit-reset-requests` as a duration such as `6m0s`. [OpenAI] sends them.
+    ///
+    /// The limits of a policy with the name `tokens` are in headers of their own:
     /// `x-ratelimit-limit-tokens` and so on.
+    ///
+    /// [OpenAI]: https://platform.openai.com/docs/guides/rate-limits
     OpenAi,
-    /// [`Ietf`](Self::Ietf) and [`XRateLimit`](Self::XRateLimit).
+    /// The headers of [`Ietf`](Self::Ietf) and of [`XRateLimit`](Self::XRateLimit).
     Both,
-    /// As [`XRateLimit`](Self::XRateLimit), under names of your own.
+    /// The headers of [`XRateLimit`](Self::XRateLimit), under other names.
     Named(Box<HeaderNames>),
-    /// None.
+    /// No rate-limit headers.
     Off,
 }
 
-/// Names for [`HeaderStyle::Named`].
+/// Header names for [`HeaderStyle::Named`].
 ///
 /// ```
 /// use axum::http::HeaderName;
 /// use limit_runtime::{HeaderNames, HeaderStyle, Limiter};
 ///
-/// let names = HeaderNames {
-///     limit: HeaderName::from_static("x-quota"),
-///     remaining: HeaderName::from_static("x-quota-left"),
-///     reset: HeaderName::from_static("x-quota-reset"),
-/// };
+/// let names = HeaderNames::new(
+///     HeaderName::from_static("x-quota"),
+///     HeaderName::from_static("x-quota-left"),
+///     HeaderName::from_static("x-quota-reset"),
+/// );
 /// let limiter = Limiter::builder()
 ///     .header_style(HeaderStyle::Named(Box::new(names)))
 ///     .build();
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct HeaderNames {
-    /// The count of the limit.
+    /// The header with the count of the limit.
     pub limit: HeaderName,
-    /// What is left of it.
+    /// The header with the units that remain.
     pub remaining: HeaderName,
-    /// When more of it is available, or when a refused request may be repeated, in seconds since 1970.
+    /// The header with the time, in seconds since 1970, at which more units become available. If
+    /// the request is refused, it is the time at which a retry is admitted.
     pub reset: HeaderName,
+}
+
+impl HeaderNames {
+    /// The names of the headers for the limit, the units that remain, and the reset.
+    #[must_use]
+    pub const fn new(limit: HeaderName, remaining: HeaderName, reset: HeaderName) -> Self {
+        Self {
+            limit,
+            remaining,
+            reset,
+        }
+    }
 }
 
 impl HeaderStyle {
@@ -81,9 +117,10 @@ impl HeaderStyle {
         HeaderName::from_static("x-ratelimit-reset-tokens"),
     ];
 
-    /// The names of all headers that responses may carry in this style, with `Retry-After`,
-    /// `retry-after-ms` and `x-should-retry`: for `Access-Control-Expose-Headers`, without which
-    /// scripts of other origins cannot read them.
+    /// The names of all headers that responses may have in this style, including `Retry-After`,
+    /// `retry-after-ms` and `x-should-retry`.
+    ///
+    /// List them in `Access-Control-Expose-Headers`, or scripts of other origins cannot read them:
     ///
     /// ```
     /// use limit_runtime::HeaderStyle;

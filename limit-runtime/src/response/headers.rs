@@ -1,4 +1,4 @@
-//! Rate-limit headers, from the outcomes of all limits on a request.
+//! Rate-limit headers, made from the outcomes of all limits on a request.
 
 use super::{
     buffer::{joined, number},
@@ -22,6 +22,7 @@ pub(crate) struct PolicyReport {
 type PolicyOutcome = (Label, Outcome);
 
 impl PolicyReport {
+    /// Adds the outcomes of `decision`. `policies` must be those of the decision, in its order.
     pub(crate) fn add<'a>(
         &mut self,
         policies: impl Iterator<Item = PolicyView<'a>>,
@@ -36,21 +37,22 @@ impl PolicyReport {
     }
 }
 
-/// The headers that tell of limits, to be added to a response.
+/// Rate-limit headers to add to a response.
 #[derive(Debug, Default)]
 pub(crate) struct Headers {
-    /// `RateLimit-Policy` and `RateLimit`, which most responses carry.
+    /// The value of `RateLimit-Policy`.
     policy: Option<HeaderValue>,
+    /// The value of `RateLimit`.
     state: Option<HeaderValue>,
     #[expect(
         clippy::box_collection,
-        reason = "headers are moved with each request, and most have no others"
+        reason = "keeps `Headers` small: every request moves it, and most have no other headers"
     )]
     others: Option<Box<Vec<(HeaderName, HeaderValue)>>>,
 }
 
 impl Headers {
-    /// Those that tell of the limits of one attribute, `name`.
+    /// The headers for the limits of a single policy.
     #[inline]
     pub(crate) fn of_one(name: &'static str, outcomes: &[Outcome], style: &HeaderStyle) -> Self {
         if let [outcome] = outcomes {
@@ -69,6 +71,7 @@ impl Headers {
         Self::of(&policies, style)
     }
 
+    /// The headers for these limits, with the strictest of them in `RateLimit`.
     #[inline]
     fn of(policies: &[PolicyOutcome], style: &HeaderStyle) -> Self {
         let mut headers = Self::default();
@@ -77,26 +80,26 @@ impl Headers {
         };
         match style {
             HeaderStyle::Off => {}
-            HeaderStyle::Ietf => headers.ietf(policies, *label, outcome),
-            HeaderStyle::XRateLimit => headers.x_rate_limit(outcome),
-            HeaderStyle::OpenAi => headers.open_ai(policies),
+            HeaderStyle::Ietf => headers.add_ietf(policies, *label, outcome),
+            HeaderStyle::XRateLimit => headers.add_x_rate_limit(outcome),
+            HeaderStyle::OpenAi => headers.add_open_ai(policies),
             HeaderStyle::Both => {
-                headers.ietf(policies, *label, outcome);
-                headers.x_rate_limit(outcome);
+                headers.add_ietf(policies, *label, outcome);
+                headers.add_x_rate_limit(outcome);
             }
             HeaderStyle::Named(names) => {
-                headers.named([&names.limit, &names.remaining, &names.reset], outcome);
+                headers.add_named([&names.limit, &names.remaining, &names.reset], outcome);
             }
         }
         headers
     }
 
     #[inline]
-    fn ietf(&mut self, policies: &[PolicyOutcome], label: Label, outcome: &Outcome) {
+    fn add_ietf(&mut self, policies: &[PolicyOutcome], label: Label, outcome: &Outcome) {
         with_cached_parts(label, outcome.quota(), |cached| {
-            self.state = state(&cached.state, outcome);
+            self.state = rate_limit(&cached.rate_limit_prefix, outcome);
             self.policy = match policies {
-                [_] => Some(cached.header.clone()),
+                [_] => Some(cached.policy_header.clone()),
                 policies => {
                     let limits = policies.iter();
                     policy_header(limits.map(|(label, outcome)| (*label, outcome.quota()))).value()
@@ -105,50 +108,55 @@ impl Headers {
         });
     }
 
-    /// What is named `tokens` is told as tokens, and all else as requests; of each, the strictest.
-    fn open_ai(&mut self, policies: &[PolicyOutcome]) {
+    /// Adds the strictest of the policies named `tokens` as tokens, and the strictest of all other
+    /// policies as requests.
+    fn add_open_ai(&mut self, policies: &[PolicyOutcome]) {
         let is_tokens = |label: &Label| label.name == "tokens";
         if let Some((_, outcome)) = strictest_of(policies, |label| !is_tokens(label)) {
-            self.open_ai_of(&HeaderStyle::OPEN_AI_REQUESTS, outcome);
+            self.add_open_ai_names(&HeaderStyle::OPEN_AI_REQUESTS, outcome);
         }
         if let Some((_, outcome)) = strictest_of(policies, is_tokens) {
-            self.open_ai_of(&HeaderStyle::OPEN_AI_TOKENS, outcome);
+            self.add_open_ai_names(&HeaderStyle::OPEN_AI_TOKENS, outcome);
         }
     }
 
-    /// The reset as OpenAI writes durations: `6m0s`, `1s`, `250ms`.
-    fn open_ai_of(&mut self, [limit, remaining, reset]: &[HeaderName; 3], outcome: &Outcome) {
-        self.add(limit, number(outcome.quota().count().get().into()));
-        self.add(remaining, number(outcome.remaining().into()));
-        // Digits and letters, which are always a header value.
+    /// Adds limit, remaining and reset. The reset is a Go duration, as OpenAI writes it: `6m0s`,
+    /// `1s`, `250ms`.
+    fn add_open_ai_names(
+        &mut self,
+        [limit, remaining, reset]: &[HeaderName; 3],
+        outcome: &Outcome,
+    ) {
+        self.insert(limit, number(outcome.quota().count().get().into()));
+        self.insert(remaining, number(outcome.remaining().into()));
+        // Never fails: a duration consists of digits and letters.
         if let Ok(reset_after) = HeaderValue::try_from(go_duration(outcome.reset_after())) {
-            self.add(reset, reset_after);
+            self.insert(reset, reset_after);
         }
     }
 
-    fn x_rate_limit(&mut self, outcome: &Outcome) {
-        self.named(HeaderStyle::X_RATE_LIMIT.each_ref(), outcome);
+    fn add_x_rate_limit(&mut self, outcome: &Outcome) {
+        self.add_named(HeaderStyle::X_RATE_LIMIT.each_ref(), outcome);
     }
 
-    /// Limit, remaining, and the moment at which more remains, or at which a refused request fits, in seconds since
-    /// 1970 as GitHub and slowapi send it.
-    fn named(&mut self, [limit, remaining, reset]: [&HeaderName; 3], outcome: &Outcome) {
+    /// Adds limit, remaining and reset. The reset is a Unix time in seconds.
+    fn add_named(&mut self, [limit, remaining, reset]: [&HeaderName; 3], outcome: &Outcome) {
         let since_1970 = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();
         let ask_after = Duration::from_micros(outcome.ask_after_micros());
         let reset_at = whole_seconds(since_1970.saturating_add(ask_after));
-        self.add(limit, number(outcome.quota().count().get().into()));
-        self.add(remaining, number(outcome.remaining().into()));
-        self.add(reset, number(reset_at));
+        self.insert(limit, number(outcome.quota().count().get().into()));
+        self.insert(remaining, number(outcome.remaining().into()));
+        self.insert(reset, number(reset_at));
     }
 
-    fn add(&mut self, name: &HeaderName, value: HeaderValue) {
+    fn insert(&mut self, name: &HeaderName, value: HeaderValue) {
         let others = self.others.get_or_insert_default();
         others.push((name.clone(), value));
     }
 
-    /// Adds them in place of what the response may say of limits itself.
+    /// Adds the headers to those of a response, and replaces headers of equal names.
     pub(crate) fn add_to(&mut self, headers: &mut HeaderMap) {
         if let Some(policy) = self.policy.take() {
             headers.insert(HeaderStyle::RATE_LIMIT_POLICY, policy);
@@ -164,10 +172,13 @@ impl Headers {
     }
 }
 
-/// When to ask again, in microseconds. A store whose ticks are longer than a microsecond counts a hit to
-/// the end of one: that part of a tick does not make a window of an hour look like 3,601 seconds.
+/// Microseconds until the reset.
+///
+/// A store rounds hits up to the end of its clock tick, which can be a millisecond. A reset that
+/// exceeds the window by less than that is cut to the window, so that an hour is not shown as 3,601
+/// seconds.
 #[inline]
-fn shown_micros(outcome: &Outcome) -> u64 {
+fn reset_micros(outcome: &Outcome) -> u64 {
     let micros = outcome.ask_after_micros();
     let window = outcome.quota().window_millis() * 1_000;
     if outcome.is_allowed() && micros.wrapping_sub(window) < 1_000 {
@@ -177,39 +188,42 @@ fn shown_micros(outcome: &Outcome) -> u64 {
     }
 }
 
-/// `RateLimit`, which begins with all but the numbers. `None` if it is no header value, which it always is.
-fn state(beginning: &[u8], outcome: &Outcome) -> Option<HeaderValue> {
-    // Rounded up, so that a client that waits so long sees more remain.
-    let ask_after = shown_micros(outcome).div_ceil(1_000_000);
+/// The value of `RateLimit`: `prefix`, which ends with `r=`, and the numbers. Never `None`, because
+/// labels and numbers are printable ASCII.
+fn rate_limit(prefix: &[u8], outcome: &Outcome) -> Option<HeaderValue> {
+    // Rounded up, so that more units are available after that many seconds.
+    let seconds_until_reset = reset_micros(outcome).div_ceil(1_000_000);
     let (mut remaining, mut seconds) = (itoa::Buffer::new(), itoa::Buffer::new());
     let joined = joined([
-        beginning,
+        prefix,
         remaining.format(outcome.remaining()).as_bytes(),
         b";t=",
-        seconds.format(ask_after).as_bytes(),
+        seconds.format(seconds_until_reset).as_bytes(),
     ]);
     HeaderValue::from_maybe_shared(joined).ok()
 }
 
-/// The policy a client should look at first, of those that `chosen` says.
+/// The strictest limit among the policies that `filter` accepts.
 fn strictest_of(
     policies: &[PolicyOutcome],
-    chosen: impl Fn(&Label) -> bool,
+    filter: impl Fn(&Label) -> bool,
 ) -> Option<&PolicyOutcome> {
     if let [(label, _)] = policies {
-        return policies.first().filter(|_| chosen(label));
+        return policies.first().filter(|_| filter(label));
     }
-    let mut policies = policies.iter().filter(|(label, _)| chosen(label));
+    let mut policies = policies.iter().filter(|(label, _)| filter(label));
     let index = strictest(policies.clone().map(|(_, outcome)| outcome))?;
     policies.nth(index)
 }
 
+/// Formats a duration like Go's `time.Duration`, rounded up to a second, or to a millisecond if it
+/// is shorter than a second.
 fn go_duration(duration: Duration) -> String {
     let millis = whole_millis(duration);
     if 0 < millis && millis < 1_000 {
         return format!("{millis}ms");
     }
-    let seconds = whole_seconds(to_millis(duration));
+    let seconds = whole_seconds(truncate_to_millis(duration));
     match (seconds / 3_600, seconds / 60 % 60, seconds % 60) {
         (0, 0, s) => format!("{s}s"),
         (0, m, s) => format!("{m}m{s}s"),
@@ -217,9 +231,11 @@ fn go_duration(duration: Duration) -> String {
     }
 }
 
-/// Without the part of a millisecond: stores may count hits by the end of one, and a window of 60 seconds
-/// should not be told as 61. Only for times until all is available; what a client waits for is never cut.
-fn to_millis(duration: Duration) -> Duration {
+/// Rounds down to a millisecond. A store may round hits up to the end of a millisecond, and a
+/// window of 60 seconds should not be shown as 61.
+///
+/// Only for the time until all units are available. Waits are never rounded down.
+fn truncate_to_millis(duration: Duration) -> Duration {
     duration.saturating_sub(Duration::from_nanos(
         u64::from(duration.subsec_nanos()) % 1_000_000,
     ))
@@ -230,7 +246,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_duration_is_written_as_open_ai_does_and_rounded_up() {
+    fn a_duration_has_openais_format_and_is_rounded_up() {
         for (millis, text) in [
             (0, "0s"),
             (1, "1ms"),

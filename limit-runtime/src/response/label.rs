@@ -1,10 +1,10 @@
-//! Names of limits, as clients read them.
+//! Names of limits in headers and bodies.
 
 use limit_core::Limit;
 use std::fmt::{self, Write};
 
-/// The name of a limit in headers and bodies: the name of its policy, and the window if the policy
-/// has several limits.
+/// The name of a limit: the name of its policy, with the window if the policy has several limits
+/// (`predict`, `predict-60s`).
 #[derive(Clone, Copy)]
 pub(crate) struct Label {
     pub(crate) name: &'static str,
@@ -12,17 +12,17 @@ pub(crate) struct Label {
 }
 
 impl Label {
-    /// Whether both are certainly equal. Compares the address of the name, which is quick; equal
-    /// names at two addresses count as different.
+    /// Whether both are certainly equal. Compares names by address, which is quick. Equal names at
+    /// different addresses count as different.
     #[inline]
     pub(crate) fn is(self, other: Self) -> bool {
         std::ptr::eq(self.name, other.name) && self.window == other.window
     }
 
-    /// Writes the label as the content of a structured field string (RFC 9651, section 3.3.3):
-    /// printable ASCII.
+    /// Writes the label as the content of a structured field string (RFC 9651, section 3.3.3): in
+    /// printable ASCII. Other characters become `_`.
     pub(crate) fn write_to(self, to: &mut impl Write) -> fmt::Result {
-        // These two would need escapes.
+        // Quotes and backslashes would need an escape.
         let is_plain = |byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
         if self.name.bytes().all(is_plain) {
             to.write_str(self.name)?;
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_never_breaks_out_of_its_quotes() {
+    fn a_name_never_ends_its_quoted_string() {
         let label = Label {
             name: "naïve\"\\\n",
             window: None,

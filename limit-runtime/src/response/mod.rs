@@ -1,7 +1,7 @@
-//! Responses: rate-limit headers, 429 and problem documents, and what the application may change.
+//! Responses: rate-limit headers, 429 and problem documents, and the settings of both.
 //!
-//! Everything here is computed from policies, outcomes and settings. Nothing knows a limiter, a rule or
-//! a request.
+//! Headers and bodies are functions of policy labels, outcomes and settings. This module knows no
+//! limiter, rule or per-request state.
 
 pub(crate) mod buffer;
 pub(crate) mod error_status;
@@ -11,10 +11,12 @@ mod header_cache;
 mod header_names;
 pub(crate) mod header_style;
 pub(crate) mod headers;
+mod json_string;
 mod label;
 pub(crate) mod policy_view;
 pub(crate) mod problem;
 pub(crate) mod rate_limit_info;
 pub(crate) mod retry_after;
 pub(crate) mod settings;
+mod store_error;
 pub(crate) mod too_many_requests;

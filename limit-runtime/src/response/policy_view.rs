@@ -1,22 +1,22 @@
-//! What responses may say of a policy.
+//! The parts of a policy that responses describe.
 
 use super::label::Label;
 use limit_core::Limits;
 
-/// One policy on a request, as far as its response may describe it.
+/// One policy on a request. It holds no key, so all of it may be in a response.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PolicyView<'a> {
     /// The name of the policy.
     pub(crate) name: &'static str,
-    /// What the policy counts by, as written in the source. Never the key itself.
+    /// The key expression in the source code. It never contains the key itself.
     pub(crate) key_label: &'static str,
     /// All limits of the policy.
     pub(crate) limits: &'a Limits,
-    /// Units that the request consumed, or asked for if it was refused.
+    /// The units that the request consumed, or that it requested if it was refused.
     pub(crate) cost: u32,
 }
 
-/// The label of each limit of these policies, in the order of a decision's outcomes.
+/// The label of each limit of these policies, in the order of the decision's outcomes.
 pub(super) fn labels<'a>(
     policies: impl Iterator<Item = PolicyView<'a>>,
 ) -> impl Iterator<Item = Label> {

@@ -1,16 +1,16 @@
-//! What a response says about the rate limits on its request, for middleware around the handler.
+//! A response extension that describes the rate limits on the request.
 
 use super::policy_view::PolicyView;
 use crate::decision::{Decision, Outcome};
 use smallvec::SmallVec;
 use std::time::Duration;
 
-/// How the rate limits on a request stand: an extension of its response.
+/// The state of the rate limits on a request: an extension of its response.
 ///
-/// Middleware outside of the handler reads it to log or count refused requests. Responses to
-/// requests over their limits always carry it; other responses do with
-/// [`response_info(true)`](crate::LimiterBuilder::response_info). It holds no key, so it is safe to
-/// log.
+/// Middleware around the handler can read it to log or count refused requests. Responses to
+/// requests that exceed their limits always have it. Other responses have it with
+/// [`response_info(true)`](crate::LimiterBuilder::response_info). It contains no key, so it is safe
+/// to log.
 ///
 /// ```
 /// use axum::{Router, middleware::map_response, response::Response, routing::get};
@@ -39,7 +39,17 @@ pub struct RateLimitInfo {
     retry_after: Option<Duration>,
 }
 
-/// How one policy stands: a part of [`RateLimitInfo`].
+/// The state of one policy on a request: a part of [`RateLimitInfo`].
+///
+/// ```
+/// use limit_runtime::PolicyInfo;
+///
+/// /// The fewest units that remain under one of the limits of a policy.
+/// fn remaining(policy: &PolicyInfo) -> Option<u64> {
+///     let outcomes = policy.outcomes().iter();
+///     outcomes.map(|outcome| outcome.remaining().into()).min()
+/// }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PolicyInfo {
@@ -51,7 +61,8 @@ pub struct PolicyInfo {
 }
 
 impl RateLimitInfo {
-    /// Describes a request that these policies refused.
+    /// Describes a request that at least one of these policies refused. `policies` must be those of
+    /// the decision, in its order.
     pub(crate) fn of_refused<'a>(
         policies: impl Iterator<Item = PolicyView<'a>>,
         decision: &Decision,
@@ -69,7 +80,7 @@ impl RateLimitInfo {
         info
     }
 
-    /// Adds policies that admitted the request.
+    /// Adds policies that admitted the request. They must be those of the decision, in its order.
     pub(crate) fn add<'a>(
         &mut self,
         policies: impl Iterator<Item = PolicyView<'a>>,
@@ -91,30 +102,30 @@ impl RateLimitInfo {
         }));
     }
 
-    /// Whether the request was refused because it was over a limit.
+    /// Whether the request was refused because it exceeded a limit.
     #[must_use]
     pub fn is_refused(&self) -> bool {
         self.refused_by().is_some()
     }
 
-    /// The policy that refused the request; of several, the one with the longest wait. `None` if
-    /// the request was admitted.
+    /// The policy that refused the request. If several did, the one with the longest wait. `None`
+    /// if the request was admitted.
     #[must_use]
     pub fn refused_by(&self) -> Option<&PolicyInfo> {
         let refused = self.policies.iter().filter(|policy| policy.is_refused);
-        // Of equal waits, `max_by_key` finds the last, and the first declared is meant.
+        // `max_by_key` returns the last of equal elements. Reversed, it is the first declared.
         refused.rev().max_by_key(|policy| policy.wait_micros())
     }
 
-    /// How long a refused client has to wait, as it was told. `None` if it was admitted, or if the
-    /// cost of its request exceeds a limit.
+    /// How long a refused client has to wait, including jitter. `None` if the request was admitted,
+    /// or if its cost exceeds the capacity of a limit.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
 
-    /// All policies on the request: those of the handler in the order of its attributes, then those
-    /// of layers, from the innermost to the outermost.
+    /// All policies on the request: first those of the handler, in the order of its attributes,
+    /// then those of the layers, from the innermost to the outermost.
     #[must_use]
     pub fn policies(&self) -> &[PolicyInfo] {
         &self.policies
@@ -122,19 +133,21 @@ impl RateLimitInfo {
 }
 
 impl PolicyInfo {
-    /// The name of the policy, as in the `RateLimit-Policy` header.
+    /// The name of the policy. The header `RateLimit-Policy` adds the window if the policy has
+    /// several limits.
     #[must_use]
     pub fn name(&self) -> &str {
         self.name
     }
 
-    /// What the policy counts by, as written in the source: `client_ip`, `header("x-api-key")`.
+    /// The key expression in the source code: `client_ip`, `header("x-api-key")`. It never contains
+    /// the key itself.
     #[must_use]
     pub fn key_label(&self) -> &str {
         self.key_label
     }
 
-    /// The units that the request consumed, or that it asked for if it was refused.
+    /// The units that the request consumed, or that it requested if it was refused.
     #[must_use]
     pub fn cost(&self) -> u32 {
         self.cost
@@ -146,12 +159,13 @@ impl PolicyInfo {
         self.is_refused
     }
 
-    /// The state of each limit of the policy after the check.
+    /// The outcome of each limit of the policy, in the order of its limits.
     #[must_use]
     pub fn outcomes(&self) -> &[Outcome] {
         &self.outcomes
     }
 
+    /// The longest wait of the policy's limits, in microseconds.
     fn wait_micros(&self) -> u64 {
         let waits = self.outcomes.iter().map(Outcome::retry_after_micros);
         waits.max().unwrap_or_default()

@@ -8,19 +8,31 @@ use crate::decision::{whole_millis, whole_seconds};
 use http::{HeaderMap, HeaderValue, header};
 use std::time::{Duration, SystemTime};
 
-/// The format of `Retry-After`; RFC 9110, section 10.2.3, allows both.
+/// The format of `Retry-After`.
+/// [RFC 9110, section 10.2.3](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3) allows both.
+///
+/// ```
+/// use limit_runtime::{Limiter, RetryAfterStyle};
+///
+/// let limiter = Limiter::builder()
+///     .retry_after_style(RetryAfterStyle::HttpDate)
+///     .build();
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RetryAfterStyle {
-    /// Whole seconds to wait, such as `6`. Correct even if the client's clock is wrong.
+    /// The wait in whole seconds, such as `6`. It does not depend on the client's clock.
     #[default]
     Seconds,
-    /// The date from which a retry is admitted, such as `Sun, 06 Nov 1994 08:49:37 GMT`.
+    /// The date at which a retry is admitted, such as `Sun, 06 Nov 1994 08:49:37 GMT`. It is wrong
+    /// for clients with a wrong clock.
     HttpDate,
 }
 
-/// Whether a response of the application has `Retry-After` or `retry-after-ms`. If it has one of them,
-/// the other is added with an equal value, unless `Retry-After` is a date.
+/// Returns whether a response of the application has `Retry-After` or `retry-after-ms`.
+///
+/// If it has one of them, adds the other with an equal value. For a `Retry-After` that is a date,
+/// no `retry-after-ms` is added.
 pub(super) fn complete_retry_after(map: &mut HeaderMap) -> bool {
     let millis = map.get(RETRY_AFTER_MS).and_then(parse_number);
     match (map.get(header::RETRY_AFTER), millis) {
@@ -38,7 +50,7 @@ pub(super) fn complete_retry_after(map: &mut HeaderMap) -> bool {
     true
 }
 
-/// Sets `Retry-After` and `retry-after-ms` to this wait.
+/// Sets `Retry-After` and `retry-after-ms` to this wait, rounded up.
 pub(super) fn set_retry_after(map: &mut HeaderMap, wait: Duration, style: RetryAfterStyle) {
     let seconds = whole_seconds(wait).max(1);
     let value = match style {
@@ -52,9 +64,9 @@ pub(super) fn set_retry_after(map: &mut HeaderMap, wait: Duration, style: RetryA
     map.insert(RETRY_AFTER_MS, number(whole_millis(wait).max(1)));
 }
 
-/// The first whole second that is not before `now + wait`.
+/// The date of `now + wait`, rounded up to a second.
 fn http_date(now: SystemTime, wait: Duration) -> String {
-    // Dates end with the year 9999, which is what the crate can write.
+    // The end of the year 9999, the last date that `httpdate` can format.
     const LAST: Duration = Duration::from_secs(253_402_300_799);
     let at = now
         .duration_since(SystemTime::UNIX_EPOCH)

@@ -1,15 +1,16 @@
-//! Settings of a limiter that concern responses.
+//! Settings for the responses of a limiter.
 
 use super::{exceeded::OnLimited, header_style::HeaderStyle, retry_after::RetryAfterStyle};
 use http::StatusCode;
 use std::{fmt, time::Duration};
 
-/// How a limiter responds.
+/// How a limiter responds to requests.
 pub(crate) struct ResponseSettings {
     pub(crate) header_style: HeaderStyle,
     pub(crate) retry_after_style: RetryAfterStyle,
-    /// The largest jitter that is added to `Retry-After`.
+    /// The largest jitter to add to `Retry-After`.
     pub(crate) retry_jitter: Duration,
+    /// Makes the response to refused requests. `None` for the default 429.
     pub(crate) on_limited: Option<Box<OnLimited>>,
     /// The status for a cost that exceeds the capacity of a limit.
     pub(crate) exceeds_capacity_status: StatusCode,

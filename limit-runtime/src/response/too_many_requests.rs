@@ -7,7 +7,8 @@ use super::{
     grpc,
     header_cache::with_cached_parts,
     header_names::X_SHOULD_RETRY,
-    problem::{NO_STORE, json, write_error_object, write_json_string},
+    json_string::write_json_string,
+    problem::{NO_STORE, json, write_error_object},
     retry_after::{complete_retry_after, set_retry_after},
     settings::ResponseSettings,
 };
@@ -16,19 +17,22 @@ use axum::{body::Bytes, response::Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use std::time::Duration;
 
-/// The problem type in the registry of RFC 9457, defined by draft-ietf-httpapi-ratelimit-headers.
+/// The problem type for exceeded quotas. draft-ietf-httpapi-ratelimit-headers defines it for the
+/// registry of RFC 9457.
 const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
 
-/// The response to a refused request without the rate-limit headers: that of `own_response` if the
-/// policy has one, else of the limiter's `on_limited`, else the standard one.
+/// The response to a refused request, without the rate-limit headers.
+///
+/// `policy_on_limited`, the function of the policy, takes precedence over the limiter's
+/// `on_limited`. Without either, the response is the default problem document.
 pub(crate) fn too_many_requests(
     settings: &ResponseSettings,
     exceeded: &Exceeded<'_>,
-    own_response: Option<&OnLimited>,
+    policy_on_limited: Option<&OnLimited>,
 ) -> Response {
-    let mut response = match (own_response, settings.on_limited.as_deref()) {
+    let mut response = match (policy_on_limited, settings.on_limited.as_deref()) {
         (Some(respond), _) | (None, Some(respond)) => with_refusal_status(respond(exceeded)),
-        (None, None) => standard(settings, exceeded),
+        (None, None) => default_response(settings, exceeded),
     };
     if grpc::content_type(&exceeded.parts().headers).is_some() {
         let message = grpc::Message(exceeded.to_string().into());
@@ -49,9 +53,9 @@ pub(crate) fn too_many_requests(
     response
 }
 
-/// The standard response. The body for one limit is constant and cached.
-fn standard(settings: &ResponseSettings, exceeded: &Exceeded<'_>) -> Response {
-    let cached_body = exceeded.only_violated().and_then(|(label, limit)| {
+/// The default response. If only one limit refused the request, the body is constant and cached.
+fn default_response(settings: &ResponseSettings, exceeded: &Exceeded<'_>) -> Response {
+    let cached_body = exceeded.single_violation().and_then(|(label, limit)| {
         with_cached_parts(label, limit, |cached| {
             let body = cached
                 .refusal_body
@@ -72,7 +76,7 @@ fn standard(settings: &ResponseSettings, exceeded: &Exceeded<'_>) -> Response {
     }
 }
 
-/// The body of the standard response.
+/// The body of the default response.
 fn body_for(exceeded: &Exceeded<'_>, status: StatusCode) -> Bytes {
     let code = if exceeded.decision().exceeds_capacity() {
         "cost_above_limit"
@@ -92,7 +96,7 @@ fn body_for(exceeded: &Exceeded<'_>, status: StatusCode) -> Bytes {
     body.str(r#","status":"#).number(status.as_u16().into());
     body.str(r#","detail":"#).bytes(detail.as_bytes());
     body.str(r#","violated-policies":["#);
-    for (index, label) in exceeded.violated().enumerate() {
+    for (index, label) in exceeded.violated_labels().enumerate() {
         body.str(if index > 0 { "," } else { "" });
         write_json_string(&mut body, label);
     }
@@ -102,8 +106,8 @@ fn body_for(exceeded: &Exceeded<'_>, status: StatusCode) -> Bytes {
     Bytes::copy_from_slice(body.as_bytes())
 }
 
-/// The decision for a client that has nothing left and whose cost exceeds the capacity: it has to
-/// wait, like any other request of this client. `None` if the decision stays as it is.
+/// Replaces "the cost exceeds the capacity" by a wait for limits under which nothing remains.
+/// `None` if the decision does not change.
 ///
 /// So the response to a client that has used up its limit does not depend on whether the cost was
 /// known when the request was refused.
@@ -127,33 +131,34 @@ pub(crate) fn as_exhausted(decision: &Decision) -> Option<Decision> {
     Some(Decision::new(outcomes))
 }
 
-/// The decision with the wait that `Retry-After` shows, which may include jitter or be set by the
-/// application. `None` if it is the wait of the decision. So rate-limit headers never contradict
-/// `Retry-After`.
-pub(crate) fn with_shown_wait(
+/// Replaces the wait of the decision by that in `Retry-After`, which may include jitter or be set
+/// by the application. `None` if both are equal.
+///
+/// So the reset in the rate-limit headers never contradicts `Retry-After`.
+pub(crate) fn with_wait_of_header(
     decision: &Decision,
     wait: Option<Duration>,
     headers: &HeaderMap,
 ) -> Option<Decision> {
     let wait = wait?;
     let seconds = headers.get(header::RETRY_AFTER).and_then(parse_number);
-    let shown = match seconds {
+    let header_wait = match seconds {
         Some(seconds) if seconds != whole_seconds(wait).max(1) => Duration::from_secs(seconds),
         _ => wait,
     };
-    if decision.retry_after() == Some(shown) {
+    if decision.retry_after() == Some(header_wait) {
         return None;
     }
-    let micros = u64::try_from(shown.as_micros()).unwrap_or(u64::MAX);
+    let micros = u64::try_from(header_wait.as_micros()).unwrap_or(u64::MAX);
     let strictest = strictest(decision.outcomes().iter());
     let outcomes = decision.outcomes().iter().enumerate();
     Some(Decision::new(outcomes.map(|(index, &outcome)| {
         if Some(index) == strictest {
             outcome.refused(micros)
         } else {
-            // None waits longer than what is shown, or it would be the one that is shown.
+            // No limit may have a longer wait than the strictest, which has the wait of the header.
             match outcome.retry_after() {
-                Some(wait) if wait > shown => outcome.refused(micros),
+                Some(wait) if wait > header_wait => outcome.refused(micros),
                 _ => outcome,
             }
         }

@@ -106,11 +106,11 @@ async fn header_styles_both_off_and_named() {
     );
     off.get("/").await;
     assert_eq!(off.get("/").await.header("retry-after"), Some("1"));
-    let named = in_style(HeaderStyle::Named(Box::new(HeaderNames {
-        limit: HeaderName::from_static("x-quota"),
-        remaining: HeaderName::from_static("x-quota-left"),
-        reset: HeaderName::from_static("x-quota-reset"),
-    })));
+    let named = in_style(HeaderStyle::Named(Box::new(HeaderNames::new(
+        HeaderName::from_static("x-quota"),
+        HeaderName::from_static("x-quota-left"),
+        HeaderName::from_static("x-quota-reset"),
+    ))));
     let answer = named.get("/").await;
     assert_eq!(answer.header("x-quota"), Some("2"));
     assert_eq!(answer.header("x-quota-left"), Some("1"));

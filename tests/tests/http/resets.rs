@@ -55,11 +55,11 @@ fn app(style: HeaderStyle) -> App {
 }
 
 fn named() -> HeaderStyle {
-    HeaderStyle::Named(Box::new(HeaderNames {
-        limit: HeaderName::from_static("x-quota"),
-        remaining: HeaderName::from_static("x-quota-left"),
-        reset: HeaderName::from_static("x-quota-reset"),
-    }))
+    HeaderStyle::Named(Box::new(HeaderNames::new(
+        HeaderName::from_static("x-quota"),
+        HeaderName::from_static("x-quota-left"),
+        HeaderName::from_static("x-quota-reset"),
+    )))
 }
 
 fn whole_number(answer: &Answer, header: &str) -> u64 {

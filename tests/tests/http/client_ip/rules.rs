@@ -295,8 +295,8 @@ fn configuration_is_networks_with_commas_between() {
     let error = TrustedProxies::new(["10.0.0.0/8", "::ffff:0:0/96"]).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "`::ffff:0:0/96` trusts too many addresses, and whoever is trusted can name any address as \
-         the client's; the widest network allowed there is /104; name the networks of your proxies, \
-         or use `TrustedProxies::hops(n)` where their addresses cannot be known"
+        "`::ffff:0:0/96` trusts too many addresses: every trusted address can choose the client \
+         address that is counted; the widest network allowed in this range is /104; list only the \
+         networks of your proxies, or use `TrustedProxies::hops(n)` if their addresses are unknown"
     );
 }
