@@ -1,5 +1,6 @@
 //! `cost = …`: a number, a function of extractors, or an expression over the handler's arguments.
 
+use limit_core::MAX_COUNT;
 use proc_macro2::Span;
 use std::fmt::Display;
 use syn::{BinOp, Block, Expr, ExprLit, Lit, LitInt, Stmt, UnOp};
@@ -39,18 +40,21 @@ pub(crate) fn cost(expr: Expr, bound: &Bound, errors: &mut Errors) -> Cost {
     }
 }
 
-fn literal(number: &LitInt, errors: &mut Errors) -> u32 {
+fn literal(number: &LitInt, errors: &mut Errors) -> u64 {
     match number.base10_parse::<i128>() {
         Ok(value) => fitting(value, number, errors),
         Err(_) => fitting(i128::MAX, number, errors),
     }
 }
 
-fn fitting(value: i128, written: &impl quote::ToTokens, errors: &mut Errors) -> u32 {
-    u32::try_from(value).unwrap_or_else(|_| {
-        errors.over(written, format!("a cost is at most {}", u32::MAX));
-        1
-    })
+fn fitting(value: i128, written: &impl quote::ToTokens, errors: &mut Errors) -> u64 {
+    match u64::try_from(value) {
+        Ok(cost @ ..=MAX_COUNT) => cost,
+        _ => {
+            errors.over(written, format!("a cost is at most {MAX_COUNT}"));
+            1
+        }
+    }
 }
 
 /// The literal that an expression is, or the negative of which it is, if that is no whole number.

@@ -2,7 +2,7 @@
 
 use limit_core::Limits;
 use proc_macro2::{Ident, Span};
-use std::num::NonZeroU32;
+use std::num::NonZeroU64;
 use syn::{Expr, LitStr, Pat, Path, Type};
 
 /// All the attributes on one handler.
@@ -67,7 +67,7 @@ pub(crate) enum Key {
 
 pub(crate) enum Cost {
     /// A number. 0: nothing is charged at admission, the handler charges.
-    Fixed(u32),
+    Fixed(u64),
     /// A function of extractors or a constant.
     Expr(Expr),
     /// An expression over the handler's own arguments.
@@ -91,7 +91,7 @@ pub(crate) enum Strategy {
     MovingWindow,
     FixedWindow,
     SlidingWindow,
-    Gcra { burst: NonZeroU32 },
+    Gcra { burst: NonZeroU64 },
 }
 
 /// What to do if the store does not answer.

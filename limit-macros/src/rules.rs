@@ -181,7 +181,7 @@ impl Functions<'_> {
             Cost::Fixed(cost) => cost.to_token_stream(),
             Cost::Expr(expr) => self.called("cost", "try_cost", expr),
             // Not known yet: the check is a peek.
-            Cost::Arguments(_) => 1_u32.to_token_stream(),
+            Cost::Arguments(_) => 1_u64.to_token_stream(),
         }
     }
 

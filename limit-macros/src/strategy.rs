@@ -1,7 +1,7 @@
 //! `strategy = …`: a word, and for GCRA its burst.
 
 use proc_macro2::Ident;
-use std::num::NonZeroU32;
+use std::num::NonZeroU64;
 use syn::punctuated::Punctuated;
 use syn::{Expr, ExprAssign, ExprCall, ExprLit, Lit, Token};
 
@@ -66,7 +66,7 @@ fn gcra(expr: &Expr, args: &Punctuated<Expr, Token![,]>, errors: &mut Errors) ->
                         lit: Lit::Int(burst),
                         ..
                     }),
-                ) => match burst.base10_parse().map(NonZeroU32::new) {
+                ) => match burst.base10_parse().map(NonZeroU64::new) {
                     Ok(None) => {
                         errors.over(burst, NO_BURST);
                         return None;

@@ -55,6 +55,8 @@ mod decision;
 mod http;
 mod key;
 mod limiter;
+#[cfg(feature = "serde")]
+mod serde_impls;
 pub mod store;
 pub mod testing;
 mod window;
@@ -73,7 +75,10 @@ pub use self::{
     window::Strategy,
 };
 #[doc(inline)]
-pub use limit_core::{Limit, Limits, ParseError, limits};
+pub use limit_core::{
+    Limit, LimitError, Limits, LimitsError, MAX_COUNT, MAX_LIMITS, MAX_WINDOW, ParseError,
+    ParseErrorKind, Unit, Window, limits,
+};
 #[doc = include_str!("docs/rate_limit.md")]
 pub use limit_macros::rate_limit;
 

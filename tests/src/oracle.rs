@@ -2,11 +2,11 @@
 //! under each strategy.
 
 use limit_runtime::{
-    Decision, IntoKey, Key, Limits, Receipt, Strategy, Verdict,
+    Decision, IntoKey, Key, Limits, MAX_COUNT, Receipt, Strategy, Verdict,
     clock::{Clock, TestClock},
     store::{Action, Charge, Scope},
 };
-use std::{future::Future, num::NonZeroU32, time::Duration};
+use std::{future::Future, num::NonZeroU64, time::Duration};
 
 /// Some are longer than fits into 32 bits of microseconds, so that the moving window counts in longer ticks.
 const WINDOWS: [&str; 6] = ["7ms", "1s", "1min", "17min", "5h", "365d"];
@@ -31,12 +31,48 @@ pub trait Subject {
     fn tick(window: u64) -> u64;
 }
 
+/// How large counts and costs are.
+#[derive(Clone, Copy, Debug)]
+struct Sizes {
+    /// What most costs are multiples of.
+    unit: u64,
+    /// The largest count, in units.
+    most: u64,
+}
+
+const SMALL: Sizes = Sizes { unit: 1, most: 12 };
+/// Up to the largest count: 12 units and three more.
+const LARGE: Sizes = Sizes {
+    unit: MAX_COUNT / 12,
+    most: 12,
+};
+
+impl Sizes {
+    fn count(self, random: &mut Random, seed: u64) -> u64 {
+        match (self.unit, seed % 3) {
+            (1, 0) => 1 + random.below(400),
+            (1, _) => 1 + random.below(self.most),
+            (_, 0) => MAX_COUNT,
+            (unit, _) => (1 + random.below(self.most)) * unit - random.below(2),
+        }
+    }
+
+    fn up_to(self, random: &mut Random, most: u64) -> u64 {
+        if self.unit == 1 {
+            return random.below(most + 1);
+        }
+        let high = u128::from(random.below(1 << 31)) << 31;
+        let random = high | u128::from(random.below(1 << 31));
+        u64::try_from((random * u128::from(most + 1)) >> 62).unwrap()
+    }
+}
+
 /// xorshift64*: the same sequence in every run.
 #[derive(Debug)]
 pub struct Random(pub u64);
 
 impl Random {
-    /// A number below this one.
+    /// A number below this one, of at most 31 bits.
     pub fn below(&mut self, bound: u64) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
@@ -165,7 +201,7 @@ impl Model {
 
     fn assess(&self, rule: &Rule, now: u64, cost: u64) -> Answer {
         let capacity = match rule.strategy {
-            Strategy::Gcra { burst } => burst.get().into(),
+            Strategy::Gcra { burst } => burst.get(),
             _ => rule.count,
         };
         let used = self.used(rule, now);
@@ -228,13 +264,13 @@ impl Model {
     }
 }
 
-fn strategies() -> [Strategy; 4] {
+fn strategies(burst: u64) -> [Strategy; 4] {
     [
         Strategy::MovingWindow,
         Strategy::FixedWindow,
         Strategy::SlidingWindow,
         Strategy::Gcra {
-            burst: NonZeroU32::new(7).unwrap(),
+            burst: NonZeroU64::new(burst).unwrap(),
         },
     ]
 }
@@ -245,13 +281,16 @@ fn strategies() -> [Strategy; 4] {
 /// When an answer is not the model's.
 pub async fn run<S: Subject>(checks: usize, subject: impl AsyncFn(&TestClock, u64) -> S) {
     let mut done = 0;
-    let mut seed = 1;
+    let (mut seed, mut round) = (1, 0);
     while done < checks {
-        for strategy in strategies() {
+        // One round of three is of counts and costs up to the largest that there are.
+        let sizes = if round % 3 == 1 { LARGE } else { SMALL };
+        round += 1;
+        for strategy in strategies(7 * sizes.unit) {
             for window in WINDOWS {
                 let clock = TestClock::new();
                 let subject = subject(&clock, seed).await;
-                done += sequence(&subject, &clock, strategy, window, seed).await;
+                done += sequence(&subject, &clock, strategy, window, (seed, sizes)).await;
                 seed += 1;
             }
         }
@@ -265,14 +304,14 @@ async fn sequence<S: Subject>(
     clock: &TestClock,
     strategy: Strategy,
     window: &str,
-    seed: u64,
+    (seed, sizes): (u64, Sizes),
 ) -> usize {
     const STEPS: usize = 250;
     let time = Clock::from(clock.clone());
     let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-    let count = 1 + random.below(if seed.is_multiple_of(3) { 400 } else { 12 });
+    let count = sizes.count(&mut random, seed);
     let limits: Limits = format!("{count}/{window}").parse().unwrap();
-    let window_micros = u64::try_from(limits.as_slice()[0].window().as_micros()).unwrap();
+    let window_micros = limits.first().window_millis() * 1_000;
     let rule = Rule {
         strategy,
         count,
@@ -295,9 +334,9 @@ async fn sequence<S: Subject>(
         let which = usize::try_from(random.below(3)).unwrap();
         let cost = match random.below(8) {
             0 => 0,
-            1..5 => 1,
-            5 => random.below(count + 3),
-            _ => random.below(4),
+            1..5 => sizes.unit,
+            5 => sizes.up_to(&mut random, count + 2),
+            _ => random.below(4) * sizes.unit + random.below(2) * (sizes.unit - 1).min(1),
         };
         let action = match random.below(20) {
             0 | 1 => Action::Peek,
@@ -306,7 +345,7 @@ async fn sequence<S: Subject>(
         };
         let charge = |which: usize, cost: u64| {
             Charge::new(Scope::shared("oracle"), &keys[which], &limits)
-                .cost(u32::try_from(cost).unwrap())
+                .cost(cost)
                 .strategy(strategy)
         };
         let decision = store.check(&[charge(which, cost)], action).await;
@@ -321,7 +360,7 @@ async fn sequence<S: Subject>(
         }
         let outcome = decision.outcomes()[0];
         let found = Answer {
-            remaining: outcome.remaining().into(),
+            remaining: outcome.remaining(),
             reset: u64::try_from(outcome.reset_after().as_micros()).unwrap(),
             next: u64::try_from(outcome.next_after().as_micros()).unwrap(),
             wait: match outcome.verdict() {
@@ -343,7 +382,7 @@ async fn sequence<S: Subject>(
             let place = random.below(consumed.len().min(9) as u64);
             let place = consumed.len() - 1 - usize::try_from(place).unwrap();
             let (which, receipt, cost) = consumed.swap_remove(place);
-            let units = random.below(cost + 1);
+            let units = sizes.up_to(&mut random, cost);
             let charge = charge(which, units);
             store
                 .refund(&[charge], std::slice::from_ref(&receipt))

@@ -69,7 +69,7 @@ impl Admission {
     ///
     /// # Errors
     /// If the cost does not fit.
-    pub(super) fn charge(&self, known: &[Option<u32>]) -> Soon<Result<(), Refused>> {
+    pub(super) fn charge(&self, known: &[Option<u64>]) -> Soon<Result<(), Refused>> {
         let Held::Standing(standing) = &self.0 else {
             // What is charged later was not charged at once.
             debug_assert!(matches!(self.0, Held::Nothing), "charged twice");
@@ -151,7 +151,7 @@ impl Admission {
                 let (standing, mut response) = (standing.clone(), mem::take(response));
                 Some(Box::pin(async move {
                     let is_uncounted = |index| uncounted.contains(&index);
-                    if let Err(error) = standing.give_back(is_uncounted, u32::MAX).await {
+                    if let Err(error) = standing.give_back(is_uncounted, u64::MAX).await {
                         tracing::warn!(%error, "a charge that does not count could not be given back");
                     }
                     tell(&standing, &mut response);

@@ -1,7 +1,6 @@
 //! What all responses of a policy say alike. Each thread makes it once, so that most requests only copy pointers.
 
 use super::{headers::Label, text::Text};
-use crate::decision::whole_seconds;
 use axum::body::Bytes;
 use http::HeaderValue;
 use limit_core::Limit;
@@ -12,8 +11,9 @@ pub(super) fn policy_header(policies: impl Iterator<Item = (Label, Limit)>) -> T
     let mut text: Text = Text::new();
     for (index, (label, limit)) in policies.enumerate() {
         text.str(if index > 0 { ", " } else { "" }).label(&label);
-        text.str(";q=").number(limit.count().get().into());
-        text.str(";w=").number(whole_seconds(limit.window()));
+        text.str(";q=").number(limit.count().get());
+        text.str(";w=")
+            .number(limit.window_millis().div_ceil(1_000));
     }
     text
 }
@@ -67,9 +67,8 @@ pub(super) fn look<T>(label: Label, limit: Limit, at: impl FnOnce(&mut Alike) ->
 
 /// Policies that lie near each other, and tiers of one policy, have places of their own.
 fn place_of(label: Label, limit: Limit) -> usize {
-    let word = label.name.as_ptr().addr() as u64
-        ^ limit.window_millis() << 20
-        ^ u64::from(limit.count().get()) << 32;
+    let word =
+        label.name.as_ptr().addr() as u64 ^ limit.window_millis() << 20 ^ limit.count().get() << 32;
     (word.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize % PLACES
 }
 

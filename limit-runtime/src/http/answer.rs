@@ -116,7 +116,7 @@ pub trait CostShape<W> {}
 )]
 pub trait CostAnswer<W>: CostShape<W> + Sized {
     /// The cost, or the response that takes the handler's place.
-    fn answer(self) -> Answer<u32, impl Future<Output = Result<u32, Instead>> + Send>;
+    fn answer(self) -> Answer<u64, impl Future<Output = Result<u64, Instead>> + Send>;
 }
 
 /// Limits by value or by reference.
@@ -140,7 +140,7 @@ impl IntoLimits for &Limits {
 }
 
 /// Integers, and references to them. What is negative is 0, which counts as 1 where the cost is
-/// computed. What does not fit a `u32` is more than any limit.
+/// computed. What does not fit a `u64` is more than any limit.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the cost of a request",
     label = "is `{Self}`, which is not a cost",
@@ -148,15 +148,15 @@ impl IntoLimits for &Limits {
 )]
 pub trait IntoCost {
     /// The cost in units of the limit.
-    fn into_cost(self) -> u32;
+    fn into_cost(self) -> u64;
 }
 
 macro_rules! into_cost {
     ($($T:ty)*) => {$(
         impl IntoCost for $T {
             #[inline]
-            fn into_cost(self) -> u32 {
-                u32::try_from(self.max(0)).unwrap_or(u32::MAX)
+            fn into_cost(self) -> u64 {
+                u64::try_from(self.max(0)).unwrap_or(u64::MAX)
             }
         }
     )*};
@@ -168,7 +168,7 @@ macro_rules! nonzero_into_cost {
     ($($T:ty)*) => {$(
         impl IntoCost for NonZero<$T> {
             #[inline]
-            fn into_cost(self) -> u32 {
+            fn into_cost(self) -> u64 {
                 self.get().into_cost()
             }
         }
@@ -179,7 +179,7 @@ nonzero_into_cost!(u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize);
 
 impl<C: IntoCost + Copy> IntoCost for &C {
     #[inline]
-    fn into_cost(self) -> u32 {
+    fn into_cost(self) -> u64 {
         (*self).into_cost()
     }
 }
@@ -240,7 +240,7 @@ macro_rules! answers {
 
 answers!(KeyAnswer, KeyShape: IntoKey => Key, |key| key.into_key());
 answers!(LimitsAnswer, LimitsShape: IntoLimits => Option<GivenLimits>, |limits| Some(limits.into_limits().into()));
-answers!(CostAnswer, CostShape: IntoCost => u32, |cost| cost.into_cost());
+answers!(CostAnswer, CostShape: IntoCost => u64, |cost| cost.into_cost());
 
 #[diagnostic::do_not_recommend]
 impl<V: IntoLimits> LimitsShape<Maybe> for Option<V> {}

@@ -13,7 +13,7 @@ use http::request::Parts;
 use limit_core::{Limit, Limits};
 use std::{
     fmt,
-    num::NonZeroU32,
+    num::NonZeroU64,
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
@@ -46,7 +46,7 @@ pub struct Exceeded<'a> {
     parts: &'a Parts,
     pub(super) demands: &'a Demands,
     /// Of each demand.
-    costs: &'a [u32],
+    costs: &'a [u64],
     pub(super) decision: &'a Decision,
     jitter: Duration,
     omits_retry_after: AtomicBool,
@@ -56,19 +56,19 @@ pub struct Exceeded<'a> {
 pub(super) struct Denial<'a> {
     pub(super) demands: &'a Demands,
     /// What was asked for, of each demand.
-    pub(super) costs: &'a [u32],
+    pub(super) costs: &'a [u64],
     pub(super) decision: &'a Decision,
 }
 
 /// In place of the limits of a refusal without a policy, which no check makes.
-static SOME_LIMITS: Limits = Limits::single(Limit::per_second(NonZeroU32::MIN));
+static SOME_LIMITS: Limits = Limits::single(Limit::per_second(NonZeroU64::MIN));
 
 /// A limit that refused.
 struct Violation<'a> {
     demand: &'a Demand,
     label: Label,
     outcome: &'a Outcome,
-    cost: u32,
+    cost: u64,
 }
 
 impl<'a> Exceeded<'a> {
@@ -136,7 +136,7 @@ impl<'a> Exceeded<'a> {
     /// The units that the request asked of the policy that refused it. 1 where the cost depends on
     /// arguments that have not been extracted.
     #[must_use]
-    pub fn cost(&self) -> u32 {
+    pub fn cost(&self) -> u64 {
         self.refused_by().map_or(1, |violation| violation.cost)
     }
 

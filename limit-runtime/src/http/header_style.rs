@@ -63,6 +63,14 @@ pub struct HeaderNames {
 }
 
 impl HeaderStyle {
+    /// What each is called in the environment and in configuration files.
+    pub(crate) const WORDS: [(&str, Self); 5] = [
+        ("ietf", Self::Ietf),
+        ("x-ratelimit", Self::XRateLimit),
+        ("openai", Self::OpenAi),
+        ("both", Self::Both),
+        ("off", Self::Off),
+    ];
     pub(super) const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
     pub(super) const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
     pub(super) const X_RATE_LIMIT: [HeaderName; 3] = [

@@ -48,7 +48,7 @@ pub struct RateLimitInfo {
 pub struct PolicyInfo {
     name: &'static str,
     key_label: &'static str,
-    cost: u32,
+    cost: u64,
     is_refused: bool,
     outcomes: SmallVec<[Outcome; 1]>,
 }
@@ -57,7 +57,7 @@ impl RateLimitInfo {
     /// The info of a request that `demands` refused.
     pub(super) fn of_refused(
         demands: &Demands,
-        costs: &[u32],
+        costs: &[u64],
         decision: &Decision,
         retry_after: Option<Duration>,
     ) -> Self {
@@ -87,7 +87,7 @@ impl RateLimitInfo {
         &mut self,
         demands: &Demands,
         decision: &Decision,
-        cost: impl Fn(usize, &Demand) -> u32,
+        cost: impl Fn(usize, &Demand) -> u64,
     ) {
         let mut outcomes = decision.outcomes().iter();
         let policies = demands.iter().enumerate().map(|(index, demand)| {
@@ -148,7 +148,7 @@ impl PolicyInfo {
 
     /// The units that the request consumed, or that it asked for if it was refused.
     #[must_use]
-    pub fn cost(&self) -> u32 {
+    pub fn cost(&self) -> u64 {
         self.cost
     }
 

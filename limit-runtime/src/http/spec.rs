@@ -224,7 +224,7 @@ pub(super) struct Demand {
     /// All of these must have room.
     pub(super) limits: GivenLimits,
     /// How much the request takes.
-    pub(super) cost: u32,
+    pub(super) cost: u64,
     /// Rules that turned out to draw on the same budget, and are charged by this one.
     #[expect(
         clippy::box_collection,

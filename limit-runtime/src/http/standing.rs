@@ -55,7 +55,7 @@ struct Books {
 struct Consumed {
     /// The place of the demand.
     demand: usize,
-    cost: u32,
+    cost: u64,
     receipt: Receipt,
 }
 
@@ -65,7 +65,7 @@ type PerDemand<T> = SmallVec<[T; 1]>;
 pub(super) type Names = SmallVec<[&'static str; 2]>;
 
 /// What each demand costs, in order.
-pub(super) type Costs = SmallVec<[u32; 4]>;
+pub(super) type Costs = SmallVec<[u64; 4]>;
 
 impl Standing {
     pub(super) fn new(
@@ -310,7 +310,7 @@ impl Standing {
     }
 
     /// The units that this demand has consumed and not given back.
-    pub(super) fn consumed(&self, demand: usize) -> u32 {
+    pub(super) fn consumed(&self, demand: usize) -> u64 {
         let books = self.books.lock();
         let consumed = books.consumed.iter().filter(|one| one.demand == demand);
         consumed.fold(0, |sum, one| sum.saturating_add(one.cost))
@@ -324,7 +324,7 @@ impl Standing {
     /// The demands as charges, at the costs that `cost` says; those for which it says none are left out.
     pub(super) fn charges(
         &self,
-        cost: impl Fn(usize, &Demand) -> Option<u32>,
+        cost: impl Fn(usize, &Demand) -> Option<u64>,
     ) -> PerDemand<Charge<'_>> {
         let demands = self.demands.iter().enumerate();
         demands
@@ -339,7 +339,7 @@ impl Standing {
     }
 
     /// Keeps what the store answered to `costs`, one for each demand.
-    fn enter(&self, costs: &[u32], mut decision: Decision) {
+    fn enter(&self, costs: &[u64], mut decision: Decision) {
         let mut books = self.books.lock();
         let receipts = costs.iter().zip(decision.take_receipts()).enumerate();
         books
@@ -357,7 +357,7 @@ impl Standing {
     pub(super) async fn take(
         &self,
         chosen: impl Fn(usize) -> bool,
-        cost: u32,
+        cost: u64,
         action: Action,
     ) -> Result<Decision, StoreError> {
         let charges = self.charges(|index, _| chosen(index).then_some(cost));
@@ -386,7 +386,7 @@ impl Standing {
     pub(super) async fn give_back(
         &self,
         chosen: impl Fn(usize) -> bool,
-        units: u32,
+        units: u64,
     ) -> Result<(), StoreError> {
         let withdrawn = self.withdraw(chosen, units);
         if withdrawn.is_empty() {
@@ -412,8 +412,8 @@ impl Standing {
     }
 
     /// Takes units off the books before they are given back, so that none is given back twice.
-    fn withdraw(&self, chosen: impl Fn(usize) -> bool, units: u32) -> PerDemand<Consumed> {
-        let mut left: PerDemand<u32> = (0..self.demands.len())
+    fn withdraw(&self, chosen: impl Fn(usize) -> bool, units: u64) -> PerDemand<Consumed> {
+        let mut left: PerDemand<u64> = (0..self.demands.len())
             .map(|index| if chosen(index) { units } else { 0 })
             .collect();
         let mut withdrawn = SmallVec::new();

@@ -24,7 +24,7 @@ pub struct Check<'a> {
     scope: Scope<'a>,
     key: Key,
     limits: &'a Limits,
-    cost: u32,
+    cost: u64,
     strategy: Strategy,
     action: Action,
     on_store_error: Option<Fallback>,
@@ -56,7 +56,7 @@ impl<'a> Check<'a> {
     }
 
     /// How much to take; one if not called. Zero asks whether anything is left.
-    pub fn cost(mut self, cost: u32) -> Self {
+    pub fn cost(mut self, cost: u64) -> Self {
         self.cost = cost;
         self
     }

@@ -20,29 +20,29 @@ const OK: StatusCode = StatusCode::OK;
 const LIMITED: StatusCode = StatusCode::TOO_MANY_REQUESTS;
 
 #[rate_limit("10/minute")]
-async fn charge(Path(more): Path<u32>, limit: RateLimit) -> Json<Option<u32>> {
+async fn charge(Path(more): Path<u64>, limit: RateLimit) -> Json<Option<u64>> {
     limit.charge(more).await.unwrap();
     Json(limit.remaining())
 }
 
 #[rate_limit("10/minute", cost = eight)]
-async fn refund(Path(units): Path<u32>, limit: RateLimit) -> Json<Option<u32>> {
+async fn refund(Path(units): Path<u64>, limit: RateLimit) -> Json<Option<u64>> {
     limit.refund(units).await.unwrap();
     Json(limit.remaining())
 }
 
-fn eight() -> u32 {
+fn eight() -> u64 {
     8
 }
 
 #[rate_limit("10/minute")]
-async fn try_charge(Path(more): Path<u32>, limit: RateLimit) -> Json<bool> {
+async fn try_charge(Path(more): Path<u64>, limit: RateLimit) -> Json<bool> {
     Json(limit.try_charge(more).await.unwrap().is_allowed())
 }
 
 #[rate_limit("5/minute", name = "requests")]
 #[rate_limit("100/minute", name = "tokens")]
-async fn complete(Path(tokens): Path<u32>, limit: RateLimit) -> Json<[Option<u32>; 2]> {
+async fn complete(Path(tokens): Path<u64>, limit: RateLimit) -> Json<[Option<u64>; 2]> {
     limit.only("tokens").unwrap().charge(tokens).await.unwrap();
     let error = limit.only("tokns").unwrap_err().to_string();
     assert_eq!(
@@ -55,7 +55,7 @@ async fn complete(Path(tokens): Path<u32>, limit: RateLimit) -> Json<[Option<u32
 
 async fn unlimited(_: RateLimit) {}
 
-async fn look(limit: RateLimit) -> Json<Option<u32>> {
+async fn look(limit: RateLimit) -> Json<Option<u64>> {
     Json(limit.remaining())
 }
 
@@ -392,13 +392,13 @@ async fn a_policy_that_exempts_the_request_is_known_by_its_name() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_on_all_threads_have_handles_of_their_own() {
     #[rate_limit("1_000/minute", key = client_ip, cost = 1)]
-    async fn own(metered: Metered, Path(cost): Path<u32>) -> String {
+    async fn own(metered: Metered, Path(cost): Path<u64>) -> String {
         metered.limit.charge(cost).await.unwrap();
         format!("{:?}", metered.limit.remaining())
     }
     let app = App::new(Router::new().route("/{cost}", get(own)));
     let app = std::sync::Arc::new(app);
-    let tasks: Vec<_> = (0..200_u32)
+    let tasks: Vec<_> = (0..200_u64)
         .map(|number| {
             let app = app.clone();
             tokio::spawn(async move {
@@ -431,7 +431,7 @@ async fn a_handler_that_is_called_by_an_extractor_has_limits_of_its_own() {
         }
     }
     #[rate_limit("10/minute")]
-    async fn outer(_: Profile, limit: RateLimit) -> Json<Option<u32>> {
+    async fn outer(_: Profile, limit: RateLimit) -> Json<Option<u64>> {
         Json(limit.remaining())
     }
     let app = App::new(Router::new().route("/", get(outer)));

@@ -18,7 +18,7 @@ const LIMITED: StatusCode = StatusCode::TOO_MANY_REQUESTS;
 
 /// Two releases of one program: handlers of one name in modules of one name cannot be, so the second
 /// release is told of the first one's path by a budget that is looked at.
-async fn left(limiter: &Limiter, path: &str, rule: &str) -> u32 {
+async fn left(limiter: &Limiter, path: &str, rule: &str) -> u64 {
     let limits = limits!("20/day");
     let check = limiter.check(&limits, ()).scope(Scope::handler(path, rule));
     check.peek().await.unwrap().outcomes()[0].remaining()

@@ -394,7 +394,7 @@ async fn a_request_whose_cost_function_fails_is_counted() {
 }
 
 /// Looks at its limits, charges and refunds: what is left, and how many outcomes there are.
-async fn look(limit: RateLimit) -> Json<(Option<u32>, usize)> {
+async fn look(limit: RateLimit) -> Json<(Option<u64>, usize)> {
     limit.charge(7).await.unwrap();
     limit.refund(7).await.unwrap();
     assert!(limit.only("app").is_ok());
@@ -448,12 +448,12 @@ async fn where_an_inner_layer_does_not_apply_the_handle_is_that_of_the_outer_one
 /// A handler that charges the layer for tokens is used with clients that this layer exempts.
 #[tokio::test]
 async fn an_inner_layer_that_exempts_is_known_by_its_name_and_hides_the_outer_one() {
-    async fn complete(limit: RateLimit) -> Json<Option<u32>> {
+    async fn complete(limit: RateLimit) -> Json<Option<u64>> {
         let tokens = limit.only("tokens").unwrap();
         tokens.charge(7).await.unwrap();
         Json(tokens.remaining())
     }
-    async fn charge(limit: RateLimit) -> Json<Option<u32>> {
+    async fn charge(limit: RateLimit) -> Json<Option<u64>> {
         limit.charge(7).await.unwrap();
         Json(limit.remaining())
     }
@@ -495,7 +495,7 @@ async fn an_inner_layer_that_exempts_is_known_by_its_name_and_hides_the_outer_on
 #[tokio::test]
 async fn an_exempt_layer_changes_nothing_for_a_handler_with_limits() {
     #[rate_limit("2/minute")]
-    async fn own(limit: RateLimit) -> Json<Option<u32>> {
+    async fn own(limit: RateLimit) -> Json<Option<u64>> {
         Json(limit.remaining())
     }
     let app = app(|limiter| {

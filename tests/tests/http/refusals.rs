@@ -550,7 +550,7 @@ async fn two_policies() {}
 
 #[rate_limit("9/minute", name = "late", key = everyone, cost = units.0)]
 async fn late(units: Units, limit: RateLimit) {
-    limit.charge(units.0).await.unwrap();
+    limit.charge(units.0.into()).await.unwrap();
 }
 
 fn informative(limiter: LimiterBuilder) -> App {
@@ -563,7 +563,7 @@ fn informative(limiter: LimiterBuilder) -> App {
 }
 
 /// The name, the key's label, the cost, whether it refused, and what is left of each limit.
-fn policies(info: &RateLimitInfo) -> Vec<(String, String, u32, bool, Vec<u64>)> {
+fn policies(info: &RateLimitInfo) -> Vec<(String, String, u64, bool, Vec<u64>)> {
     let policies = info.policies().iter().map(|policy| {
         let left = policy.outcomes().iter();
         let left = left.map(|outcome| u64::from(outcome.remaining())).collect();
@@ -576,10 +576,10 @@ fn policies(info: &RateLimitInfo) -> Vec<(String, String, u32, bool, Vec<u64>)> 
 fn policy(
     name: &str,
     key: &str,
-    cost: u32,
+    cost: u64,
     is_refused: bool,
     left: &[u64],
-) -> (String, String, u32, bool, Vec<u64>) {
+) -> (String, String, u64, bool, Vec<u64>) {
     (name.into(), key.into(), cost, is_refused, left.into())
 }
 

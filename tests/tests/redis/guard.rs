@@ -9,10 +9,10 @@ use limit_runtime::{
     },
 };
 use std::{
-    num::NonZeroU32,
+    num::NonZeroU64,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -231,7 +231,7 @@ async fn a_receipt_that_the_store_knew_gives_back_once_to_the_local_counts() {
 }
 
 /// The numbers of a store's answer, in whole milliseconds, and what remains.
-fn numbers(decision: &Decision) -> Vec<(u32, Duration, Duration)> {
+fn numbers(decision: &Decision) -> Vec<(u64, Duration, Duration)> {
     let outcomes = decision.outcomes().iter();
     outcomes
         .map(|outcome| {
@@ -254,7 +254,7 @@ async fn a_repeated_denial_counts_down_to_when_more_remains() {
         builder.connect(&server.url()).await.unwrap()
     };
     let (limiter, other) = (connect().await, connect().await);
-    let burst = NonZeroU32::new(2).unwrap();
+    let burst = NonZeroU64::new(2).unwrap();
     for strategy in [
         Strategy::MovingWindow,
         Strategy::FixedWindow,
@@ -352,7 +352,7 @@ async fn what_is_wrong_is_said_when_connecting() {
 /// A store of the user's own that fails as told.
 #[derive(Debug, Default)]
 struct Flaky {
-    calls: Arc<AtomicU32>,
+    calls: Arc<AtomicU64>,
 }
 
 impl Store for Flaky {
@@ -377,8 +377,8 @@ impl Store for Flaky {
 /// A store that admits everything, counts how many units are given back, and fails refunds if told to.
 #[derive(Debug, Default)]
 struct Refunding {
-    given_back: Arc<AtomicU32>,
-    fails: Arc<AtomicU32>,
+    given_back: Arc<AtomicU64>,
+    fails: Arc<AtomicU64>,
 }
 
 impl Store for Refunding {

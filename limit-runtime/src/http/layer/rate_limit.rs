@@ -133,7 +133,7 @@ pub(super) struct Settings {
     pub(super) limits: Source<Option<GivenLimits>>,
     /// The limiter's default key if there is none.
     pub(super) key: Option<Source<Key>>,
-    pub(super) cost: Option<Source<u32>>,
+    pub(super) cost: Option<Source<u64>>,
     /// Empty for all methods.
     pub(super) methods: Vec<Method>,
     pub(super) exceptions: Vec<Box<str>>,
@@ -177,7 +177,7 @@ impl RateLimitLayer {
 
     /// How much a request takes: a function of extractors. By default 1.
     ///
-    /// A computed cost of 0 counts as 1. A constant `0_u32` takes nothing and refuses clients that
+    /// A computed cost of 0 counts as 1. A constant `0_u64` takes nothing and refuses clients that
     /// have nothing left: for handlers that [charge](crate::RateLimit::charge) what they have used.
     /// If the function fails, the request counts as 1 and is rejected with the error.
     #[must_use]

@@ -140,7 +140,7 @@ impl ActiveLayer {
         })
     }
 
-    async fn cost(&self, parts: &mut Parts) -> Result<u32, Instead> {
+    async fn cost(&self, parts: &mut Parts) -> Result<u64, Instead> {
         match &self.settings.cost {
             Some(cost) => cost(parts).await,
             None => Ok(1),

@@ -118,5 +118,5 @@ role! {
 }
 role! {
     /// For cost functions.
-    try_cost, cost: CostFn => CostSource -> u32
+    try_cost, cost: CostFn => CostSource -> u64
 }

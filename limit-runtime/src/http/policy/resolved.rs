@@ -38,7 +38,7 @@ pub(crate) struct Place {
 
 impl Place {
     #[inline(always)]
-    fn demand(self, key: Key, limits: GivenLimits, cost: u32) -> Demand {
+    fn demand(self, key: Key, limits: GivenLimits, cost: u64) -> Demand {
         Demand {
             rule: self.rule,
             spec: self.spec,
@@ -137,7 +137,7 @@ impl Resolved {
         place: Place,
         key: Result<Key, Instead>,
         limits: Result<Option<GivenLimits>, Instead>,
-        cost: Result<u32, Instead>,
+        cost: Result<u64, Instead>,
     ) {
         match (key, limits, cost) {
             (Ok(key), Ok(Some(limits)), Ok(cost)) => self.push(place.demand(key, limits, cost)),
@@ -153,7 +153,7 @@ impl Resolved {
         place: Place,
         key: Result<Key, Instead>,
         limits: Result<Option<GivenLimits>, Instead>,
-        cost: Result<u32, Instead>,
+        cost: Result<u64, Instead>,
     ) {
         let (key, key_rejection) = apart(key);
         let (limits, limits_rejection) = apart(limits);
@@ -245,8 +245,9 @@ fn union(first: &Limits, second: &Limits, strategy: Strategy) -> Option<Limits> 
         // for all windows. Counters have one for each, and windows that begin at other times.
         let implies = |a: &Limit, b: &Limit| {
             a.count() <= b.count()
-                && (a.window() == b.window()
-                    || (a.window() > b.window() && strategy == Strategy::MovingWindow))
+                && (a.window_millis() == b.window_millis()
+                    || (a.window_millis() > b.window_millis()
+                        && strategy == Strategy::MovingWindow))
         };
         if all.iter().any(|other| implies(other, limit)) {
             continue;

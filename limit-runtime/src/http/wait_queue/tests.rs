@@ -13,7 +13,7 @@ use limit_core::{Limits, limits};
 use parking_lot::Mutex;
 use std::{
     future::Future,
-    num::NonZeroU32,
+    num::NonZeroU64,
     pin::{Pin, pin},
     slice,
     sync::{
@@ -51,7 +51,7 @@ struct Rule {
     scope: &'static str,
     key: Key,
     limits: Limits,
-    cost: u32,
+    cost: u64,
     strategy: Strategy,
     max_wait: Duration,
 }
@@ -68,7 +68,7 @@ impl Rule {
         }
     }
 
-    fn cost(self, cost: u32) -> Self {
+    fn cost(self, cost: u64) -> Self {
         Self { cost, ..self }
     }
 
@@ -802,10 +802,10 @@ async fn turns_are_exact(strategies: &[Strategy], limits: &[Limits], equal_costs
             .map(|limit| strategy.capacity(*limit).get())
             .min();
         let largest = u64::from(smallest.unwrap());
-        let equal = 1 + random.below(largest) as u32;
+        let equal = 1 + random.below(largest);
         let cost = |random: &mut Random| match equal_costs {
             true => equal,
-            false => 1 + random.below(largest) as u32,
+            false => 1 + random.below(largest),
         };
         let limiter = limiter();
         let mut waiters = Vec::new();
@@ -853,8 +853,8 @@ async fn turns_are_exact(strategies: &[Strategy], limits: &[Limits], equal_costs
     }
 }
 
-fn gcra(burst: u32) -> Strategy {
-    let burst = NonZeroU32::new(burst).unwrap();
+fn gcra(burst: u64) -> Strategy {
+    let burst = NonZeroU64::new(burst).unwrap();
     Strategy::Gcra { burst }
 }
 
@@ -899,7 +899,7 @@ async fn turns_are_exact_under_several_limits() {
 }
 
 /// What was admitted in one budget: when, in milliseconds, and how much.
-type Admissions = Arc<Mutex<Vec<(u128, u32)>>>;
+type Admissions = Arc<Mutex<Vec<(u128, u64)>>>;
 
 /// Many requests under two rules, which come at random, cost at random, and are dropped at random.
 async fn random_requests(seed: u64, limiter: Limiter, is_ordered: bool) {
@@ -911,7 +911,7 @@ async fn random_requests(seed: u64, limiter: Limiter, is_ordered: bool) {
     for _ in 0..400 {
         let client = random.below(3) as usize;
         let max_wait = |random: &mut Random| [secs(0), secs(1), secs(6)][random.below(3) as usize];
-        let cost = |random: &mut Random| 1 + random.below(3) as u32;
+        let cost = |random: &mut Random| 1 + random.below(3);
         let rules = [
             Rule::new("all", limits[0], max_wait(&mut random)).cost(cost(&mut random)),
             Rule::new("client", limits[1], max_wait(&mut random))
@@ -972,9 +972,9 @@ async fn random_requests(seed: u64, limiter: Limiter, is_ordered: bool) {
         assert!(admitted.len() > 10, "{admitted:?}");
         for limit in &limits[usize::from(budget < 3)] {
             for &(from, _) in admitted.iter() {
-                let window = from..from + limit.window().as_millis();
+                let window = from..from + u128::from(limit.window_millis());
                 let within = admitted.iter().filter(|(at, _)| window.contains(at));
-                let units: u32 = within.map(|&(_, cost)| cost).sum();
+                let units: u64 = within.map(|&(_, cost)| cost).sum();
                 assert!(units <= limit.count().get(), "{units} from {from} ms on");
             }
         }
@@ -1007,7 +1007,7 @@ async fn no_wake_up_is_lost_between_threads() {
             let mut random = Random(number + 1);
             for _ in 0..6 {
                 let rule = Rule::new("model", limits!("12/4ms"), secs(60));
-                let rule = [rule.cost(1 + random.below(3) as u32)];
+                let rule = [rule.cost(1 + random.below(3))];
                 let sent = request(&limiter, &rule, WaitMode::Allowed);
                 if random.below(4) == 0 {
                     // Dropped while it waits, or as it is woken.

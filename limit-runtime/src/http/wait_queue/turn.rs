@@ -13,7 +13,7 @@ use crate::{
     decision::{Decision, Outcome, Verdict},
     limiter::Limiter,
     store::{Action, Charge, StoreError},
-    window::Strategy,
+    window::{Strategy, window_micros},
 };
 use limit_core::Limit;
 use smallvec::SmallVec;
@@ -255,14 +255,14 @@ impl Line {
                     Bound::Store => store_waits.get(place).copied().unwrap_or_default(),
                     Bound::WindowAfter(leaving) => {
                         let turn = turns.get(leaving).copied().unwrap_or_default();
-                        turn.saturating_add(limit.window())
+                        turn.saturating_add(window(*limit))
                     }
                     Bound::Drain(excess) => {
                         let empty = answer.get(place).map(Outcome::reset_after);
                         let drain = drain_time(*limit, excess);
                         empty.unwrap_or_default().saturating_add(drain)
                     }
-                    Bound::Window => limit.window(),
+                    Bound::Window => window(*limit),
                 })
                 .collect();
             turns.push(longest(&waits));
@@ -311,31 +311,32 @@ fn wait_of(outcome: &Outcome) -> Duration {
         Verdict::Allowed => Duration::ZERO,
         Verdict::RetryAfter(wait) => wait,
         // A store of the user's has its own idea of what fits.
-        Verdict::NeverFits => outcome.limit().window(),
+        Verdict::NeverFits => window(outcome.limit()),
     }
 }
 
 /// The units that have to be there: a cost of zero waits for one, and leaves it to the next.
 fn wanted(charge: &Charge<'_>) -> u64 {
-    u64::from(charge.cost).max(1)
+    charge.cost.max(1)
 }
 
 fn at_cost<'a>(charge: &Charge<'a>, cost: u64) -> Charge<'a> {
-    Charge {
-        cost: u32::try_from(cost).unwrap_or(u32::MAX),
-        ..*charge
-    }
+    Charge { cost, ..*charge }
 }
 
 fn capacity(strategy: Strategy, limit: Limit) -> u64 {
-    strategy.capacity(limit).get().into()
+    strategy.capacity(limit).get()
+}
+
+fn window(limit: Limit) -> Duration {
+    Duration::from_millis(limit.window_millis())
 }
 
 /// How long the bucket of a limit takes to drain so many units.
 ///
 /// Rounded down: the time until the bucket is empty, to which it is added, is rounded up.
 fn drain_time(limit: Limit, units: u64) -> Duration {
-    let micros = limit.window().as_micros().saturating_mul(units.into());
+    let micros = u128::from(window_micros(limit)).saturating_mul(units.into());
     let micros = micros / u128::from(limit.count().get());
     Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
 }

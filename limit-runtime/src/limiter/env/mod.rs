@@ -149,13 +149,13 @@ impl Settings {
         if let Some(enabled) = self.choice(ENABLED, &SWITCH)? {
             builder = builder.enabled(enabled);
         }
-        if let Some(style) = self.choice(HEADERS, &STYLES)? {
+        if let Some(style) = self.choice(HEADERS, &HeaderStyle::WORDS)? {
             builder = builder.header_style(style);
         }
         if let Some(style) = self.choice(RETRY_AFTER, &RETRY_AFTER_STYLES)? {
             builder = builder.retry_after_style(style);
         }
-        if let Some(fallback) = self.choice(ON_STORE_ERROR, &FALLBACKS)? {
+        if let Some(fallback) = self.choice(ON_STORE_ERROR, &Fallback::WORDS)? {
             builder = builder.on_store_error(fallback);
         }
         if let Some(keys) = self.max_keys()? {
@@ -273,21 +273,7 @@ const SWITCH: [(&str, bool); 8] = [
     ("off", false),
 ];
 
-const STYLES: [(&str, HeaderStyle); 5] = [
-    ("ietf", HeaderStyle::Ietf),
-    ("x-ratelimit", HeaderStyle::XRateLimit),
-    ("openai", HeaderStyle::OpenAi),
-    ("both", HeaderStyle::Both),
-    ("off", HeaderStyle::Off),
-];
-
 const RETRY_AFTER_STYLES: [(&str, RetryAfterStyle); 2] = [
     ("seconds", RetryAfterStyle::Seconds),
     ("http-date", RetryAfterStyle::HttpDate),
-];
-
-const FALLBACKS: [(&str, Fallback); 3] = [
-    ("local", Fallback::Local),
-    ("allow", Fallback::Allow),
-    ("deny", Fallback::Deny),
 ];

@@ -19,7 +19,7 @@ pub(super) struct Model {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Answer {
     pub(super) allowed: bool,
-    pub(super) remaining: u32,
+    pub(super) remaining: u64,
     pub(super) reset_after: Duration,
     /// Until more remains.
     pub(super) next_after: Duration,
@@ -39,8 +39,8 @@ impl Model {
         }
     }
 
-    pub(super) fn assess(&self, now: Micros, limit: Limit, cost: u32) -> Answer {
-        let count = u64::from(limit.count().get());
+    pub(super) fn assess(&self, now: Micros, limit: Limit, cost: u64) -> Answer {
+        let count = limit.count().get();
         let window = limit.window_millis() * MILLI;
         let used_at = |then: Micros| -> u64 {
             let counts = |&&(at, _): &&(Micros, u64)| at + window > then && !self.is_fresh(now);
@@ -55,11 +55,11 @@ impl Model {
             let then = leaving.clone().find(|&then| used_at(then) <= target);
             Duration::from_micros(then.unwrap() - now)
         };
-        let (used, wanted) = (used_at(now), u64::from(cost.max(1)));
+        let (used, wanted) = (used_at(now), cost.max(1));
         let allowed = used + wanted <= count;
         Answer {
             allowed,
-            remaining: count.saturating_sub(used) as u32,
+            remaining: count.saturating_sub(used),
             reset_after: if used > 0 {
                 falls_to(0)
             } else {
@@ -88,7 +88,7 @@ impl Model {
         }
     }
 
-    pub(super) fn record(&mut self, now: Micros, limits: &[Limit], cost: u32) {
+    pub(super) fn record(&mut self, now: Micros, limits: &[Limit], cost: u64) {
         if cost == 0 {
             return;
         }
@@ -106,27 +106,19 @@ impl Model {
             && (was_fine
                 || windows.iter().any(|&window| window < 1_000 * MILLI)
                 || self.horizon >= (1 << 31) * MILLI);
-        let tick = self.tick();
-        let stamp = now.next_multiple_of(tick);
-        let stamp = stamp.max(self.hits.last().map_or(0, |newest| newest.0));
+        let newest = self.hits.last().map_or(0, |newest| newest.0);
         self.hits.retain(|(at, _)| at + self.horizon > now);
+        // Where totals need more than 32 bits, times have more as well.
+        let held: u64 = self.hits.iter().map(|hit| hit.1).sum();
+        self.whole |= held + cost > u32::MAX.into();
+        let tick = self.tick();
+        let stamp = now.next_multiple_of(tick).max(newest);
         match self.hits.last_mut() {
-            Some(newest) if newest.0 == stamp => newest.1 += u64::from(cost),
+            Some(newest) if newest.0 == stamp => newest.1 += cost,
             _ => {
                 self.merge(now, tick, windows);
-                self.hits.push((stamp, cost.into()));
+                self.hits.push((stamp, cost));
             }
-        }
-        let mut excess = self
-            .hits
-            .iter()
-            .map(|hit| hit.1)
-            .sum::<u64>()
-            .saturating_sub(u32::MAX.into());
-        for (_, units) in &mut self.hits {
-            let given_up = excess.min(*units);
-            *units -= given_up;
-            excess -= given_up;
         }
     }
 
@@ -181,14 +173,14 @@ impl Model {
         self.hits = kept;
     }
 
-    pub(super) fn refund(&mut self, at: Micros, cost: u32) {
+    pub(super) fn refund(&mut self, at: Micros, cost: u64) {
         let tick = self.tick();
         let at = at.next_multiple_of(tick);
         let place = self.hits.iter().position(|hit| hit.0 >= at);
         if let Some(place) = place
             && (place > 0 || self.hits[0].0 == at)
         {
-            self.hits[place].1 -= u64::from(cost).min(self.hits[place].1);
+            self.hits[place].1 -= cost.min(self.hits[place].1);
         }
     }
 }
