@@ -27,8 +27,9 @@ pub trait Subject {
         receipts: &[Receipt],
     ) -> impl Future<Output = ()> + Send;
 
-    /// The moving window's tick under a window of so many microseconds.
-    fn tick(window: u64) -> u64;
+    /// The moving window's tick under a window of so many microseconds, where costs need more than
+    /// 32 bits or do not.
+    fn tick(window: u64, is_large: bool) -> u64;
 }
 
 /// How large counts and costs are.
@@ -54,6 +55,14 @@ impl Sizes {
             (1, _) => 1 + random.below(self.most),
             (_, 0) => MAX_COUNT,
             (unit, _) => (1 + random.below(self.most)) * unit - random.below(2),
+        }
+    }
+
+    fn cost(self, random: &mut Random) -> u64 {
+        match random.below(4) * self.unit {
+            0 => 0,
+            cost if self.unit == 1 => cost,
+            cost => cost + random.below(2),
         }
     }
 
@@ -316,7 +325,7 @@ async fn sequence<S: Subject>(
         strategy,
         count,
         window: window_micros,
-        tick: S::tick(window_micros),
+        tick: S::tick(window_micros, sizes.unit > 1),
     };
     let mut models: [Model; 3] = Default::default();
     let keys: [Key; 3] = [0_u8, 1, 2].map(IntoKey::into_key);
@@ -336,7 +345,7 @@ async fn sequence<S: Subject>(
             0 => 0,
             1..5 => sizes.unit,
             5 => sizes.up_to(&mut random, count + 2),
-            _ => random.below(4) * sizes.unit + random.below(2) * (sizes.unit - 1).min(1),
+            _ => sizes.cost(&mut random),
         };
         let action = match random.below(20) {
             0 | 1 => Action::Peek,

@@ -25,7 +25,7 @@ impl Subject for Redis {
         self.0.refund(charges, receipts).await.unwrap();
     }
 
-    fn tick(window: u64) -> u64 {
+    fn tick(window: u64, _: bool) -> u64 {
         window.div_ceil(1 << 30)
     }
 }
