@@ -11,6 +11,8 @@ use std::{future::Future, num::NonZeroU64, time::Duration};
 /// Some are longer than fits into 32 bits of microseconds, so that the moving window counts in longer ticks.
 const WINDOWS: [&str; 6] = ["7ms", "1s", "1min", "17min", "5h", "365d"];
 
+const MOST_COUNTED: u64 = 1 << 50;
+
 /// A store under test, empty and with a clock of its own.
 pub trait Subject {
     /// What a check answers.
@@ -347,9 +349,11 @@ async fn sequence<S: Subject>(
             5 => sizes.up_to(&mut random, count + 2),
             _ => sizes.cost(&mut random),
         };
+        // Counters go up to more than any limit allows, and no further.
+        let may_force = models[which].used(&rule, now) + cost < MOST_COUNTED;
         let action = match random.below(20) {
             0 | 1 => Action::Peek,
-            2 => Action::Force,
+            2 if may_force => Action::Force,
             _ => Action::Consume,
         };
         let charge = |which: usize, cost: u64| {

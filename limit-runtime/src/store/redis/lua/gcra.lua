@@ -105,15 +105,18 @@ end
 -- Gives back what has not drained yet of what was consumed at `at`.
 function gcra.refund(key, window, cost, at, count)
   local state = gcra.open(key, window, count)
-  local ahead, part = mul_div(window, cost, count)
-  ahead = math.min(ahead, MAX_AHEAD) - math.max(now - at, 0)
-  if ahead < 0 or gcra.consumed(state) == 0 then
+  if gcra.consumed(state) == 0 then
     return
   end
-  -- What is left drains as before.
-  if state.count ~= count then
-    ahead, part = mul_div(ahead, count, state.count, part)
-    ahead = math.min(ahead, MAX_AHEAD)
+  -- What is left drains as before, at the rate of the state's own count.
+  local ahead, part = mul_div(window, cost, state.count)
+  local drained, drained_part = mul_div(math.max(now - at, 0), count, state.count)
+  ahead, part = ahead - drained, part - drained_part
+  if part < 0 then
+    ahead, part = ahead - 1, part + state.count
+  end
+  if ahead < 0 then
+    return
   end
   state.ahead, state.part = state.ahead - ahead, state.part - part
   if state.part < 0 then
