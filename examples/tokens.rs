@@ -25,7 +25,7 @@ use std::error::Error;
 #[derive(Deserialize)]
 struct Request {
     prompt: String,
-    max_tokens: Option<u32>,
+    max_tokens: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -36,15 +36,15 @@ struct Completion {
 
 #[derive(Serialize)]
 struct Usage {
-    prompt_tokens: u32,
-    completion_tokens: u32,
+    prompt_tokens: u64,
+    completion_tokens: u64,
     /// What the client has left after this request is settled.
-    remaining_tokens: Option<u32>,
+    remaining_tokens: Option<u64>,
 }
 
 impl Request {
     /// The reserved tokens: the most that the request may use, or an estimate.
-    fn estimate(&self) -> u32 {
+    fn estimate(&self) -> u64 {
         let completion = self.max_tokens.unwrap_or(16);
         model::count_tokens(&self.prompt).saturating_add(completion)
     }
@@ -80,14 +80,16 @@ async fn complete(
 
 /// An echo.
 mod model {
-    pub(super) fn complete(prompt: &str, max_tokens: Option<u32>) -> String {
-        let most = max_tokens.map_or(usize::MAX, |most| most as usize);
+    pub(super) fn complete(prompt: &str, max_tokens: Option<u64>) -> String {
+        let most = max_tokens.map_or(usize::MAX, |most| {
+            usize::try_from(most).unwrap_or(usize::MAX)
+        });
         let words: Vec<_> = prompt.split_whitespace().take(most).collect();
         words.join(" ")
     }
 
-    pub(super) fn count_tokens(text: &str) -> u32 {
-        u32::try_from(text.split_whitespace().count()).unwrap_or(u32::MAX)
+    pub(super) fn count_tokens(text: &str) -> u64 {
+        u64::try_from(text.split_whitespace().count()).unwrap_or(u64::MAX)
     }
 }
 

@@ -15,7 +15,7 @@ use limit_runtime::{
     store::{Action, Charge, Scope, Store, redis::RedisStore},
 };
 use std::{
-    num::NonZeroU32,
+    num::NonZeroU64,
     process::Command,
     sync::{
         Arc,
@@ -74,7 +74,7 @@ async fn main() {
         (
             "GCRA",
             Strategy::Gcra {
-                burst: NonZeroU32::new(1_000_000).unwrap(),
+                burst: NonZeroU64::new(1_000_000).unwrap(),
             },
         ),
     ] {

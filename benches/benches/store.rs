@@ -64,6 +64,7 @@ impl Case<'_> {
             check(&moving, self.limits, Strategy::MovingWindow, key(number));
         };
         let hit_gcra = |number| {
+            let burst = burst.into();
             check(&gcra, self.limits, Strategy::Gcra { burst }, key(number));
         };
         let mut contenders = [

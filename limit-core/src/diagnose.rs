@@ -5,7 +5,7 @@
 use core::num::NonZeroU64;
 
 use crate::const_str::ConstStr;
-use crate::limit::MAX_WINDOW_MILLIS;
+use crate::limit::{MAX_COUNT, MAX_WINDOW_MILLIS};
 use crate::number::Number;
 use crate::parse_error::{ParseError, ParseErrorKind as Kind};
 use crate::parser::{Parser, Span, is_per};
@@ -39,7 +39,7 @@ impl Parser<'_> {
             && let Some((numerator, denominator)) = count.ratio
             && let Some(millis) = window.get().checked_mul(denominator)
             && millis <= MAX_WINDOW_MILLIS
-            && numerator <= u32::MAX as u64
+            && numerator <= MAX_COUNT
         {
             let mut whole = ConstStr::<64>::EMPTY;
             whole.push_number(numerator);

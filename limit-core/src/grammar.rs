@@ -2,10 +2,10 @@
 //!
 //! The input is read byte by byte, so that it also runs in `const`.
 
-use core::num::{NonZeroU32, NonZeroU64};
+use core::num::NonZeroU64;
 use core::str::FromStr;
 
-use crate::limit::{Limit, MAX_WINDOW, MAX_WINDOW_MILLIS};
+use crate::limit::{Limit, MAX_COUNT, MAX_WINDOW, MAX_WINDOW_MILLIS};
 use crate::limits::{LimitConflict, Limits, MAX_LIMITS};
 use crate::number::Number;
 use crate::parse_error::{ParseError, ParseErrorKind as Kind};
@@ -116,7 +116,7 @@ impl Parser<'_> {
     }
 
     /// The count, and how it was written.
-    const fn count(&mut self) -> Result<(NonZeroU32, Number), ParseError> {
+    const fn count(&mut self) -> Result<(NonZeroU64, Number), ParseError> {
         if !self.is_number() {
             return Err(self.no_count());
         }
@@ -128,12 +128,12 @@ impl Parser<'_> {
             let window = self.window_after(&number);
             return Err(self.fractional_count(&number, window));
         }
-        if let Some(count) = number.whole()
-            && let Some(count) = NonZeroU32::new(count)
+        if let Some(count @ 1..=MAX_COUNT) = number.whole()
+            && let Some(count) = NonZeroU64::new(count)
         {
             return Ok((count, number));
         }
-        Err(self.error(Kind::CountTooLarge { max: u32::MAX }, number.span))
+        Err(self.error(Kind::CountTooLarge { max: MAX_COUNT }, number.span))
     }
 
     /// The window after a count, in milliseconds, and the end of the limit; `None` if what follows

@@ -28,6 +28,10 @@
 //! );
 //! # Ok::<(), limit_core::ParseError>(())
 //! ```
+//!
+//! # Features
+//!
+//! `serde`: [`Limit`] and [`Limits`] are serialized and deserialized as their strings.
 #![doc = include_str!("grammar.md")]
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -38,6 +42,10 @@ mod const_str;
 mod time_unit;
 
 mod suggest;
+
+mod unit;
+
+mod window;
 
 mod limit;
 
@@ -57,9 +65,14 @@ mod grammar;
 
 mod macros;
 
-pub use limit::{Limit, LimitError, MAX_WINDOW};
+#[cfg(feature = "serde")]
+mod serde_impls;
+
+pub use limit::{Limit, LimitError, MAX_COUNT, MAX_WINDOW};
 pub use limits::{Limits, LimitsError, MAX_LIMITS};
 pub use parse_error::{ParseError, ParseErrorKind};
+pub use unit::Unit;
+pub use window::Window;
 
 #[doc(hidden)]
 pub use macros::__private;

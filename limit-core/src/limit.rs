@@ -2,29 +2,36 @@
 
 use core::error::Error;
 use core::fmt;
-use core::num::{NonZeroU32, NonZeroU64};
+use core::num::NonZeroU64;
 use core::time::Duration;
 
 use crate::const_str::ConstStr;
+use crate::unit::Unit;
+use crate::window::Window;
 
 /// The longest window that a limit may have: 3650 days.
 pub const MAX_WINDOW: Duration = Duration::from_millis(MAX_WINDOW_MILLIS);
+
+/// The largest count that a limit may have: 999,999,999,999,999, the largest integer of a structured
+/// header field ([RFC 9651](https://www.rfc-editor.org/rfc/rfc9651#section-3.3.1)).
+pub const MAX_COUNT: u64 = 999_999_999_999_999;
 
 pub(crate) const MAX_WINDOW_MILLIS: u64 = 3650 * 86_400_000;
 
 /// At most `count` units per `window`.
 ///
-/// The window is a whole number of milliseconds, from 1 ms to [`MAX_WINDOW`]. A `Limit` is
-/// 16 bytes and `Copy`; pass it by value.
+/// The count is from 1 to [`MAX_COUNT`]. The window is a whole number of milliseconds, from 1 ms to
+/// [`MAX_WINDOW`]. The unit is [`Unit::Requests`] unless set otherwise. A `Limit` is 16 bytes and
+/// `Copy`; pass it by value.
 ///
 /// `Display` is canonical and parses back: `10 per minute`.
 ///
 /// ```
-/// use core::num::NonZeroU32;
+/// use core::num::NonZeroU64;
 /// use core::time::Duration;
 /// use limit_core::Limit;
 ///
-/// const TEN: NonZeroU32 = NonZeroU32::new(10).unwrap();
+/// const TEN: NonZeroU64 = NonZeroU64::new(10).unwrap();
 ///
 /// let limit = Limit::per_minute(TEN);
 /// assert_eq!(limit, Limit::new(TEN, Duration::from_secs(60))?);
@@ -33,32 +40,40 @@ pub(crate) const MAX_WINDOW_MILLIS: u64 = 3650 * 86_400_000;
 /// # Ok::<(), limit_core::LimitError>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Limit {
-    count: NonZeroU32,
-    window_millis: NonZeroU64,
+    count: NonZeroU64,
+    /// The window in milliseconds, shifted left by [`UNIT_BITS`], and below it the number of the
+    /// unit: so a limit is two words.
+    window_and_unit: u64,
 }
+
+const UNIT_BITS: u32 = u8::BITS;
 
 impl Limit {
     /// A limit of `count` units in any `window`.
     ///
     /// # Errors
     ///
-    /// The window is shorter than a millisecond, not a whole number of milliseconds, or longer
-    /// than [`MAX_WINDOW`].
+    /// The count is above [`MAX_COUNT`], or the window is shorter than a millisecond, not a whole
+    /// number of milliseconds, or longer than [`MAX_WINDOW`].
     ///
     /// ```
-    /// use core::num::NonZeroU32;
+    /// use core::num::NonZeroU64;
     /// use core::time::Duration;
     /// use limit_core::{Limit, LimitError};
     ///
-    /// let limit = Limit::new(NonZeroU32::MIN, Duration::from_millis(1500))?;
+    /// let limit = Limit::new(NonZeroU64::MIN, Duration::from_millis(1500))?;
     /// assert_eq!(limit.to_string(), "1 per 1500 ms");
     ///
-    /// let zero = Limit::new(NonZeroU32::MIN, Duration::ZERO);
+    /// let zero = Limit::new(NonZeroU64::MIN, Duration::ZERO);
     /// assert_eq!(zero, Err(LimitError::WindowTooShort { window: Duration::ZERO }));
     /// # Ok::<(), LimitError>(())
     /// ```
-    pub const fn new(count: NonZeroU32, window: Duration) -> Result<Self, LimitError> {
+    pub const fn new(count: NonZeroU64, window: Duration) -> Result<Self, LimitError> {
+        if count.get() > MAX_COUNT {
+            return Err(LimitError::CountTooLarge { count });
+        }
         if window.as_nanos() > MAX_WINDOW.as_nanos() {
             return Err(LimitError::WindowTooLong { window });
         }
@@ -69,70 +84,77 @@ impl Limit {
         if !window.subsec_nanos().is_multiple_of(1_000_000) {
             return Err(LimitError::WindowNotWholeMillis { window });
         }
-        Ok(Self {
-            count,
-            window_millis,
-        })
+        Ok(Self::from_millis(count, window_millis))
     }
 
-    /// A limit with a window that is known to be within bounds.
-    pub(crate) const fn from_millis(count: NonZeroU32, window_millis: NonZeroU64) -> Self {
+    /// A limit with a count and a window that are known to be within bounds.
+    pub(crate) const fn from_millis(count: NonZeroU64, window_millis: NonZeroU64) -> Self {
         Self {
             count,
-            window_millis,
+            window_and_unit: window_millis.get() << UNIT_BITS,
         }
     }
 
-    /// `count` units per second.
-    ///
-    /// ```
-    /// # use core::{num::NonZeroU32, time::Duration};
-    /// # use limit_core::Limit;
-    /// const LIMIT: Limit = Limit::per_second(NonZeroU32::new(10).unwrap());
-    /// assert_eq!(LIMIT.window(), Duration::from_secs(1));
-    /// ```
-    #[must_use]
-    pub const fn per_second(count: NonZeroU32) -> Self {
-        Self::from_millis(count, millis(1_000))
+    /// A limit with one of the usual windows. A count above the maximum becomes the maximum.
+    const fn per(count: NonZeroU64, window_millis: u64) -> Self {
+        let count = if count.get() > MAX_COUNT {
+            nonzero(MAX_COUNT)
+        } else {
+            count
+        };
+        Self::from_millis(count, nonzero(window_millis))
     }
 
-    /// `count` units per minute.
+    /// `count` units per second. A count above [`MAX_COUNT`] becomes [`MAX_COUNT`].
     ///
     /// ```
-    /// # use core::{num::NonZeroU32, time::Duration};
+    /// # use core::{num::NonZeroU64, time::Duration};
     /// # use limit_core::Limit;
-    /// const LIMIT: Limit = Limit::per_minute(NonZeroU32::new(10).unwrap());
-    /// assert_eq!(LIMIT.window(), Duration::from_secs(60));
+    /// const LIMIT: Limit = Limit::per_second(NonZeroU64::new(10).unwrap());
+    /// assert_eq!(LIMIT.window().as_duration(), Some(Duration::from_secs(1)));
     /// ```
     #[must_use]
-    pub const fn per_minute(count: NonZeroU32) -> Self {
-        Self::from_millis(count, millis(60_000))
+    pub const fn per_second(count: NonZeroU64) -> Self {
+        Self::per(count, 1_000)
     }
 
-    /// `count` units per hour.
+    /// `count` units per minute. A count above [`MAX_COUNT`] becomes [`MAX_COUNT`].
     ///
     /// ```
-    /// # use core::{num::NonZeroU32, time::Duration};
+    /// # use core::{num::NonZeroU64, time::Duration};
     /// # use limit_core::Limit;
-    /// const LIMIT: Limit = Limit::per_hour(NonZeroU32::new(10).unwrap());
-    /// assert_eq!(LIMIT.window(), Duration::from_secs(3_600));
+    /// const LIMIT: Limit = Limit::per_minute(NonZeroU64::new(10).unwrap());
+    /// assert_eq!(LIMIT.window().as_duration(), Some(Duration::from_secs(60)));
     /// ```
     #[must_use]
-    pub const fn per_hour(count: NonZeroU32) -> Self {
-        Self::from_millis(count, millis(3_600_000))
+    pub const fn per_minute(count: NonZeroU64) -> Self {
+        Self::per(count, 60_000)
     }
 
-    /// `count` units per day of 24 hours.
+    /// `count` units per hour. A count above [`MAX_COUNT`] becomes [`MAX_COUNT`].
     ///
     /// ```
-    /// # use core::{num::NonZeroU32, time::Duration};
+    /// # use core::{num::NonZeroU64, time::Duration};
     /// # use limit_core::Limit;
-    /// const LIMIT: Limit = Limit::per_day(NonZeroU32::new(10).unwrap());
-    /// assert_eq!(LIMIT.window(), Duration::from_secs(86_400));
+    /// const LIMIT: Limit = Limit::per_hour(NonZeroU64::new(10).unwrap());
+    /// assert_eq!(LIMIT.window().as_duration(), Some(Duration::from_secs(3_600)));
     /// ```
     #[must_use]
-    pub const fn per_day(count: NonZeroU32) -> Self {
-        Self::from_millis(count, millis(86_400_000))
+    pub const fn per_hour(count: NonZeroU64) -> Self {
+        Self::per(count, 3_600_000)
+    }
+
+    /// `count` units per day of 24 hours. A count above [`MAX_COUNT`] becomes [`MAX_COUNT`].
+    ///
+    /// ```
+    /// # use core::{num::NonZeroU64, time::Duration};
+    /// # use limit_core::Limit;
+    /// const LIMIT: Limit = Limit::per_day(NonZeroU64::new(10).unwrap());
+    /// assert_eq!(LIMIT.window().as_duration(), Some(Duration::from_secs(86_400)));
+    /// ```
+    #[must_use]
+    pub const fn per_day(count: NonZeroU64) -> Self {
+        Self::per(count, 86_400_000)
     }
 
     /// How many units a window allows.
@@ -143,21 +165,74 @@ impl Limit {
     /// # Ok::<(), limit_core::ParseError>(())
     /// ```
     #[must_use]
-    pub const fn count(self) -> NonZeroU32 {
+    pub const fn count(self) -> NonZeroU64 {
         self.count
     }
 
-    /// The length of the window.
+    /// The time that the count is for.
     ///
     /// ```
     /// # use core::time::Duration;
-    /// # use limit_core::Limit;
-    /// assert_eq!(Limit::parse("10/minute")?.window(), Duration::from_secs(60));
+    /// # use limit_core::{Limit, Window};
+    /// let limit = Limit::parse("10/minute")?;
+    /// assert_eq!(limit.window(), Window::Duration(Duration::from_secs(60)));
     /// # Ok::<(), limit_core::ParseError>(())
     /// ```
     #[must_use]
-    pub const fn window(self) -> Duration {
-        Duration::from_millis(self.window_millis.get())
+    pub const fn window(self) -> Window {
+        Window::Duration(Duration::from_millis(self.window_millis()))
+    }
+
+    /// What is counted.
+    ///
+    /// ```
+    /// # use limit_core::{Limit, Unit};
+    /// assert_eq!(Limit::parse("10/minute")?.unit(), Unit::Requests);
+    /// # Ok::<(), limit_core::ParseError>(())
+    /// ```
+    #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the lowest bits are the unit"
+    )]
+    pub const fn unit(self) -> Unit {
+        Unit::from_number(self.window_and_unit as u8)
+    }
+
+    /// The same count and window of another unit.
+    ///
+    /// ```
+    /// # use limit_core::{Limit, Unit};
+    /// let limit = Limit::parse("10/minute")?;
+    /// assert_eq!(limit.with_unit(Unit::Requests), limit);
+    /// # Ok::<(), limit_core::ParseError>(())
+    /// ```
+    #[must_use]
+    pub const fn with_unit(self, unit: Unit) -> Self {
+        Self {
+            count: self.count,
+            window_and_unit: self.window_millis() << UNIT_BITS | unit.number() as u64,
+        }
+    }
+
+    /// The limit with `factor` times the count; `None` if that is 0 or above [`MAX_COUNT`].
+    ///
+    /// ```
+    /// # use limit_core::Limit;
+    /// let limit = Limit::parse("10/minute")?;
+    /// assert_eq!(limit.checked_mul(5), Some(Limit::parse("50/minute")?));
+    /// assert_eq!(limit.checked_mul(0), None);
+    /// # Ok::<(), limit_core::ParseError>(())
+    /// ```
+    #[must_use]
+    pub const fn checked_mul(self, factor: u64) -> Option<Self> {
+        match self.count.get().checked_mul(factor) {
+            Some(count @ 1..=MAX_COUNT) => Some(Self {
+                count: nonzero(count),
+                window_and_unit: self.window_and_unit,
+            }),
+            _ => None,
+        }
     }
 
     /// The length of the window in milliseconds, at least 1.
@@ -169,17 +244,19 @@ impl Limit {
     /// ```
     #[must_use]
     pub const fn window_millis(self) -> u64 {
-        self.window_millis.get()
+        self.window_and_unit >> UNIT_BITS
     }
 
     pub(crate) const fn equals(self, other: Self) -> bool {
-        self.count.get() == other.count.get() && self.window_millis() == other.window_millis()
+        self.count.get() == other.count.get() && self.window_and_unit == other.window_and_unit
     }
 
     /// Whether this limit rejects every request that `other` rejects, so that `other` has no effect
     /// beside it.
     pub(crate) const fn makes_redundant(self, other: Self) -> bool {
-        self.count.get() <= other.count.get() && self.window_millis() >= other.window_millis()
+        self.unit().number() == other.unit().number()
+            && self.count.get() <= other.count.get()
+            && self.window_millis() >= other.window_millis()
     }
 }
 
@@ -187,6 +264,11 @@ impl Limit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LimitError {
+    /// The count is above [`MAX_COUNT`].
+    CountTooLarge {
+        /// The count.
+        count: NonZeroU64,
+    },
     /// The window is shorter than a millisecond.
     WindowTooShort {
         /// The window.
@@ -207,6 +289,12 @@ pub enum LimitError {
 impl fmt::Display for LimitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::CountTooLarge { count } => {
+                write!(
+                    f,
+                    "a count of {count} is too large: it can be at most {MAX_COUNT}"
+                )
+            }
             Self::WindowTooShort { window } => {
                 write!(
                     f,
@@ -227,9 +315,9 @@ impl fmt::Display for LimitError {
 
 impl Error for LimitError {}
 
-const fn millis(millis: u64) -> NonZeroU64 {
-    match NonZeroU64::new(millis) {
-        Some(millis) => millis,
+const fn nonzero(number: u64) -> NonZeroU64 {
+    match NonZeroU64::new(number) {
+        Some(number) => number,
         None => NonZeroU64::MIN,
     }
 }
@@ -237,13 +325,13 @@ const fn millis(millis: u64) -> NonZeroU64 {
 impl<const N: usize> ConstStr<N> {
     /// A limit in its canonical form: `10 per minute`.
     pub(crate) const fn push_limit(&mut self, limit: Limit) {
-        self.push_number(limit.count.get() as u64);
+        self.push_number(limit.count.get());
         self.push(" per ");
         self.push_window(limit.window_millis());
     }
 }
 
-/// Room for the longest canonical form: `4294967295 per 315360000000 ms` is 30 bytes.
+/// Room for the longest canonical form: `999999999999999 per 315360000000 ms` is 35 bytes.
 type Canonical = ConstStr<40>;
 
 /// `10 per minute`: the count, and the window in the largest unit from ms to week that divides

@@ -2,7 +2,7 @@
 
 use core::error::Error;
 use core::fmt;
-use core::num::NonZeroU32;
+use core::num::NonZeroU64;
 use core::slice;
 use core::time::Duration;
 
@@ -35,7 +35,7 @@ pub struct Limits {
     len: usize,
 }
 
-const UNUSED: Limit = Limit::per_second(NonZeroU32::MIN);
+const UNUSED: Limit = Limit::per_second(NonZeroU64::MIN);
 
 /// Why a limit cannot be added to a list.
 pub(crate) enum LimitConflict {
@@ -58,11 +58,11 @@ impl Limits {
     /// beside another.
     ///
     /// ```
-    /// use core::num::NonZeroU32;
+    /// use core::num::NonZeroU64;
     /// use limit_core::{Limit, Limits, LimitsError};
     ///
-    /// const TEN: NonZeroU32 = NonZeroU32::new(10).unwrap();
-    /// const HUNDRED: NonZeroU32 = NonZeroU32::new(100).unwrap();
+    /// const TEN: NonZeroU64 = NonZeroU64::new(10).unwrap();
+    /// const HUNDRED: NonZeroU64 = NonZeroU64::new(100).unwrap();
     ///
     /// let limits = Limits::new(&[Limit::per_second(TEN), Limit::per_minute(HUNDRED)])?;
     /// assert_eq!(limits.to_string(), "10 per second; 100 per minute");
@@ -107,10 +107,10 @@ impl Limits {
     /// A list of one limit.
     ///
     /// ```
-    /// use core::num::NonZeroU32;
+    /// use core::num::NonZeroU64;
     /// use limit_core::{Limit, Limits};
     ///
-    /// const ONE: Limits = Limits::single(Limit::per_second(NonZeroU32::MIN));
+    /// const ONE: Limits = Limits::single(Limit::per_second(NonZeroU64::MIN));
     /// assert_eq!(ONE.to_string(), "1 per second");
     /// ```
     #[must_use]
@@ -168,7 +168,7 @@ impl Limits {
     /// ```
     /// # use limit_core::Limits;
     /// let limits = Limits::parse("10/second; 100/minute")?;
-    /// assert_eq!(limits.iter().map(|limit| limit.count().get()).sum::<u32>(), 110);
+    /// assert_eq!(limits.iter().map(|limit| limit.count().get()).sum::<u64>(), 110);
     /// # Ok::<(), limit_core::ParseError>(())
     /// ```
     pub fn iter(&self) -> slice::Iter<'_, Limit> {
@@ -201,6 +201,30 @@ impl Limits {
         self.items[0]
     }
 
+    /// The limits with `factor` times their counts, for tiers; `None` if a count becomes 0 or passes
+    /// [`MAX_COUNT`](crate::MAX_COUNT).
+    ///
+    /// ```
+    /// use limit_core::{Limits, limits};
+    ///
+    /// const FREE: Limits = limits!("10/second; 100/minute");
+    /// const PRO: Option<Limits> = FREE.checked_mul(10);
+    /// assert_eq!(PRO, Some(limits!("100/second; 1000/minute")));
+    /// assert_eq!(FREE.checked_mul(u64::MAX), None);
+    /// ```
+    #[must_use]
+    pub const fn checked_mul(mut self, factor: u64) -> Option<Self> {
+        let mut i = 0;
+        while i < self.len {
+            match self.items[i].checked_mul(factor) {
+                Some(limit) => self.items[i] = limit,
+                None => return None,
+            }
+            i += 1;
+        }
+        Some(self)
+    }
+
     /// The smallest count: the largest cost that can ever fit.
     ///
     /// ```
@@ -209,7 +233,7 @@ impl Limits {
     /// # Ok::<(), limit_core::ParseError>(())
     /// ```
     #[must_use]
-    pub const fn min_count(&self) -> NonZeroU32 {
+    pub const fn min_count(&self) -> NonZeroU64 {
         let mut count = self.items[0].count();
         let mut i = 1;
         while i < self.len {
@@ -240,7 +264,7 @@ impl Limits {
             }
             i += 1;
         }
-        longest.window()
+        Duration::from_millis(longest.window_millis())
     }
 }
 

@@ -112,7 +112,7 @@ impl ParseError {
             }
             Kind::MissingCount => text.push("a limit is a count per window, as `10/minute`"),
             Kind::ZeroCount | Kind::CountTooLarge { .. } => {
-                text.push("a count is a whole number from 1 to 4294967295");
+                text.push("a count is a whole number from 1 to 999_999_999_999_999");
             }
             Kind::Negative => {
                 text.push("counts and windows are whole numbers from 1 up, as `10/5 minutes`");

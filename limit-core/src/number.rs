@@ -28,13 +28,10 @@ impl Number {
         matches!(self.ratio, Some((0, _)))
     }
 
-    /// The value, if it is whole and 32 bits hold it.
-    pub(crate) const fn whole(&self) -> Option<u32> {
-        let Some((value, 1)) = self.ratio else {
-            return None;
-        };
-        match value.to_be_bytes() {
-            [0, 0, 0, 0, a, b, c, d] => Some(u32::from_be_bytes([a, b, c, d])),
+    /// The value, if it is whole and 64 bits hold it.
+    pub(crate) const fn whole(&self) -> Option<u64> {
+        match self.ratio {
+            Some((value, 1)) => Some(value),
             _ => None,
         }
     }

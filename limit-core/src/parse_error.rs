@@ -64,8 +64,8 @@ pub enum ParseErrorKind {
     ZeroCount,
     /// The count is too large.
     CountTooLarge {
-        /// The largest count.
-        max: u32,
+        /// The largest count, [`MAX_COUNT`](crate::MAX_COUNT).
+        max: u64,
     },
     /// A number below zero.
     Negative,

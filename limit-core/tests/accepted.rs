@@ -121,8 +121,13 @@ fn leading_zeros_are_only_zeros() {
 fn the_bounds_themselves_are_accepted() {
     reads(&[
         ("1/ms", "1 per ms"),
-        ("4294967295/second", "4294967295 per second"),
-        ("4_294_967_295/3650 days", "4294967295 per 3650 days"),
+        ("4294967296/second", "4294967296 per second"),
+        ("999999999999999/ms", "999999999999999 per ms"),
+        (
+            "999_999_999_999_999/3650 days",
+            "999999999999999 per 3650 days",
+        ),
+        ("0999999999999999/2 ms", "999999999999999 per 2 ms"),
         ("1/10 years", "1 per 3650 days"),
         ("1/315360000000ms", "1 per 3650 days"),
         (

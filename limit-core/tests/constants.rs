@@ -1,12 +1,12 @@
 //! The parser and the constructors in constants.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::num::NonZeroU32;
+use std::num::NonZeroU64;
 use std::time::Duration;
 
-use limit_core::{Limit, Limits, ParseError, limits};
+use limit_core::{Limit, Limits, MAX_COUNT, ParseError, limits};
 
-const TEN: NonZeroU32 = NonZeroU32::new(10).unwrap();
+const TEN: NonZeroU64 = NonZeroU64::new(10).unwrap();
 
 #[test]
 fn a_string_is_read_in_a_constant() {
@@ -21,7 +21,10 @@ fn a_string_is_read_in_a_constant() {
 #[test]
 fn limits_are_made_in_a_constant() {
     const SECOND: Limit = Limit::per_second(TEN);
-    const HOUR: Limit = match Limit::new(NonZeroU32::MAX, Duration::from_secs(3_600)) {
+    const HOUR: Limit = match Limit::new(
+        NonZeroU64::new(MAX_COUNT).unwrap(),
+        Duration::from_secs(3_600),
+    ) {
         Ok(limit) => limit,
         Err(_) => SECOND,
     };
@@ -29,8 +32,8 @@ fn limits_are_made_in_a_constant() {
         Ok(limits) => limits,
         Err(_) => Limits::single(SECOND),
     };
-    const SMALLEST: NonZeroU32 = BOTH.min_count();
-    assert_eq!(BOTH.to_string(), "10 per second; 4294967295 per hour");
+    const SMALLEST: NonZeroU64 = BOTH.min_count();
+    assert_eq!(BOTH.to_string(), "10 per second; 999999999999999 per hour");
     assert_eq!(SMALLEST, TEN);
 }
 

@@ -6,10 +6,10 @@
     reason = "a test fails by panicking"
 )]
 
-use std::num::NonZeroU32;
+use std::num::NonZeroU64;
 use std::time::Duration;
 
-use limit_core::{Limit, Limits, MAX_WINDOW, ParseError};
+use limit_core::{Limit, Limits, MAX_COUNT, MAX_WINDOW, ParseError};
 use proptest::prelude::*;
 use test_support::random::Random;
 
@@ -104,8 +104,9 @@ const TOKENS: &[&str] = &[
     "year",
     "10/minute",
     "5 per 5 s",
-    "4294967295",
     "4294967296",
+    "999999999999999",
+    "1000000000000000",
     "99999999999999999999",
     "\u{a0}",
     "é",
@@ -172,9 +173,9 @@ fn any_limit() -> impl Strategy<Value = Limit> {
     let max = u64::try_from(MAX_WINDOW.as_millis()).unwrap();
     let units = prop::sample::select(vec![1, 1_000, 60_000, 3_600_000, 86_400_000, 604_800_000]);
     let window = (1..=max, units).prop_map(|(millis, unit)| (millis / unit).max(1) * unit);
-    let count = prop_oneof![1..1000_u32, any::<u32>()];
+    let count = prop_oneof![1..1000_u64, 1..=MAX_COUNT, Just(MAX_COUNT)];
     (count, window).prop_filter_map("a count of 0", |(count, millis)| {
-        Limit::new(NonZeroU32::new(count)?, Duration::from_millis(millis)).ok()
+        Limit::new(NonZeroU64::new(count)?, Duration::from_millis(millis)).ok()
     })
 }
 

@@ -2,17 +2,19 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::HashSet;
-use std::num::NonZeroU32;
+use std::num::NonZeroU64;
 use std::time::Duration;
 
-use limit_core::{Limit, LimitError, Limits, LimitsError, MAX_LIMITS, MAX_WINDOW};
+use limit_core::{
+    Limit, LimitError, Limits, LimitsError, MAX_COUNT, MAX_LIMITS, MAX_WINDOW, Unit, Window,
+};
 
 fn limit(text: &str) -> Limit {
     text.parse().unwrap()
 }
 
 fn one_per(window: Duration) -> Result<Limit, LimitError> {
-    Limit::new(NonZeroU32::MIN, window)
+    Limit::new(NonZeroU64::MIN, window)
 }
 
 #[test]
@@ -40,7 +42,10 @@ fn a_window_is_a_whole_number_of_milliseconds() {
 
 #[test]
 fn a_window_is_at_most_ten_years() {
-    assert_eq!(one_per(MAX_WINDOW).unwrap().window(), MAX_WINDOW);
+    assert_eq!(
+        one_per(MAX_WINDOW).unwrap().window(),
+        Window::Duration(MAX_WINDOW)
+    );
     for window in [MAX_WINDOW + Duration::from_nanos(1), Duration::MAX] {
         assert_eq!(one_per(window), Err(LimitError::WindowTooLong { window }));
     }
@@ -48,6 +53,47 @@ fn a_window_is_at_most_ten_years() {
         one_per(MAX_WINDOW * 2).unwrap_err().to_string(),
         "a window of 630720000s is too long: it can be at most 315360000s (3650 days)",
     );
+}
+
+#[test]
+fn a_count_is_at_most_the_largest_integer_of_a_structured_field() {
+    let largest = NonZeroU64::new(MAX_COUNT).unwrap();
+    let larger = NonZeroU64::new(MAX_COUNT + 1).unwrap();
+    let second = Duration::from_secs(1);
+    assert_eq!(Limit::new(largest, second).unwrap().count(), largest);
+    let error = Limit::new(larger, second).unwrap_err();
+    assert_eq!(error, LimitError::CountTooLarge { count: larger });
+    assert_eq!(
+        error.to_string(),
+        "a count of 1000000000000000 is too large: it can be at most 999999999999999",
+    );
+    assert_eq!(Limit::per_second(larger), Limit::per_second(largest));
+    assert_eq!(Limit::per_day(NonZeroU64::MAX).count(), largest);
+}
+
+#[test]
+fn limits_are_multiplied_for_tiers() {
+    const FREE: Limits = limit_core::limits!("10/second; 100/minute");
+    const PRO: Option<Limits> = FREE.checked_mul(10);
+    assert_eq!(PRO, Limits::parse("100/second; 1000/minute").ok());
+    assert_eq!(FREE.checked_mul(1), Some(FREE));
+    assert_eq!(FREE.checked_mul(0), None);
+    // The larger count is the one that passes the maximum.
+    assert!(FREE.checked_mul(9_999_999_999_999).is_some());
+    assert_eq!(FREE.checked_mul(10_000_000_000_000), None);
+    assert_eq!(FREE.checked_mul(u64::MAX), None);
+    let largest = Limits::single(limit("999_999_999_999_999/minute"));
+    assert_eq!(largest.checked_mul(1), Some(largest));
+    assert_eq!(largest.checked_mul(2), None);
+}
+
+#[test]
+fn a_limit_keeps_its_window_and_unit() {
+    let limit = limit("999_999_999_999_999/3650 days").with_unit(Unit::Requests);
+    assert_eq!(limit.window(), Window::Duration(MAX_WINDOW));
+    assert_eq!(limit.window().as_duration(), Some(MAX_WINDOW));
+    assert_eq!(limit.unit(), Unit::default());
+    assert_eq!(limit.count().get(), MAX_COUNT);
 }
 
 #[test]
@@ -61,9 +107,12 @@ fn there_is_at_least_one_limit() {
 
 #[test]
 fn there_are_at_most_eight_limits() {
-    let many: Vec<Limit> = (1..=9_u32)
+    let many: Vec<Limit> = (1..=9_u64)
         .map(|n| limit(&format!("{n}/{n}s")))
-        .map(|l| Limit::new(l.count(), l.window() * l.count().get()).unwrap())
+        .map(|l| {
+            let window = l.window_millis() * l.count().get();
+            Limit::new(l.count(), Duration::from_millis(window)).unwrap()
+        })
         .collect();
     assert_eq!(
         Limits::new(&many[..MAX_LIMITS]).unwrap().as_slice(),

@@ -2,7 +2,7 @@
 
 use limit_core::Limits;
 use proc_macro2::{Ident, Span};
-use std::num::NonZeroU32;
+use std::num::NonZeroU64;
 use std::time::Duration;
 use syn::{Expr, LitStr, Pat, Path, Type};
 
@@ -64,7 +64,7 @@ pub(crate) enum Scope {
 
 pub(crate) enum Cost {
     /// A number. With 0, nothing is charged at admission, and the handler charges.
-    Fixed(u32),
+    Fixed(u64),
     /// A constant, or a function of extractors.
     Expr(Expr),
     /// An expression over the arguments of the handler.
@@ -98,7 +98,7 @@ pub(crate) enum Strategy {
     MovingWindow,
     FixedWindow,
     SlidingWindow,
-    Gcra { burst: NonZeroU32 },
+    Gcra { burst: NonZeroU64 },
 }
 
 /// How a request is decided if the store fails.

@@ -1,13 +1,13 @@
 //! What a check answers.
 
-use limit_core::{Limit, MAX_WINDOW};
+use limit_core::{Limit, MAX_COUNT, MAX_WINDOW};
 use smallvec::SmallVec;
 use std::{
     fmt, mem,
-    num::NonZeroU32,
+    num::NonZeroU64,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -23,6 +23,16 @@ pub struct Decision {
 
 /// Most checks have one limit or two; more spill to the heap, so that a decision is cheap to move.
 type Outcomes = SmallVec<[Outcome; 2]>;
+
+/// The largest cost that is recorded: larger than any limit allows, so that a larger one never fits
+/// either. A forced charge of more is recorded as this.
+pub(crate) const MAX_COST: u64 = MAX_COUNT + 1;
+
+/// What a charge of `cost` is recorded as.
+#[inline]
+pub(crate) const fn recorded_cost(cost: u64) -> u64 {
+    if cost > MAX_COST { MAX_COST } else { cost }
+}
 
 /// When a store counted a charge, on the store's own clock: what it needs to give the charge back.
 ///
@@ -56,7 +66,7 @@ pub struct Receipt {
     /// When the shadow of a remote store counted it; [`NOWHERE`](Self::NOWHERE) if it did not.
     shadow: u64,
     /// How many units the charge consumed.
-    cost: u32,
+    cost: u64,
     /// Shared by all clones. Made by the first clone or refund, so that a check allocates nothing.
     given_back: OnceLock<Arc<GivenBack>>,
 }
@@ -65,9 +75,9 @@ pub struct Receipt {
 #[derive(Debug, Default)]
 struct GivenBack {
     /// To the store.
-    store: AtomicU32,
+    store: AtomicU64,
     /// To the local counts kept beside a remote store.
-    local: AtomicU32,
+    local: AtomicU64,
 }
 
 impl Receipt {
@@ -76,16 +86,16 @@ impl Receipt {
     /// For a charge that was counted at `at`.
     #[must_use]
     pub const fn new(at: u64) -> Self {
-        Self::of_cost(at, u32::MAX)
+        Self::of_cost(at, MAX_COST)
     }
 
     /// For a charge of `cost` units that was counted at `at`.
     #[inline]
-    pub(crate) const fn of_cost(at: u64, cost: u32) -> Self {
+    pub(crate) const fn of_cost(at: u64, cost: u64) -> Self {
         Self {
             at,
             shadow: Self::NOWHERE,
-            cost,
+            cost: recorded_cost(cost),
             given_back: OnceLock::new(),
         }
     }
@@ -97,8 +107,11 @@ impl Receipt {
     }
 
     /// The same, for a charge of which at most `cost` units can be given back.
-    pub(crate) fn with_cost(self, cost: u32) -> Self {
-        Self { cost, ..self }
+    pub(crate) fn with_cost(self, cost: u64) -> Self {
+        Self {
+            cost: recorded_cost(cost),
+            ..self
+        }
     }
 
     /// The same, for a charge that the shadow counted as `own` says.
@@ -129,17 +142,17 @@ impl Receipt {
 
     /// Claims up to `units` to be given back to the store: no other call claims the same units.
     /// Returns how many were claimed.
-    pub(crate) fn claim(&self, units: u32) -> u32 {
+    pub(crate) fn claim(&self, units: u64) -> u64 {
         self.claim_from(&self.given_back().store, units)
     }
 
     /// The same for the local counts kept beside a remote store.
-    pub(crate) fn claim_local(&self, units: u32) -> u32 {
+    pub(crate) fn claim_local(&self, units: u64) -> u64 {
         self.claim_from(&self.given_back().local, units)
     }
 
-    fn claim_from(&self, given_back: &AtomicU32, units: u32) -> u32 {
-        let claimable = |given: u32| units.min(self.cost.saturating_sub(given));
+    fn claim_from(&self, given_back: &AtomicU64, units: u64) -> u64 {
+        let claimable = |given: u64| units.min(self.cost.saturating_sub(given));
         let before = given_back.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |given| {
             Some(given.saturating_add(claimable(given)))
         });
@@ -316,9 +329,9 @@ pub(crate) fn strictest<'a>(outcomes: impl Iterator<Item = &'a Outcome>) -> Opti
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Outcome {
     limit: Limit,
-    remaining: u32,
+    remaining: u64,
     /// What `remaining` grows to at most.
-    capacity: NonZeroU32,
+    capacity: NonZeroU64,
     /// Microseconds.
     reset_after: u64,
     /// Microseconds; [`Self::NOW`] if the limit had room, and [`Self::NEVER`] if it never will.
@@ -332,7 +345,8 @@ impl Outcome {
     const NEVER: u64 = u64::MAX;
 
     /// How `limit` stands: what is left of its count, the time until all of it is available again, and whether it
-    /// had room. Parts of a microsecond are rounded up, and a wait is at least one.
+    /// had room. Parts of a microsecond are rounded up, and a wait is at least one. No more than the
+    /// largest count of a limit remains.
     ///
     /// [`next_after`](Self::next_after) is then the latest that it can be: `reset_after`, or the wait of
     /// a refused request where that is shorter. A store that knows it exactly adds
@@ -349,13 +363,14 @@ impl Outcome {
     /// assert_eq!(outcome.next_after(), Duration::from_secs(60));
     /// ```
     #[must_use]
-    pub fn new(limit: Limit, remaining: u32, reset_after: Duration, verdict: Verdict) -> Self {
+    pub fn new(limit: Limit, remaining: u64, reset_after: Duration, verdict: Verdict) -> Self {
         let retry_after = match verdict {
             Verdict::Allowed => Self::NOW,
             Verdict::RetryAfter(wait) => whole_micros(wait).clamp(1, Self::NEVER - 1),
             Verdict::ExceedsCapacity => Self::NEVER,
         };
         let reset_after = whole_micros(reset_after);
+        let remaining = remaining.min(MAX_COUNT);
         let next_after = match retry_after {
             Self::NOW => reset_after,
             // A refused request fits then, and did not fit before.
@@ -364,7 +379,7 @@ impl Outcome {
         Self {
             limit,
             remaining,
-            capacity: NonZeroU32::new(remaining)
+            capacity: NonZeroU64::new(remaining)
                 .map_or(limit.count(), |remaining| remaining.max(limit.count())),
             reset_after,
             retry_after,
@@ -399,15 +414,15 @@ impl Outcome {
     ///
     /// ```
     /// use limit_runtime::{Outcome, Verdict, limits};
-    /// use std::{num::NonZeroU32, time::Duration};
+    /// use std::{num::NonZeroU64, time::Duration};
     ///
-    /// let (limit, burst) = (limits!("3/minute").first(), NonZeroU32::new(10).unwrap());
+    /// let (limit, burst) = (limits!("3/minute").first(), NonZeroU64::new(10).unwrap());
     /// let outcome = Outcome::new(limit, 9, Duration::from_secs(20), Verdict::Allowed)
     ///     .with_capacity(burst);
     /// assert_eq!(outcome.capacity(), burst);
     /// ```
     #[must_use]
-    pub fn with_capacity(self, capacity: NonZeroU32) -> Self {
+    pub fn with_capacity(self, capacity: NonZeroU64) -> Self {
         Self { capacity, ..self }
     }
 
@@ -447,7 +462,7 @@ impl Outcome {
 
     /// For a limit that had room, of which something is counted.
     #[inline]
-    pub(crate) fn allowed(limit: Limit, capacity: NonZeroU32, left: Left) -> Self {
+    pub(crate) fn allowed(limit: Limit, capacity: NonZeroU64, left: Left) -> Self {
         Self {
             limit,
             remaining: left.remaining,
@@ -459,7 +474,7 @@ impl Outcome {
     }
 
     /// For a limit of which nothing is counted.
-    pub(crate) fn unused(limit: Limit, capacity: NonZeroU32) -> Self {
+    pub(crate) fn unused(limit: Limit, capacity: NonZeroU64) -> Self {
         let left = Left {
             remaining: capacity.get(),
             reset_after: 0,
@@ -519,14 +534,14 @@ impl Outcome {
 
     /// What is left of its count.
     #[must_use]
-    pub const fn remaining(&self) -> u32 {
+    pub const fn remaining(&self) -> u64 {
         self.remaining
     }
 
     /// What [`remaining`](Self::remaining) is at most: the limit's count, or the burst under
     /// [GCRA](crate::Strategy::Gcra).
     #[must_use]
-    pub const fn capacity(&self) -> NonZeroU32 {
+    pub const fn capacity(&self) -> NonZeroU64 {
         self.capacity
     }
 
@@ -599,7 +614,8 @@ impl Outcome {
         let millis = u128::from(self.limit.window_millis()) * u128::from(burst);
         let millis = u64::try_from(millis.div_ceil(u128::from(count))).unwrap_or(u64::MAX);
         let window = Duration::from_millis(millis).min(MAX_WINDOW);
-        Limit::new(self.capacity, window).unwrap_or(self.limit)
+        let quota = Limit::new(self.capacity, window).unwrap_or(self.limit);
+        quota.with_unit(self.limit.unit())
     }
 
     /// Microseconds; zero if it had room.
@@ -666,7 +682,7 @@ impl fmt::Debug for Outcome {
 /// What is left of one limit once a request is recorded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Left {
-    pub(crate) remaining: u32,
+    pub(crate) remaining: u64,
     /// Microseconds until all is available again.
     pub(crate) reset_after: u64,
     /// Microseconds until `remaining` grows; zero if it cannot.
@@ -708,7 +724,7 @@ mod tests {
     use super::*;
     use limit_core::limits;
 
-    fn outcome(remaining: u32, verdict: Verdict) -> Outcome {
+    fn outcome(remaining: u64, verdict: Verdict) -> Outcome {
         let limit = limits!("10/minute").first();
         Outcome::new(limit, remaining, Duration::from_secs(60), verdict)
     }
@@ -756,7 +772,7 @@ mod tests {
             ("1/3650days", 2, "2 per 3650 days"),
         ] {
             let limit = count.parse().unwrap();
-            let capacity = NonZeroU32::new(burst).unwrap();
+            let capacity = NonZeroU64::new(burst).unwrap();
             let outcome = Outcome::unused(limit, capacity);
             assert!(outcome.quota().count().get() >= outcome.remaining());
             assert_eq!(outcome.quota().to_string(), shown);

@@ -96,6 +96,9 @@ mod request;
 mod handler;
 // Layers.
 pub mod layer;
+// `Serialize` and `Deserialize` of settings.
+#[cfg(feature = "serde")]
+mod serde_impls;
 // For tests of applications.
 pub mod testing;
 // What the attribute's expansion names. It changes without notice.
@@ -126,8 +129,8 @@ pub use self::{
 };
 #[doc(inline)]
 pub use limit_core::{
-    Limit, LimitError, Limits, LimitsError, MAX_LIMITS, MAX_WINDOW, ParseError, ParseErrorKind,
-    limits,
+    Limit, LimitError, Limits, LimitsError, MAX_COUNT, MAX_LIMITS, MAX_WINDOW, ParseError,
+    ParseErrorKind, Unit, Window, limits,
 };
 #[doc = include_str!("docs/rate_limit.md")]
 pub use limit_macros::rate_limit;

@@ -39,7 +39,7 @@ fn a_check_allocates_nothing() {
     let roomy: Limits = limits!("1000000/second; 100000000/minute");
     let tight: Limits = limits!("1/hour; 5/day");
     let (roomy_one, tight_one) = (limits!("100000000/minute"), limits!("1/hour"));
-    let burst = std::num::NonZeroU32::new(1_000).unwrap();
+    let burst = std::num::NonZeroU64::new(1_000).unwrap();
     let strategies = [
         Strategy::MovingWindow,
         Strategy::FixedWindow,

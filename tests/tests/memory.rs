@@ -42,11 +42,11 @@ impl oracle::StoreUnderTest for Memory {
         self.limiter.refund(charges, receipts).await.unwrap();
     }
 
-    fn tick(window: u64) -> u64 {
-        // Microseconds and then milliseconds, while 31 bits hold the window.
+    fn tick(window: u64, is_large: bool) -> u64 {
+        // Microseconds and then milliseconds, while 31 bits hold the window and 32 the totals.
         match window {
             0..0x8000_0000 => 1,
-            _ if window < 0x8000_0000 * 1_000 => 1_000,
+            _ if !is_large && window < 0x8000_0000 * 1_000 => 1_000,
             _ => 1,
         }
     }

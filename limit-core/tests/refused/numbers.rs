@@ -1,10 +1,10 @@
 //! Counts, and numbers in general.
 
-use limit_core::ParseErrorKind as Kind;
+use limit_core::{MAX_COUNT, ParseErrorKind as Kind};
 
 use crate::{between_marks, refuses};
 
-const RANGE: &str = "a count is a whole number from 1 to 4294967295";
+const RANGE: &str = "a count is a whole number from 1 to 999_999_999_999_999";
 
 #[test]
 fn a_zero_count_is_refused() {
@@ -20,13 +20,13 @@ fn a_zero_count_is_refused() {
 }
 
 #[test]
-fn a_count_beyond_32_bits_is_refused() {
-    let kind = Kind::CountTooLarge { max: u32::MAX };
+fn a_count_above_the_maximum_is_refused() {
+    let kind = Kind::CountTooLarge { max: MAX_COUNT };
     refuses(
-        "«4294967296»/minute",
+        "«1_000_000_000_000_000»/minute",
         kind,
         None,
-        &format!("count `4294967296` is too large: {RANGE}"),
+        &format!("count `1_000_000_000_000_000` is too large: {RANGE}"),
     );
     refuses(
         "«18446744073709551616»/minute",
@@ -83,7 +83,7 @@ fn a_fraction_without_a_whole_equivalent_is_refused_all_the_same() {
     for marked in [
         "«1.5»/fortnight",
         "«1.5»k/minute",
-        "«4294967295.5»/s",
+        "«999999999999999.5»/s",
         "«0.5»/6 years",
         "«1.5»",
         "«0.0000001»/year",

@@ -1,5 +1,6 @@
 //! `cost = …`: a number, a function of extractors, or an expression over the handler's arguments.
 
+use limit_core::MAX_COUNT;
 use proc_macro2::Span;
 use std::fmt::Display;
 use syn::{BinOp, Block, Expr, ExprLit, Lit, LitInt, Stmt, UnOp};
@@ -41,22 +42,24 @@ pub(crate) fn cost(expr: Expr, args: &HandlerArgs, errors: &mut Errors) -> Cost 
     }
 }
 
-fn literal_value(number: &LitInt, errors: &mut Errors) -> u32 {
+fn literal_value(number: &LitInt, errors: &mut Errors) -> u64 {
     match number.base10_parse::<i128>() {
         Ok(value) => in_range(value, number, errors),
         Err(_) => in_range(i128::MAX, number, errors),
     }
 }
 
-fn in_range(value: i128, written: &impl quote::ToTokens, errors: &mut Errors) -> u32 {
-    u32::try_from(value).unwrap_or_else(|_| {
-        let max = u32::MAX;
-        errors.at_tokens(
-            written,
-            format!("this cost is too large: write a cost of at most {max}"),
-        );
-        1
-    })
+fn in_range(value: i128, written: &impl quote::ToTokens, errors: &mut Errors) -> u64 {
+    match u64::try_from(value) {
+        Ok(cost @ ..=MAX_COUNT) => cost,
+        _ => {
+            errors.at_tokens(
+                written,
+                format!("this cost is too large: write a cost of at most {MAX_COUNT}"),
+            );
+            1
+        }
+    }
 }
 
 /// The literal that an expression is, with or without a sign, if it is not a whole number.

@@ -94,7 +94,7 @@ impl RuleEmitter<'_> {
             Cost::Fixed(cost) => cost.to_token_stream(),
             Cost::Expr(expr) => self.source(Purpose::Cost, expr),
             // Not known before the arguments are extracted.
-            Cost::OverArgs(_) => 1_u32.to_token_stream(),
+            Cost::OverArgs(_) => 1_u64.to_token_stream(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! `strategy = …`: the name of a strategy, with a burst for GCRA.
 
-use std::num::NonZeroU32;
+use std::num::NonZeroU64;
 use syn::punctuated::Punctuated;
 use syn::{Expr, ExprAssign, ExprCall, ExprLit, Lit, LitStr, Token};
 
@@ -62,7 +62,7 @@ fn gcra(expr: &Expr, args: &Punctuated<Expr, Token![,]>, errors: &mut Errors) ->
                         lit: Lit::Int(burst),
                         ..
                     }),
-                ) => match burst.base10_parse().map(NonZeroU32::new) {
+                ) => match burst.base10_parse().map(NonZeroU64::new) {
                     Ok(None) => {
                         errors.at_tokens(burst, ZERO_BURST);
                         return None;

@@ -41,10 +41,10 @@ async fn fraction_by_suffix() {}
 #[rate_limit("10/minute", cost = "5")]
 async fn text() {}
 
-#[rate_limit("10/minute", cost = 5_000_000_000)]
+#[rate_limit("10/minute", cost = 5_000_000_000_000_000)]
 async fn too_large() {}
 
-#[rate_limit("10/minute", cost = 100_000 * 100_000)]
+#[rate_limit("10/minute", cost = 100_000_000 * 100_000_000)]
 async fn computed_too_large() {}
 
 fn main() {}

@@ -113,7 +113,7 @@ pub trait CostShape<W> {}
 )]
 pub trait CostAnswer<W>: CostShape<W> + Sized {
     /// The cost, or the response that takes the handler's place.
-    fn answer(self) -> Answer<u32, impl Future<Output = Result<u32, Rejection>> + Send>;
+    fn answer(self) -> Answer<u64, impl Future<Output = Result<u64, Rejection>> + Send>;
 }
 
 /// Limits by value or by reference.
@@ -137,7 +137,7 @@ impl IntoLimits for &Limits {
 }
 
 /// Integers, and references to them. What is negative is 0, which counts as 1 where the cost is
-/// computed. What does not fit a `u32` is more than any limit.
+/// computed. What does not fit a `u64` is more than any limit.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the cost of a request",
     label = "is `{Self}`, which is not a cost",
@@ -145,15 +145,15 @@ impl IntoLimits for &Limits {
 )]
 pub trait IntoCost {
     /// The cost in units of the limit.
-    fn into_cost(self) -> u32;
+    fn into_cost(self) -> u64;
 }
 
 macro_rules! into_cost {
     ($($T:ty)*) => {$(
         impl IntoCost for $T {
             #[inline]
-            fn into_cost(self) -> u32 {
-                u32::try_from(self.max(0)).unwrap_or(u32::MAX)
+            fn into_cost(self) -> u64 {
+                u64::try_from(self.max(0)).unwrap_or(u64::MAX)
             }
         }
     )*};
@@ -165,7 +165,7 @@ macro_rules! nonzero_into_cost {
     ($($T:ty)*) => {$(
         impl IntoCost for NonZero<$T> {
             #[inline]
-            fn into_cost(self) -> u32 {
+            fn into_cost(self) -> u64 {
                 self.get().into_cost()
             }
         }
@@ -176,7 +176,7 @@ nonzero_into_cost!(u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize);
 
 impl<C: IntoCost + Copy> IntoCost for &C {
     #[inline]
-    fn into_cost(self) -> u32 {
+    fn into_cost(self) -> u64 {
         (*self).into_cost()
     }
 }
@@ -237,7 +237,7 @@ macro_rules! answers {
 
 answers!(KeyAnswer, KeyShape: IntoKey => Key, |key| key.into_key());
 answers!(LimitsAnswer, LimitsShape: IntoLimits => Option<LimitsRef>, |limits| Some(limits.into_limits().into()));
-answers!(CostAnswer, CostShape: IntoCost => u32, |cost| cost.into_cost());
+answers!(CostAnswer, CostShape: IntoCost => u64, |cost| cost.into_cost());
 
 #[diagnostic::do_not_recommend]
 impl<V: IntoLimits> LimitsShape<Maybe> for Option<V> {}

@@ -60,7 +60,7 @@ where
 )]
 pub fn charge_and_respond<F, const N: usize>(
     admission: Admission,
-    costs: [Option<u32>; N],
+    costs: [Option<u64>; N],
     handler: impl FnOnce() -> F + Send,
 ) -> impl Future<Output = Response> + Send
 where

@@ -156,7 +156,7 @@ impl RateLimitLayer {
 
     /// How much a request takes: a function of extractors. By default 1.
     ///
-    /// A computed cost of 0 counts as 1. A constant `0_u32` takes nothing and refuses clients that
+    /// A computed cost of 0 counts as 1. A constant `0_u64` takes nothing and refuses clients that
     /// have nothing left: for handlers that [charge](crate::RateLimit::charge) what they have used.
     /// If the function fails, the request counts as 1 and is rejected with the error.
     #[must_use]

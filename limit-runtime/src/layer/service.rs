@@ -141,7 +141,7 @@ impl ActiveLayer {
         })
     }
 
-    async fn cost(&self, parts: &mut Parts) -> Result<u32, Rejection> {
+    async fn cost(&self, parts: &mut Parts) -> Result<u64, Rejection> {
         match &self.settings.cost {
             Some(cost) => cost(parts).await,
             None => Ok(1),

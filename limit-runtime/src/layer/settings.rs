@@ -25,7 +25,7 @@ pub(super) struct Settings {
     pub(super) limits: BoxedFn<Option<LimitsRef>>,
     /// The limiter's default key if there is none.
     pub(super) key: Option<BoxedFn<Key>>,
-    pub(super) cost: Option<BoxedFn<u32>>,
+    pub(super) cost: Option<BoxedFn<u64>>,
     /// Empty for all methods.
     pub(super) methods: Vec<Method>,
     pub(super) exceptions: Vec<Box<str>>,

@@ -68,7 +68,7 @@ pub struct Check<'a> {
     scope: Scope<'a>,
     key: Key,
     limits: &'a Limits,
-    cost: u32,
+    cost: u64,
     strategy: Strategy,
     action: Action,
     on_store_error: Option<Fallback>,
@@ -102,7 +102,7 @@ impl<'a> Check<'a> {
     /// The number of units to consume. Default: 1.
     ///
     /// A cost of 0 consumes nothing. It is allowed if at least one unit remains.
-    pub fn cost(mut self, cost: u32) -> Self {
+    pub fn cost(mut self, cost: u64) -> Self {
         self.cost = cost;
         self
     }

@@ -188,7 +188,7 @@ mod tests {
         let registry = LayerRegistry::default();
         for count in 1..5_000 {
             let limits = Limits::from(limit_core::Limit::per_minute(
-                std::num::NonZeroU32::new(count).unwrap(),
+                std::num::NonZeroU64::new(count).unwrap(),
             ));
             let layer = layer("app", &limits);
             assert!(registry.add_and_find_conflict(&layer).is_none());

@@ -40,7 +40,7 @@ source!(key, KeySource, KeyAnswer => Key);
 source!(limits, LimitsSource, LimitsAnswer => Option<LimitsRef>);
 
 /// The cost of a layer. A constant 0 leaves the charge to the handlers; one that is computed is 1.
-pub(crate) fn cost<F, M, W>(function: F) -> BoxedFn<u32>
+pub(crate) fn cost<F, M, W>(function: F) -> BoxedFn<u64>
 where
     F: ExtractFn<(), M> + Clone + Send + Sync + 'static,
     for<'a> F::Output<'a>: CostAnswer<W>,

@@ -2,18 +2,18 @@
 
 use crate::window::Strategy;
 use limit_core::{Limit, Limits};
-use std::num::NonZeroU32;
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 /// Limits that the attribute has parsed: pairs of a count and a window in milliseconds.
 #[must_use]
 #[expect(clippy::panic, reason = "a panic in a constant is a compile error")]
-pub const fn parsed<const N: usize>(limits: [(u32, u64); N]) -> Limits {
-    let mut parsed = [Limit::per_second(NonZeroU32::MIN); N];
+pub const fn parsed<const N: usize>(limits: [(u64, u64); N]) -> Limits {
+    let mut parsed = [Limit::per_second(NonZeroU64::MIN); N];
     let mut i = 0;
     while i < N {
         let (count, millis) = limits[i];
-        match NonZeroU32::new(count) {
+        match NonZeroU64::new(count) {
             Some(count) => match Limit::new(count, Duration::from_millis(millis)) {
                 Ok(limit) => parsed[i] = limit,
                 Err(_) => panic!("the attribute parsed a window that the runtime refuses"),
@@ -31,8 +31,8 @@ pub const fn parsed<const N: usize>(limits: [(u32, u64); N]) -> Limits {
 /// GCRA as the attribute says it, where the burst is not zero.
 #[must_use]
 #[expect(clippy::panic, reason = "a panic in a constant is a compile error")]
-pub const fn gcra(burst: u32) -> Strategy {
-    match NonZeroU32::new(burst) {
+pub const fn gcra(burst: u64) -> Strategy {
+    match NonZeroU64::new(burst) {
         Some(burst) => Strategy::Gcra { burst },
         None => panic!("the attribute parsed a burst of zero"),
     }

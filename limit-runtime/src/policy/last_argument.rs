@@ -122,5 +122,5 @@ role! {
 }
 role! {
     /// For cost functions.
-    try_cost, cost: CostFn => CostSource -> u32
+    try_cost, cost: CostFn => CostSource -> u64
 }

@@ -43,7 +43,7 @@ pub(crate) struct UnresolvedRule {
 
 impl UnresolvedRule {
     #[inline(always)]
-    fn resolved(self, key: Key, limits: LimitsRef, cost: u32) -> ResolvedRule {
+    fn resolved(self, key: Key, limits: LimitsRef, cost: u64) -> ResolvedRule {
         ResolvedRule {
             index: self.index,
             config: self.config,
@@ -143,7 +143,7 @@ impl Resolution {
         rule: UnresolvedRule,
         key: Result<Key, Rejection>,
         limits: Result<Option<LimitsRef>, Rejection>,
-        cost: Result<u32, Rejection>,
+        cost: Result<u64, Rejection>,
     ) {
         match (key, limits, cost) {
             (Ok(key), Ok(Some(limits)), Ok(cost)) => self.push(rule.resolved(key, limits, cost)),
@@ -159,7 +159,7 @@ impl Resolution {
         rule: UnresolvedRule,
         key: Result<Key, Rejection>,
         limits: Result<Option<LimitsRef>, Rejection>,
-        cost: Result<u32, Rejection>,
+        cost: Result<u64, Rejection>,
     ) {
         let (key, key_rejection) = split(key);
         let (limits, limits_rejection) = split(limits);
@@ -251,8 +251,9 @@ fn union(first: &Limits, second: &Limits, strategy: Strategy) -> Option<Limits> 
         // times.
         let implies = |a: &Limit, b: &Limit| {
             a.count() <= b.count()
-                && (a.window() == b.window()
-                    || (a.window() > b.window() && strategy == Strategy::MovingWindow))
+                && (a.window_millis() == b.window_millis()
+                    || (a.window_millis() > b.window_millis()
+                        && strategy == Strategy::MovingWindow))
         };
         if all.iter().any(|other| implies(other, limit)) {
             continue;

@@ -26,7 +26,7 @@ pub(crate) struct ResolvedRule {
     /// The limits, all of which must allow the request.
     pub(crate) limits: LimitsRef,
     /// The units that the request consumes.
-    pub(crate) cost: u32,
+    pub(crate) cost: u64,
     /// Rules of the same budget that were merged into this one.
     #[expect(
         clippy::box_collection,
@@ -53,7 +53,7 @@ impl ResolvedRule {
     }
 
     /// The description of the rule for responses. `cost` is what the request consumed or asked for.
-    pub(crate) fn view(&self, cost: u32) -> PolicyView<'_> {
+    pub(crate) fn view(&self, cost: u64) -> PolicyView<'_> {
         PolicyView {
             name: self.config.name,
             key_label: self.config.key_label,

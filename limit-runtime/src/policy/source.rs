@@ -67,7 +67,7 @@ pub trait CostSource<S>: Send {
         self,
         parts: &mut Parts,
         state: &S,
-    ) -> Answer<u32, impl Future<Output = Result<u32, Rejection>> + Send>;
+    ) -> Answer<u64, impl Future<Output = Result<u64, Rejection>> + Send>;
 }
 
 /// Whether a source needs no function of the user's: it is a constant, or one of this crate's key
@@ -172,7 +172,7 @@ pub trait CostFn<S, M>: Send {
         self,
         parts: &mut Parts,
         state: &S,
-    ) -> impl Future<Output = Result<u32, Rejection>> + Send;
+    ) -> impl Future<Output = Result<u64, Rejection>> + Send;
 }
 
 /// A rule's cost function. The result is opaque, so that what is wrong with the function is said here.
@@ -237,7 +237,7 @@ macro_rules! called {
 called!(KeySource::key(&Parts), is_route, KeyFn: KeyShape, KeyAnswer => Key, |key| key);
 called!(LimitsSource::limits, LimitsFn: LimitsShape, LimitsAnswer => Option<LimitsRef>, |limits| limits);
 // A computed cost of 0, such as that of an empty batch, is a request all the same.
-called!(CostSource::cost, CostFn: CostShape, CostAnswer => u32, |cost| cost.max(1));
+called!(CostSource::cost, CostFn: CostShape, CostAnswer => u64, |cost| cost.max(1));
 
 /// Several key functions, whose keys are one key together.
 #[derive(Debug)]
@@ -345,7 +345,7 @@ impl<S: Sync> LimitsSource<S> for &'static Limits {
     }
 }
 
-impl<S: Sync> CostSource<S> for u32 {
+impl<S: Sync> CostSource<S> for u64 {
     fn is_cheap(&self, _: IsBuiltIn) -> bool {
         true
     }
@@ -355,7 +355,7 @@ impl<S: Sync> CostSource<S> for u32 {
         self,
         _: &mut Parts,
         _: &S,
-    ) -> Answer<u32, impl Future<Output = Result<u32, Rejection>> + Send> {
+    ) -> Answer<u64, impl Future<Output = Result<u64, Rejection>> + Send> {
         now(Ok(self))
     }
 }

@@ -67,7 +67,7 @@ impl Admission {
     ///
     /// # Errors
     /// If the cost does not fit.
-    pub(crate) fn charge(&self, known: &[Option<u32>]) -> MaybeReady<Result<(), Refused>> {
+    pub(crate) fn charge(&self, known: &[Option<u64>]) -> MaybeReady<Result<(), Refused>> {
         let State::Tracked(request_limits) = &self.0 else {
             // What is charged later was not charged at once.
             debug_assert!(matches!(self.0, State::Unlimited), "charged twice");
@@ -154,7 +154,7 @@ impl Admission {
                 let (request_limits, mut response) = (request_limits.clone(), mem::take(response));
                 Some(Box::pin(async move {
                     let is_uncounted = |index| uncounted.contains(&index);
-                    if let Err(error) = request_limits.give_back(is_uncounted, u32::MAX).await {
+                    if let Err(error) = request_limits.give_back(is_uncounted, u64::MAX).await {
                         tracing::warn!(%error, "a charge that does not count could not be given back");
                     }
                     report(&request_limits, &mut response);

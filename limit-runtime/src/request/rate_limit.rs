@@ -114,7 +114,7 @@ impl RateLimit {
 
     /// The least that is left of any limit; `None` if no limit applies.
     #[must_use]
-    pub fn remaining(&self) -> Option<u32> {
+    pub fn remaining(&self) -> Option<u64> {
         let outcomes = self.outcomes();
         outcomes.iter().map(|outcome| outcome.remaining()).min()
     }
@@ -124,7 +124,7 @@ impl RateLimit {
     ///
     /// # Errors
     /// When the store could not answer.
-    pub async fn charge(&self, cost: u32) -> Result<Decision, StoreError> {
+    pub async fn charge(&self, cost: u64) -> Result<Decision, StoreError> {
         self.limits()
             .charge_more(|index| self.is_chosen(index), cost, Action::Force)
             .await
@@ -134,7 +134,7 @@ impl RateLimit {
     ///
     /// # Errors
     /// When the store could not answer.
-    pub async fn try_charge(&self, cost: u32) -> Result<Decision, StoreError> {
+    pub async fn try_charge(&self, cost: u64) -> Result<Decision, StoreError> {
         self.limits()
             .charge_more(|index| self.is_chosen(index), cost, Action::Consume)
             .await
@@ -144,7 +144,7 @@ impl RateLimit {
     ///
     /// # Errors
     /// When the store could not answer.
-    pub async fn refund(&self, units: u32) -> Result<(), StoreError> {
+    pub async fn refund(&self, units: u64) -> Result<(), StoreError> {
         self.limits()
             .give_back(|index| self.is_chosen(index), units)
             .await

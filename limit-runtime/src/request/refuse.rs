@@ -25,7 +25,7 @@ use std::time::Duration;
 pub(super) struct Denial<'a> {
     pub(super) rules: &'a [ResolvedRule],
     /// The units that the request asked for, one for each rule.
-    pub(super) costs: &'a [u32],
+    pub(super) costs: &'a [u64],
     pub(super) decision: &'a Decision,
 }
 

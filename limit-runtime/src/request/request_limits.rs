@@ -74,7 +74,7 @@ struct Ledger {
 struct LedgerEntry {
     /// The place of the rule.
     rule: usize,
-    cost: u32,
+    cost: u64,
     receipt: Receipt,
 }
 
@@ -84,7 +84,7 @@ type PerRule<T> = SmallVec<[T; 1]>;
 pub(crate) type Names = SmallVec<[&'static str; 2]>;
 
 /// What each rule costs, in order.
-pub(crate) type Costs = SmallVec<[u32; 4]>;
+pub(crate) type Costs = SmallVec<[u64; 4]>;
 
 /// The limits of the nearest layer or handler around: an extension of requests, always inserted
 /// together with the `Limiter`.
@@ -375,7 +375,7 @@ impl RequestLimits {
     }
 
     /// The units that this rule has consumed and not given back.
-    pub(crate) fn consumed(&self, rule: usize) -> u32 {
+    pub(crate) fn consumed(&self, rule: usize) -> u64 {
         let ledger = self.ledger.lock();
         let consumed = ledger.consumed.iter().filter(|one| one.rule == rule);
         consumed.fold(0, |sum, one| sum.saturating_add(one.cost))
@@ -389,7 +389,7 @@ impl RequestLimits {
     /// The rules as charges, at the costs that `cost` says; those for which it says none are left out.
     pub(crate) fn charges(
         &self,
-        cost: impl Fn(usize, &ResolvedRule) -> Option<u32>,
+        cost: impl Fn(usize, &ResolvedRule) -> Option<u64>,
     ) -> PerRule<Charge<'_>> {
         let rules = self.rules.iter().enumerate();
         rules
@@ -404,7 +404,7 @@ impl RequestLimits {
     }
 
     /// Keeps what the store answered to `costs`, one for each rule.
-    fn record(&self, costs: &[u32], mut decision: Decision) {
+    fn record(&self, costs: &[u64], mut decision: Decision) {
         let mut ledger = self.ledger.lock();
         let receipts = costs.iter().zip(decision.take_receipts()).enumerate();
         ledger
@@ -422,7 +422,7 @@ impl RequestLimits {
     pub(crate) async fn charge_more(
         &self,
         chosen: impl Fn(usize) -> bool,
-        cost: u32,
+        cost: u64,
         action: Action,
     ) -> Result<Decision, StoreError> {
         let charges = self.charges(|index, _| chosen(index).then_some(cost));
@@ -451,7 +451,7 @@ impl RequestLimits {
     pub(crate) async fn give_back(
         &self,
         chosen: impl Fn(usize) -> bool,
-        units: u32,
+        units: u64,
     ) -> Result<(), StoreError> {
         let taken_back = self.take_back(chosen, units);
         if taken_back.is_empty() {
@@ -477,8 +477,8 @@ impl RequestLimits {
     }
 
     /// Takes units off the ledger before they are given back, so that none is given back twice.
-    fn take_back(&self, chosen: impl Fn(usize) -> bool, units: u32) -> PerRule<LedgerEntry> {
-        let mut left: PerRule<u32> = (0..self.rules.len())
+    fn take_back(&self, chosen: impl Fn(usize) -> bool, units: u64) -> PerRule<LedgerEntry> {
+        let mut left: PerRule<u64> = (0..self.rules.len())
             .map(|index| if chosen(index) { units } else { 0 })
             .collect();
         let mut taken_back = SmallVec::new();

@@ -11,7 +11,7 @@ use limit_core::{Limit, Limits};
 use smallvec::SmallVec;
 use std::{
     fmt,
-    num::NonZeroU32,
+    num::NonZeroU64,
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
@@ -53,7 +53,7 @@ pub struct Exceeded<'a> {
 pub(crate) type OnLimited = dyn Fn(&Exceeded<'_>) -> Response + Send + Sync;
 
 /// Placeholder for [`Exceeded::limits`] if no policy refused, which never happens.
-static NO_LIMITS: Limits = Limits::single(Limit::per_second(NonZeroU32::MIN));
+static NO_LIMITS: Limits = Limits::single(Limit::per_second(NonZeroU64::MIN));
 
 /// A limit that refused the request.
 struct Violation<'a> {
@@ -62,7 +62,7 @@ struct Violation<'a> {
     policy: &'a PolicyView<'a>,
     label: Label,
     outcome: &'a Outcome,
-    cost: u32,
+    cost: u64,
 }
 
 impl<'a> Exceeded<'a> {
@@ -135,7 +135,7 @@ impl<'a> Exceeded<'a> {
     /// The cost of the request in units of the policy that refused it. 1 if the cost depends on
     /// arguments that have not been extracted.
     #[must_use]
-    pub fn cost(&self) -> u32 {
+    pub fn cost(&self) -> u64 {
         self.refused_by().map_or(1, |violation| violation.cost)
     }
 

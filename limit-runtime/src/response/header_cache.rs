@@ -3,7 +3,6 @@
 //! Responses for one limit differ mostly in numbers. A cached part costs a pointer copy.
 
 use super::{buffer::Text, label::Label};
-use crate::decision::whole_seconds;
 use bytes::Bytes;
 use http::HeaderValue;
 use limit_core::Limit;
@@ -14,8 +13,9 @@ pub(super) fn policy_header(limits: impl Iterator<Item = (Label, Limit)>) -> Tex
     let mut text: Text = Text::new();
     for (index, (label, limit)) in limits.enumerate() {
         text.str(if index > 0 { ", " } else { "" }).label(&label);
-        text.str(";q=").number(limit.count().get().into());
-        text.str(";w=").number(whole_seconds(limit.window()));
+        text.str(";q=").number(limit.count().get());
+        text.str(";w=")
+            .number(limit.window_millis().div_ceil(1_000));
     }
     text
 }
@@ -79,9 +79,8 @@ pub(super) fn with_cached_parts<T>(
 /// The cache entry for a limit. The hash spreads names at nearby addresses and the tiers of a
 /// policy over the entries.
 fn index_of(label: Label, limit: Limit) -> usize {
-    let word = label.name.as_ptr().addr() as u64
-        ^ limit.window_millis() << 20
-        ^ u64::from(limit.count().get()) << 32;
+    let word =
+        label.name.as_ptr().addr() as u64 ^ limit.window_millis() << 20 ^ limit.count().get() << 32;
     (word.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize % ENTRIES
 }
 

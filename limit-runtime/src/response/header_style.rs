@@ -99,6 +99,15 @@ impl HeaderNames {
 }
 
 impl HeaderStyle {
+    /// The names of the styles in environment variables and configuration files.
+    pub(crate) const WORDS: [(&str, Self); 5] = [
+        ("ietf", Self::Ietf),
+        ("x-ratelimit", Self::XRateLimit),
+        ("openai", Self::OpenAi),
+        ("both", Self::Both),
+        ("off", Self::Off),
+    ];
+
     pub(crate) const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
     pub(crate) const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
     pub(crate) const X_RATE_LIMIT: [HeaderName; 3] = [

@@ -13,7 +13,7 @@ pub(crate) struct PolicyView<'a> {
     /// All limits of the policy.
     pub(crate) limits: &'a Limits,
     /// The units that the request consumed, or that it requested if it was refused.
-    pub(crate) cost: u32,
+    pub(crate) cost: u64,
 }
 
 /// The label of each limit of these policies, in the order of the decision's outcomes.

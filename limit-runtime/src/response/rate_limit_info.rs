@@ -55,7 +55,7 @@ pub struct RateLimitInfo {
 pub struct PolicyInfo {
     name: &'static str,
     key_label: &'static str,
-    cost: u32,
+    cost: u64,
     is_refused: bool,
     outcomes: SmallVec<[Outcome; 1]>,
 }
@@ -149,7 +149,7 @@ impl PolicyInfo {
 
     /// The units that the request consumed, or that it requested if it was refused.
     #[must_use]
-    pub fn cost(&self) -> u32 {
+    pub fn cost(&self) -> u64 {
         self.cost
     }
 

@@ -114,7 +114,7 @@ pub struct Charge<'a> {
     /// All of these must have room.
     pub limits: &'a Limits,
     /// How much the request takes. Zero asks whether anything is left.
-    pub cost: u32,
+    pub cost: u64,
     /// How hits are counted.
     pub strategy: Strategy,
     /// What to do if a remote store does not answer; `None` as the limiter says.
@@ -139,7 +139,7 @@ impl<'a> Charge<'a> {
     /// How much to take. Zero asks whether anything is left.
     #[must_use]
     #[inline]
-    pub fn cost(self, cost: u32) -> Self {
+    pub fn cost(self, cost: u64) -> Self {
         Self { cost, ..self }
     }
 

@@ -37,7 +37,7 @@ impl Counter {
         now: Ticks,
         limit: Limit,
         strategy: Strategy,
-        cost: u32,
+        cost: u64,
     ) -> Outcome {
         match self {
             Self::Fixed(fixed) => fixed.assess(now, limit, cost),
@@ -48,7 +48,7 @@ impl Counter {
 
     /// Records a request of `cost` now.
     #[inline]
-    pub(crate) fn record(&mut self, now: Ticks, limit: Limit, cost: u32) {
+    pub(crate) fn record(&mut self, now: Ticks, limit: Limit, cost: u64) {
         match self {
             Self::Fixed(fixed) => fixed.record(now, limit, cost),
             Self::Sliding(sliding) => sliding.record(now, limit, cost),
@@ -64,7 +64,7 @@ impl Counter {
         now: Ticks,
         limit: Limit,
         strategy: Strategy,
-        cost: u32,
+        cost: u64,
     ) -> Option<Left> {
         match self {
             Self::Fixed(fixed) => fixed.consume(now, limit, cost),
@@ -74,7 +74,7 @@ impl Counter {
     }
 
     /// Gives back what still counts of `cost` units that were recorded at `at`.
-    pub(crate) fn refund(&mut self, now: Ticks, at: Ticks, limit: Limit, cost: u32) {
+    pub(crate) fn refund(&mut self, now: Ticks, at: Ticks, limit: Limit, cost: u64) {
         match self {
             Self::Fixed(fixed) => fixed.refund(at, cost),
             Self::Sliding(sliding) => sliding.refund(at, limit, cost),

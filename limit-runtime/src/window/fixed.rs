@@ -3,7 +3,7 @@
 //! At worst 2 N in an interval of length T: one hit opens a window, the other N − 1 come just before
 //! its end, and N more just after.
 
-use super::{Standing, after, to_u32, until, window_micros};
+use super::{MAX_USED, Standing, after, until, window_micros};
 use crate::{
     clock::Ticks,
     decision::{Left, Outcome},
@@ -16,19 +16,19 @@ pub(crate) struct Fixed {
     /// When the window began.
     pub(crate) start: Ticks,
     /// What was consumed since; zero if there is no window.
-    pub(crate) used: u32,
+    pub(crate) used: u64,
 }
 
 impl Fixed {
     /// How `limit` stands for a request of `cost` now, before anything is recorded.
-    pub(crate) fn assess(&self, now: Ticks, limit: Limit, cost: u32) -> Outcome {
+    pub(crate) fn assess(&self, now: Ticks, limit: Limit, cost: u64) -> Outcome {
         let used = if self.over(now, limit) { 0 } else { self.used };
         let ends_in = match used {
             0 => 0,
             _ => until(now, self.fresh_at(limit)),
         };
         let standing = Standing {
-            used: used.into(),
+            used,
             capacity: limit.count(),
             reset_after: ends_in,
         };
@@ -37,7 +37,7 @@ impl Fixed {
 
     /// Records a request of `cost`, at least 1, if it fits.
     #[inline]
-    pub(crate) fn consume(&mut self, now: Ticks, limit: Limit, cost: u32) -> Option<Left> {
+    pub(crate) fn consume(&mut self, now: Ticks, limit: Limit, cost: u64) -> Option<Left> {
         let used = if self.over(now, limit) { 0 } else { self.used };
         let remaining = limit.count().get().checked_sub(used)?.checked_sub(cost)?;
         self.record(now, limit, cost);
@@ -50,7 +50,7 @@ impl Fixed {
     }
 
     /// Records a request of `cost` now.
-    pub(crate) fn record(&mut self, now: Ticks, limit: Limit, cost: u32) {
+    pub(crate) fn record(&mut self, now: Ticks, limit: Limit, cost: u64) {
         if cost == 0 {
             return;
         }
@@ -60,11 +60,11 @@ impl Fixed {
                 used: 0,
             };
         }
-        self.used = to_u32(u64::from(self.used) + u64::from(cost));
+        self.used = self.used.saturating_add(cost).min(MAX_USED);
     }
 
     /// Gives back up to `cost` units that were recorded at `at`.
-    pub(crate) fn refund(&mut self, at: Ticks, cost: u32) {
+    pub(crate) fn refund(&mut self, at: Ticks, cost: u64) {
         if at >= self.start {
             self.used = self.used.saturating_sub(cost);
         }

@@ -6,13 +6,13 @@
 //! whose denominator is the count: rounding never adds up. After the virtual scheduling algorithm
 //! of ITU-T I.371, as in governor and redis-cell.
 
-use super::{Standing, after, to_u32, until, window_micros};
+use super::{Standing, after, until, window_micros};
 use crate::{
     clock::Ticks,
     decision::{Left, Outcome},
 };
-use limit_core::Limit;
-use std::num::NonZeroU32;
+use limit_core::{Limit, MAX_COUNT};
+use std::num::NonZeroU64;
 
 /// How full one key's bucket is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,9 +20,9 @@ pub(crate) struct Gcra {
     /// When the bucket will be empty: whole microseconds.
     pub(crate) empty_at: Ticks,
     /// And so many `count`-ths of a microsecond.
-    pub(crate) fraction: u32,
+    pub(crate) fraction: u64,
     /// The count of the limit for which this was written; zero if it never was.
-    pub(crate) count: u32,
+    pub(crate) count: u64,
 }
 
 impl Gcra {
@@ -33,8 +33,8 @@ impl Gcra {
         &self,
         now: Ticks,
         limit: Limit,
-        capacity: NonZeroU32,
-        cost: u32,
+        capacity: NonZeroU64,
+        cost: u64,
     ) -> Outcome {
         let window = window_micros(limit);
         let level = self.level(now);
@@ -45,7 +45,7 @@ impl Gcra {
         };
         standing.outcome(limit, cost, |target| {
             let above = level.saturating_sub(u128::from(target) * u128::from(window));
-            div_up(above, self.count.into())
+            div_up(above, self.count)
         })
     }
 
@@ -55,8 +55,8 @@ impl Gcra {
         &mut self,
         now: Ticks,
         limit: Limit,
-        capacity: NonZeroU32,
-        cost: u32,
+        capacity: NonZeroU64,
+        cost: u64,
     ) -> Option<Left> {
         let window = window_micros(limit);
         let level = self.level(now) + u128::from(cost) * u128::from(window);
@@ -69,14 +69,14 @@ impl Gcra {
         // The last unit has drained once the bucket holds what the others weigh.
         let others = u128::from(used.saturating_sub(1)) * u128::from(window);
         Some(Left {
-            remaining: capacity - to_u32(used),
+            remaining: capacity.saturating_sub(used),
             reset_after: until(now, self.fresh_at()),
-            next_after: div_up(level - others, self.count.into()),
+            next_after: div_up(level - others, self.count),
         })
     }
 
     /// Records a request of `cost` now.
-    pub(crate) fn record(&mut self, now: Ticks, limit: Limit, cost: u32) {
+    pub(crate) fn record(&mut self, now: Ticks, limit: Limit, cost: u64) {
         if cost == 0 {
             return;
         }
@@ -86,7 +86,7 @@ impl Gcra {
 
     /// Gives back what is left of `cost` units that were recorded at `at`. The bucket does not know in which
     /// order its units drain, so those of the refund are taken to have drained first. What is left drains as before.
-    pub(crate) fn refund(&mut self, now: Ticks, at: Ticks, limit: Limit, cost: u32) {
+    pub(crate) fn refund(&mut self, now: Ticks, at: Ticks, limit: Limit, cost: u64) {
         let drained = now.as_micros().saturating_sub(at.as_micros());
         let units = (u128::from(cost) * u128::from(window_micros(limit)))
             .saturating_sub(u128::from(drained) * u128::from(limit.count().get()));
@@ -108,18 +108,17 @@ impl Gcra {
         u128::from(ahead) * u128::from(self.count) + u128::from(self.fraction)
     }
 
-    fn fill(&mut self, now: Ticks, count: u32, level: u128) {
-        let wide = u64::from(count);
+    fn fill(&mut self, now: Ticks, count: u64, level: u128) {
         let (ahead, fraction) = match u64::try_from(level) {
-            Ok(level) => (level / wide, level % wide),
+            Ok(level) => (level / count, level % count),
             Err(_) => (
-                to_u64(level / u128::from(wide)),
-                to_u64(level % u128::from(wide)),
+                to_u64(level / u128::from(count)),
+                to_u64(level % u128::from(count)),
             ),
         };
         *self = Self {
             empty_at: after(now, ahead),
-            fraction: to_u32(fraction),
+            fraction,
             count,
         };
     }
@@ -128,17 +127,22 @@ impl Gcra {
 /// In microseconds (71 years): times to wait are never longer, in any store, so that each can be told and kept.
 const LONGEST: u64 = 1 << 51;
 
-/// What the bucket holds at most: the burst, but never more than drains within [`LONGEST`].
-#[inline]
-pub(super) fn capacity(limit: Limit, burst: NonZeroU32) -> NonZeroU32 {
+/// What the bucket holds at most: the burst, but never more than drains within [`LONGEST`], nor more than the
+/// largest count.
+#[inline(never)]
+pub(super) fn capacity(limit: Limit, burst: NonZeroU64) -> NonZeroU64 {
+    let burst = match NonZeroU64::new(MAX_COUNT) {
+        Some(max) => burst.min(max),
+        None => burst,
+    };
     let (count, window) = (u128::from(limit.count().get()), window_micros(limit));
     let drains = u128::from(LONGEST) * count;
     if u128::from(burst.get()) * u128::from(window) <= drains {
         burst
     } else {
         // The longest window is a seventh of that, so that it is never zero.
-        let drains = to_u32(to_u64(drains / u128::from(window.max(1))));
-        NonZeroU32::new(drains).unwrap_or(NonZeroU32::MIN)
+        let drains = to_u64(drains / u128::from(window.max(1)));
+        NonZeroU64::new(drains).unwrap_or(NonZeroU64::MIN)
     }
 }
 

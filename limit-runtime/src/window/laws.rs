@@ -5,8 +5,8 @@ use crate::{
     clock::Ticks,
     decision::{Left, Outcome, Verdict},
 };
-use limit_core::Limit;
-use std::{num::NonZeroU32, time::Duration};
+use limit_core::{Limit, MAX_COUNT};
+use std::{num::NonZeroU64, time::Duration};
 use test_support::random::Random;
 
 /// A counter under the strategy that it is of.
@@ -14,17 +14,33 @@ use test_support::random::Random;
 struct Counted(Counter, Strategy);
 
 impl Counted {
-    fn assess(&self, now: Ticks, limit: Limit, cost: u32) -> Outcome {
+    fn assess(&self, now: Ticks, limit: Limit, cost: u64) -> Outcome {
         self.0.assess(now, limit, self.1, cost)
     }
 
-    fn consume(&mut self, now: Ticks, limit: Limit, cost: u32) -> Option<Left> {
+    fn consume(&mut self, now: Ticks, limit: Limit, cost: u64) -> Option<Left> {
         self.0.consume(now, limit, self.1, cost)
     }
 
     /// What any interval as long as the window may admit.
-    fn worst(&self, limit: Limit) -> u32 {
+    fn worst(&self, limit: Limit) -> u64 {
         limit.count().get() + self.1.capacity(limit).get()
+    }
+}
+
+/// What counts and costs are multiples of: one unit, or so many that they need more than 32 bits.
+fn scale(random: &mut Random) -> u64 {
+    match random.below(3) {
+        0 => MAX_COUNT / 12,
+        _ => 1,
+    }
+}
+
+/// Up to so many times `scale`; now and then the largest that there is.
+fn count(random: &mut Random, most: u64, scale: u64) -> u64 {
+    match random.below(8) {
+        0 if scale > 1 => MAX_COUNT,
+        _ => (1 + random.below(most)) * scale - random.below(2) * u64::from(scale > 1),
     }
 }
 
@@ -38,13 +54,13 @@ fn later(now: Ticks, wait: Duration) -> Ticks {
     micros(now.as_micros() + wait.as_micros() as u64)
 }
 
-fn limit(count: u32, window_millis: u64) -> Limit {
-    let count = NonZeroU32::new(count).unwrap();
+fn limit(count: u64, window_millis: u64) -> Limit {
+    let count = NonZeroU64::new(count).unwrap();
     Limit::new(count, Duration::from_millis(window_millis)).unwrap()
 }
 
-fn counters(burst: u32) -> [Counted; 3] {
-    let burst = NonZeroU32::new(burst).unwrap();
+fn counters(burst: u64) -> [Counted; 3] {
+    let burst = NonZeroU64::new(burst).unwrap();
     [
         Strategy::FixedWindow,
         Strategy::SlidingWindow,
@@ -54,7 +70,7 @@ fn counters(burst: u32) -> [Counted; 3] {
 }
 
 /// The cost fits after the wait and not a microsecond sooner, and so does a reset.
-fn obeys(counter: Counted, now: Ticks, limit: Limit, cost: u32) {
+fn obeys(counter: Counted, now: Ticks, limit: Limit, cost: u64) {
     let outcome = counter.assess(now, limit, cost);
     if let Verdict::RetryAfter(wait) = outcome.verdict() {
         let there = later(now, wait);
@@ -116,10 +132,11 @@ fn counters_keep_their_laws() {
     let mut random = Random::new(0x5eed_0300);
     for _ in 0..100_000 {
         let window = [1, 7, 333, 1_000, 60_000, 86_400_000][random.below(6) as usize];
-        let limit = limit(1 + random.below(9) as u32, window);
-        for mut counter in counters(1 + random.below(9) as u32) {
+        let scale = scale(&mut random);
+        let limit = limit(count(&mut random, 9, scale), window);
+        for mut counter in counters(count(&mut random, 9, scale)) {
             let mut now = EPOCH;
-            let mut admitted: Vec<(u64, u32)> = Vec::new();
+            let mut admitted: Vec<(u64, u64)> = Vec::new();
             for _ in 0..14 {
                 now += [
                     0,
@@ -130,7 +147,7 @@ fn counters_keep_their_laws() {
                     window * 1_000 - 1,
                     random.below(window * 1_500),
                 ][random.below(7) as usize];
-                let cost = random.below(4) as u32;
+                let cost = random.below(4) * scale + random.below(2) * u64::from(scale > 1);
                 obeys(counter, micros(now), limit, cost);
                 let before = counter.assess(micros(now), limit, cost);
                 let mut at_once = counter;
@@ -149,8 +166,8 @@ fn counters_keep_their_laws() {
                     );
                 }
                 assert_eq!(at_once, counter, "{limit} {cost}");
-                let within = |hit: &&(u64, u32)| hit.0 + window * 1_000 > now;
-                let sum: u32 = admitted.iter().filter(within).map(|hit| hit.1).sum();
+                let within = |hit: &&(u64, u64)| hit.0 + window * 1_000 > now;
+                let sum: u64 = admitted.iter().filter(within).map(|hit| hit.1).sum();
                 assert!(sum <= counter.worst(limit), "{counter:?} {limit}: {sum}");
             }
         }
@@ -201,13 +218,14 @@ fn a_refund_gives_back_no_more_than_still_counts() {
     let mut random = Random::new(0x5eed_0301);
     for _ in 0..100_000 {
         let window = [1_000, 60_000][random.below(2) as usize];
-        let limit = limit(10, window);
-        for mut counter in counters(10) {
+        let scale = scale(&mut random);
+        let limit = limit(10 * scale, window);
+        for mut counter in counters(10 * scale) {
             let mut now = EPOCH;
-            let mut hits: Vec<(u64, u32)> = Vec::new();
+            let mut hits: Vec<(u64, u64)> = Vec::new();
             for _ in 0..6 {
                 now += random.below(window * 700);
-                let cost = 1 + random.below(3) as u32;
+                let cost = count(&mut random, 3, scale);
                 if counter.assess(micros(now), limit, cost).verdict() == Verdict::Allowed {
                     counter.0.record(micros(now), limit, cost);
                     hits.push((now, cost));
@@ -235,13 +253,14 @@ fn a_wait_holds_whatever_the_count_was_before() {
     let mut random = Random::new(0x5eed_0302);
     for _ in 0..100_000 {
         let window = [1, 333, 60_000, 86_400_000][random.below(4) as usize];
-        let burst = 1 + random.below(9) as u32;
+        let scale = scale(&mut random);
+        let burst = count(&mut random, 9, scale);
         for mut counter in counters(burst) {
             let mut now = EPOCH;
             for _ in 0..8 {
                 now += random.below(window * 700);
-                let limit = limit(1 + random.below(9) as u32, window);
-                let cost = 1 + random.below(3) as u32;
+                let limit = limit(count(&mut random, 9, scale), window);
+                let cost = count(&mut random, 3, scale);
                 obeys(counter, micros(now), limit, cost);
                 counter.consume(micros(now), limit, cost);
             }
@@ -256,17 +275,18 @@ fn more_remains_after_next_after_and_not_a_tick_sooner() {
     let mut earlier = 0;
     for _ in 0..100_000 {
         let window = [1, 7, 333, 60_000, 86_400_000][random.below(5) as usize];
+        let scale = scale(&mut random);
         for mut counter in counters(1) {
             let mut now = EPOCH;
             let mut hits = Vec::new();
             for _ in 0..10 {
                 now += [0, 1, window * 1_000 - 1, random.below(window * 700)]
                     [random.below(4) as usize];
-                let limit = limit(1 + random.below(12) as u32, window);
+                let limit = limit(count(&mut random, 12, scale), window);
                 if let Strategy::Gcra { burst } = &mut counter.1 {
-                    *burst = NonZeroU32::new(1 + random.below(12) as u32).unwrap();
+                    *burst = NonZeroU64::new(count(&mut random, 12, scale)).unwrap();
                 }
-                let cost = 1 + random.below(4) as u32;
+                let cost = count(&mut random, 4, scale);
                 let here = micros(now);
                 let left = match random.below(6) {
                     0 => {
@@ -297,7 +317,7 @@ fn more_remains_after_next_after_and_not_a_tick_sooner() {
 
 #[test]
 fn a_changed_count_keeps_the_units_of_a_bucket() {
-    let burst = NonZeroU32::new(50).unwrap();
+    let burst = NonZeroU64::new(50).unwrap();
     let mut gcra = Gcra::default();
     gcra.record(micros(EPOCH), limit(10, 60_000), 10);
     let raised = limit(50, 60_000);
@@ -313,12 +333,13 @@ fn a_refund_under_another_count_makes_no_wait_longer() {
     let mut random = Random::new(0x5eed_0303);
     for _ in 0..100_000 {
         let window = [333, 60_000][random.below(2) as usize];
-        for mut counter in counters(1 + random.below(4) as u32) {
+        let scale = scale(&mut random);
+        for mut counter in counters(count(&mut random, 4, scale)) {
             let mut now = EPOCH;
             let mut hits = Vec::new();
             for _ in 0..4 {
                 now += random.below(window * 700);
-                let limit = limit(1 + random.below(60) as u32, window);
+                let limit = limit(1 + random.below(60) * scale / 5, window);
                 if counter.consume(micros(now), limit, 1).is_some() {
                     hits.push((now, limit));
                 }
@@ -340,7 +361,7 @@ fn a_refund_under_another_count_makes_no_wait_longer() {
 #[test]
 fn no_bucket_holds_more_than_it_can_tell_the_end_of() {
     let longest = limit(1, 3_650 * 86_400_000);
-    for burst in [7, 8, 100_000, u32::MAX] {
+    for burst in [7, 8, 100_000, u32::MAX.into(), MAX_COUNT] {
         let [.., mut gcra] = counters(burst);
         let admitted = (0..1_000).filter(|_| gcra.consume(micros(EPOCH), longest, 1).is_some());
         assert_eq!(admitted.count(), 7);

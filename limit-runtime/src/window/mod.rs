@@ -18,7 +18,7 @@ use crate::{
     decision::{Left, Outcome},
 };
 use limit_core::Limit;
-use std::num::NonZeroU32;
+use std::num::NonZeroU64;
 
 /// How hits are counted against a limit of N per T.
 ///
@@ -47,7 +47,7 @@ pub enum Strategy {
     /// seconds, the same rate. A burst below N is shown as N per T.
     Gcra {
         /// How much may be taken at once after a pause.
-        burst: NonZeroU32,
+        burst: NonZeroU64,
     },
 }
 
@@ -65,7 +65,7 @@ impl Strategy {
 
     /// Zero where there is none.
     #[inline]
-    pub(crate) fn burst(self) -> u32 {
+    pub(crate) fn burst(self) -> u64 {
         match self {
             Self::Gcra { burst } => burst.get(),
             _ => 0,
@@ -73,8 +73,8 @@ impl Strategy {
     }
 
     /// What fits at once at most.
-    #[inline]
-    pub(crate) fn capacity(self, limit: Limit) -> NonZeroU32 {
+    #[inline(always)]
+    pub(crate) fn capacity(self, limit: Limit) -> NonZeroU64 {
         match self {
             Self::Gcra { burst } => gcra::capacity(limit, burst),
             _ => limit.count(),
@@ -87,24 +87,24 @@ struct Standing {
     /// What is counted at present; more than `capacity` after forced hits.
     used: u64,
     /// What may be counted at most.
-    capacity: NonZeroU32,
+    capacity: NonZeroU64,
     /// Microseconds until nothing is counted any more.
     reset_after: u64,
 }
 
 impl Standing {
     /// The outcome for a request of `cost`; `wait` says in how many microseconds `used` has fallen to its argument.
-    fn outcome(self, limit: Limit, cost: u32, wait: impl Fn(u64) -> u64) -> Outcome {
+    fn outcome(self, limit: Limit, cost: u64, wait: impl Fn(u64) -> u64) -> Outcome {
         // A cost of zero asks whether anything is left.
-        let wanted = u64::from(cost).max(1);
-        let capacity = u64::from(self.capacity.get());
+        let wanted = cost.max(1);
+        let capacity = self.capacity.get();
         let left = Left {
-            remaining: to_u32(capacity.saturating_sub(self.used)),
+            remaining: capacity.saturating_sub(self.used),
             reset_after: self.reset_after,
             next_after: grows_below(self.used, self.capacity).map_or(0, &wait),
         };
         let outcome = Outcome::allowed(limit, self.capacity, left);
-        if self.used + wanted <= capacity {
+        if self.used.saturating_add(wanted) <= capacity {
             outcome
         } else if wanted > capacity {
             outcome.into_exceeds_capacity()
@@ -119,8 +119,8 @@ impl Standing {
 
 /// What `used` has to fall to before more of `capacity` remains; `None` if nothing is used.
 #[inline]
-fn grows_below(used: u64, capacity: NonZeroU32) -> Option<u64> {
-    used.min(capacity.get().into()).checked_sub(1)
+fn grows_below(used: u64, capacity: NonZeroU64) -> Option<u64> {
+    used.min(capacity.get()).checked_sub(1)
 }
 
 /// The window of `limit` in the unit of [`Ticks`].
@@ -128,9 +128,9 @@ pub(crate) fn window_micros(limit: Limit) -> u64 {
     limit.window_millis().saturating_mul(1_000)
 }
 
-fn to_u32(value: u64) -> u32 {
-    u32::try_from(value).unwrap_or(u32::MAX)
-}
+/// What a counter goes up to: more than any limit allows, and little enough that the scripts of a remote store
+/// compute exactly.
+const MAX_USED: u64 = 1 << 50;
 
 /// `a * b / c`, rounded up, without overflow on the way; all of it if it is above `u64::MAX`.
 fn mul_div_up(a: u64, b: u64, c: u64) -> u64 {

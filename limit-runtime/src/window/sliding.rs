@@ -6,7 +6,7 @@
 //!
 //! Windows follow each other from the first hit on, so that not all keys turn over at once.
 
-use super::{Standing, after, mul_div_down, mul_div_up, to_u32, until, window_micros};
+use super::{MAX_USED, Standing, after, mul_div_down, mul_div_up, until, window_micros};
 use crate::{
     clock::Ticks,
     decision::{Left, Outcome},
@@ -19,14 +19,14 @@ pub(crate) struct Sliding {
     /// When the present window began.
     pub(crate) start: Ticks,
     /// What was consumed in the window before.
-    pub(crate) previous: u32,
+    pub(crate) previous: u64,
     /// What was consumed in the present window.
-    pub(crate) current: u32,
+    pub(crate) current: u64,
 }
 
 impl Sliding {
     /// How `limit` stands for a request of `cost` now, before anything is recorded.
-    pub(crate) fn assess(&self, now: Ticks, limit: Limit, cost: u32) -> Outcome {
+    pub(crate) fn assess(&self, now: Ticks, limit: Limit, cost: u64) -> Outcome {
         let window = window_micros(limit);
         let state = self.turned(now, window);
         let standing = Standing {
@@ -41,10 +41,10 @@ impl Sliding {
 
     /// Records a request of `cost`, at least 1, if it fits.
     #[inline]
-    pub(crate) fn consume(&mut self, now: Ticks, limit: Limit, cost: u32) -> Option<Left> {
+    pub(crate) fn consume(&mut self, now: Ticks, limit: Limit, cost: u64) -> Option<Left> {
         let window = window_micros(limit);
         let turned = self.turned(now, window);
-        let used = u32::try_from(turned.estimate(now, window)).ok()?;
+        let used = turned.estimate(now, window);
         let remaining = limit.count().get().checked_sub(used)?.checked_sub(cost)?;
         *self = Self {
             // What fits is below the count.
@@ -55,21 +55,21 @@ impl Sliding {
             remaining,
             reset_after: until(now, self.faded_at(window)),
             // No more is used than fits, so that one unit less leaves more.
-            next_after: until(now, self.falls_to(u64::from(used + cost) - 1, window)),
+            next_after: until(now, self.falls_to(used + cost - 1, window)),
         })
     }
 
     /// Records a request of `cost` now.
-    pub(crate) fn record(&mut self, now: Ticks, limit: Limit, cost: u32) {
+    pub(crate) fn record(&mut self, now: Ticks, limit: Limit, cost: u64) {
         if cost == 0 {
             return;
         }
         *self = self.turned(now, window_micros(limit));
-        self.current = to_u32(u64::from(self.current) + u64::from(cost));
+        self.current = self.current.saturating_add(cost).min(MAX_USED);
     }
 
     /// Gives back up to `cost` units that were recorded at `at`.
-    pub(crate) fn refund(&mut self, at: Ticks, limit: Limit, cost: u32) {
+    pub(crate) fn refund(&mut self, at: Ticks, limit: Limit, cost: u64) {
         if at >= self.start {
             self.current = self.current.saturating_sub(cost);
         } else if after(at, window_micros(limit)) >= self.start {
@@ -116,8 +116,8 @@ impl Sliding {
 
     fn estimate(&self, now: Ticks, window: u64) -> u64 {
         let elapsed = now.as_micros().saturating_sub(self.start.as_micros());
-        let faded = mul_div_up(self.previous.into(), window.saturating_sub(elapsed), window);
-        faded + u64::from(self.current)
+        let faded = mul_div_up(self.previous, window.saturating_sub(elapsed), window);
+        faded + self.current
     }
 
     fn faded_at(&self, window: u64) -> Ticks {
@@ -132,7 +132,7 @@ impl Sliding {
 
     /// The moment from which the estimate is `target` or less, which it is not yet.
     fn falls_to(&self, target: u64, window: u64) -> Ticks {
-        match target.checked_sub(self.current.into()) {
+        match target.checked_sub(self.current) {
             Some(room) => after(self.start, fades_to(self.previous, room, window)),
             None => after(
                 after(self.start, window),
@@ -143,9 +143,9 @@ impl Sliding {
 }
 
 /// How far into the next window the `count` of a past one has faded to `room`.
-fn fades_to(count: u32, room: u64, window: u64) -> u64 {
-    if u64::from(count) <= room {
+fn fades_to(count: u64, room: u64, window: u64) -> u64 {
+    if count <= room {
         return 0;
     }
-    window - mul_div_down(room, window, count.into())
+    window - mul_div_down(room, window, count)
 }

@@ -7,7 +7,7 @@ use limit_runtime::{
     clock::TestClock,
     store::{Action, Charge, Scope},
 };
-use std::{num::NonZeroU32, time::Duration};
+use std::{num::NonZeroU64, time::Duration};
 
 const LIMITS: [&str; 9] = [
     "3/7ms",
@@ -32,7 +32,7 @@ pub async fn more_remains_exactly_after_next_after(
     steps: u64,
 ) {
     let burst = |burst| Strategy::Gcra {
-        burst: NonZeroU32::new(burst).unwrap(),
+        burst: NonZeroU64::new(burst).unwrap(),
     };
     let strategies = [
         Strategy::MovingWindow,
@@ -75,26 +75,25 @@ struct Budget<'a> {
 }
 
 impl Budget<'_> {
-    fn charge(&self, cost: u32) -> Charge<'_> {
+    fn charge(&self, cost: u64) -> Charge<'_> {
         Charge::new(Scope::shared("growth"), &self.key, &self.limits)
             .cost(cost)
             .strategy(self.strategy)
     }
 
-    async fn check(&self, cost: u32, action: Action) -> Decision {
+    async fn check(&self, cost: u64, action: Action) -> Decision {
         let charges = [self.charge(cost)];
         self.limiter.check_all(&charges, action).await.unwrap()
     }
 
-    async fn remaining(&self, limit: usize) -> u32 {
+    async fn remaining(&self, limit: usize) -> u64 {
         self.check(0, Action::Peek).await.outcomes()[limit].remaining()
     }
 }
 
 /// Returns how often more remained.
 async fn sequence(budget: &Budget<'_>, random: &mut Random, steps: u64) -> u64 {
-    let window = budget.limits.first().window().as_micros();
-    let window = u64::try_from(window).unwrap();
+    let window = budget.limits.first().window_millis() * 1_000;
     let mut consumed = Vec::new();
     let mut grown = 0;
     for _ in 0..steps {
@@ -105,7 +104,7 @@ async fn sequence(budget: &Budget<'_>, random: &mut Random, steps: u64) -> u64 {
             _ => random.below(window),
         };
         budget.clock.advance(Duration::from_micros(pause));
-        let cost = u32::try_from(random.below(4)).unwrap();
+        let cost = random.below(4);
         let action = match random.below(12) {
             0 => Action::Force,
             1 => Action::Peek,

@@ -6,15 +6,19 @@ use crate::{
     random::Random,
 };
 use limit_runtime::{
-    Decision, IntoKey, Key, Limits, Receipt, Strategy, Verdict,
+    Decision, IntoKey, Key, Limits, MAX_COUNT, Receipt, Strategy, Verdict,
     clock::{Clock, TestClock},
     store::{Action, Charge, Scope},
 };
-use std::{future::Future, num::NonZeroU32, time::Duration};
+use std::{future::Future, num::NonZeroU64, time::Duration};
 
 /// Some are longer than fits into 32 bits of microseconds, so that the moving window counts in
 /// longer ticks.
 const WINDOWS: [&str; 6] = ["7ms", "1s", "1min", "17min", "5h", "365d"];
+
+/// Forced charges stop above this total: counters count up to more than any limit allows, and not
+/// further.
+const MAX_TOTAL: u64 = 1 << 50;
 
 /// A store under test, empty and with a clock of its own.
 pub trait StoreUnderTest {
@@ -32,17 +36,53 @@ pub trait StoreUnderTest {
         receipts: &[Receipt],
     ) -> impl Future<Output = ()> + Send;
 
-    /// The moving window's tick under a window of so many microseconds.
-    fn tick(window: u64) -> u64;
+    /// The tick of the moving window, in microseconds, for a window of this many microseconds.
+    /// `is_large` is whether costs need more than 32 bits.
+    fn tick(window: u64, is_large: bool) -> u64;
 }
 
-fn strategies() -> [Strategy; 4] {
+/// The size of counts and costs.
+#[derive(Clone, Copy, Debug)]
+struct Sizes {
+    /// Most costs are multiples of this.
+    unit: u64,
+    /// The largest count, in units.
+    most: u64,
+}
+
+const SMALL: Sizes = Sizes { unit: 1, most: 12 };
+/// Up to the largest count, which is 12 units and three more.
+const LARGE: Sizes = Sizes {
+    unit: MAX_COUNT / 12,
+    most: 12,
+};
+
+impl Sizes {
+    fn count(self, random: &mut Random, seed: u64) -> u64 {
+        match (self.unit, seed % 3) {
+            (1, 0) => 1 + random.below(400),
+            (1, _) => 1 + random.below(self.most),
+            (_, 0) => MAX_COUNT,
+            (unit, _) => (1 + random.below(self.most)) * unit - random.below(2),
+        }
+    }
+
+    fn cost(self, random: &mut Random) -> u64 {
+        match random.below(4) * self.unit {
+            0 => 0,
+            cost if self.unit == 1 => cost,
+            cost => cost + random.below(2),
+        }
+    }
+}
+
+fn strategies(burst: u64) -> [Strategy; 4] {
     [
         Strategy::MovingWindow,
         Strategy::FixedWindow,
         Strategy::SlidingWindow,
         Strategy::Gcra {
-            burst: NonZeroU32::new(7).unwrap(),
+            burst: NonZeroU64::new(burst).unwrap(),
         },
     ]
 }
@@ -53,13 +93,16 @@ fn strategies() -> [Strategy; 4] {
 /// When an answer is not the model's.
 pub async fn run<S: StoreUnderTest>(checks: usize, subject: impl AsyncFn(&TestClock, u64) -> S) {
     let mut done = 0;
-    let mut seed = 1;
+    let (mut seed, mut round) = (1, 0);
     while done < checks {
-        for strategy in strategies() {
+        // Every third round has counts and costs up to the largest ones.
+        let sizes = if round % 3 == 1 { LARGE } else { SMALL };
+        round += 1;
+        for strategy in strategies(7 * sizes.unit) {
             for window in WINDOWS {
                 let clock = TestClock::new();
                 let subject = subject(&clock, seed).await;
-                done += sequence(&subject, &clock, strategy, window, seed).await;
+                done += sequence(&subject, &clock, strategy, window, (seed, sizes)).await;
                 seed += 1;
             }
         }
@@ -73,19 +116,19 @@ async fn sequence<S: StoreUnderTest>(
     clock: &TestClock,
     strategy: Strategy,
     window: &str,
-    seed: u64,
+    (seed, sizes): (u64, Sizes),
 ) -> usize {
     const STEPS: usize = 250;
     let time = Clock::from(clock.clone());
     let mut random = Random::new(seed);
-    let count = 1 + random.below(if seed.is_multiple_of(3) { 400 } else { 12 });
+    let count = sizes.count(&mut random, seed);
     let limits: Limits = format!("{count}/{window}").parse().unwrap();
-    let window_micros = u64::try_from(limits.as_slice()[0].window().as_micros()).unwrap();
+    let window_micros = limits.first().window_millis() * 1_000;
     let rule = Rule {
         strategy,
         count,
         window: window_micros,
-        tick: S::tick(window_micros),
+        tick: S::tick(window_micros, sizes.unit > 1),
     };
     let mut models: [StrategyModel; 3] = Default::default();
     let keys: [Key; 3] = [0_u8, 1, 2].map(IntoKey::into_key);
@@ -103,18 +146,19 @@ async fn sequence<S: StoreUnderTest>(
         let which = usize::try_from(random.below(3)).unwrap();
         let cost = match random.below(8) {
             0 => 0,
-            1..5 => 1,
+            1..5 => sizes.unit,
             5 => random.below(count + 3),
-            _ => random.below(4),
+            _ => sizes.cost(&mut random),
         };
+        let may_force = models[which].used(&rule, now) + cost < MAX_TOTAL;
         let action = match random.below(20) {
             0 | 1 => Action::Peek,
-            2 => Action::Force,
+            2 if may_force => Action::Force,
             _ => Action::Consume,
         };
         let charge = |which: usize, cost: u64| {
             Charge::new(Scope::shared("oracle"), &keys[which], &limits)
-                .cost(u32::try_from(cost).unwrap())
+                .cost(cost)
                 .strategy(strategy)
         };
         let decision = store.check(&[charge(which, cost)], action).await;
@@ -129,7 +173,7 @@ async fn sequence<S: StoreUnderTest>(
         }
         let outcome = decision.outcomes()[0];
         let found = Answer {
-            remaining: outcome.remaining().into(),
+            remaining: outcome.remaining(),
             reset: u64::try_from(outcome.reset_after().as_micros()).unwrap(),
             next: u64::try_from(outcome.next_after().as_micros()).unwrap(),
             wait: match outcome.verdict() {

@@ -4,14 +4,14 @@ use limit_runtime::{
     IntoKey, Limiter, Limits, Strategy,
     store::{Action, Charge, Scope},
 };
-use std::{num::NonZeroU32, sync::Arc};
+use std::{num::NonZeroU64, sync::Arc};
 
 /// Presents receipts again and again to a limiter whose clock is stopped. The budgets must be new.
 ///
 /// # Panics
 /// When more is given back than was consumed.
 pub async fn a_receipt_refunds_once(limiter: &Limiter) {
-    let burst = NonZeroU32::new(20).unwrap();
+    let burst = NonZeroU64::new(20).unwrap();
     for strategy in [
         Strategy::MovingWindow,
         Strategy::FixedWindow,
@@ -45,13 +45,13 @@ impl Budget {
         }
     }
 
-    fn charge(&self, cost: u32) -> Charge<'_> {
+    fn charge(&self, cost: u64) -> Charge<'_> {
         Charge::new(Scope::shared("refunds"), &self.key, &self.limits)
             .cost(cost)
             .strategy(self.strategy)
     }
 
-    async fn consume(&self, limiter: &Limiter, cost: u32) -> limit_runtime::Decision {
+    async fn consume(&self, limiter: &Limiter, cost: u64) -> limit_runtime::Decision {
         let decision = limiter
             .check_all(&[self.charge(cost)], Action::Consume)
             .await;
@@ -60,7 +60,7 @@ impl Budget {
         decision
     }
 
-    async fn must_have_left(&self, limiter: &Limiter, left: u32) {
+    async fn must_have_left(&self, limiter: &Limiter, left: u64) {
         let decision = limiter.check_all(&[self.charge(0)], Action::Peek).await;
         let found = decision.unwrap().outcomes()[0].remaining();
         assert_eq!(found, left, "{} {:?}", self.name, self.strategy);

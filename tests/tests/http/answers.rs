@@ -290,3 +290,33 @@ async fn each_refusal_states_its_own_reason() {
         assert!(body.contains(code) && body.contains(detail), "{body}");
     }
 }
+
+/// A hundred million million, as a function or an expression may compute it.
+fn hundred_trillion() -> u64 {
+    100_000_000_000_000
+}
+
+#[rate_limit("999_999_999_999_999/minute", name = "large", cost = hundred_trillion)]
+#[rate_limit(
+    "999_999_999_999_999/hour",
+    name = "bucket",
+    strategy = gcra(burst = 999_999_999_999_999),
+    cost = 999_999_999_999_999
+)]
+async fn large() {}
+
+#[tokio::test]
+async fn the_largest_count_is_written_in_full() {
+    let app = App::new(Router::new().route("/", get(large)));
+    let first = app.get("/").await;
+    assert_eq!(first.status, StatusCode::OK);
+    assert_eq!(
+        first.header("ratelimit-policy"),
+        Some(r#""large";q=999999999999999;w=60, "bucket";q=999999999999999;w=3600"#)
+    );
+    assert_eq!(first.header("ratelimit"), Some(r#""bucket";r=0;t=1"#));
+    let second = app.get("/").await;
+    assert_eq!(second.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(second.header("retry-after"), Some("3600"));
+    assert!(second.body.contains("999999999999999"), "{}", second.body);
+}

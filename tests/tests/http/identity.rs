@@ -18,7 +18,7 @@ const LIMITED: StatusCode = StatusCode::TOO_MANY_REQUESTS;
 
 /// What is left of the budget of a rule. Two handlers cannot have one path, so a test of two
 /// releases looks at the budget by the path of the first.
-async fn left(limiter: &Limiter, path: &str, rule: &str) -> u32 {
+async fn left(limiter: &Limiter, path: &str, rule: &str) -> u64 {
     let limits = limits!("20/day");
     let check = limiter.check(&limits, ()).scope(Scope::handler(path, rule));
     check.peek().await.unwrap().outcomes()[0].remaining()

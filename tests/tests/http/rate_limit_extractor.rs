@@ -19,29 +19,29 @@ const OK: StatusCode = StatusCode::OK;
 const LIMITED: StatusCode = StatusCode::TOO_MANY_REQUESTS;
 
 #[rate_limit("10/minute")]
-async fn charge(Path(more): Path<u32>, limit: RateLimit) -> Json<Option<u32>> {
+async fn charge(Path(more): Path<u64>, limit: RateLimit) -> Json<Option<u64>> {
     limit.charge(more).await.unwrap();
     Json(limit.remaining())
 }
 
 #[rate_limit("10/minute", cost = eight)]
-async fn refund(Path(units): Path<u32>, limit: RateLimit) -> Json<Option<u32>> {
+async fn refund(Path(units): Path<u64>, limit: RateLimit) -> Json<Option<u64>> {
     limit.refund(units).await.unwrap();
     Json(limit.remaining())
 }
 
-fn eight() -> u32 {
+fn eight() -> u64 {
     8
 }
 
 #[rate_limit("10/minute")]
-async fn try_charge(Path(more): Path<u32>, limit: RateLimit) -> Json<bool> {
+async fn try_charge(Path(more): Path<u64>, limit: RateLimit) -> Json<bool> {
     Json(limit.try_charge(more).await.unwrap().is_allowed())
 }
 
 #[rate_limit("5/minute", name = "requests")]
 #[rate_limit("100/minute", name = "tokens")]
-async fn complete(Path(tokens): Path<u32>, limit: RateLimit) -> Json<[Option<u32>; 2]> {
+async fn complete(Path(tokens): Path<u64>, limit: RateLimit) -> Json<[Option<u64>; 2]> {
     limit.only("tokens").unwrap().charge(tokens).await.unwrap();
     let error = limit.only("tokns").unwrap_err().to_string();
     assert_eq!(
@@ -54,7 +54,7 @@ async fn complete(Path(tokens): Path<u32>, limit: RateLimit) -> Json<[Option<u32
 
 async fn unlimited(_: RateLimit) {}
 
-async fn look(limit: RateLimit) -> Json<Option<u32>> {
+async fn look(limit: RateLimit) -> Json<Option<u64>> {
     Json(limit.remaining())
 }
 

@@ -15,7 +15,7 @@ use crate::{
     decision::{Decision, Outcome, Verdict},
     limiter::Limiter,
     store::{Action, Charge, StoreError},
-    window::Strategy,
+    window::{Strategy, window_micros},
 };
 use limit_core::Limit;
 use smallvec::SmallVec;
@@ -274,14 +274,14 @@ impl Schedule {
                     Constraint::Store => store_waits.get(place).copied().unwrap_or_default(),
                     Constraint::WindowAfter(leaving) => {
                         let admitted = admitted_after.get(leaving).copied().unwrap_or_default();
-                        admitted.saturating_add(limit.window())
+                        admitted.saturating_add(window(*limit))
                     }
                     Constraint::Drain(excess) => {
                         let empty = peeked.get(place).map(Outcome::reset_after);
                         let drain = drain_time(*limit, excess);
                         empty.unwrap_or_default().saturating_add(drain)
                     }
-                    Constraint::Window => limit.window(),
+                    Constraint::Window => window(*limit),
                 })
                 .collect();
             admitted_after.push(longest(&waits));
@@ -330,24 +330,25 @@ fn wait_of(outcome: &Outcome) -> Duration {
         Verdict::Allowed => Duration::ZERO,
         Verdict::RetryAfter(wait) => wait,
         // A store of the application may have smaller capacities than this file assumes.
-        Verdict::ExceedsCapacity => outcome.limit().window(),
+        Verdict::ExceedsCapacity => window(outcome.limit()),
     }
 }
 
 /// The units that have to be available. A cost of zero consumes nothing, but needs one unit.
 fn required_units(charge: &Charge<'_>) -> u64 {
-    u64::from(charge.cost).max(1)
+    charge.cost.max(1)
 }
 
 fn at_cost<'a>(charge: &Charge<'a>, cost: u64) -> Charge<'a> {
-    Charge {
-        cost: u32::try_from(cost).unwrap_or(u32::MAX),
-        ..*charge
-    }
+    Charge { cost, ..*charge }
 }
 
 fn capacity(strategy: Strategy, limit: Limit) -> u64 {
-    strategy.capacity(limit).get().into()
+    strategy.capacity(limit).get()
+}
+
+fn window(limit: Limit) -> Duration {
+    Duration::from_millis(limit.window_millis())
 }
 
 /// The time in which the bucket of a limit drains this number of units.
@@ -355,7 +356,7 @@ fn capacity(strategy: Strategy, limit: Limit) -> u64 {
 /// It is rounded down, because the time until the bucket is empty, to which it is added, is rounded
 /// up already.
 fn drain_time(limit: Limit, units: u64) -> Duration {
-    let micros = limit.window().as_micros().saturating_mul(units.into());
+    let micros = u128::from(window_micros(limit)).saturating_mul(units.into());
     let micros = micros / u128::from(limit.count().get());
     Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
 }

@@ -104,7 +104,7 @@ impl Denials {
         hasher.write_u128(budget);
         charge.strategy.hash(&mut hasher);
         charge.limits.hash(&mut hasher);
-        hasher.write_u32(charge.cost.max(1));
+        hasher.write_u64(charge.cost.max(1));
         hasher.finish128().as_u128()
     }
 

@@ -17,6 +17,13 @@ pub enum Fallback {
 }
 
 impl Fallback {
+    /// What each is called in the environment and in configuration files.
+    pub(crate) const WORDS: [(&str, Self); 3] = [
+        ("local", Self::Local),
+        ("allow", Self::Allow),
+        ("deny", Self::Deny),
+    ];
+
     /// What holds for several charges at once: the strictest of what each asks for.
     pub(super) fn of(charges: &[Charge<'_>], default: Self) -> Self {
         let strictness = |fallback: &Self| match fallback {

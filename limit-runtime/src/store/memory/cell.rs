@@ -2,7 +2,7 @@
 
 use super::{
     identity::Variant,
-    kept::{FORMS, Kept, pack, pack_ring, unpack},
+    kept::{FORMS, Kept, WITH_TOTALS, pack, unpack},
     write::Tier,
 };
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
         counter::Counter,
         fixed::Fixed,
         gcra::Gcra,
-        moving::{Coarse, Fine, Hit, Shape, Stamp},
+        moving::{Coarse, Fine, Hit, Shape, Stamp, Total},
         sliding::Sliding,
     },
 };
@@ -42,6 +42,59 @@ pub(super) enum State {
     WideRing { slot: u32, shape: Shape },
     /// What is no log.
     Counter(Counter),
+    /// The same, elsewhere, because its numbers take more than 32 bits.
+    WideCounter { kind: WideCounter, slot: u32 },
+}
+
+/// The counters that may take more than 32 bits for each of their numbers.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum WideCounter {
+    Sliding,
+    Gcra,
+}
+
+/// A counter as two hits of a slab: three numbers are used.
+pub(super) type WideWords = [Hit<u64>; 2];
+
+impl WideCounter {
+    /// The words of a counter whose numbers do not fit a cell; `None` if they do.
+    #[inline]
+    pub(super) fn of(counter: Counter) -> Option<(Self, WideWords)> {
+        let words = |at: Ticks, one, two| {
+            let at = at.as_micros();
+            [Hit { at, total: one }, Hit { at: 0, total: two }]
+        };
+        let is_compact = |one: u64, two: u64| (one | two) <= u32::MAX.into();
+        match counter {
+            Counter::Sliding(it) if !is_compact(it.previous, it.current) => {
+                Some((Self::Sliding, words(it.start, it.previous, it.current)))
+            }
+            Counter::Gcra(it) if !is_compact(it.fraction, it.count) => {
+                Some((Self::Gcra, words(it.empty_at, it.fraction, it.count)))
+            }
+            _ => None,
+        }
+    }
+
+    /// The counter that `words` hold.
+    pub(super) fn counter(self, words: &[Hit<u64>]) -> Option<Counter> {
+        let &[one, two, ..] = words else {
+            return None;
+        };
+        let at = Ticks::from_micros(one.at);
+        Some(match self {
+            Self::Sliding => Counter::Sliding(Sliding {
+                start: at,
+                previous: one.total,
+                current: two.total,
+            }),
+            Self::Gcra => Counter::Gcra(Gcra {
+                empty_at: at,
+                fraction: one.total,
+                count: two.total,
+            }),
+        })
+    }
 }
 
 pub(super) const FINE_MICROS: u64 = Fine::MICROS;
@@ -60,6 +113,10 @@ const WIDE_RING: u64 = SINGLE + 1;
 const FIXED: u64 = SINGLE + 2;
 const SLIDING: u64 = SINGLE + 3;
 const GCRA: u64 = SINGLE + 4;
+const WIDE_SLIDING: u64 = SINGLE + 5;
+const WIDE_GCRA: u64 = SINGLE + 6;
+/// In a ring of whole times: its head and length have so many bits each, and its slot the others.
+const INDEX_BITS: u32 = 20;
 
 impl Cell {
     /// It stands behind all others, so that a search ends at it.
@@ -79,9 +136,13 @@ impl Cell {
                 let (form, a, b) = kept.pack();
                 (LAST_FINE + form, a, b)
             }
-            State::Single(hit) => (SINGLE, hit.at, hit.total.into()),
-            State::WideRing { slot, shape } => pack_ring(WIDE_RING, slot, shape),
+            State::Single(hit) => (SINGLE, hit.at, hit.total),
+            State::WideRing { slot, shape } => (WIDE_RING, shape.base, pack_wide(slot, shape)),
             State::Counter(counter) => packed(counter),
+            State::WideCounter { kind, slot } => match kind {
+                WideCounter::Sliding => (WIDE_SLIDING, slot.into(), 0),
+                WideCounter::Gcra => (WIDE_GCRA, slot.into(), 0),
+            },
         };
         Self {
             owner,
@@ -91,11 +152,19 @@ impl Cell {
         }
     }
 
-    /// A cell that holds what `limit` has counted.
+    /// A cell that holds what `limit` has counted; `None` if that does not fit.
     #[inline]
-    pub(super) fn counted(owner: u64, variant: Variant, counter: Counter, limit: Limit) -> Self {
-        let fresh_at = counter.fresh_at(limit).as_micros().div_ceil(1_000);
-        Self::new(owner, variant, State::Counter(counter), fresh_at)
+    pub(super) fn counted(
+        owner: u64,
+        variant: Variant,
+        counter: Counter,
+        limit: Limit,
+    ) -> Option<Self> {
+        if WideCounter::of(counter).is_some() {
+            return None;
+        }
+        let fresh_at = fresh_at(&counter, limit);
+        Some(Self::new(owner, variant, State::Counter(counter), fresh_at))
     }
 
     #[inline]
@@ -133,6 +202,13 @@ impl Cell {
         })
     }
 
+    /// Whether it is a log with totals of 32 bits.
+    #[inline]
+    pub(super) fn has_narrow_totals(&self) -> bool {
+        const KINDS: u64 = WITH_TOTALS << LAST_FINE | WITH_TOTALS;
+        KINDS >> (self.meta & ((1 << KIND_BITS) - 1)) & 1 == 1
+    }
+
     /// What a log of 32-bit times is packed into.
     #[inline]
     pub(super) fn words(&self) -> (u64, u64) {
@@ -153,7 +229,6 @@ impl Cell {
     #[inline(always)]
     pub(super) fn state(&self) -> Option<State> {
         let kind = self.meta & ((1 << KIND_BITS) - 1);
-        let b = unpack(self.b);
         Some(match kind {
             1..=LAST_FINE => State::Fine(Kept::unpack(kind, self.a, self.b)?),
             FIRST_COARSE..=LAST_COARSE => {
@@ -161,56 +236,84 @@ impl Cell {
             }
             SINGLE => State::Single(Hit {
                 at: self.a,
-                total: b.0,
+                total: self.b,
             }),
             WIDE_RING => {
-                let (slot, base) = unpack(self.a);
-                let (head, len) = b;
-                State::WideRing {
-                    slot,
-                    shape: Shape { head, len, base },
-                }
+                let (slot, shape) = unpack_wide(self.a, self.b);
+                State::WideRing { slot, shape }
             }
+            WIDE_SLIDING => State::WideCounter {
+                kind: WideCounter::Sliding,
+                slot: unpack(self.a).0,
+            },
+            WIDE_GCRA => State::WideCounter {
+                kind: WideCounter::Gcra,
+                slot: unpack(self.a).0,
+            },
             _ => State::Counter(self.counter()?),
         })
     }
 
-    /// `None` if it is empty or a log.
+    /// `None` if it is empty or a log, or lies elsewhere.
     #[inline(always)]
     pub(super) fn counter(&self) -> Option<Counter> {
         let start = Ticks::from_micros(self.a);
         let b = unpack(self.b);
         Some(match self.meta & ((1 << KIND_BITS) - 1) {
-            FIXED => Counter::Fixed(Fixed { start, used: b.0 }),
+            FIXED => Counter::Fixed(Fixed {
+                start,
+                used: self.b,
+            }),
             SLIDING => Counter::Sliding(Sliding {
                 start,
-                previous: b.0,
-                current: b.1,
+                previous: b.0.into(),
+                current: b.1.into(),
             }),
             GCRA => Counter::Gcra(Gcra {
                 empty_at: start,
-                fraction: b.0,
-                count: b.1,
+                fraction: b.0.into(),
+                count: b.1.into(),
             }),
             _ => return None,
         })
     }
 }
 
-/// The kind of a counter, and the words that it is kept in.
+/// The millisecond from which a counter equals a fresh one.
+#[inline]
+pub(super) fn fresh_at(counter: &Counter, limit: Limit) -> u64 {
+    counter.fresh_at(limit).as_micros().div_ceil(1_000)
+}
+
+/// A log has less than 2^20 hits, and a shard far less than 2^24 logs.
+fn pack_wide(slot: u32, shape: Shape) -> u64 {
+    u64::from(slot) << (2 * INDEX_BITS) | u64::from(shape.head) << INDEX_BITS | u64::from(shape.len)
+}
+
+fn unpack_wide(a: u64, b: u64) -> (u32, Shape) {
+    let index = |word: u64| Total::low(word & ((1 << INDEX_BITS) - 1));
+    let shape = Shape {
+        head: index(b >> INDEX_BITS),
+        len: index(b),
+        base: a,
+    };
+    (Total::low(b >> (2 * INDEX_BITS)), shape)
+}
+
+/// The kind of a counter whose numbers have 32 bits, and the words that it is kept in.
 #[inline]
 fn packed(counter: Counter) -> (u64, u64, u64) {
     match counter {
-        Counter::Fixed(fixed) => (FIXED, fixed.start.as_micros(), fixed.used.into()),
+        Counter::Fixed(fixed) => (FIXED, fixed.start.as_micros(), fixed.used),
         Counter::Sliding(sliding) => (
             SLIDING,
             sliding.start.as_micros(),
-            pack(sliding.previous, sliding.current),
+            pack(Total::low(sliding.previous), Total::low(sliding.current)),
         ),
         Counter::Gcra(gcra) => (
             GCRA,
             gcra.empty_at.as_micros(),
-            pack(gcra.fraction, gcra.count),
+            pack(Total::low(gcra.fraction), Total::low(gcra.count)),
         ),
     }
 }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     clock::Ticks,
-    decision::{Decision, Left, Outcome, Receipt},
+    decision::{Decision, Left, Outcome, Receipt, recorded_cost},
     store::{Action, Charge},
     window::Strategy,
 };
@@ -64,7 +64,7 @@ impl MemoryStore {
             variant,
             limit,
             strategy,
-            cost: charge.cost,
+            cost: recorded_cost(charge.cost),
             now,
             entries: self.bounds.log_entries,
         };
@@ -130,7 +130,7 @@ impl MemoryStore {
                 owner: self.owners.owner(charge.scope, charge.key),
                 variant: self.variant(charge.strategy, charge.limits.as_slice()),
                 limits: charge.limits.as_slice(),
-                cost: charge.cost,
+                cost: recorded_cost(charge.cost),
                 strategy: charge.strategy,
                 charge: 0,
             };
@@ -366,7 +366,7 @@ impl<'a> Locked<'a> {
         &mut self,
         store: &MemoryStore,
         slot: &Slot<'_>,
-        cost: u32,
+        cost: u64,
         mut each: impl FnMut(Outcome),
     ) {
         let (shard, now) = self.of(store, slot.owner);

@@ -148,11 +148,11 @@ impl Denial {
 }
 
 /// What was asked, in two words: the window with the strategy above it, which is far shorter, and the count with the
-/// burst above it.
+/// burst. A burst is spread over the word by an odd factor, so that all bits of both tell pairs apart.
 #[inline]
 fn terms(limit: Limit, strategy: Strategy) -> (u64, u64) {
     (
         limit.window_millis() | u64::from(strategy.number()) << 60,
-        u64::from(limit.count().get()) | u64::from(strategy.burst()) << 32,
+        limit.count().get() ^ strategy.burst().wrapping_mul(0x9E37_79B9_7F4A_7C15),
     )
 }

@@ -2,7 +2,7 @@
 //! without totals while every hit is one unit.
 
 use super::{cell::Cell, slab::Slab};
-use crate::window::moving::{Hit, Log, Narrow, Shape};
+use crate::window::moving::{Hit, Log, Narrow, Shape, Total};
 
 /// Hits of one unit each that fit a cell.
 pub(super) const UNITS: usize = 4;
@@ -41,6 +41,9 @@ pub(super) const RING: u64 = 8;
 /// Forms are numbers up to this one; none is zero.
 pub(super) const FORMS: u64 = RING;
 
+/// A bit for each form that has totals.
+pub(super) const WITH_TOTALS: u64 = 1 << 5 | 1 << 6 | 1 << RING;
+
 impl<const MICROS: u64> Kept<MICROS> {
     /// Its form, and the two words that hold it.
     #[inline]
@@ -63,7 +66,7 @@ impl<const MICROS: u64> Kept<MICROS> {
                 oldest,
             } => {
                 // Without totals there is none before the oldest.
-                let base = oldest.0;
+                let base = oldest.0.into();
                 pack_ring(UNIT_RING, slot, Shape { base, ..shape })
             }
             Self::Ring { slot, shape } => pack_ring(RING, slot, shape),
@@ -75,7 +78,7 @@ impl<const MICROS: u64> Kept<MICROS> {
     pub(super) fn unpack(form: u64, a: u64, b: u64) -> Option<Self> {
         let (a, b) = (unpack(a), unpack(b));
         let shape = Shape {
-            base: a.1,
+            base: a.1.into(),
             head: b.0,
             len: b.1,
         };
@@ -94,7 +97,7 @@ impl<const MICROS: u64> Kept<MICROS> {
             UNIT_RING => Self::UnitRing {
                 slot: a.0,
                 shape: Shape { base: 0, ..shape },
-                oldest: Narrow(shape.base),
+                oldest: Narrow(a.1),
             },
             RING => Self::Ring { slot: a.0, shape },
             _ => return None,
@@ -139,6 +142,24 @@ impl<const MICROS: u64> Few<MICROS> {
 }
 
 impl<const MICROS: u64> Rings<MICROS> {
+    /// What all hits that are not forgotten come to.
+    #[inline]
+    pub(super) fn held(&self, kept: &Kept<MICROS>) -> u64 {
+        let held = |hits: &[Hit<Narrow<MICROS>>], shape: Shape| {
+            let newest = shape.len.checked_sub(1).and_then(|last| {
+                let place = shape.place(last, hits.len());
+                hits.get(place)
+            });
+            newest.map_or(0, |newest| u32::since(newest.total.into(), shape.base))
+        };
+        match kept {
+            Kept::Units { len, .. } => (*len).into(),
+            Kept::UnitRing { shape, .. } => shape.len.into(),
+            Kept::Pair { hits, len } => held(hits, shape_of(*len)),
+            Kept::Ring { slot, shape } => held(self.hits.get(*slot), *shape),
+        }
+    }
+
     pub(super) fn free(&mut self, kept: &Kept<MICROS>) {
         match kept {
             Kept::UnitRing { slot, .. } => self.units.remove(*slot),
@@ -198,7 +219,8 @@ pub(super) fn shape_of(len: u32) -> Shape {
 
 #[inline]
 pub(super) fn pack_ring(form: u64, slot: u32, shape: Shape) -> (u64, u64, u64) {
-    (form, pack(slot, shape.base), pack(shape.head, shape.len))
+    let base = Total::low(shape.base);
+    (form, pack(slot, base), pack(shape.head, shape.len))
 }
 
 pub(super) fn pack(low: u32, high: u32) -> u64 {

@@ -3,7 +3,7 @@
 use super::{
     cell::{Cell, State},
     kept::{Kept, Rings, shape_of},
-    shard::Shard,
+    shard::{Inherited, Shard},
     slab::rounded,
     slot::Slot,
     write::{Tier, Write},
@@ -60,9 +60,9 @@ impl Ask for Newest {
 struct Sum(Ticks, Duration);
 
 impl Ask for Sum {
-    type Answer = u32;
+    type Answer = u64;
 
-    fn ask<E: Entry>(self, log: View<'_, E>) -> u32 {
+    fn ask<E: Entry>(self, log: View<'_, E>) -> u64 {
         log.sum(self.0, self.1)
     }
 }
@@ -129,7 +129,10 @@ pub(super) fn record(
         horizon,
         entries,
     };
-    let tier = Tier::of(shortest, horizon);
+    let tier = match &before {
+        Some(cell) if !has_room(shard, cell, &write) => Tier::Wide,
+        _ => Tier::of(shortest, horizon),
+    };
     let state = match (before.and_then(|cell| Some((cell, cell.state()?))), tier) {
         (None, tier) => write.first(tier),
         (Some((_, State::Fine(kept))), Tier::Fine) => {
@@ -152,7 +155,7 @@ pub(super) fn record(
 }
 
 /// What `cell` holds once up to `cost` units of the hit at `at` are given back; `None` if that is no log.
-pub(super) fn refund(shard: &mut Shard, cell: &Cell, at: Ticks, cost: u32) -> Option<State> {
+pub(super) fn refund(shard: &mut Shard, cell: &Cell, at: Ticks, cost: u64) -> Option<State> {
     Some(match cell.state()? {
         State::Fine(kept) => State::Fine(refund_kept(&mut shard.fine, cell, kept, at, cost)),
         State::Coarse(kept) => State::Coarse(refund_kept(&mut shard.coarse, cell, kept, at, cost)),
@@ -168,8 +171,31 @@ pub(super) fn refund(shard: &mut Shard, cell: &Cell, at: Ticks, cost: u32) -> Op
             refund_hit(shard.wide_rings.get_mut(slot), shape, newest, at, cost);
             State::WideRing { slot, shape }
         }
-        State::Counter(_) => return None,
+        State::Counter(_) | State::WideCounter { .. } => return None,
     })
+}
+
+/// Whether the totals of a log still have 32 bits with `cost` more. If not, it moves to where they have 64.
+#[inline]
+fn has_room(shard: &Shard, cell: &Cell, write: &Write<'_>) -> bool {
+    let cost = write.slot.cost;
+    if !cell.has_narrow_totals() && cost < 1 << 31 {
+        // A log without totals has far less than 2^31 hits.
+        return true;
+    }
+    let held = match cell.state() {
+        Some(State::Fine(kept)) => shard.fine.held(&kept),
+        Some(State::Coarse(kept)) => shard.coarse.held(&kept),
+        _ => 0,
+    };
+    held + cost <= u32::MAX.into() || has_room_once_forgotten(shard, cell, write)
+}
+
+#[cold]
+fn has_room_once_forgotten(shard: &Shard, cell: &Cell, write: &Write<'_>) -> bool {
+    let window = Duration::from_millis(write.horizon);
+    let counts = shard.read(Some(cell), Sum(write.now, window));
+    counts + write.slot.cost <= u32::MAX.into()
 }
 
 /// The same for a log of 32-bit times, which has totals from then on.
@@ -178,7 +204,7 @@ fn refund_kept<const MICROS: u64>(
     cell: &Cell,
     kept: Kept<MICROS>,
     at: Ticks,
-    cost: u32,
+    cost: u64,
 ) -> Kept<MICROS> {
     let kept = rings.weigh(kept);
     let newest = Newest.of_kept(cell, rings, &kept);
@@ -202,7 +228,7 @@ pub(super) fn bequeath(
     slot: &Slot<'_>,
     now: Ticks,
     there: Ticks,
-) -> Option<Cell> {
+) -> Option<Inherited> {
     let horizon = horizon(shard, cell);
     let total = shard.read(Some(cell), Sum(now, Duration::from_millis(horizon)));
     if total == 0 {
@@ -221,7 +247,7 @@ pub(super) fn bequeath(
     let stamp_millis = there.as_micros().div_ceil(1_000);
     let state = write.first(Tier::of(horizon, horizon));
     let fresh_at = stamp_millis.saturating_add(horizon);
-    Some(Cell::new(slot.owner.low, slot.variant, state, fresh_at))
+    Some(Inherited { state, fresh_at })
 }
 
 /// The longest window, in milliseconds, that was ever asked of a log: its newest hit is forgotten so long after it came.
@@ -278,7 +304,7 @@ fn widen(shard: &mut Shard, cell: &Cell, state: State) -> (u32, Shape) {
     (slot, shape)
 }
 
-fn refund_hit<T: Stamp>(hits: &mut [Hit<T>], shape: Shape, newest: Ticks, at: Ticks, cost: u32) {
+fn refund_hit<T: Stamp>(hits: &mut [Hit<T>], shape: Shape, newest: Ticks, at: Ticks, cost: u64) {
     let at = at.as_micros().div_ceil(T::MICROS);
     let Some(age) = (newest.as_micros() / T::MICROS).checked_sub(at) else {
         return;

@@ -34,7 +34,7 @@ use self::{
 };
 use crate::{
     clock::{Clock, Ticks},
-    decision::Receipt,
+    decision::{Receipt, recorded_cost},
     key::Key,
     store::{Charge, Scope},
     window::{Strategy, moving::MAX_ENTRIES},
@@ -127,7 +127,7 @@ impl MemoryStore {
     /// Gives back what the charges consumed, of each receipt no more than it was given for.
     pub(crate) fn refund(&self, charges: &[Charge<'_>], receipts: &[Receipt]) {
         let pairs = charges.iter().zip(receipts);
-        let claimed: PerSlot<(u32, Ticks)> = pairs
+        let claimed: PerSlot<(u64, Ticks)> = pairs
             .map(|(charge, receipt)| {
                 let at = Ticks::from_micros(receipt.at());
                 (receipt.claim(charge.cost), at)
@@ -207,7 +207,7 @@ impl MemoryStore {
                     owner,
                     variant: self.variant(charge.strategy, limits),
                     limits,
-                    cost: charge.cost,
+                    cost: recorded_cost(charge.cost),
                     strategy: charge.strategy,
                     charge: index,
                 });

@@ -19,7 +19,7 @@ use crate::{
     window::{
         Strategy,
         counter::Counter,
-        moving::{Coarse, Entry, Hit, Narrow, Resolution, Shape, Stamp, grid, partition},
+        moving::{Coarse, Hit, Narrow, Resolution, Shape, Stamp, Total, grid, partition},
         window_micros,
     },
 };
@@ -33,7 +33,7 @@ pub(super) struct Question {
     pub(super) limit: Limit,
     pub(super) strategy: Strategy,
     /// One at least.
-    pub(super) cost: u32,
+    pub(super) cost: u64,
     pub(super) now: Ticks,
     pub(super) entries: u32,
 }
@@ -107,7 +107,7 @@ impl<const MICROS: u64> Moment<MICROS> {
 
     /// What is left when a hit is recorded now, in a log whose `oldest` hit counts.
     #[inline]
-    fn left(&self, remaining: u32, oldest: Narrow<MICROS>) -> Left {
+    fn left(&self, remaining: u64, oldest: Narrow<MICROS>) -> Left {
         Left {
             remaining,
             reset_after: self.lasts,
@@ -132,6 +132,7 @@ impl Question {
             RING => {
                 let (a, b) = cell.words();
                 let ((slot, base), (head, len)) = (unpack(a), unpack(b));
+                let base = base.into();
                 let mut shape = Shape { head, len, base };
                 let hits = rings.hits.get_mut(slot);
                 let answer = self.of_hits(cell, &moment, hits, &mut shape, left)?;
@@ -164,7 +165,7 @@ impl Question {
             }
             hits.forget_oldest();
         }
-        let count = u64::from(self.limit.count().get());
+        let count = self.limit.count().get();
         if len >= count {
             return Some(Quick::Refused);
         }
@@ -172,9 +173,7 @@ impl Question {
             return None;
         }
         hits.append(len, moment.stamp);
-        // What is below the count has 32 bits.
-        let remaining = u32::try_from(count - len - 1).ok()?;
-        *left = moment.left(remaining, hits.get(0));
+        *left = moment.left(count - len - 1, hits.get(0));
         let (a, b) = hits.words();
         self.renew(cell, (len + 1, a, b));
         Some(Quick::Consumed)
@@ -203,14 +202,14 @@ impl Question {
             oldest = *hits.get(shape.head as usize)?;
         }
         let count = self.limit.count().get();
-        if shape.len >= count {
+        if u64::from(shape.len) >= count {
             return Some(Quick::Refused);
         }
         let room = hits.len().min(Resolution::capacity_of_one(self.entries));
         if shape.len as usize >= room || newest == moment.stamp {
             return None;
         }
-        *left = moment.left(count - shape.len - 1, oldest);
+        *left = moment.left(count - u64::from(shape.len) - 1, oldest);
         if shape.len <= FEW_LEFT {
             let mut few = Few::default();
             for index in 0..shape.len {
@@ -248,7 +247,7 @@ impl Question {
             hits.swap(0, 1);
         }
         for hit in &mut hits {
-            hit.total = hit.total.wrapping_sub(shape.base);
+            hit.total = Total::low(u32::since(hit.total.into(), shape.base));
         }
         let len = shape.len;
         if answer == Quick::Consumed {
@@ -281,18 +280,21 @@ impl Question {
         }
         let mut oldest = *hits.get(shape.head as usize)?;
         while moment.has_left(oldest.at) {
-            shape.base = oldest.total;
+            shape.base = oldest.total.into();
             shape.head = u32::try_from(shape.place(1, hits.len())).ok()?;
             shape.len = shape.len.checked_sub(2)? + 1;
             oldest = *hits.get(shape.head as usize)?;
         }
-        let used = newest.total.wrapping_sub(shape.base);
+        let used = u32::since(newest.total.into(), shape.base);
         let count = self.limit.count().get();
         let remaining = count.saturating_sub(used);
         if self.cost > remaining {
             return Some(Quick::Refused);
         }
-        let total = newest.total.wrapping_add(self.cost);
+        if used + self.cost > u32::MAX.into() {
+            return None;
+        }
+        let total = newest.total.wrapping_add(Total::low(self.cost));
         if newest.at == moment.stamp {
             hits.get_mut(end)?.total = total;
         } else {
@@ -302,9 +304,12 @@ impl Question {
                 shape.len += 1;
                 shape.place(shape.len - 1, hits.len())
             };
-            *hits.get_mut(end)? = Hit::new(moment.stamp, total);
+            *hits.get_mut(end)? = Hit {
+                at: moment.stamp,
+                total,
+            };
         }
-        if oldest.total == shape.base {
+        if u64::from(oldest.total) == shape.base {
             oldest = first_of_weight(hits, shape)?;
         }
         *left = moment.left(remaining - self.cost, oldest.at);
@@ -342,29 +347,29 @@ impl Question {
     /// A counter.
     #[inline]
     fn of_counter(&self, cell: &mut Cell, left: &mut Left) -> Option<Quick> {
-        match self.counted(cell.counter()?) {
-            Some((then, after)) => {
-                *cell = after;
-                *left = then;
-                Some(Quick::Consumed)
-            }
-            None => Some(Quick::Refused),
-        }
+        let mut counter = cell.counter()?;
+        let Some(then) = counter.consume(self.now, self.limit, self.strategy, self.cost) else {
+            return Some(Quick::Refused);
+        };
+        *cell = self.cell(counter)?;
+        *left = then;
+        Some(Quick::Consumed)
     }
 
-    /// What a counter has left, and its cell then; `None` if there is no room.
+    /// The cell of a counter; `None` if it does not fit one.
     #[inline]
-    fn counted(&self, mut counter: Counter) -> Option<(Left, Cell)> {
-        let left = counter.consume(self.now, self.limit, self.strategy, self.cost)?;
-        let cell = Cell::counted(self.owner.low, self.variant, counter, self.limit);
-        Some((left, cell))
+    fn cell(&self, counter: Counter) -> Option<Cell> {
+        Cell::counted(self.owner.low, self.variant, counter, self.limit)
     }
 
-    /// What the first hit of a budget leaves, and its cell; `None` if it can never fit.
+    /// What the first hit of a budget leaves, and its cell; `None` if it can never fit, or fits no cell.
     #[inline]
     pub(super) fn first(&self) -> Option<(Left, Cell)> {
         match Counter::fresh(self.strategy) {
-            Some(counter) => self.counted(counter),
+            Some(mut counter) => {
+                let left = counter.consume(self.now, self.limit, self.strategy, self.cost)?;
+                Some((left, self.cell(counter)?))
+            }
             None => self.first_of_log(),
         }
     }
@@ -388,7 +393,7 @@ impl Question {
             horizon: window,
             entries: self.entries,
         };
-        let tier = Tier::of(window, window);
+        let tier = Tier::of(window, window).with_cost(self.cost);
         let reset_after = match tier {
             Tier::Coarse => Moment::<{ Coarse::MICROS }>::new(self).lasts,
             Tier::Fine | Tier::Wide => window_micros(self.limit),
@@ -412,6 +417,6 @@ fn first_of_weight<const MICROS: u64>(
     shape: &Shape,
 ) -> Option<Hit<Narrow<MICROS>>> {
     let hit = |index| hits.get(shape.place(index, hits.len())).copied();
-    let is_empty = |index| hit(index).is_some_and(|hit| hit.total == shape.base);
+    let is_empty = |index| hit(index).is_some_and(|hit| u64::from(hit.total) == shape.base);
     hit(partition(shape.len, is_empty))
 }

@@ -1,7 +1,7 @@
 //! A part of the store behind one lock: its table, the logs that outgrew their cells, and its time.
 
 use super::{
-    cell::{COARSE_MICROS, Cell, FINE_MICROS, State},
+    cell::{COARSE_MICROS, Cell, FINE_MICROS, State, WideCounter, fresh_at},
     identity::{Owner, Variant},
     kept::{Rings, shape_of},
     log::{self, Ask},
@@ -36,6 +36,14 @@ pub(super) struct Shard {
     begun: u32,
 }
 
+/// What a budget begins with, on its way from one shard to another.
+#[derive(Debug)]
+pub(super) struct Inherited {
+    pub(super) state: State,
+    /// The millisecond from which it equals a fresh one.
+    pub(super) fresh_at: u64,
+}
+
 /// Time that never falls: if the clock steps back, time goes on from where it was, and ages stay what they are.
 #[derive(Debug, Default)]
 struct Time {
@@ -47,7 +55,7 @@ struct Time {
 struct Assess {
     now: Ticks,
     limit: Limit,
-    cost: u32,
+    cost: u64,
 }
 
 /// When the newest hit of a log was, and for how many hits there is a place.
@@ -151,9 +159,9 @@ impl Shard {
         now: Ticks,
         limit: Limit,
         strategy: Strategy,
-        cost: u32,
+        cost: u64,
     ) -> Outcome {
-        match counter_of(cell, strategy) {
+        match self.counter_of(cell, strategy) {
             Some(counter) => counter.assess(now, limit, strategy, cost),
             None => self.read(cell, Assess { now, limit, cost }),
         }
@@ -172,7 +180,7 @@ impl Shard {
             State::WideRing { slot, shape } => {
                 question.ask(log::wide_view(self.wide_rings.get(slot), shape))
             }
-            State::Counter(_) => question.ask(View::<Fine>::EMPTY),
+            State::Counter(_) | State::WideCounter { .. } => question.ask(View::<Fine>::EMPTY),
         }
     }
 
@@ -185,7 +193,7 @@ impl Shard {
         slot: &Slot<'_>,
         now: Ticks,
         entries: u32,
-        inherited: Option<Cell>,
+        inherited: Option<Inherited>,
     ) -> Cell {
         let found = place.ok().and_then(|place| self.table.get(place).copied());
         let before = match found {
@@ -194,7 +202,7 @@ impl Shard {
                 None
             }
             Some(cell) => Some(cell),
-            None => inherited,
+            None => inherited.map(|it| self.cell(slot, it.state, it.fresh_at)),
         };
         let after = self.recorded(before, slot, now, entries);
         match place {
@@ -213,10 +221,13 @@ impl Shard {
         now: Ticks,
         entries: u32,
     ) -> Cell {
-        match (counter_of(before.as_ref(), slot.strategy), slot.limits) {
+        match (self.counter_of(before.as_ref(), slot.strategy), slot.limits) {
             (Some(mut counter), &[limit]) => {
+                if let Some(before) = &before {
+                    self.free(before);
+                }
                 counter.record(now, limit, slot.cost);
-                Cell::counted(slot.owner.low, slot.variant, counter, limit)
+                self.cell(slot, State::Counter(counter), fresh_at(&counter, limit))
             }
             _ => log::record(self, before, slot, now, entries),
         }
@@ -307,15 +318,16 @@ impl Shard {
         let Some(cell) = self.table.get(place).copied() else {
             return;
         };
-        let state = match (cell.counter(), slot.limits) {
+        let state = match (self.counter(&cell), slot.limits) {
             (Some(mut counter), &[limit]) => {
+                self.free(&cell);
                 counter.refund(now, at, limit, slot.cost);
                 Some(State::Counter(counter))
             }
             _ => log::refund(self, &cell, at, slot.cost),
         };
         if let Some(state) = state {
-            let cell = Cell::new(cell.owner, cell.variant(), state, cell.fresh_at());
+            let cell = self.cell(slot, state, cell.fresh_at());
             self.table.set(place, cell);
         }
     }
@@ -329,16 +341,52 @@ impl Shard {
         slot: &Slot<'_>,
         now: Ticks,
         there: Ticks,
-    ) -> Option<Cell> {
-        match cell.state()? {
-            state @ State::Counter(_) => Some(Cell::new(
-                slot.owner.low,
-                slot.variant,
-                state,
-                cell.fresh_at(),
-            )),
-            _ => log::bequeath(self, cell, slot, now, there),
+    ) -> Option<Inherited> {
+        match self.counter(cell) {
+            Some(counter) => Some(Inherited {
+                state: State::Counter(counter),
+                fresh_at: cell.fresh_at(),
+            }),
+            None => log::bequeath(self, cell, slot, now, there),
         }
+    }
+
+    /// A cell for the budget of `slot`. A counter that does not fit one goes elsewhere.
+    #[inline]
+    fn cell(&mut self, slot: &Slot<'_>, state: State, fresh_at: u64) -> Cell {
+        let state = match state {
+            State::Counter(counter) => self.settled(counter),
+            state => state,
+        };
+        Cell::new(slot.owner.low, slot.variant, state, fresh_at)
+    }
+
+    #[inline]
+    fn settled(&mut self, counter: Counter) -> State {
+        let Some((kind, words)) = WideCounter::of(counter) else {
+            return State::Counter(counter);
+        };
+        let slot = self.wide_rings.insert(words.len());
+        for (to, word) in self.wide_rings.get_mut(slot).iter_mut().zip(words) {
+            *to = word;
+        }
+        State::WideCounter { kind, slot }
+    }
+
+    /// The counter of a cell; `None` if it is empty or a log.
+    #[inline]
+    fn counter(&self, cell: &Cell) -> Option<Counter> {
+        cell.counter().or_else(|| match cell.state()? {
+            State::WideCounter { kind, slot } => kind.counter(self.wide_rings.get(slot)),
+            _ => None,
+        })
+    }
+
+    /// The counter in a cell, or a fresh one; `None` if the strategy keeps a log.
+    #[inline]
+    fn counter_of(&self, cell: Option<&Cell>, strategy: Strategy) -> Option<Counter> {
+        let fresh = Counter::fresh(strategy)?;
+        Some(cell.and_then(|cell| self.counter(cell)).unwrap_or(fresh))
     }
 
     /// Drops all cells of `owner`. Returns how many there were, and how many budgets counted
@@ -406,7 +454,9 @@ impl Shard {
         match cell.state() {
             Some(State::Fine(kept)) => self.fine.free(&kept),
             Some(State::Coarse(kept)) => self.coarse.free(&kept),
-            Some(State::WideRing { slot, .. }) => self.wide_rings.remove(slot),
+            Some(State::WideRing { slot, .. } | State::WideCounter { slot, .. }) => {
+                self.wide_rings.remove(slot);
+            }
             _ => {}
         }
     }
@@ -427,11 +477,4 @@ impl Shard {
 /// Whole milliseconds, of which the last may have just begun.
 pub(super) fn millis(now: Ticks) -> u64 {
     now.as_micros() / 1_000
-}
-
-/// The counter in a cell, or a fresh one; `None` if the strategy keeps a log.
-#[inline]
-fn counter_of(cell: Option<&Cell>, strategy: Strategy) -> Option<Counter> {
-    let fresh = Counter::fresh(strategy)?;
-    Some(cell.and_then(Cell::counter).unwrap_or(fresh))
 }

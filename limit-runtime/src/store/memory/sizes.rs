@@ -54,7 +54,7 @@ impl Write<'_> {
     /// As many hits as the limits can admit.
     fn useful(&self) -> usize {
         let counts = self.slot.limits.iter().map(|limit| limit.count().get());
-        counts.max().unwrap_or(1) as usize
+        usize::try_from(counts.max().unwrap_or(1)).unwrap_or(usize::MAX)
     }
 
     /// The next size of a ring: twice as large, or larger by half if it is large; but no larger than is of use.

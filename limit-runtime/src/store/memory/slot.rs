@@ -10,7 +10,7 @@ pub(super) struct Slot<'a> {
     pub(super) owner: Owner,
     pub(super) variant: Variant,
     pub(super) limits: &'a [Limit],
-    pub(super) cost: u32,
+    pub(super) cost: u64,
     pub(super) strategy: Strategy,
     /// The place of its charge in the check.
     pub(super) charge: usize,

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     clock::Ticks,
-    window::moving::{Entry, Full, Hit, Log, Narrow, Resolution, Shape, Stamp},
+    window::moving::{Entry, Full, Hit, Log, Narrow, Resolution, Shape, Stamp, Total},
 };
 
 /// In milliseconds, the windows that are shorter than this are read right from 32 bits of microseconds.
@@ -25,7 +25,7 @@ pub(super) enum Tier {
     Fine,
     /// Milliseconds, of 32 bits.
     Coarse,
-    /// Microseconds, of 64 bits.
+    /// Microseconds, of 64 bits, and totals of as many.
     Wide,
 }
 
@@ -39,6 +39,16 @@ impl Tier {
             Self::Coarse
         } else {
             Self::Wide
+        }
+    }
+
+    /// The same for a log that begins with a request of `cost`.
+    #[inline]
+    pub(super) fn with_cost(self, cost: u64) -> Self {
+        if cost > u32::MAX.into() {
+            Self::Wide
+        } else {
+            self
         }
     }
 }
@@ -63,7 +73,7 @@ impl Write<'_> {
     /// A log with this request alone.
     #[inline]
     pub(super) fn first(&self, tier: Tier) -> State {
-        match tier {
+        match tier.with_cost(self.slot.cost) {
             Tier::Fine => State::Fine(self.only()),
             Tier::Coarse => State::Coarse(self.only()),
             Tier::Wide => State::Single(self.hit()),
@@ -74,7 +84,7 @@ impl Write<'_> {
     fn hit<T: Stamp>(&self) -> Hit<T> {
         Hit {
             at: T::end_of(self.now),
-            total: self.slot.cost,
+            total: T::Total::low(self.slot.cost),
         }
     }
 
@@ -192,7 +202,7 @@ impl Write<'_> {
                 hits.swap(0, 1);
             }
             for hit in &mut hits {
-                hit.total = hit.total.wrapping_sub(shape.base);
+                hit.total = Total::low(u32::since(hit.total.into(), shape.base));
             }
             let len = shape.len;
             return Kept::Pair { hits, len };

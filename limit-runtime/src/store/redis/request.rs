@@ -2,7 +2,7 @@
 
 use super::digest::{self, Namer};
 use crate::{
-    decision::{Decision, Outcome, Receipt, Verdict},
+    decision::{Decision, Outcome, Receipt, Verdict, recorded_cost},
     store::{Action, Charge, StoreError},
     window::Strategy,
 };
@@ -43,10 +43,10 @@ impl Request {
                 request.keys.push(key);
                 request.args.extend([
                     number(charge.strategy),
-                    limit.count().get().into(),
+                    limit.count().get(),
                     window_millis.saturating_mul(1_000),
-                    charge.cost.into(),
-                    charge.strategy.burst().into(),
+                    recorded_cost(charge.cost),
+                    charge.strategy.burst(),
                 ]);
             }
         }
@@ -72,10 +72,10 @@ pub(super) fn refund(
         keys.push(digest::budget(&owner, charge.strategy, window_millis));
         args.extend([
             number(charge.strategy),
-            limit.count().get().into(),
+            limit.count().get(),
             window_millis.saturating_mul(1_000),
-            charge.cost.into(),
-            charge.strategy.burst().into(),
+            recorded_cost(charge.cost),
+            charge.strategy.burst(),
             receipt.at(),
         ]);
     }
@@ -138,7 +138,7 @@ pub(super) fn decision(
         let &[remaining, reset, wait, next] = numbers.next().ok_or_else(garbled)? else {
             return Err(garbled());
         };
-        let remaining = u32::try_from(remaining).map_err(|_| garbled())?;
+        let remaining = u64::try_from(remaining).map_err(|_| garbled())?;
         let reset_after = micros(reset).ok_or_else(garbled)?;
         let verdict = match wait {
             0 => Verdict::Allowed,

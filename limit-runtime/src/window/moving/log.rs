@@ -1,6 +1,6 @@
 //! Writing a log: a ring of hits in a buffer that somebody else holds.
 
-use super::{Entry, Hit, Resolution, Stamp, partition};
+use super::{Entry, Hit, Resolution, Stamp, Total, partition};
 
 /// Which part of a buffer is a log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub(crate) struct Shape {
     /// How many hits there are.
     pub(crate) len: u32,
     /// The running total before the oldest hit.
-    pub(crate) base: u32,
+    pub(crate) base: u64,
 }
 
 impl Shape {
@@ -98,7 +98,7 @@ impl<E: Entry> Log<'_, E> {
             let hit = self.hit(index);
             *place = Hit {
                 at: hit.at(),
-                total: hit.total(index),
+                total: <E::Stamp as Stamp>::Total::low(hit.total(index)),
             };
         }
         Shape {
@@ -124,7 +124,7 @@ impl<T: Stamp> Log<'_, Hit<T>> {
     /// # Errors
     /// If the buffer has no place for it; nothing was recorded then.
     #[inline]
-    pub(crate) fn push(&mut self, stamp: T, cost: u32) -> Result<(), Full> {
+    pub(crate) fn push(&mut self, stamp: T, cost: u64) -> Result<(), Full> {
         let newest = self.newest();
         let index = match newest {
             Some(newest) if newest.at.until(stamp) == 0 => self.shape.len - 1,
@@ -134,17 +134,13 @@ impl<T: Stamp> Log<'_, Hit<T>> {
                 self.shape.len - 1
             }
         };
-        let before = newest.map_or(self.shape.base, |newest| newest.total);
-        if before
-            .wrapping_sub(self.shape.base)
-            .checked_add(cost)
-            .is_none()
-        {
-            let held = before.wrapping_sub(self.shape.base);
-            self.give_up(cost - (u32::MAX - held), index);
+        let before = newest.map_or(self.shape.base, |newest| newest.total.get());
+        let held = T::Total::since(before, self.shape.base);
+        if cost > T::Total::MAX - held {
+            self.give_up(cost - (T::Total::MAX - held), index);
         }
         let hit = self.hit_mut(index);
-        hit.total = before.wrapping_add(cost);
+        hit.total = T::Total::low(before.wrapping_add(cost));
         if newest.is_none_or(|newest| newest.at.until(stamp) > 0) {
             hit.at = stamp;
         }
@@ -194,22 +190,23 @@ impl<T: Stamp> Log<'_, Hit<T>> {
     }
 
     /// Gives back up to `cost` units of the hit that came `age` ticks before the newest, or of the one it merged into.
-    pub(crate) fn refund(&mut self, age: u64, cost: u32) {
+    pub(crate) fn refund(&mut self, age: u64, cost: u64) {
         let Some(last) = self.shape.len.checked_sub(1) else {
             return;
         };
         let newest = self.hit(last).at;
         let index = partition(last, |index| self.hit(index).at.until(newest) > age);
         let before = match index.checked_sub(1) {
-            Some(before) => self.hit(before).total,
+            Some(before) => self.hit(before).total.get(),
             // Before the first hit, nothing says whether it merged or was forgotten: what is forgotten stays so.
             None if self.hit(0).at.until(newest) != age => return,
             None => self.shape.base,
         };
-        let units = cost.min(self.hit(index).total.wrapping_sub(before));
+        let held = T::Total::since(self.hit(index).total.get(), before);
+        let units = cost.min(held);
         for index in index..=last {
             let hit = self.hit_mut(index);
-            hit.total = hit.total.wrapping_sub(units);
+            hit.total = T::Total::low(hit.total.get().wrapping_sub(units));
         }
     }
 
@@ -227,15 +224,15 @@ impl<T: Stamp> Log<'_, Hit<T>> {
 
     /// The oldest hits give up `units`: no limit counts further than the total can say.
     #[cold]
-    fn give_up(&mut self, units: u32, len: u32) {
+    fn give_up(&mut self, units: u64, len: u32) {
         let base = self.shape.base;
         let raised = base.wrapping_add(units);
         for index in 0..len {
             let hit = self.hit_mut(index);
-            if hit.total.wrapping_sub(base) < units {
-                hit.total = raised;
+            if T::Total::since(hit.total.get(), base) < units {
+                hit.total = T::Total::low(raised);
             }
         }
-        self.shape.base = raised;
+        self.shape.base = T::Total::low(raised).get();
     }
 }

@@ -10,7 +10,8 @@
 //!
 //! Where every hit is one unit, which is the most usual, its place in the log says the total, and only the time is kept.
 //!
-//! Times and totals are kept in 32 bits and compared by their differences, which survive wrap-around.
+//! Times and totals are kept in 32 bits and compared by their differences, which survive wrap-around; in 64 bits where
+//! 32 do not suffice.
 
 mod log;
 mod merge;
@@ -30,11 +31,64 @@ pub(crate) trait Stamp: Copy + Debug + Default + Eq {
     /// The length of a tick.
     const MICROS: u64;
 
+    /// The running total beside such a time.
+    type Total: Total;
+
     /// The end of the tick that `now` lies in.
     fn end_of(now: Ticks) -> Self;
 
     /// Ticks from here to `later`.
     fn until(self, later: Self) -> u64;
+}
+
+/// A running total: it wraps around, so that only the difference of two means anything.
+pub(crate) trait Total: Copy + Debug + Default + Eq {
+    /// The largest difference.
+    const MAX: u64;
+
+    /// The lower bits of `units`.
+    fn low(units: u64) -> Self;
+
+    /// Without wrapping any further.
+    fn get(self) -> u64;
+
+    /// What was added between `base` and `total`.
+    #[inline]
+    fn since(total: u64, base: u64) -> u64 {
+        Self::low(total.wrapping_sub(base)).get()
+    }
+}
+
+impl Total for u32 {
+    const MAX: u64 = u32::MAX as u64;
+
+    #[inline]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "differences survive wrap-around"
+    )]
+    fn low(units: u64) -> Self {
+        units as u32
+    }
+
+    #[inline]
+    fn get(self) -> u64 {
+        self.into()
+    }
+}
+
+impl Total for u64 {
+    const MAX: u64 = u64::MAX;
+
+    #[inline]
+    fn low(units: u64) -> Self {
+        units
+    }
+
+    #[inline]
+    fn get(self) -> u64 {
+        self
+    }
 }
 
 /// Ticks of so many microseconds, of which the lower 32 bits are kept.
@@ -62,6 +116,8 @@ pub(crate) type Coarse = Narrow<1_000>;
 impl<const MICROS: u64> Stamp for Narrow<MICROS> {
     const MICROS: u64 = MICROS;
 
+    type Total = u32;
+
     #[inline]
     fn end_of(now: Ticks) -> Self {
         Self::low(now.as_micros().div_ceil(MICROS))
@@ -77,6 +133,8 @@ impl<const MICROS: u64> Stamp for Narrow<MICROS> {
 impl Stamp for u64 {
     const MICROS: u64 = 1;
 
+    type Total = u64;
+
     fn end_of(now: Ticks) -> Self {
         now.as_micros()
     }
@@ -88,11 +146,11 @@ impl Stamp for u64 {
 
 /// An entry of a log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Hit<T> {
+pub(crate) struct Hit<T: Stamp> {
     /// When it was.
     pub(crate) at: T,
     /// The running total up to and including it.
-    pub(crate) total: u32,
+    pub(crate) total: T::Total,
 }
 
 /// How a hit is kept: with a total, or without one where every hit is one unit.
@@ -100,26 +158,18 @@ pub(crate) trait Entry: Copy + Debug + Default {
     /// When it was.
     type Stamp: Stamp;
 
-    /// A hit at this time, up to and including which all hits come to `total`.
-    fn new(at: Self::Stamp, total: u32) -> Self;
-
     /// When it was.
     fn at(self) -> Self::Stamp;
 
     /// The running total up to and including it, as the hit of this index.
-    fn total(self, index: u32) -> u32;
+    fn total(self, index: u32) -> u64;
 
     /// The running total before the hit that follows, once this one is forgotten.
-    fn base(self) -> u32;
+    fn base(self) -> u64;
 }
 
 impl<T: Stamp> Entry for Hit<T> {
     type Stamp = T;
-
-    #[inline]
-    fn new(at: T, total: u32) -> Self {
-        Self { at, total }
-    }
 
     #[inline]
     fn at(self) -> T {
@@ -127,13 +177,13 @@ impl<T: Stamp> Entry for Hit<T> {
     }
 
     #[inline]
-    fn total(self, _: u32) -> u32 {
-        self.total
+    fn total(self, _: u32) -> u64 {
+        self.total.get()
     }
 
     #[inline]
-    fn base(self) -> u32 {
-        self.total
+    fn base(self) -> u64 {
+        self.total.get()
     }
 }
 
@@ -141,22 +191,17 @@ impl<const MICROS: u64> Entry for Narrow<MICROS> {
     type Stamp = Self;
 
     #[inline]
-    fn new(at: Self, _: u32) -> Self {
-        at
-    }
-
-    #[inline]
     fn at(self) -> Self {
         self
     }
 
     #[inline]
-    fn total(self, index: u32) -> u32 {
-        index + 1
+    fn total(self, index: u32) -> u64 {
+        u64::from(index) + 1
     }
 
     #[inline]
-    fn base(self) -> u32 {
+    fn base(self) -> u64 {
         0
     }
 }
@@ -197,7 +242,7 @@ impl<E: Entry> View<'_, E> {
 
     /// How `limit` stands for a request of `cost` now, before anything is recorded.
     #[inline]
-    pub(crate) fn assess(&self, now: Ticks, limit: Limit, cost: u32) -> Outcome {
+    pub(crate) fn assess(&self, now: Ticks, limit: Limit, cost: u64) -> Outcome {
         let window = window_micros(limit);
         let all = self.total(self.shape.len);
         // So long ago, or longer, before the newest hit: that has left.
@@ -206,7 +251,7 @@ impl<E: Entry> View<'_, E> {
         let hits_gone = self.left_by(cut.div_ceil(E::Stamp::MICROS));
         let used = all - self.total(hits_gone);
         let standing = Standing {
-            used: used.into(),
+            used,
             capacity: limit.count(),
             reset_after: match used {
                 0 => 0,
@@ -214,13 +259,13 @@ impl<E: Entry> View<'_, E> {
             },
         };
         standing.outcome(limit, cost, |target| {
-            let total = all - u32::try_from(target).unwrap_or(all);
+            let total = all.saturating_sub(target);
             self.leaves_in(self.reaches(total, hits_gone), cut)
         })
     }
 
     /// What was consumed within `window` before now, and when the newest of it was.
-    pub(crate) fn sum(&self, now: Ticks, window: Duration) -> u32 {
+    pub(crate) fn sum(&self, now: Ticks, window: Duration) -> u64 {
         let micros = u64::try_from(window.as_micros()).unwrap_or(u64::MAX);
         let leaves = self.newest.as_micros().saturating_add(micros);
         let cut = leaves.saturating_sub(now.as_micros());
@@ -229,9 +274,12 @@ impl<E: Entry> View<'_, E> {
 
     /// What the first `count` hits come to.
     #[inline]
-    fn total(&self, count: u32) -> u32 {
+    fn total(&self, count: u32) -> u64 {
         match count.checked_sub(1) {
-            Some(last) => self.hit(last).total(last).wrapping_sub(self.shape.base),
+            Some(last) => {
+                let total = self.hit(last).total(last);
+                <E::Stamp as Stamp>::Total::since(total, self.shape.base)
+            }
             None => 0,
         }
     }
@@ -252,7 +300,7 @@ impl<E: Entry> View<'_, E> {
     /// When the last hit that is not empty has left a window that the newest leaves in `cut` microseconds; all hits
     /// come to `all`. That is nearly always the newest itself.
     #[inline]
-    fn last_of(&self, all: u32, cut: u64) -> u64 {
+    fn last_of(&self, all: u64, cut: u64) -> u64 {
         let before = self.shape.len.saturating_sub(1);
         if self.total(before) < all {
             return cut;
@@ -264,7 +312,7 @@ impl<E: Entry> View<'_, E> {
     /// The first hit, from that of index `from` on, up to and including which all hits come to `total`:
     /// nearly always the first of them.
     #[inline]
-    fn reaches(&self, total: u32, from: u32) -> u32 {
+    fn reaches(&self, total: u64, from: u32) -> u32 {
         let next = from + 1;
         if next >= self.shape.len || self.total(next) >= total {
             return from;

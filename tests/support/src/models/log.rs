@@ -24,7 +24,7 @@ pub struct Answer {
     /// Whether it fits.
     pub allowed: bool,
     /// What is left of the count, before the hit.
-    pub remaining: u32,
+    pub remaining: u64,
     /// Until all of it is left.
     pub reset_after: Duration,
     /// Until more remains.
@@ -49,8 +49,8 @@ impl LogModel {
 
     /// How `limit` judges a hit of `cost` at `now`.
     #[must_use]
-    pub fn assess(&self, now: Micros, limit: Limit, cost: u32) -> Answer {
-        let count = u64::from(limit.count().get());
+    pub fn assess(&self, now: Micros, limit: Limit, cost: u64) -> Answer {
+        let count = limit.count().get();
         let window = limit.window_millis() * MILLI;
         let used_at = |then: Micros| -> u64 {
             let counts = |&&(at, _): &&(Micros, u64)| at + window > then && !self.is_fresh(now);
@@ -65,11 +65,11 @@ impl LogModel {
             let then = leaving.clone().find(|&then| used_at(then) <= target);
             Duration::from_micros(then.unwrap() - now)
         };
-        let (used, wanted) = (used_at(now), u64::from(cost.max(1)));
+        let (used, wanted) = (used_at(now), cost.max(1));
         let allowed = used + wanted <= count;
         Answer {
             allowed,
-            remaining: u32::try_from(count.saturating_sub(used)).unwrap(),
+            remaining: count.saturating_sub(used),
             reset_after: if used > 0 {
                 falls_to(0)
             } else {
@@ -100,7 +100,7 @@ impl LogModel {
     }
 
     /// Records a hit of `cost` at `now` under `limits`.
-    pub fn record(&mut self, now: Micros, limits: &[Limit], cost: u32) {
+    pub fn record(&mut self, now: Micros, limits: &[Limit], cost: u64) {
         if cost == 0 {
             return;
         }
@@ -121,27 +121,19 @@ impl LogModel {
             && (was_fine
                 || windows.iter().any(|&window| window < 1_000 * MILLI)
                 || self.horizon >= (1 << 31) * MILLI);
-        let tick = self.tick();
-        let stamp = now.next_multiple_of(tick);
-        let stamp = stamp.max(self.hits.last().map_or(0, |newest| newest.0));
+        let newest = self.hits.last().map_or(0, |newest| newest.0);
         self.hits.retain(|(at, _)| at + self.horizon > now);
+        // Where totals need more than 32 bits, times have more as well.
+        let held: u64 = self.hits.iter().map(|hit| hit.1).sum();
+        self.whole |= held + cost > u32::MAX.into();
+        let tick = self.tick();
+        let stamp = now.next_multiple_of(tick).max(newest);
         match self.hits.last_mut() {
-            Some(newest) if newest.0 == stamp => newest.1 += u64::from(cost),
+            Some(newest) if newest.0 == stamp => newest.1 += cost,
             _ => {
                 self.merge(now, tick, windows);
-                self.hits.push((stamp, cost.into()));
+                self.hits.push((stamp, cost));
             }
-        }
-        let mut excess = self
-            .hits
-            .iter()
-            .map(|hit| hit.1)
-            .sum::<u64>()
-            .saturating_sub(u32::MAX.into());
-        for (_, units) in &mut self.hits {
-            let given_up = excess.min(*units);
-            *units -= given_up;
-            excess -= given_up;
         }
     }
 
@@ -198,14 +190,14 @@ impl LogModel {
     }
 
     /// Takes up to `cost` out of the hits that were recorded in the tick of `at`.
-    pub fn refund(&mut self, at: Micros, cost: u32) {
+    pub fn refund(&mut self, at: Micros, cost: u64) {
         let tick = self.tick();
         let at = at.next_multiple_of(tick);
         let place = self.hits.iter().position(|hit| hit.0 >= at);
         if let Some(place) = place
             && (place > 0 || self.hits[0].0 == at)
         {
-            self.hits[place].1 -= u64::from(cost).min(self.hits[place].1);
+            self.hits[place].1 -= cost.min(self.hits[place].1);
         }
     }
 }

@@ -44,7 +44,7 @@ pub struct Rule {
 
 impl StrategyModel {
     /// What the rule counts as used at `now`.
-    fn used(&self, rule: &Rule, now: u64) -> u64 {
+    pub fn used(&self, rule: &Rule, now: u64) -> u64 {
         let since = |from: u64, till: u64| -> u64 {
             let hits = self.hits.iter();
             hits.filter(|hit| hit.at >= from && hit.at < till)
@@ -133,7 +133,7 @@ impl StrategyModel {
     #[must_use]
     pub fn assess(&self, rule: &Rule, now: u64, cost: u64) -> Answer {
         let capacity = match rule.strategy {
-            Strategy::Gcra { burst } => burst.get().into(),
+            Strategy::Gcra { burst } => burst.get(),
             _ => rule.count,
         };
         let used = self.used(rule, now);

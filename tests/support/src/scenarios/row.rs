@@ -28,7 +28,7 @@ pub struct Step {
     /// Whether each hit is allowed.
     pub verdicts: Vec<bool>,
     /// What the strictest outcome of the last hit has left.
-    pub remaining: Option<u32>,
+    pub remaining: Option<u64>,
     /// When all of it is there again.
     pub reset_after: Option<Duration>,
     /// How long the last hit has to wait.
@@ -51,7 +51,7 @@ pub struct Ask {
     /// All of these must have room.
     pub limits: Limits,
     /// How much it takes.
-    pub cost: u32,
+    pub cost: u64,
 }
 
 /// A check against `limits`, of cost one, by "alice".
@@ -106,7 +106,7 @@ impl Step {
 
     /// How much the charge takes.
     #[must_use]
-    pub fn cost(mut self, cost: u32) -> Self {
+    pub fn cost(mut self, cost: u64) -> Self {
         self.last().cost = cost;
         self
     }
@@ -155,7 +155,7 @@ impl Step {
 
     /// What is left after the last hit.
     #[must_use]
-    pub fn remaining(mut self, remaining: u32) -> Self {
+    pub fn remaining(mut self, remaining: u64) -> Self {
         self.remaining = Some(remaining);
         self
     }

@@ -2,13 +2,13 @@
 
 use super::row::{Row, Step, at};
 use limit_runtime::{Strategy, store::Action};
-use std::{net::IpAddr, num::NonZeroU32, time::Duration};
+use std::{net::IpAddr, num::NonZeroU64, time::Duration};
 
 const MOVING: Strategy = Strategy::MovingWindow;
 const FIXED: Strategy = Strategy::FixedWindow;
 const SLIDING: Strategy = Strategy::SlidingWindow;
 const GCRA: Strategy = Strategy::Gcra {
-    burst: NonZeroU32::new(10).unwrap(),
+    burst: NonZeroU64::new(10).unwrap(),
 };
 
 /// All rows that a store can be asked; those that need a router or a failing server are elsewhere.
@@ -336,7 +336,7 @@ fn of_any_strategy(strategy: Strategy) -> Vec<Row> {
                     .never_fits()
                     .remaining(10),
                 at(0, "10/min")
-                    .cost(u32::MAX)
+                    .cost(u32::MAX.into())
                     .gives("F")
                     .never_fits()
                     .remaining(10),

@@ -3,7 +3,7 @@
 use super::{charge, hit, limits, store};
 use crate::{clock::TestClock, decision::Verdict, key::IntoKey, store::Action, window::Strategy};
 use std::{
-    num::NonZeroU32,
+    num::NonZeroU64,
     sync::atomic::{AtomicBool, AtomicU32, Ordering},
     thread,
     time::Duration,
@@ -181,7 +181,7 @@ fn readers_without_the_lock_never_see_half_a_refusal() {
 #[test]
 fn a_refusal_says_what_a_look_at_the_budget_says_under_every_strategy() {
     let burst = |burst| Strategy::Gcra {
-        burst: NonZeroU32::new(burst).unwrap(),
+        burst: NonZeroU64::new(burst).unwrap(),
     };
     let strategies = [
         Strategy::MovingWindow,

@@ -8,7 +8,7 @@ use crate::{
     store::Action,
 };
 use limit_core::{Limit, Limits};
-use std::{num::NonZeroU32, time::Duration};
+use std::{num::NonZeroU64, time::Duration};
 use test_support::{models::log::LogModel, random::Random};
 
 const SECOND: u64 = 1_000;
@@ -28,18 +28,28 @@ const LONG: [u64; 8] = [
 /// Microseconds: three centuries, of the five that a store can tell apart.
 const CENTURIES: u64 = 300 * 365 * DAY * 1_000;
 
+/// Counts and costs about those that totals of 32 bits hold, and up to the largest.
+const LARGE: [u64; 6] = [
+    u32::MAX as u64 - 1,
+    u32::MAX as u64,
+    u32::MAX as u64 + 1,
+    MAX_COUNT / 2 + 1,
+    MAX_COUNT - 1,
+    MAX_COUNT,
+];
+
 fn random_limits(random: &mut Random, windows: &[u64]) -> Limits {
     loop {
         let count = 1 + random.below(3);
         let limits: Vec<Limit> = (0..count)
             .map(|_| {
                 let count = match random.below(40) {
-                    0 => u32::MAX,
+                    0 => random.pick(&LARGE),
                     1..8 => 1,
-                    _ => 1 + random.below(12) as u32,
+                    _ => 1 + random.below(12),
                 };
                 let window = Duration::from_millis(random.pick(windows));
-                Limit::new(NonZeroU32::new(count).unwrap(), window).unwrap()
+                Limit::new(NonZeroU64::new(count).unwrap(), window).unwrap()
             })
             .collect();
         if let Ok(limits) = Limits::new(&limits) {
@@ -82,7 +92,7 @@ fn check(found: &[Outcome], model: &LogModel, now: u64, limits: &Limits) {
     }
 }
 
-fn verdicts(found: &[Outcome], model: &LogModel, now: u64, limits: &Limits, cost: u32) -> bool {
+fn verdicts(found: &[Outcome], model: &LogModel, now: u64, limits: &Limits, cost: u64) -> bool {
     let mut all = true;
     for (outcome, &limit) in found.iter().zip(limits) {
         let expected = model.assess(now, limit, cost);
@@ -117,7 +127,7 @@ fn run(seed: u64, sequences: u64, entries: u32, windows: &[u64], may_change: boo
         let key = sequence.into_key();
         let mut model = LogModel::new(entries);
         let mut limits = random_limits(&mut random, windows);
-        let mut receipts: Vec<(Receipt, u32)> = Vec::new();
+        let mut receipts: Vec<(Receipt, u64)> = Vec::new();
         // Hits of one unit each are kept in another way, until something else comes.
         let only_units = random.one_in(8);
         let steps = match entries {
@@ -142,10 +152,10 @@ fn run(seed: u64, sequences: u64, entries: u32, windows: &[u64], may_change: boo
             }
             let cost = match random.below(200) {
                 _ if only_units => 1,
-                0 => u32::MAX,
+                0 => random.pick(&LARGE),
                 1..150 => 1,
                 150..160 => 0,
-                _ => random.below(8) as u32,
+                _ => random.below(8),
             };
             let action = match random.below(20) {
                 0 => Action::Force,

@@ -31,7 +31,7 @@ fn store(clock: &TestClock, max_keys: usize, log_entries: u32) -> MemoryStore {
     MemoryStore::new(clock.clone().into(), bounds)
 }
 
-fn charge<'a>(key: &'a Key, limits: &'a Limits, cost: u32) -> Charge<'a> {
+fn charge<'a>(key: &'a Key, limits: &'a Limits, cost: u64) -> Charge<'a> {
     Charge {
         scope: SCOPE,
         key,
@@ -42,7 +42,7 @@ fn charge<'a>(key: &'a Key, limits: &'a Limits, cost: u32) -> Charge<'a> {
     }
 }
 
-fn hit(store: &MemoryStore, key: impl IntoKey, limits: &Limits, cost: u32) -> Decision {
+fn hit(store: &MemoryStore, key: impl IntoKey, limits: &Limits, cost: u64) -> Decision {
     store.check(&[charge(&key.into_key(), limits, cost)], Action::Consume)
 }
 

@@ -16,11 +16,11 @@ use crate::{
     },
 };
 use limit_core::{Limit, Limits};
-use std::{num::NonZeroU32, time::Duration};
+use std::{num::NonZeroU64, time::Duration};
 use test_support::{models::log::LogModel, random::Random};
 
-fn limit(count: u32, millis: u64) -> Limits {
-    let count = NonZeroU32::new(count).unwrap();
+fn limit(count: u64, millis: u64) -> Limits {
+    let count = NonZeroU64::new(count).unwrap();
     Limit::new(count, Duration::from_millis(millis))
         .unwrap()
         .into()
@@ -44,7 +44,7 @@ fn assert_whole(shard: &Shard) {
         }),
     );
     let wide = states().filter_map(|state| match state {
-        State::WideRing { slot, .. } => Some(slot),
+        State::WideRing { slot, .. } | State::WideCounter { slot, .. } => Some(slot),
         _ => None,
     });
     shard.wide_rings.assert_holds(wide.collect());
@@ -85,7 +85,7 @@ struct Client {
     key: Key,
     model: LogModel,
     limits: Limits,
-    receipts: Vec<(Receipt, u32)>,
+    receipts: Vec<(Receipt, u64)>,
 }
 
 fn pause(random: &mut Random, window: u64) -> Duration {
@@ -109,7 +109,7 @@ fn run(seed: u64, steps: u64, entries: u32, windows: &[u64], mix: Mix) {
             .map(|number| Client {
                 key: (seed, number).into_key(),
                 model: LogModel::new(entries.max(1)),
-                limits: limit(1 + random.below(60) as u32, random.pick(windows)),
+                limits: limit(1 + random.below(60) as u64, random.pick(windows)),
                 receipts: Vec::new(),
             })
             .collect();
@@ -150,7 +150,7 @@ fn step(
             0 => random.pick(windows),
             _ => limits.first().window_millis(),
         };
-        *limits = limit(1 + random.below(60) as u32, window);
+        *limits = limit(1 + random.below(60), window);
     }
     clock.advance(pause(random, limits.first().window_millis() * 1_000));
     if mix.refunds && random.one_in(60) && !receipts.is_empty() {
@@ -161,7 +161,7 @@ fn step(
     }
     let now = clock.now().as_micros();
     let cost = match random.below(30) {
-        0 if mix.weights => random.below(5) as u32,
+        0 if mix.weights => random.below(5),
         _ => 1,
     };
     let action = match random.below(40) {
@@ -245,7 +245,7 @@ fn rings_have_few_sizes_however_long_logs_were_when_their_limits_changed() {
         for _ in 0..length {
             hit(&minute);
         }
-        let left = 1_000_000 - length - 1;
+        let left = 1_000_000 - u64::from(length) - 1;
         assert_eq!(hit(&hour).outcomes()[0].remaining(), left);
         assert_whole(&store.shards[0].0.lock());
         clock.advance(Duration::from_secs(7_200));

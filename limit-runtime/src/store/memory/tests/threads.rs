@@ -61,7 +61,7 @@ fn checks_of_two_identities_are_all_or_nothing_under_threads() {
         }
     });
     assert_eq!(total.load(Ordering::Relaxed), 3_000);
-    let taken: u32 = (0..8_u32)
+    let taken: u64 = (0..8_u32)
         .map(|thread| 500 - hit(&store, thread, &each, 0).outcomes()[0].remaining())
         .sum();
     assert_eq!(taken, 3_000);

@@ -50,7 +50,7 @@ function fixed.next_after(state)
 end
 
 function fixed.record(state, cost)
-  state.used = math.min(state.used + cost, TWO_32 - 1)
+  state.used = math.min(state.used + cost, MAX_USED)
   save_fixed(state)
 end
 

@@ -15,7 +15,7 @@ function gcra.open(key, window, count)
   if not packed then
     return state
   end
-  local written, empty, part, its_count = unpack_('>I8I8I4I4', packed)
+  local written, empty, part, its_count = unpack_('>I8I8I8I8', packed)
   -- If the clock went back, what it went back by is no time to wait.
   local ahead = empty - math.max(written, now)
   if ahead >= 0 then
@@ -24,10 +24,14 @@ function gcra.open(key, window, count)
   return state
 end
 
+-- No bucket takes longer to drain, even after forced charges: whole numbers are exact up to here.
+local MAX_AHEAD = 2 ^ 52
+
 -- From now on, it drains at the rate of another count.
 local function drain_by(state, count)
   if state.count ~= count then
     state.ahead, state.part = mul_div(state.ahead, state.count, count, state.part)
+    state.ahead = math.min(state.ahead, MAX_AHEAD)
     state.count = count
   end
 end
@@ -38,8 +42,8 @@ function gcra.consumed(state)
 end
 
 local function save_gcra(state)
-  local empty = math.min(now + state.ahead, 2 ^ 52)
-  call('SET', state.key, pack('>I8I8I4I4', now, empty, state.part, state.count))
+  local empty = math.min(now + state.ahead, MAX_AHEAD)
+  call('SET', state.key, pack('>I8I8I8I8', now, empty, state.part, state.count))
   keep(state.key, div_up(empty + 1 - now, 1000) + 1)
 end
 
@@ -91,7 +95,7 @@ end
 function gcra.record(state, cost, count)
   drain_by(state, count)
   local ahead, part = mul_div(state.window, cost, count)
-  state.ahead, state.part = state.ahead + ahead, state.part + part
+  state.ahead, state.part = math.min(state.ahead + ahead, MAX_AHEAD), state.part + part
   if state.part >= count then
     state.ahead, state.part = state.ahead + 1, state.part - count
   end
@@ -101,14 +105,18 @@ end
 -- Gives back what has not drained yet of what was consumed at `at`.
 function gcra.refund(key, window, cost, at, count)
   local state = gcra.open(key, window, count)
-  local ahead, part = mul_div(window, cost, count)
-  ahead = ahead - math.max(now - at, 0)
-  if ahead < 0 or gcra.consumed(state) == 0 then
+  if gcra.consumed(state) == 0 then
     return
   end
-  -- What is left drains as before.
-  if state.count ~= count then
-    ahead, part = mul_div(ahead, count, state.count, part)
+  -- What is left drains as before, at the rate of the state's own count.
+  local ahead, part = mul_div(window, cost, state.count)
+  local drained, drained_part = mul_div(math.max(now - at, 0), count, state.count)
+  ahead, part = ahead - drained, part - drained_part
+  if part < 0 then
+    ahead, part = ahead - 1, part + state.count
+  end
+  if ahead < 0 then
+    return
   end
   state.ahead, state.part = state.ahead - ahead, state.part - part
   if state.part < 0 then

@@ -3,6 +3,8 @@
 local call = redis.call
 local pack, unpack_ = struct.pack, struct.unpack
 local TWO_30, TWO_32 = 1073741824, 4294967296
+-- What counters go up to: more than any limit allows.
+local MAX_USED = 2 ^ 50
 
 -- Whole quotients: `a / b` alone could round up to the next whole number.
 local function div(a, b)
@@ -14,16 +16,20 @@ local function div_up(a, b)
 end
 
 -- The quotient and remainder of (a * b + plus) / c, digit by digit because the product may not fit.
--- a < 2^53, b and plus < 2^33; c < 2^49.
+-- a and the quotient < 2^53; b, c and plus <= 2^50. A quotient beyond that is rounded.
 local function mul_div(a, b, c, plus)
   plus = plus or 0
   if a * b + plus < 2 ^ 53 then
     local product = a * b + plus
     return div(product, c), product % c
   end
+  -- The largest digits for which rest * digit + high * b is exact.
   local digit, place = 65536, 2 ^ 48
-  if c > TWO_32 then
+  if (b + c) * digit > 2 ^ 53 then
     digit, place = 16, 2 ^ 52
+  end
+  if (b + c) * digit > 2 ^ 53 then
+    digit = 4
   end
   local quotient, rest = 0, 0
   while place >= 1 do

@@ -1,4 +1,5 @@
--- The moving window: a list of (tick, running total), each in four bytes, oldest first.
+-- The moving window: a list of (tick, running total), oldest first. A tick has four bytes, and a
+-- total too while it is below 2^32, else eight.
 --
 -- The first element is the sentinel: the last entry that expired, or zero at the start. What the
 -- window holds is total(newest) - total(sentinel), whatever the number of entries, and one entry
@@ -13,8 +14,26 @@ strategies[1] = moving
 -- From this many entries on, those closer than this part of the window merge to the later time.
 local EXACT = 8192
 
+-- What running totals go up to.
+local MAX_TOTAL = 2 ^ 52
+
+local function unpacked(element)
+  return unpack_(#element > 8 and '>I4I8' or '>I4I4', element)
+end
+
+local function packed(tick, total)
+  return pack(total < TWO_32 and '>I4I4' or '>I4I8', tick, total)
+end
+
+-- Writes `elements`, of which a call takes only so many, behind those of a list.
+local function append(key, elements)
+  for from = 1, #elements, 1000 do
+    call('RPUSH', key, unpack(elements, from, math.min(from + 999, #elements)))
+  end
+end
+
 local function entry(log, index)
-  return unpack_('>I4I4', call('LINDEX', log.key, index))
+  return unpacked(call('LINDEX', log.key, index))
 end
 
 local function expired(log, tick)
@@ -57,7 +76,7 @@ local function settle(log, ahead)
     end)
   end
   call('LTRIM', log.key, 0, from - 1)
-  call('RPUSH', log.key, pack('>I4I4', log.late % TWO_32, log.total))
+  call('RPUSH', log.key, packed(log.late % TWO_32, log.total))
   keep(log.key, longest_ttl(log))
   return load(log)
 end
@@ -72,13 +91,13 @@ load = function(log)
     return nothing(log)
   end
   local _
-  _, log.base = unpack_('>I4I4', head[1])
+  _, log.base = unpacked(head[1])
   log.tick, log.total = entry(log, -1)
   local ahead = (log.tick - log.late) % TWO_32
   if ahead > 0 and ahead < TWO_30 then
     return settle(log, ahead)
   end
-  log.first_tick, log.first_total = unpack_('>I4I4', head[2])
+  log.first_tick, log.first_total = unpacked(head[2])
   if expired(log, log.first_tick) then
     -- Ticks come round; the time that the key has left tells a clock that went far back.
     if is_long_ago(log) then
@@ -89,7 +108,7 @@ load = function(log)
       return nothing(log)
     end
     log.base = log.first_total
-    log.first_tick, log.first_total = unpack_('>I4I4', head[3])
+    log.first_tick, log.first_total = unpacked(head[3])
     if expired(log, log.first_tick) then
       local live = first(log, 3, call('LLEN', log.key) - 1, function(tick)
         return not expired(log, tick)
@@ -99,7 +118,7 @@ load = function(log)
     end
     call('LPOP', log.key)
   end
-  log.used = (log.total - log.base) % TWO_32
+  log.used = log.total - log.base
 end
 
 -- How long until what was recorded at `tick` has expired.
@@ -110,9 +129,9 @@ end
 -- The time until so many units have left; the oldest entry is mostly enough.
 local function leaves(log, units)
   local tick = log.first_tick
-  if (log.first_total - log.base) % TWO_32 < units then
+  if log.first_total - log.base < units then
     local index = first(log, 2, call('LLEN', log.key) - 1, function(_, total)
-      return (total - log.base) % TWO_32 >= units
+      return total - log.base >= units
     end)
     tick = entry(log, index)
   end
@@ -174,14 +193,32 @@ local function is_crowded(log)
   return (log.late - before) % TWO_32 <= div(log.window, EXACT)
 end
 
+-- Totals grow while a log lives. Before they pass MAX_TOTAL they begin anew, from the sentinel's; if
+-- what the window holds is more than that, as after forced charges, the oldest entries give it up.
+local function rebase(log, cost)
+  local base = math.max(log.base, log.total + cost - MAX_TOTAL)
+  local elements = call('LRANGE', log.key, 0, -1)
+  for index = 1, #elements do
+    local tick, total = unpacked(elements[index])
+    elements[index] = packed(tick, math.max(total - base, 0))
+  end
+  call('DEL', log.key)
+  append(log.key, elements)
+  log.base, log.total = 0, log.total - base
+  log.first_total = math.max(log.first_total - base, 0)
+  log.used = log.total
+end
+
 function moving.record(log, cost)
-  cost = math.min(cost, TWO_32 - 1 - log.used)
+  if log.tick ~= nil and log.total + cost > MAX_TOTAL then
+    rebase(log, cost)
+  end
   log.used = log.used + cost
-  log.total = (log.total + cost) % TWO_32
+  log.total = log.total + cost
   local late = log.late % TWO_32
-  local newest = pack('>I4I4', late, log.total)
+  local newest = packed(late, log.total)
   if log.tick == nil then
-    call('RPUSH', log.key, pack('>I4I4', 0, 0), newest)
+    call('RPUSH', log.key, packed(0, 0), newest)
     log.first_tick, log.first_total = late, log.total
   elseif log.tick == late or is_crowded(log) then
     call('LSET', log.key, -1, newest)
@@ -216,18 +253,18 @@ function moving.refund(key, window, cost, at)
     return
   end
   local _, before = entry(log, index - 1)
-  local units = math.min(cost, (total - before) % TWO_32)
+  local units = math.min(cost, total - before)
   if units == 0 then
     return
   end
   local later = call('LRANGE', key, index, -1)
   local kept = {}
   for place = 1, #later do
-    local its_tick, its_total = unpack_('>I4I4', later[place])
-    its_total = (its_total - units) % TWO_32
+    local its_tick, its_total = unpacked(later[place])
+    its_total = its_total - units
     -- An entry with no units left is none: the newest tells when all is available again.
     if its_total ~= before then
-      kept[#kept + 1] = pack('>I4I4', its_tick, its_total)
+      kept[#kept + 1] = packed(its_tick, its_total)
     end
     before = its_total
   end
@@ -236,7 +273,5 @@ function moving.refund(key, window, cost, at)
     return
   end
   call('LTRIM', key, 0, index - 1)
-  for from = 1, #kept, 1000 do
-    call('RPUSH', key, unpack(kept, from, math.min(from + 999, #kept)))
-  end
+  append(key, kept)
 end

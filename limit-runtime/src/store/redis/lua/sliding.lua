@@ -11,7 +11,7 @@ function sliding.open(key, window)
   if not packed then
     return state
   end
-  local start, previous, current = unpack_('>I8I4I4', packed)
+  local start, previous, current = unpack_('>I8I8I8', packed)
   -- If the clock went back, the window starts now.
   start = math.min(start, now)
   if now >= start + window then
@@ -37,7 +37,7 @@ function sliding.consumed(state)
 end
 
 local function save_sliding(state)
-  call('SET', state.key, pack('>I8I4I4', state.start, state.previous, state.current))
+  call('SET', state.key, pack('>I8I8I8', state.start, state.previous, state.current))
   keep(state.key, div_up(sliding.consumed(state), 1000) + 1)
 end
 
@@ -90,7 +90,7 @@ function sliding.next_after(state, count)
 end
 
 function sliding.record(state, cost)
-  state.current = math.min(state.current + cost, TWO_32 - 1)
+  state.current = math.min(state.current + cost, MAX_USED)
   save_sliding(state)
 end
 

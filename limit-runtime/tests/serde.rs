@@ -1,0 +1,164 @@
+//! Settings in configuration files.
+#![cfg(feature = "serde")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use axum::http::HeaderName;
+use limit_runtime::{
+    HeaderNames, HeaderStyle, Limiter, Limits, Strategy, limits,
+    store::{Fallback, StoreHealth},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::{num::NonZeroU64, time::Duration};
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Config {
+    limits: Limits,
+    strategy: Strategy,
+    headers: HeaderStyle,
+    fallback: Fallback,
+}
+
+fn read(value: Value) -> Result<Config, String> {
+    serde_json::from_str(&value.to_string()).map_err(|error| error.to_string())
+}
+
+fn example() -> Value {
+    json!({
+        "limits": "10 per second; 100 per minute",
+        "strategy": "gcra(burst = 20)",
+        "headers": "x-ratelimit",
+        "fallback": "deny",
+    })
+}
+
+#[test]
+fn settings_are_read_and_written_as_their_strings() {
+    let config = read(example()).unwrap();
+    let burst = NonZeroU64::new(20).unwrap();
+    let expected = Config {
+        limits: limits!("10/second; 100/minute"),
+        strategy: Strategy::Gcra { burst },
+        headers: HeaderStyle::XRateLimit,
+        fallback: Fallback::Deny,
+    };
+    assert_eq!(config, expected);
+    assert_eq!(serde_json::to_value(&config).unwrap(), example());
+}
+
+#[test]
+fn every_value_is_written_as_it_is_read() {
+    for strategy in [
+        "moving_window",
+        "fixed_window",
+        "sliding_window",
+        "gcra(burst = 7)",
+    ] {
+        let read: Strategy = serde_json::from_value(json!(strategy)).unwrap();
+        assert_eq!(serde_json::to_value(read).unwrap(), json!(strategy));
+    }
+    for style in ["ietf", "x-ratelimit", "openai", "both", "off"] {
+        let read: HeaderStyle = serde_json::from_value(json!(style)).unwrap();
+        assert_eq!(serde_json::to_value(read).unwrap(), json!(style));
+    }
+    for fallback in ["local", "allow", "deny"] {
+        let read: Fallback = serde_json::from_value(json!(fallback)).unwrap();
+        assert_eq!(serde_json::to_value(read).unwrap(), json!(fallback));
+    }
+    let spaced: Strategy = serde_json::from_value(json!("gcra( burst=1_000 )")).unwrap();
+    let burst = NonZeroU64::new(1_000).unwrap();
+    assert_eq!(spaced, Strategy::Gcra { burst });
+}
+
+#[test]
+fn header_names_of_ones_own_are_a_map() {
+    let map = json!({"limit": "x-quota", "remaining": "x-quota-left", "reset": "x-quota-reset"});
+    let style: HeaderStyle = serde_json::from_value(map.clone()).unwrap();
+    let expected = HeaderNames {
+        limit: HeaderName::from_static("x-quota"),
+        remaining: HeaderName::from_static("x-quota-left"),
+        reset: HeaderName::from_static("x-quota-reset"),
+    };
+    assert_eq!(style, HeaderStyle::Named(Box::new(expected)));
+    assert_eq!(serde_json::to_value(&style).unwrap(), map);
+}
+
+#[test]
+fn an_error_names_what_was_found_and_what_is_allowed() {
+    for (field, value, expected) in [
+        (
+            "limits",
+            "10/minuet",
+            "unknown unit `minuet`: did you mean `minute`? \
+             allowed: ms, second, minute, hour, day, week, month, year",
+        ),
+        (
+            "strategy",
+            "leaky",
+            "unknown strategy `leaky`: allowed: `moving_window`, `fixed_window`, `sliding_window`, \
+             `gcra(burst = 10)`",
+        ),
+        (
+            "strategy",
+            "gcra",
+            "`gcra` has no valid burst: write `gcra(burst = 10)`, with a whole number from 1 to \
+             999999999999999",
+        ),
+        (
+            "strategy",
+            "gcra(burst = 1000000000000000)",
+            "`gcra(burst = 1000000000000000)` has no valid burst",
+        ),
+        (
+            "headers",
+            "github",
+            "unknown header style `github`: allowed: `ietf`, `x-ratelimit`, `openai`, `both`, `off`",
+        ),
+        (
+            "fallback",
+            "open",
+            "unknown fallback `open`: allowed: `local`, `allow`, `deny`",
+        ),
+    ] {
+        let mut config = example();
+        config[field] = json!(value);
+        let error = read(config).unwrap_err();
+        assert!(error.starts_with(expected), "{error}");
+    }
+    let mut config = example();
+    config["headers"] = json!({"limit": "x quota", "remaining": "a", "reset": "b"});
+    let error = read(config).unwrap_err();
+    assert!(
+        error.starts_with("`x quota` is not a valid header name"),
+        "{error}"
+    );
+}
+
+#[test]
+fn health_and_usage_are_written_for_reports() {
+    let limiter = Limiter::new();
+    let mut health = limiter.health();
+    assert_eq!(
+        serde_json::to_value(&health).unwrap(),
+        json!({
+            "store": "memory",
+            "down_for_ms": null,
+            "answered": 0,
+            "failed": 0,
+            "fallbacks": 0,
+            "repeated_denials": 0,
+            "outages": 0,
+        })
+    );
+    let since = Duration::from_millis(1_500);
+    health.store = StoreHealth::Down { since };
+    let down = serde_json::to_value(&health).unwrap();
+    assert_eq!(
+        (&down["store"], &down["down_for_ms"]),
+        (&json!("down"), &json!(1_500))
+    );
+    assert_eq!(
+        serde_json::to_value(limiter.usage()).unwrap(),
+        json!({"keys": 0, "overflowed": 0})
+    );
+}
