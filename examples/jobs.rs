@@ -22,7 +22,7 @@ struct Job {
 
 /// Waits until a job of this cost fits the limit of the tenant; `false` if it never fits.
 async fn admit(limiter: &Limiter, tenant: &str, job: &Job) -> Result<bool, StoreError> {
-    let cost = u32::try_from(job.texts.len()).unwrap_or(u32::MAX);
+    let cost = job.texts.len() as u64;
     loop {
         let decision = limiter
             .check(&TEXTS, tenant)

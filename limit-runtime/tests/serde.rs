@@ -74,11 +74,11 @@ fn every_value_is_written_as_it_is_read() {
 fn header_names_of_ones_own_are_a_map() {
     let map = json!({"limit": "x-quota", "remaining": "x-quota-left", "reset": "x-quota-reset"});
     let style: HeaderStyle = serde_json::from_value(map.clone()).unwrap();
-    let expected = HeaderNames {
-        limit: HeaderName::from_static("x-quota"),
-        remaining: HeaderName::from_static("x-quota-left"),
-        reset: HeaderName::from_static("x-quota-reset"),
-    };
+    let expected = HeaderNames::new(
+        HeaderName::from_static("x-quota"),
+        HeaderName::from_static("x-quota-left"),
+        HeaderName::from_static("x-quota-reset"),
+    );
     assert_eq!(style, HeaderStyle::Named(Box::new(expected)));
     assert_eq!(serde_json::to_value(&style).unwrap(), map);
 }

@@ -127,8 +127,8 @@ impl Headers {
         [limit, remaining, reset]: &[HeaderName; 3],
         outcome: &Outcome,
     ) {
-        self.insert(limit, number(outcome.quota().count().get().into()));
-        self.insert(remaining, number(outcome.remaining().into()));
+        self.insert(limit, number(outcome.quota().count().get()));
+        self.insert(remaining, number(outcome.remaining()));
         // Never fails: a duration consists of digits and letters.
         if let Ok(reset_after) = HeaderValue::try_from(go_duration(outcome.reset_after())) {
             self.insert(reset, reset_after);
@@ -146,8 +146,8 @@ impl Headers {
             .unwrap_or_default();
         let ask_after = Duration::from_micros(outcome.ask_after_micros());
         let reset_at = whole_seconds(since_1970.saturating_add(ask_after));
-        self.insert(limit, number(outcome.quota().count().get().into()));
-        self.insert(remaining, number(outcome.remaining().into()));
+        self.insert(limit, number(outcome.quota().count().get()));
+        self.insert(remaining, number(outcome.remaining()));
         self.insert(reset, number(reset_at));
     }
 

@@ -1,7 +1,7 @@
 //! How many budgets a reset clears, whatever the store.
 
 use limit_runtime::{Limiter, Strategy, limits};
-use std::num::NonZeroU32;
+use std::num::NonZeroU64;
 
 /// A budget is a scope, a key and a strategy, however many windows its limits have.
 ///
@@ -9,7 +9,7 @@ use std::num::NonZeroU32;
 /// When a reset clears another number of budgets than it returns, or than there are.
 pub async fn a_reset_returns_how_many_budgets_it_clears(limiter: &Limiter) {
     let limits = limits!("9/minute; 90/hour");
-    let burst = NonZeroU32::new(9).unwrap();
+    let burst = NonZeroU64::new(9).unwrap();
     let strategies = [
         Strategy::MovingWindow,
         Strategy::FixedWindow,

@@ -94,7 +94,7 @@ async fn an_extracted_rate_limit_can_refund() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_requests_have_rate_limits_of_their_own() {
     #[rate_limit("1_000/minute", key = client_ip, cost = 1)]
-    async fn own(metered: Metered, Path(cost): Path<u32>) -> String {
+    async fn own(metered: Metered, Path(cost): Path<u64>) -> String {
         metered.limit.charge(cost).await.unwrap();
         format!("{:?}", metered.limit.remaining())
     }
@@ -133,7 +133,7 @@ async fn a_handler_that_is_called_by_an_extractor_has_limits_of_its_own() {
         }
     }
     #[rate_limit("10/minute")]
-    async fn outer(_: Profile, limit: RateLimit) -> Json<Option<u32>> {
+    async fn outer(_: Profile, limit: RateLimit) -> Json<Option<u64>> {
         Json(limit.remaining())
     }
     let app = App::new(Router::new().route("/", get(outer)));

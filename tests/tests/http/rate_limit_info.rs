@@ -11,7 +11,7 @@ use limit_runtime::{
 use std::{net::SocketAddr, time::Duration};
 use tower::ServiceExt;
 
-async fn info(app: &App, path: &str, units: u32) -> Option<RateLimitInfo> {
+async fn info(app: &App, path: &str, units: u64) -> Option<RateLimitInfo> {
     let request = Request::get(path).header("x-units", units);
     let mut request = request.body(Body::empty()).unwrap();
     let peer = SocketAddr::from(([192, 0, 2, 1], 1));
@@ -39,7 +39,7 @@ fn informative(limiter: LimiterBuilder) -> App {
 }
 
 /// The name, the key's label, the cost, whether it refused, and what is left of each limit.
-fn policies(info: &RateLimitInfo) -> Vec<(String, String, u32, bool, Vec<u64>)> {
+fn policies(info: &RateLimitInfo) -> Vec<(String, String, u64, bool, Vec<u64>)> {
     let policies = info.policies().iter().map(|policy| {
         let left = policy.outcomes().iter();
         let left = left.map(|outcome| u64::from(outcome.remaining())).collect();
@@ -52,10 +52,10 @@ fn policies(info: &RateLimitInfo) -> Vec<(String, String, u32, bool, Vec<u64>)> 
 fn policy(
     name: &str,
     key: &str,
-    cost: u32,
+    cost: u64,
     is_refused: bool,
     left: &[u64],
-) -> (String, String, u32, bool, Vec<u64>) {
+) -> (String, String, u64, bool, Vec<u64>) {
     (name.into(), key.into(), cost, is_refused, left.into())
 }
 

@@ -10,7 +10,7 @@ const OK: StatusCode = StatusCode::OK;
 const LIMITED: StatusCode = StatusCode::TOO_MANY_REQUESTS;
 
 /// Looks at its limits, charges and refunds: what is left, and how many outcomes there are.
-async fn look(limit: RateLimit) -> Json<(Option<u32>, usize)> {
+async fn look(limit: RateLimit) -> Json<(Option<u64>, usize)> {
     limit.charge(7).await.unwrap();
     limit.refund(7).await.unwrap();
     assert!(limit.only("app").is_ok());
@@ -64,12 +64,12 @@ async fn the_outer_layer_is_extracted_where_the_inner_one_does_not_apply() {
 /// A handler that charges the layer for tokens is used with clients that this layer exempts.
 #[tokio::test]
 async fn an_inner_layer_that_exempts_is_known_by_its_name_and_hides_the_outer_one() {
-    async fn complete(limit: RateLimit) -> Json<Option<u32>> {
+    async fn complete(limit: RateLimit) -> Json<Option<u64>> {
         let tokens = limit.only("tokens").unwrap();
         tokens.charge(7).await.unwrap();
         Json(tokens.remaining())
     }
-    async fn charge(limit: RateLimit) -> Json<Option<u32>> {
+    async fn charge(limit: RateLimit) -> Json<Option<u64>> {
         limit.charge(7).await.unwrap();
         Json(limit.remaining())
     }
@@ -111,7 +111,7 @@ async fn an_inner_layer_that_exempts_is_known_by_its_name_and_hides_the_outer_on
 #[tokio::test]
 async fn an_exempt_layer_changes_nothing_for_a_handler_with_limits() {
     #[rate_limit("2/minute")]
-    async fn own(limit: RateLimit) -> Json<Option<u32>> {
+    async fn own(limit: RateLimit) -> Json<Option<u64>> {
         Json(limit.remaining())
     }
     let app = app(|limiter| {

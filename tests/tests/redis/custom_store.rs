@@ -8,7 +8,7 @@ use limit_runtime::{
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -20,7 +20,7 @@ use test_support::{
 /// A store that never answers a check and fails everything else.
 #[derive(Debug, Default)]
 struct Flaky {
-    calls: Arc<AtomicU32>,
+    calls: Arc<AtomicU64>,
 }
 
 impl Store for Flaky {
@@ -45,8 +45,8 @@ impl Store for Flaky {
 /// A store that admits everything, counts refunded units, and fails refunds if `fails` is set.
 #[derive(Clone, Debug, Default)]
 struct Refunding {
-    given_back: Arc<AtomicU32>,
-    fails: Arc<AtomicU32>,
+    given_back: Arc<AtomicU64>,
+    fails: Arc<AtomicU64>,
 }
 
 impl Refunding {

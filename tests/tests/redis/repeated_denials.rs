@@ -6,13 +6,13 @@ use limit_runtime::{
     limits,
     store::{Action, Charge, Scope},
 };
-use std::{num::NonZeroU32, time::Duration};
+use std::{num::NonZeroU64, time::Duration};
 use test_support::servers::Server;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// The numbers of a store's answer, in whole milliseconds, and what remains.
-fn numbers(decision: &Decision) -> Vec<(u32, Duration, Duration)> {
+fn numbers(decision: &Decision) -> Vec<(u64, Duration, Duration)> {
     let outcomes = decision.outcomes().iter();
     outcomes
         .map(|outcome| {
@@ -36,7 +36,7 @@ async fn a_repeated_denial_counts_down_to_when_more_remains() {
         builder.connect().await.unwrap()
     };
     let (limiter, other) = (connect().await, connect().await);
-    let burst = NonZeroU32::new(2).unwrap();
+    let burst = NonZeroU64::new(2).unwrap();
     for strategy in [
         Strategy::MovingWindow,
         Strategy::FixedWindow,

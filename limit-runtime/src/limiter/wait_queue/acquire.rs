@@ -303,7 +303,7 @@ impl<'a> Request<'a> {
                 .filter(|(own, _)| *own == key);
             let waiter = Waiter {
                 cost: same_budget
-                    .map(|(_, charge)| charge.cost.into())
+                    .map(|(_, charge)| charge.cost)
                     .max()
                     .unwrap_or(0),
                 deadline,

@@ -4,7 +4,7 @@ use super::super::WaitMode;
 use super::{Answer, Rule, answer, limiter, millis, secs, send, settle, waiting};
 use crate::{store::Action, window::Strategy};
 use limit_core::{Limits, limits};
-use std::{num::NonZeroU32, time::Duration};
+use std::{num::NonZeroU64, time::Duration};
 use test_support::random::Random;
 use tokio::time::{Instant, sleep};
 
@@ -21,10 +21,10 @@ async fn turns_are_exact(strategies: &[Strategy], limits: &[Limits], equal_costs
             .map(|limit| strategy.capacity(*limit).get())
             .min();
         let largest = u64::from(smallest.unwrap());
-        let equal = 1 + random.below(largest) as u32;
+        let equal = 1 + random.below(largest);
         let cost = |random: &mut Random| match equal_costs {
             true => equal,
-            false => 1 + random.below(largest) as u32,
+            false => 1 + random.below(largest),
         };
         let limiter = limiter();
         let mut waiters = Vec::new();
@@ -72,8 +72,8 @@ async fn turns_are_exact(strategies: &[Strategy], limits: &[Limits], equal_costs
     }
 }
 
-fn gcra(burst: u32) -> Strategy {
-    let burst = NonZeroU32::new(burst).unwrap();
+fn gcra(burst: u64) -> Strategy {
+    let burst = NonZeroU64::new(burst).unwrap();
     Strategy::Gcra { burst }
 }
 

@@ -56,7 +56,7 @@ struct Rule {
     scope: &'static str,
     key: Key,
     limits: Limits,
-    cost: u32,
+    cost: u64,
     strategy: Strategy,
     max_wait: Duration,
 }
@@ -73,7 +73,7 @@ impl Rule {
         }
     }
 
-    fn cost(self, cost: u32) -> Self {
+    fn cost(self, cost: u64) -> Self {
         Self { cost, ..self }
     }
 

@@ -13,7 +13,7 @@ use tokio::{
 };
 
 /// What was admitted in one budget: when, in milliseconds, and how much.
-type Admissions = Arc<Mutex<Vec<(u128, u32)>>>;
+type Admissions = Arc<Mutex<Vec<(u128, u64)>>>;
 
 /// Many requests under two rules, which come at random, cost at random, and are dropped at random.
 async fn random_requests(seed: u64, limiter: Limiter, is_ordered: bool) {
@@ -25,7 +25,7 @@ async fn random_requests(seed: u64, limiter: Limiter, is_ordered: bool) {
     for _ in 0..400 {
         let client = random.below(3) as usize;
         let max_wait = |random: &mut Random| [secs(0), secs(1), secs(6)][random.below(3) as usize];
-        let cost = |random: &mut Random| 1 + random.below(3) as u32;
+        let cost = |random: &mut Random| 1 + random.below(3);
         let rules = [
             Rule::new("all", limits[0], max_wait(&mut random)).cost(cost(&mut random)),
             Rule::new("client", limits[1], max_wait(&mut random))
@@ -86,9 +86,9 @@ async fn random_requests(seed: u64, limiter: Limiter, is_ordered: bool) {
         assert!(admitted.len() > 10, "{admitted:?}");
         for limit in &limits[usize::from(budget < 3)] {
             for &(from, _) in admitted.iter() {
-                let window = from..from + limit.window().as_millis();
+                let window = from..from + u128::from(limit.window_millis());
                 let within = admitted.iter().filter(|(at, _)| window.contains(at));
-                let units: u32 = within.map(|&(_, cost)| cost).sum();
+                let units: u64 = within.map(|&(_, cost)| cost).sum();
                 assert!(units <= limit.count().get(), "{units} from {from} ms on");
             }
         }
@@ -121,7 +121,7 @@ async fn no_wake_up_is_lost_between_threads() {
             let mut random = Random::new(number + 1);
             for _ in 0..6 {
                 let rule = Rule::new("model", limits!("12/4ms"), secs(60));
-                let rule = [rule.cost(1 + random.below(3) as u32)];
+                let rule = [rule.cost(1 + random.below(3))];
                 let sent = request(&limiter, &rule, WaitMode::Allowed);
                 if random.below(4) == 0 {
                     // Dropped while it waits, or as it is woken.

@@ -27,7 +27,7 @@ async fn a_request_waits_only_where_it_is_refused() {
     );
     let mut served = 0;
     for answer in first {
-        served += u32::from(matches!(answer.await.unwrap(), Answer::Admitted(_)));
+        served += u64::from(matches!(answer.await.unwrap(), Answer::Admitted(_)));
     }
     assert_eq!(served, 2);
 }

@@ -7,7 +7,7 @@ use crate::{
     key::IntoKey,
     store::Action,
 };
-use limit_core::{Limit, Limits};
+use limit_core::{Limit, Limits, MAX_COUNT};
 use std::{num::NonZeroU64, time::Duration};
 use test_support::{models::log::LogModel, random::Random};
 
