@@ -21,7 +21,7 @@ struct Job {
 
 /// Waits until the tenant may do this much; `false` if it never may.
 async fn admit(limiter: &Limiter, tenant: &str, job: &Job) -> Result<bool, StoreError> {
-    let cost = u32::try_from(job.texts.len()).unwrap_or(u32::MAX);
+    let cost = u64::try_from(job.texts.len()).unwrap_or(u64::MAX);
     loop {
         let decision = limiter
             .check(&TEXTS, tenant)

@@ -113,8 +113,8 @@ impl Headers {
 
     /// The reset as OpenAI writes durations: `6m0s`, `1s`, `250ms`.
     fn open_ai_of(&mut self, [limit, remaining, reset]: &[HeaderName; 3], outcome: &Outcome) {
-        self.add(limit, number(outcome.quota().count().get().into()));
-        self.add(remaining, number(outcome.remaining().into()));
+        self.add(limit, number(outcome.quota().count().get()));
+        self.add(remaining, number(outcome.remaining()));
         // Digits and letters, which are always a header value.
         if let Ok(reset_after) = HeaderValue::try_from(go_duration(outcome.reset_after())) {
             self.add(reset, reset_after);
@@ -133,8 +133,8 @@ impl Headers {
             .unwrap_or_default();
         let ask_after = Duration::from_micros(outcome.ask_after_micros());
         let reset_at = whole_seconds(since_1970.saturating_add(ask_after));
-        self.add(limit, number(outcome.quota().count().get().into()));
-        self.add(remaining, number(outcome.remaining().into()));
+        self.add(limit, number(outcome.quota().count().get()));
+        self.add(remaining, number(outcome.remaining()));
         self.add(reset, number(reset_at));
     }
 

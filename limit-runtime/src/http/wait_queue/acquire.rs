@@ -282,10 +282,7 @@ impl<'a> Request<'a> {
                 .zip(self.charges)
                 .filter(|(own, _)| *own == key);
             let waiter = Waiter {
-                cost: draws
-                    .map(|(_, charge)| charge.cost.into())
-                    .max()
-                    .unwrap_or(0),
+                cost: draws.map(|(_, charge)| charge.cost).max().unwrap_or(0),
                 deadline,
                 is_checking: false,
                 wake: permit.wake.clone(),
