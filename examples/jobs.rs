@@ -22,7 +22,7 @@ struct Job {
 
 /// Waits until a job of this cost fits the limit of the tenant; `false` if it never fits.
 async fn admit(limiter: &Limiter, tenant: &str, job: &Job) -> Result<bool, StoreError> {
-    let cost = job.texts.len() as u64;
+    let cost = u64::try_from(job.texts.len()).unwrap_or(u64::MAX);
     loop {
         let decision = limiter
             .check(&TEXTS, tenant)

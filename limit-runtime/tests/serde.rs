@@ -19,7 +19,7 @@ struct Config {
     fallback: Fallback,
 }
 
-fn read(value: Value) -> Result<Config, String> {
+fn read(value: &Value) -> Result<Config, String> {
     serde_json::from_str(&value.to_string()).map_err(|error| error.to_string())
 }
 
@@ -34,7 +34,7 @@ fn example() -> Value {
 
 #[test]
 fn settings_are_read_and_written_as_their_strings() {
-    let config = read(example()).unwrap();
+    let config = read(&example()).unwrap();
     let burst = NonZeroU64::new(20).unwrap();
     let expected = Config {
         limits: limits!("10/second; 100/minute"),
@@ -122,12 +122,12 @@ fn an_error_names_what_was_found_and_what_is_allowed() {
     ] {
         let mut config = example();
         config[field] = json!(value);
-        let error = read(config).unwrap_err();
+        let error = read(&config).unwrap_err();
         assert!(error.starts_with(expected), "{error}");
     }
     let mut config = example();
     config["headers"] = json!({"limit": "x quota", "remaining": "a", "reset": "b"});
-    let error = read(config).unwrap_err();
+    let error = read(&config).unwrap_err();
     assert!(
         error.starts_with("`x quota` is not a valid header name"),
         "{error}"

@@ -178,21 +178,24 @@ pub(super) fn refund(shard: &mut Shard, cell: &Cell, at: Ticks, cost: u64) -> Op
 /// Whether the totals of a log still have 32 bits with `cost` more. If not, it moves to where they have 64.
 #[inline]
 fn has_room(shard: &Shard, cell: &Cell, write: &Write<'_>) -> bool {
-    let cost = write.slot.cost;
-    if !cell.has_narrow_totals() && cost < 1 << 31 {
+    if !cell.has_narrow_totals() && write.slot.cost < 1 << 31 {
         // A log without totals has far less than 2^31 hits.
         return true;
     }
+    has_room_for_totals(shard, cell, write)
+}
+
+#[cold]
+fn has_room_for_totals(shard: &Shard, cell: &Cell, write: &Write<'_>) -> bool {
     let held = match cell.state() {
         Some(State::Fine(kept)) => shard.fine.held(&kept),
         Some(State::Coarse(kept)) => shard.coarse.held(&kept),
         _ => 0,
     };
-    held + cost <= u32::MAX.into() || has_room_once_forgotten(shard, cell, write)
-}
-
-#[cold]
-fn has_room_once_forgotten(shard: &Shard, cell: &Cell, write: &Write<'_>) -> bool {
+    if held + write.slot.cost <= u32::MAX.into() {
+        return true;
+    }
+    // Some of these hits may no longer count.
     let window = Duration::from_millis(write.horizon);
     let counts = shard.read(Some(cell), Sum(write.now, window));
     counts + write.slot.cost <= u32::MAX.into()

@@ -1,7 +1,7 @@
 //! A part of the store behind one lock: its table, the logs that outgrew their cells, and its time.
 
 use super::{
-    cell::{COARSE_MICROS, Cell, FINE_MICROS, State, WideCounter, fresh_at},
+    cell::{COARSE_MICROS, Cell, FINE_MICROS, State, WideCounter, WideWords, fresh_at},
     identity::{Owner, Variant},
     kept::{Rings, shape_of},
     log::{self, Ask},
@@ -363,9 +363,14 @@ impl Shard {
 
     #[inline]
     fn settled(&mut self, counter: Counter) -> State {
-        let Some((kind, words)) = WideCounter::of(counter) else {
-            return State::Counter(counter);
-        };
+        match WideCounter::of(counter) {
+            Some((kind, words)) => self.insert_wide(kind, words),
+            None => State::Counter(counter),
+        }
+    }
+
+    #[cold]
+    fn insert_wide(&mut self, kind: WideCounter, words: WideWords) -> State {
         let slot = self.wide_rings.insert(words.len());
         for (to, word) in self.wide_rings.get_mut(slot).iter_mut().zip(words) {
             *to = word;
@@ -376,10 +381,15 @@ impl Shard {
     /// The counter of a cell; `None` if it is empty or a log.
     #[inline]
     fn counter(&self, cell: &Cell) -> Option<Counter> {
-        cell.counter().or_else(|| match cell.state()? {
+        cell.counter().or_else(|| self.wide_counter(cell))
+    }
+
+    #[cold]
+    fn wide_counter(&self, cell: &Cell) -> Option<Counter> {
+        match cell.state()? {
             State::WideCounter { kind, slot } => kind.counter(self.wide_rings.get(slot)),
             _ => None,
-        })
+        }
     }
 
     /// The counter in a cell, or a fresh one; `None` if the strategy keeps a log.
