@@ -47,7 +47,7 @@ async fn complete(Path(tokens): Path<u32>, limit: RateLimit) -> Json<[Option<u32
     let error = limit.only("tokns").unwrap_err().to_string();
     assert_eq!(
         error,
-        "no policy of the handler is named `tokns`; there are `requests`, `tokens`"
+        "no policy of the handler is named `tokns`; use one of `requests`, `tokens`"
     );
     let remaining = |policy| limit.only(policy).unwrap().remaining();
     Json([remaining("requests"), remaining("tokens")])

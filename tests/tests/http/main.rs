@@ -18,6 +18,7 @@ mod layers;
 mod options;
 mod peer;
 mod refusals;
+mod rejection_types;
 mod rejections;
 mod resets;
 mod scenarios;
