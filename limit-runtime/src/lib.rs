@@ -114,10 +114,10 @@ pub use self::{
     policy::route_scope::{RouteScope, route},
     request::{
         client_ip::{ClientIp, ClientIpRejection, client_ip},
-        keys::{
-            BearerKey, BearerRejection, HeaderKey, HeaderKeyRejection, bearer, everyone, header,
-        },
-        rate_limit::{RateLimit, RateLimitRejection, UnknownPolicy},
+        key_rejection::{BearerRejection, HeaderKeyRejection},
+        keys::{BearerKey, HeaderKey, bearer, everyone, header},
+        rate_limit::RateLimit,
+        rate_limit_rejection::{RateLimitRejection, UnknownPolicy},
     },
     response::{
         exceeded::Exceeded,

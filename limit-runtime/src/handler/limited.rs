@@ -1,4 +1,5 @@
-//! The one argument of a limited handler: the check, then the handler's own arguments.
+//! The single argument of a limited handler: its extraction checks the request, then extracts the
+//! handler's own arguments.
 
 use crate::policy::{
     charge_timing::ChargeTiming,
@@ -7,9 +8,9 @@ use crate::policy::{
 };
 use crate::request::{
     admission::Admission,
-    admit::checked,
+    check::resolve_and_check,
     current_request::{self, CurrentRequest},
-    finish::finish,
+    early_response::finish_early_response,
 };
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
@@ -20,11 +21,11 @@ use std::marker::PhantomData;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
-/// What `#[rate_limit]` makes of a handler's arguments: they are extracted once the check has let
-/// the request through.
+/// Extractor that `#[rate_limit]` puts in place of a handler's arguments: it checks the request,
+/// then extracts the arguments.
 ///
-/// Routers make it, so code rarely sees it. A unit test that calls a limited handler by its own
-/// name gives the arguments as [`Limited::unlimited`].
+/// `P` is the policy of the handler, `T` the tuple of its arguments. Only a unit test that calls a
+/// limited handler creates one, with [`Limited::unlimited`].
 pub struct Limited<P, T> {
     admission: Admission,
     arguments: T,
@@ -32,13 +33,13 @@ pub struct Limited<P, T> {
 }
 
 impl<P, T> Limited<P, T> {
-    /// The arguments, without any check: for unit tests that call the handler.
+    /// Wraps arguments without a check, for unit tests that call the handler.
     ///
     /// ```
     /// # use axum::{Json, http::StatusCode};
     /// # use limit_runtime::{Limited, rate_limit};
     /// #[rate_limit("10/minute")]
-    /// async fn double(Json(n): Json<u32>) -> Json<u32> {
+    /// async fn double(Json(n): Json<u64>) -> Json<u64> {
     ///     Json(2 * n)
     /// }
     ///
@@ -57,7 +58,7 @@ impl<P, T> Limited<P, T> {
         }
     }
 
-    /// What the check left, and the arguments.
+    /// Splits into the admission, which adds the headers to the response, and the arguments.
     #[doc(hidden)]
     pub fn split(self) -> (Admission, T) {
         (self.admission, self.arguments)
@@ -70,14 +71,16 @@ impl<P, T> fmt::Debug for Limited<P, T> {
     }
 }
 
-/// How the last argument of a limited handler is extracted: as it would be without the limit; and what that argument
-/// is to the policy.
+/// Marker type for axum's `FromRequest<S, M>` of a limited handler. `M` has the marker of the last
+/// argument, which says whether it consumes the body, and what the policy may use of that argument.
 #[derive(Debug)]
 pub struct ViaMarker<M>(PhantomData<fn() -> M>);
 
 pin_project! {
-    /// Extracts what a policy limits. The policy is in its type alone: handlers with like rules and
-    /// arguments share the code of the future within.
+    /// Future of [`Limited`] for a handler without arguments.
+    ///
+    /// The policy is only in this outer type, so that handlers with rules and arguments of the same
+    /// types share the code of the inner future.
     struct LimitedFuture<P, F> {
         #[pin]
         extracting: F,
@@ -111,7 +114,7 @@ where
 }
 
 pin_project! {
-    /// The same where there are arguments, of which any may ask for the limits on the request.
+    /// Future of [`Limited`] for a handler with arguments, which may include a `RateLimit`.
     struct CurrentRequestFuture<P, F> {
         #[pin]
         extracting: F,
@@ -140,17 +143,19 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let extracted = this.request.during(|| this.extracting.poll(cx));
+        let extracted = this.request.scope(|| this.extracting.poll(cx));
         extracted.map_ok(|(admission, arguments)| Limited {
-            admission: this.request.replaced(admission),
+            admission: this.request.update(admission),
             arguments,
             policy: PhantomData,
         })
     }
 }
 
-/// The arguments of a handler. Their extraction is an async block and not an `async fn`, which would hold the request
-/// twice.
+/// Extracts the arguments of a handler.
+///
+/// `extract` is a function with an async block: the future of an `async fn` stores the request a
+/// second time.
 struct Arguments<T>(PhantomData<T>);
 
 impl Arguments<()> {
@@ -163,9 +168,9 @@ impl Arguments<()> {
         let (mut parts, body) = request.into_parts();
         async move {
             let mut resolution = Resolution::default();
-            match checked!(R, rules, resolution, timing, parts, state) {
+            match resolve_and_check!(R, rules, resolution, timing, parts, state) {
                 Ok(admission) => Ok((admission, ())),
-                Err(response) => Err(finish(&parts, body, response)),
+                Err(response) => Err(finish_early_response(&parts, body, response)),
             }
         }
     }
@@ -187,8 +192,8 @@ where
     }
 }
 
-/// Awaits an extractor, which may ask for the limits on the request.
-macro_rules! extracted {
+/// Awaits an extractor, which may request the limits on the request.
+macro_rules! await_extractor {
     ($extracting:ident, $resolution:ident) => {{
         let mut extracting = pin!($extracting);
         let poll = |cx: &mut Context<'_>| {
@@ -198,7 +203,7 @@ macro_rules! extracted {
     }};
 }
 
-macro_rules! limited {
+macro_rules! impl_limited {
     ($($T:ident)* ; $Last:ident) => {
         impl<$($T,)* $Last> Arguments<($($T,)* $Last,)> {
             #[allow(non_snake_case)]
@@ -217,17 +222,17 @@ macro_rules! limited {
                 let (mut parts, body) = request.into_parts();
                 async move {
                     let mut resolution = Resolution::default();
-                    let admission = match checked!(R, rules, resolution, timing, parts, state) {
+                    let admission = match resolve_and_check!(R, rules, resolution, timing, parts, state) {
                         Ok(admission) => admission,
                         Err(response) => {
-                            return Err(finish(&parts, body, response));
+                            return Err(finish_early_response(&parts, body, response));
                         }
                     };
                     let admission = current_request::begin_extraction(admission);
                     let (admission, rejection) = 'rejected: {
                         $(
                             let extracting = $T::from_request_parts(&mut parts, state);
-                            let $T = match extracted!(extracting, resolution) {
+                            let $T = match await_extractor!(extracting, resolution) {
                                 Ok(argument) => argument,
                                 Err(rejection) => break 'rejected (admission, rejection.into_response()),
                             };
@@ -235,12 +240,12 @@ macro_rules! limited {
                         let (admission, body) = admission.watch_body(timing, &parts, body);
                         let request = Request::from_parts(parts, body);
                         let extracting = $Last::from_request(request, state);
-                        match extracted!(extracting, resolution) {
+                        match await_extractor!(extracting, resolution) {
                             Ok($Last) => return Ok((admission, ($($T,)* $Last,))),
                             Err(rejection) => break 'rejected (admission, rejection.into_response()),
                         }
                     };
-                    let admission = current_request::replaced(admission);
+                    let admission = current_request::update(admission);
                     Err(admission.reject(rejection, timing).await)
                 }
             }
@@ -267,12 +272,12 @@ macro_rules! limited {
     };
 }
 
-macro_rules! limited_arities {
+macro_rules! impl_limited_up_to {
     ([$($T:ident)*]) => {};
     ([$($T:ident)*] $Last:ident $($More:ident)*) => {
-        limited!($($T)*; $Last);
-        limited_arities!([$($T)* $Last] $($More)*);
+        impl_limited!($($T)*; $Last);
+        impl_limited_up_to!([$($T)* $Last] $($More)*);
     };
 }
 
-limited_arities!([] T1 T2 T3 T4 T5 T6 T7 T8 T9 T10 T11 T12 T13 T14 T15 T16);
+impl_limited_up_to!([] T1 T2 T3 T4 T5 T6 T7 T8 T9 T10 T11 T12 T13 T14 T15 T16);

@@ -1,4 +1,4 @@
-//! What the attribute expands to: a handler with one argument that checks the request first.
+//! What `#[rate_limit]` expands to: a handler with one argument, which checks the request.
 
 pub(crate) mod limited;
 pub(crate) mod respond;

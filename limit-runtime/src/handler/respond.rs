@@ -1,4 +1,4 @@
-//! What a limited handler does once its check has let the request through: it runs, then its answer gets the headers.
+//! Calls the handler of an admitted request, and adds rate-limit headers to its response.
 
 use crate::{
     extract::maybe_ready::{BoxFuture, ready_or_await},
@@ -13,23 +13,25 @@ use std::{
 };
 
 pin_project! {
-    /// A handler's answer, with the headers of its limits. By hand and not as `async fn`: that would be the largest
-    /// part of what each handler costs the compiler.
-    struct Responding<F> {
+    /// Future of a handler's response with rate-limit headers.
+    ///
+    /// Written by hand: an `async fn` would be the largest part of each handler's compile time.
+    struct RespondFuture<F> {
         #[pin]
         handler: F,
         admission: Admission,
-        later: Option<BoxFuture<Response>>,
+        // The response while a charge is refunded, after the handler has returned.
+        refunding: Option<BoxFuture<Response>>,
     }
 }
 
-/// What a handler returns when it is called: a future.
+/// The future that a handler returns.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a future, and a handler is an `async fn`, or returns a future: write `async fn`",
     label = "write `async fn`"
 )]
 pub trait HandlerFuture: Future<Output = Self::Answer> {
-    /// What the handler answers.
+    /// The value that the handler returns, before it becomes a response.
     type Answer;
 }
 
@@ -38,25 +40,27 @@ impl<F: Future> HandlerFuture for F {
     type Answer = F::Output;
 }
 
-/// Awaits a handler's answer, and adds the headers. The bounds stand here, so that a future that is not
-/// `Send`, and an answer that is no response, are errors at the handler. What it returns is opaque, so that these
-/// errors are said once.
+/// Awaits a handler, and adds rate-limit headers to its response.
+///
+/// The bounds are on this function, so that the compiler reports a future that is not `Send` and a
+/// value that is no response at the handler. The return type is opaque, so that each error is
+/// reported once.
 #[inline]
 pub fn respond<F>(admission: Admission, handler: F) -> impl Future<Output = Response> + Send
 where
     F: HandlerFuture<Answer: IntoResponse> + Send,
 {
-    Responding {
+    RespondFuture {
         handler,
         admission,
-        later: None,
+        refunding: None,
     }
 }
 
-/// The same for a handler whose costs depend on its arguments: it is called once they are consumed.
+/// [`respond`] for a handler whose costs depend on its arguments: charges them, then calls it.
 #[expect(
     clippy::manual_async_fn,
-    reason = "an `async fn` holds its arguments twice"
+    reason = "the future of an `async fn` stores its arguments twice"
 )]
 pub fn charge_and_respond<F, const N: usize>(
     admission: Admission,
@@ -69,19 +73,19 @@ where
     async move {
         match ready_or_await!(admission.charge(&costs)) {
             Ok(()) => respond(admission, handler()).await,
-            Err(refused) => admission.refuse_late(refused),
+            Err(refusal) => admission.refuse_late(refusal),
         }
     }
 }
 
-impl<F: Future<Output: IntoResponse>> Future for Responding<F> {
+impl<F: Future<Output: IntoResponse>> Future for RespondFuture<F> {
     type Output = Response;
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
         let this = self.project();
-        let later = match this.later {
-            Some(later) => later,
+        let refunding = match this.refunding {
+            Some(refunding) => refunding,
             None => {
                 let Poll::Ready(answer) = this.handler.poll(cx) else {
                     return Poll::Pending;
@@ -89,10 +93,10 @@ impl<F: Future<Output: IntoResponse>> Future for Responding<F> {
                 let mut response = answer.into_response();
                 match this.admission.finish(&mut response) {
                     None => return Poll::Ready(response),
-                    Some(later) => this.later.insert(later),
+                    Some(future) => this.refunding.insert(future),
                 }
             }
         };
-        later.as_mut().poll(cx)
+        refunding.as_mut().poll(cx)
     }
 }

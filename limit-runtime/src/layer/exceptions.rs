@@ -1,4 +1,4 @@
-//! The routes that a layer does not limit, and warnings about those that exempt nothing.
+//! The routes that a layer does not limit, and warnings about exceptions that exempt nothing.
 
 use crate::{
     clock::{Clock, Ticks},
@@ -13,34 +13,36 @@ use std::{
     time::Duration,
 };
 
-/// After so many requests and so long an exception that has matched none is reported.
-const REQUESTS: u32 = 1_000;
-const TIME: Duration = Duration::from_secs(60 * 60);
+/// An exception that has matched no request is reported after this many requests to the layer, and
+/// not before [`MIN_AGE`].
+const MIN_REQUESTS: u32 = 1_000;
+const MIN_AGE: Duration = Duration::from_secs(60 * 60);
 
 /// The exceptions of one layer.
 #[derive(Debug)]
 pub(super) struct Exceptions {
     list: Box<[Exception]>,
-    /// How many requests the layer has seen, up to [`REQUESTS`].
+    /// Number of requests to the layer, up to [`MIN_REQUESTS`].
     requests: AtomicU32,
-    since: Ticks,
+    created_at: Ticks,
 }
 
 #[derive(Debug)]
 struct Exception {
     route: Box<str>,
-    /// Whether it has matched a request, or has been reported.
-    is_settled: AtomicBool,
+    /// Whether it has matched a request or has been reported. No warning is needed then.
+    is_done: AtomicBool,
 }
 
 impl Exception {
-    fn is_open(&self) -> bool {
-        !self.is_settled.load(Ordering::Relaxed)
+    fn is_unmatched(&self) -> bool {
+        !self.is_done.load(Ordering::Relaxed)
     }
 
-    fn settle(&self) {
-        if self.is_open() {
-            self.is_settled.store(true, Ordering::Relaxed);
+    fn mark_done(&self) {
+        // Reading first keeps the cache line shared between threads.
+        if self.is_unmatched() {
+            self.is_done.store(true, Ordering::Relaxed);
         }
     }
 }
@@ -49,12 +51,12 @@ impl Exceptions {
     pub(super) fn new(routes: &[Box<str>], now: Ticks) -> Self {
         let list = routes.iter().map(|route| Exception {
             route: route.clone(),
-            is_settled: AtomicBool::new(false),
+            is_done: AtomicBool::new(false),
         });
         Self {
             list: list.collect(),
             requests: AtomicU32::new(0),
-            since: now,
+            created_at: now,
         }
     }
 
@@ -66,65 +68,68 @@ impl Exceptions {
         let route = Route::of(parts);
         let mut is_exempt = false;
         for exception in &self.list {
-            if route.is(&exception.route) {
-                exception.settle();
+            if route.matches(&exception.route) {
+                exception.mark_done();
                 is_exempt = true;
             }
         }
-        if self.open().next().is_some() {
-            self.count(clock, layer);
+        if self.unmatched().next().is_some() {
+            self.count_request(clock, layer);
         }
         is_exempt
     }
 
-    /// Exceptions that have not matched yet.
-    fn open(&self) -> impl Iterator<Item = &Exception> {
-        self.list.iter().filter(|exception| exception.is_open())
+    /// Exceptions that have matched no request and have not been reported.
+    fn unmatched(&self) -> impl Iterator<Item = &Exception> {
+        self.list
+            .iter()
+            .filter(|exception| exception.is_unmatched())
     }
 
-    /// Counts a request, and reports exceptions that have not matched for a long time.
-    fn count(&self, clock: &Clock, layer: &LayerIdentity) {
+    /// Counts a request, and reports unmatched exceptions when there have been enough.
+    fn count_request(&self, clock: &Clock, layer: &LayerIdentity) {
         let counted = self.requests.load(Ordering::Relaxed);
-        if counted < REQUESTS {
+        if counted < MIN_REQUESTS {
             let before = self.requests.fetch_add(1, Ordering::Relaxed);
-            if before.saturating_add(1) < REQUESTS {
+            if before.saturating_add(1) < MIN_REQUESTS {
                 return;
             }
         }
-        if clock.now().since(self.since) >= TIME {
+        if clock.now().since(self.created_at) >= MIN_AGE {
             self.report_unused(layer);
         }
     }
 
     #[cold]
     fn report_unused(&self, layer: &LayerIdentity) {
-        let found = format_args!("{} of the layer {layer}", Routes(self));
+        let found = format_args!("{} of the layer {layer}", UnmatchedRoutes(self));
         diagnostics::warn_once_with(Misconfiguration::UnusedException, found);
-        self.open().for_each(Exception::settle);
+        self.unmatched().for_each(Exception::mark_done);
     }
 
-    /// Warns if the route of a limited request ends with an exception that has not matched yet.
+    /// Warns if the route of a limited request ends with an unmatched exception: it probably lacks
+    /// the prefix of a nested router.
     pub(super) fn warn_of_incomplete(&self, parts: &Parts, layer: &LayerIdentity) {
         let Some(matched) = parts.extensions.get::<MatchedPath>() else {
             return;
         };
         let template = matched.as_str();
         let is_end = |exception: &&Exception| is_end_of(&exception.route, template);
-        if let Some(exception) = self.open().find(is_end) {
+        if let Some(exception) = self.unmatched().find(is_end) {
             let route = &exception.route;
             let found = format_args!("`{route}` of the layer {layer}, at the route `{template}`");
             diagnostics::warn_once_with(Misconfiguration::IncompleteException, found);
-            exception.settle();
+            exception.mark_done();
         }
     }
 }
 
-/// The routes of exceptions that have not matched yet.
-struct Routes<'a>(&'a Exceptions);
+/// Shows the routes of unmatched exceptions.
+struct UnmatchedRoutes<'a>(&'a Exceptions);
 
-impl fmt::Display for Routes<'_> {
+impl fmt::Display for UnmatchedRoutes<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, exception) in self.0.open().enumerate() {
+        for (index, exception) in self.0.unmatched().enumerate() {
             let separator = if index > 0 { ", " } else { "" };
             write!(f, "{separator}`{}`", exception.route)?;
         }
@@ -132,14 +137,14 @@ impl fmt::Display for Routes<'_> {
     }
 }
 
-/// The route of a request: its template, or its path where no route has matched.
+/// The route of a request: its template, or its path if no route has matched.
 #[derive(Clone, Copy, Debug)]
 struct Route<'a> {
-    /// The template of the router that the router around the layer is nested at, if it is nested.
+    /// The path at which the layer's router is nested; empty if it is not.
     prefix: &'a str,
-    /// The route in the router around the layer.
-    here: &'a str,
-    /// The template as axum has it.
+    /// The route relative to the layer's router.
+    relative: &'a str,
+    /// The full template, from axum's `MatchedPath`.
     template: Option<&'a str>,
 }
 
@@ -151,36 +156,38 @@ impl<'a> Route<'a> {
         let Some(matched) = parts.extensions.get::<MatchedPath>() else {
             return Self {
                 prefix,
-                here: parts.uri.path(),
+                relative: parts.uri.path(),
                 template: None,
             };
         };
         let template = matched.as_str();
-        let (prefix, here) = match below(prefix, template) {
-            Some(here) => (prefix, here),
+        let (prefix, relative) = match relative_route(prefix, template) {
+            Some(relative) => (prefix, relative),
             None => ("", template),
         };
         Self {
             prefix,
-            here,
+            relative,
             template: Some(template),
         }
     }
 
-    /// Whether `exception` names this route, as seen at the layer or in full.
-    fn is(self, exception: &str) -> bool {
-        exception == self.here || Some(exception) == self.template || self.is_in_full(exception)
+    /// Whether `exception` is this route, relative to the layer's router or in full.
+    fn matches(self, exception: &str) -> bool {
+        exception == self.relative
+            || Some(exception) == self.template
+            || self.matches_in_full(exception)
     }
 
-    fn is_in_full(self, exception: &str) -> bool {
+    fn matches_in_full(self, exception: &str) -> bool {
         let rest = exception.strip_prefix(self.prefix);
         // The root of a nested router is both `/api` and `/api/`.
-        rest.is_some_and(|rest| rest == self.here || (rest.is_empty() && self.here == "/"))
+        rest.is_some_and(|rest| rest == self.relative || (rest.is_empty() && self.relative == "/"))
     }
 }
 
-/// What is left of a template below a prefix: a route that begins with one slash.
-fn below<'a>(prefix: &str, template: &'a str) -> Option<&'a str> {
+/// The rest of a template after a prefix of whole segments, with one slash at its start.
+fn relative_route<'a>(prefix: &str, template: &'a str) -> Option<&'a str> {
     let rest = template.strip_prefix(prefix)?;
     // A service that is nested at `/api` has the template `/api//` for `/api/`.
     let name = rest.trim_start_matches('/');
@@ -191,14 +198,14 @@ fn below<'a>(prefix: &str, template: &'a str) -> Option<&'a str> {
     }
 }
 
-/// Whether a template ends with an exception, whole segments only. Outer slashes and the names of
-/// parameters make no difference: they are what is easily mistaken.
+/// Whether a template ends with the segments of an exception. Outer slashes and the names of
+/// parameters are ignored: they are easily written wrong.
 fn is_end_of(exception: &str, template: &str) -> bool {
     let (exception, template) = (exception.trim_matches('/'), template.trim_matches('/'));
-    let mut of_template = template.rsplit('/');
+    let mut template_segments = template.rsplit('/');
     !exception.is_empty()
         && exception.rsplit('/').all(|segment| {
-            of_template
+            template_segments
                 .next()
                 .is_some_and(|other| is_same_segment(segment, other))
         })
@@ -214,8 +221,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_route_below_a_prefix_begins_with_one_slash() {
-        for (prefix, template, here) in [
+    fn a_relative_route_begins_with_one_slash() {
+        for (prefix, template, relative) in [
             ("", "/health", Some("/health")),
             ("", "//health", Some("/health")),
             ("/api", "/api", Some("/")),
@@ -227,7 +234,11 @@ mod tests {
             ("/api", "/other", None),
             ("/{tenant}", "/{tenant}/items/{id}", Some("/items/{id}")),
         ] {
-            assert_eq!(below(prefix, template), here, "{prefix} {template}");
+            assert_eq!(
+                relative_route(prefix, template),
+                relative,
+                "{prefix} {template}"
+            );
         }
     }
 

@@ -7,10 +7,10 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 impl Limiter {
-    /// A layer that provides this limiter to the handlers inside it. It limits nothing by itself;
-    /// see [`limit_layer`](Self::limit_layer).
+    /// A layer that provides this limiter to the handlers inside it.
     ///
-    /// A layer covers the routes that were added before it.
+    /// They use it instead of the process-wide limiter. The layer covers the routes that were added
+    /// before it, and limits nothing by itself; see [`limit_layer`](Self::limit_layer) for that.
     ///
     /// ```
     /// use axum::{Router, routing::get};
@@ -29,7 +29,7 @@ impl Limiter {
     }
 }
 
-/// Provides a [`Limiter`] to the handlers inside it; from [`Limiter::layer`].
+/// Layer that provides a [`Limiter`] to the handlers inside it; from [`Limiter::layer`].
 #[derive(Clone, Debug)]
 pub struct LimiterLayer {
     limiter: Limiter,
@@ -46,7 +46,7 @@ impl<S> Layer<S> for LimiterLayer {
     }
 }
 
-/// The service that [`LimiterLayer`] makes.
+/// The service of a [`LimiterLayer`].
 #[derive(Clone, Debug)]
 pub struct LimiterService<S> {
     inner: S,

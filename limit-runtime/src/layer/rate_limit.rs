@@ -1,4 +1,4 @@
-//! The layer that limits all requests to a router, to a part of one, or to any service.
+//! The layer that limits all requests to a router, to some of its routes, or to any tower service.
 
 use super::{
     scope::{IntoLayerScope, LayerScope},
@@ -31,14 +31,16 @@ use std::{
 use tower_layer::Layer;
 
 impl Limiter {
-    /// A layer that limits all requests to the routes or the service inside it: by constant limits,
-    /// or by a function of extractors that returns them (`None` exempts the request).
+    /// A layer that limits all requests to the routes or the service inside it.
     ///
-    /// `name` identifies the layer's budget and appears in the headers. Layers can be added,
-    /// removed, reordered and moved in the source without a change to any budget. Two layers of one
-    /// limiter with the same name share a budget, and the log warns if their limits differ: a
-    /// function that makes layers should take the name as an argument. The budget is never that of
-    /// a handler or of a shared [`scope`](RateLimitLayer::scope) with this name.
+    /// `limits` are constant limits, or a function whose arguments are extractors and that returns
+    /// limits. If the function returns `None`, the request is exempt.
+    ///
+    /// `name` identifies the layer's budget and appears in the headers. You can add, remove,
+    /// reorder and move layers without a change to any budget. Two layers of one limiter with the
+    /// same name share a budget, and the log warns if their limits differ: a function that creates
+    /// layers should take the name as an argument. A handler or a shared
+    /// [`scope`](RateLimitLayer::scope) with this name has another budget.
     ///
     /// ```
     /// use axum::{Router, routing::get};
@@ -77,24 +79,24 @@ impl Limiter {
     }
 }
 
-/// Limits all requests to the routes or the service inside it; from [`Limiter::limit_layer`].
+/// Layer that limits all requests to the routes or the service inside it; from
+/// [`Limiter::limit_layer`].
 ///
-/// Its limits apply in addition to those of handlers and of layers further in. The layer is checked
-/// before these, in a check of its own: a request that one of them refuses still counts on the
-/// layer. The headers of the response describe all of them. Handlers inside use the layer's
-/// limiter, without [`Limiter::layer`].
+/// Its limits apply in addition to the limits of handlers and layers inside it. The layer is
+/// checked first, in a separate check: a request that an inner limit refuses still counts on the
+/// layer. The headers of the response describe all limits. Handlers inside use the layer's limiter,
+/// without [`Limiter::layer`].
 ///
 /// # Order of layers
 ///
-/// `Router::layer` covers only the routes that were added before it: a layer on an empty router
-/// limits nothing, and no log line says so. It also covers requests that match no route, even those
-/// of a router that this one is merged into; add the layer with `Router::route_layer` to leave
-/// these out.
+/// `Router::layer` covers only the routes that were added before it. A layer on an empty router
+/// limits nothing, without a warning. It also covers requests that match no route, even in a router
+/// that this one is merged into; add the layer with `Router::route_layer` to exclude them.
 ///
-/// The layer that is added last is the outermost and runs first. From the outside in:
+/// The layer that is added last is the outermost and runs first. A good order, from the outside in:
 ///
 /// 1. CORS, so that refused requests get its headers and preflight requests are not counted.
-/// 2. A limit by address, so that failed authentication is limited.
+/// 2. A limit by client address, so that failed authentication is limited.
 /// 3. Authentication.
 /// 4. Limits with a key that depends on the user.
 ///
@@ -117,7 +119,7 @@ impl Limiter {
 #[derive(Clone)]
 pub struct RateLimitLayer {
     settings: Settings,
-    /// Made when the layer is first applied; shared by its clones, of which axum makes one per route.
+    /// Created when the layer is first applied. Shared by clones: axum makes one for each route.
     active: Arc<OnceLock<Arc<ActiveLayer>>>,
 }
 
@@ -129,17 +131,25 @@ impl RateLimitLayer {
         }
     }
 
-    /// The layer with changed settings. It shares nothing with clones made before.
+    /// Changes a setting. The result shares nothing with earlier clones.
     fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
         change(&mut self.settings);
         Self::new(self.settings)
     }
 
-    /// Counts by this key: a function of extractors, as the attribute's `key`. By default
-    /// the limiter's [`default_key`](crate::LimiterBuilder::default_key), the client's address.
+    /// Counts by this key: a function whose arguments are extractors, as in the attribute's `key`.
     ///
-    /// A key function that fails rejects the request with its error. To exempt requests, return `None`
-    /// from the limits function.
+    /// Default: the limiter's [`default_key`](crate::LimiterBuilder::default_key), which is the
+    /// client's address unless changed. If the function fails, the request is rejected with its
+    /// error. To exempt requests, return `None` from the limits function.
+    ///
+    /// ```
+    /// use limit_runtime::{Limiter, header, limits};
+    ///
+    /// let layer = Limiter::new()
+    ///     .limit_layer("api-key", limits!("100/minute"))
+    ///     .key(header("x-api-key"));
+    /// ```
     #[must_use]
     pub fn key<F, M, W>(self, key: F) -> Self
     where
@@ -154,11 +164,12 @@ impl RateLimitLayer {
         })
     }
 
-    /// How much a request takes: a function of extractors. By default 1.
+    /// The number of units that a request costs: a constant, or a function whose arguments are
+    /// extractors. Default: 1.
     ///
-    /// A computed cost of 0 counts as 1. A constant `0_u64` takes nothing and refuses clients that
-    /// have nothing left: for handlers that [charge](crate::RateLimit::charge) what they have used.
-    /// If the function fails, the request counts as 1 and is rejected with the error.
+    /// A computed cost of 0 counts as 1. A constant `0_u64` consumes nothing and refuses clients
+    /// that have nothing left, for handlers that [charge](crate::RateLimit::charge) what they have
+    /// used. If the function fails, the request counts as 1 and is rejected with the error.
     #[must_use]
     pub fn cost<F, M, W>(self, cost: F) -> Self
     where
@@ -170,13 +181,13 @@ impl RateLimitLayer {
         self.with(|settings| settings.cost = Some(boxed::cost(cost)))
     }
 
-    /// Which budget the layer uses. By default one of its own, by its name.
+    /// Which budget the layer uses. Default: a budget of the layer, identified by its name.
     ///
     /// | Scope | Budget |
     /// |---|---|
-    /// | a text, `"models"` | shared with handlers and layers that have this scope |
-    /// | [`route`](crate::route()) | the layer's own, one for each route |
-    /// | another function of extractors | shared with handlers and layers whose scope function returns the same value |
+    /// | a string, `"models"` | shared by handlers and layers with this scope |
+    /// | [`route`](crate::route()) | a budget of the layer for each route |
+    /// | another function of extractors | shared where scope functions return the same value |
     ///
     /// ```
     /// use axum::{Router, routing::post};
@@ -186,7 +197,10 @@ impl RateLimitLayer {
     /// async fn predict() {}
     ///
     /// let limiter = Limiter::new();
-    /// let batch = limiter.limit_layer("batch", limits!("100/minute")).key(everyone).scope("models");
+    /// let batch = limiter
+    ///     .limit_layer("batch", limits!("100/minute"))
+    ///     .key(everyone)
+    ///     .scope("models");
     /// let app: Router = Router::new()
     ///     .route("/batch", post(|| async { "…" }).layer(batch))
     ///     .route("/predict", post(predict))
@@ -197,31 +211,30 @@ impl RateLimitLayer {
         self.with(|settings| settings.scope = scope.into_layer_scope())
     }
 
-    /// How requests are counted.
+    /// The algorithm that counts requests. Default: [`Strategy::MovingWindow`].
     #[must_use]
     pub fn strategy(self, strategy: Strategy) -> Self {
         self.with(|settings| settings.config.strategy = strategy)
     }
 
-    /// Lets requests wait for room, at most this long, before they are refused.
+    /// Lets requests wait for room, for at most `max_wait`, before they are refused. Default: zero.
     #[must_use]
-    pub fn wait(self, longest: Duration) -> Self {
-        self.with(|settings| settings.config.wait = longest)
+    pub fn wait(self, max_wait: Duration) -> Self {
+        self.with(|settings| settings.config.wait = max_wait)
     }
 
-    /// Which responses count. If `counts` returns `false`, the charge is given back.
+    /// Which responses count. If `counts` returns `false`, the charge is refunded. Default: all.
     ///
-    /// The charge is made before the inner service runs, so parallel requests cannot exceed a limit.
-    /// It stays where there is no response: if the inner service panics or fails with an error, and
-    /// if the client disconnects before there is a response. A panic that a layer further in turns
-    /// into a response is judged by that response. A body that breaks off later makes no difference:
-    /// the response has been counted by then.
+    /// The charge is made before the inner service runs, so that parallel requests cannot exceed a
+    /// limit. Without a response it is not refunded: if the inner service panics or fails with an
+    /// error, or if the client disconnects first. If an inner layer converts a panic into a
+    /// response, that response decides. An error in the response body comes too late for a refund.
     ///
     /// ```
     /// use axum::{Router, response::Response, routing::get};
     /// use limit_runtime::{Limiter, limits};
     ///
-    /// // Ten errors a minute, whatever the route.
+    /// // At most ten client errors per minute, on all routes together.
     /// let limiter = Limiter::new();
     /// let app: Router = Router::new().route("/models", get(|| async { "…" })).layer(
     ///     limiter
@@ -234,8 +247,8 @@ impl RateLimitLayer {
         self.with(|settings| settings.config.count_when = Some(counts))
     }
 
-    /// Answers requests that this layer refuses. By default as the
-    /// [limiter](crate::LimiterBuilder::on_limited) does.
+    /// The response to requests that this layer refuses. Default: the
+    /// [limiter's](crate::LimiterBuilder::on_limited).
     ///
     /// ```
     /// use axum::http::StatusCode;
@@ -252,23 +265,23 @@ impl RateLimitLayer {
     #[must_use]
     pub fn on_limited<R: IntoResponse>(
         self,
-        answer: impl Fn(&Exceeded<'_>) -> R + Send + Sync + 'static,
+        respond: impl Fn(&Exceeded<'_>) -> R + Send + Sync + 'static,
     ) -> Self {
         self.with(|settings| {
             settings.config.on_limited_of_layer = Some(Arc::new(move |exceeded: &Exceeded<'_>| {
-                answer(exceeded).into_response()
+                respond(exceeded).into_response()
             }));
         })
     }
 
-    /// What to do with requests that the limiter's store does not answer. By default as the
-    /// [limiter](crate::RemoteBuilder::fallback) does.
+    /// What happens to requests while the limiter's store is unavailable. Default: the
+    /// [limiter's](crate::RemoteBuilder::fallback).
     #[must_use]
     pub fn on_store_error(self, fallback: Fallback) -> Self {
         self.with(|settings| settings.config.on_store_error = Some(fallback))
     }
 
-    /// Limits requests of these methods only; `GET` includes `HEAD`.
+    /// Limits only requests with these methods; `GET` includes `HEAD`. Default: all methods.
     #[must_use]
     pub fn methods(self, methods: impl IntoIterator<Item = Method>) -> Self {
         self.with(|settings| settings.methods.extend(methods))
@@ -276,11 +289,20 @@ impl RateLimitLayer {
 
     /// Exempts a route, such as `/health` or `/files/{*path}`.
     ///
-    /// The route is the template as in `Router::route`. In a nested router it may be written as seen
-    /// where the layer is, `/health`, or in full, `/api/health`. Where no route has matched, as in a
+    /// Write the route as in `Router::route`. In a nested router, write it relative to the router
+    /// of the layer (`/health`) or in full (`/api/health`). If no route has matched, as in a
     /// fallback or around a whole service, the path of the request is compared instead.
     ///
-    /// An exception without effect is reported in the log; see [`setup`](crate::diagnostics).
+    /// The log warns of an exception without effect; see [`diagnostics`](crate::diagnostics).
+    ///
+    /// ```
+    /// use limit_runtime::{Limiter, limits};
+    ///
+    /// let layer = Limiter::new()
+    ///     .limit_layer("app", limits!("100/minute"))
+    ///     .except("/health")
+    ///     .except("/metrics");
+    /// ```
     #[must_use]
     pub fn except(self, route: impl Into<String>) -> Self {
         self.with(|settings| settings.exceptions.push(route.into().into()))
@@ -297,8 +319,8 @@ impl<S> Layer<S> for RateLimitLayer {
     type Service = RateLimitService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let make = || Arc::new(ActiveLayer::new(&self.settings));
-        RateLimitService::new(inner, self.active.get_or_init(make).clone())
+        let active = || Arc::new(ActiveLayer::new(&self.settings));
+        RateLimitService::new(inner, self.active.get_or_init(active).clone())
     }
 }
 

@@ -1,4 +1,4 @@
-//! The budget that a layer uses.
+//! The scope of a layer: which budget it uses.
 
 use crate::{
     extract::{
@@ -13,16 +13,16 @@ use crate::{
 };
 use std::{borrow::Cow, fmt, marker::PhantomData, sync::Arc};
 
-/// The budget that a layer uses.
+/// Which budget a layer uses.
 #[derive(Clone)]
 pub enum LayerScope {
-    /// The layer's own.
+    /// A budget of the layer.
     Own,
-    /// The layer's own, one for each route.
+    /// A budget of the layer for each route.
     Route,
-    /// The one that handlers and layers share by this text.
+    /// A budget shared by all handlers and layers with this scope.
     Shared(Arc<str>),
-    /// The one that handlers and layers share where a function returns the same value.
+    /// A budget shared by all handlers and layers whose scope function returns the same value.
     Computed(BoxedFn<Key>),
 }
 
@@ -37,14 +37,15 @@ impl fmt::Debug for LayerScope {
     }
 }
 
-/// What can be the [scope](super::RateLimitLayer::scope) of a layer: a text, the function
-/// [`route`](crate::route()), or another function of extractors.
+/// What [`RateLimitLayer::scope`](super::RateLimitLayer::scope) accepts: a string, the function
+/// [`route`](crate::route()), or another function whose arguments are extractors.
 ///
-/// `M` is the form of the scope; it is always inferred. This trait is sealed.
+/// `M` tells the implementations apart and is always inferred. This trait is sealed.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the scope of a layer",
     label = "not a scope",
-    note = "a scope is a text (`\"models\"` or a `String`), the function `route`, or a function of extractors that returns a text or another key"
+    note = "a scope is a string (`\"models\"` or a `String`), the function `route`, or a function \
+            of extractors that returns a string or another key"
 )]
 pub trait IntoLayerScope<M>: sealed::Sealed<M> {}
 
@@ -58,17 +59,17 @@ pub(super) mod sealed {
     }
 }
 
-/// Form: a text.
+/// Marker of scopes that are strings.
 #[derive(Debug)]
-pub struct Text;
-/// Form: a function of extractors with arguments of the form `M`, which returns the form `W`.
+pub struct StringScope;
+/// Marker of scopes that are functions: `M` is the marker of the arguments, `W` of the result.
 #[derive(Debug)]
-pub struct Computed<M, W>(PhantomData<fn() -> (M, W)>);
+pub struct FunctionScope<M, W>(PhantomData<fn() -> (M, W)>);
 
-macro_rules! text_scopes {
-    ($($text:ty)*) => {$(
+macro_rules! impl_string_scopes {
+    ($($String:ty)*) => {$(
         #[diagnostic::do_not_recommend]
-        impl sealed::Sealed<Text> for $text {
+        impl sealed::Sealed<StringScope> for $String {
             fn into_layer_scope(self) -> LayerScope {
                 LayerScope::Shared(self.into())
             }
@@ -76,12 +77,12 @@ macro_rules! text_scopes {
     )*};
 }
 
-text_scopes!(&'static str String Cow<'static, str> Arc<str>);
+impl_string_scopes!(&'static str String Cow<'static, str> Arc<str>);
 
-macro_rules! computed_scopes {
+macro_rules! impl_function_scopes {
     ($([$($generics:ident)*] $Form:ty;)*) => {$(
         #[diagnostic::do_not_recommend]
-        impl<F, W, $($generics),*> sealed::Sealed<Computed<$Form, W>> for F
+        impl<F, W, $($generics),*> sealed::Sealed<FunctionScope<$Form, W>> for F
         where
             F: ExtractFn<(), $Form> + Clone + Send + Sync + 'static,
             for<'a> F::Output<'a>: KeyAnswer<W>,
@@ -99,8 +100,8 @@ macro_rules! computed_scopes {
     )*};
 }
 
-// Not constants: these are texts.
-computed_scopes! {
+// Constants are not scope functions: a string is a shared scope, above.
+impl_function_scopes! {
     [T O] Owned<T, O>;
     [Before Part After] Borrowed<Before, Part, After>;
 }

@@ -16,10 +16,10 @@ use crate::{
     },
     request::{
         admission::Admission,
-        admit::{admit_by_layer, exempt_by_layer, not_admitted},
+        check::{check_layer, count_and_reject, exempt_from_layer},
         default_key::default_key,
-        finish::finish,
-        request_limits::EnclosingLimits,
+        early_response::finish_early_response,
+        enclosing_limits::EnclosingLimits,
     },
 };
 use axum::{
@@ -37,7 +37,7 @@ use std::{
 };
 use tower_service::Service;
 
-/// A layer in use: its settings, and what it has seen. All services of one layer share it.
+/// The state of a layer in use, shared by all its services: settings, and which exceptions matched.
 pub(super) struct ActiveLayer {
     settings: Settings,
     identity: Arc<LayerIdentity>,
@@ -52,7 +52,8 @@ impl ActiveLayer {
             limits: settings.limits_identity,
             location: settings.place,
         });
-        // Under one shared scope, different limits are intended.
+        // The registry warns of layers with one name and different limits. In a shared scope these
+        // are intended.
         if matches!(settings.scope, LayerScope::Own | LayerScope::Route) {
             settings.limiter.layers().add(&identity);
         }
@@ -73,7 +74,10 @@ impl ActiveLayer {
         }
     }
 
-    /// Checks one request; those that the layer does not limit are let through.
+    /// Checks one request. A request that the layer does not limit is admitted.
+    ///
+    /// # Errors
+    /// The response to a refused or rejected request.
     async fn check(&self, parts: &mut Parts) -> Result<Admission, Rejection> {
         if !self.covers(parts) {
             if let Some(outer) = parts.extensions.get_mut::<EnclosingLimits>() {
@@ -84,32 +88,33 @@ impl ActiveLayer {
         let key = self.key(parts).await;
         let limits = (self.settings.limits)(parts).await;
         let cost = self.cost(parts).await;
-        let place = UnresolvedRule {
+        let rule = UnresolvedRule {
             index: 0,
             config: ConfigRef::Shared(self.config.clone()),
             is_per_route: matches!(self.settings.scope, LayerScope::Route),
         };
         let mut resolution = Resolution::default();
-        resolution.add(place, key, limits, cost);
+        resolution.add(rule, key, limits, cost);
         if !resolution.rules().is_empty() {
             self.exceptions.warn_of_incomplete(parts, &self.identity);
         }
         if let Some(rejection) = resolution.take_response() {
             return Err(Box::new(
-                not_admitted(parts, &mut resolution, rejection).await,
+                count_and_reject(parts, &mut resolution, rejection).await,
             ));
         }
         if resolution.rules().is_empty() {
-            exempt_by_layer(parts, self.settings.name);
+            exempt_from_layer(parts, self.settings.name);
             return Ok(Admission::unlimited());
         }
-        match ready_or_await!(admit_by_layer(parts, resolution)) {
+        match ready_or_await!(check_layer(parts, resolution)) {
             Ok(admission) => Ok(admission),
-            Err(refused) => Err(Box::new(refused.into_response(parts))),
+            Err(refusal) => Err(Box::new(refusal.into_response(parts))),
         }
     }
 
-    /// Whether the layer limits this request, as far as its settings say.
+    /// Whether the layer's settings and its limiter let it limit this request. Its limits function
+    /// may still exempt it.
     fn covers(&self, parts: &Parts) -> bool {
         let settings = &self.settings;
         let clock = settings.limiter.clock();
@@ -124,7 +129,7 @@ impl ActiveLayer {
             && !settings.limiter.skips(parts)
     }
 
-    /// The key of a request within its scope.
+    /// The key of a request, preceded by its computed scope if there is one.
     async fn key(&self, parts: &mut Parts) -> Result<Key, Rejection> {
         let settings = &self.settings;
         let scope = match &settings.scope {
@@ -183,7 +188,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        // The service that was polled ready is the one to call; its clone may not be.
+        // Call the service that was polled ready: a clone may not be ready.
         let clone = self.inner.clone();
         let mut inner = mem::replace(&mut self.inner, clone);
         let layer = self.layer.clone();
@@ -192,13 +197,13 @@ where
             parts.extensions.insert(layer.settings.limiter.clone());
             let mut admission = match layer.check(&mut parts).await {
                 Ok(admission) => admission,
-                Err(response) => return Ok(finish(&parts, body, *response)),
+                Err(response) => return Ok(finish_early_response(&parts, body, *response)),
             };
             let response = inner.call(Request::from_parts(parts, body)).await?;
             let mut response = response.map(Body::new);
             Ok(match admission.finish(&mut response) {
                 None => response,
-                Some(later) => later.await,
+                Some(refunding) => refunding.await,
             })
         })
     }

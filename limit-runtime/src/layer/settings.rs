@@ -11,19 +11,19 @@ use crate::{
 use http::{Method, request::Parts};
 use std::{fmt, panic::Location, sync::Arc};
 
-/// What a layer has been configured with.
+/// The configuration of a layer.
 #[derive(Clone)]
 pub(super) struct Settings {
     pub(super) limiter: Limiter,
-    /// Where in the source the layer is made.
+    /// Where in the source the layer is created, for warnings.
     pub(super) place: &'static Location<'static>,
     pub(super) name: &'static str,
     pub(super) limits_identity: LimitsIdentity,
-    /// All that a policy says, but for the scope.
+    /// The settings that layers share with attributes, except the scope.
     pub(super) config: PolicyConfig,
     pub(super) scope: LayerScope,
     pub(super) limits: BoxedFn<Option<LimitsRef>>,
-    /// The limiter's default key if there is none.
+    /// `None` for the limiter's default key.
     pub(super) key: Option<BoxedFn<Key>>,
     pub(super) cost: Option<BoxedFn<u64>>,
     /// Empty for all methods.

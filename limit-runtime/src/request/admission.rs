@@ -1,9 +1,10 @@
-//! An admitted request: makes the charge that is still to come, and adds headers to the response.
+//! An admitted request: makes the charge after extraction, and adds headers to the response.
 
 use super::{
-    late_body,
-    report::{has_headers, report},
-    request_limits::{Refused, RequestLimits},
+    late_body::drain_if_refused,
+    refusal::Refusal,
+    request_limits::RequestLimits,
+    response_headers::{add_headers, has_headers},
 };
 use crate::{
     extract::maybe_ready::{BoxFuture, MaybeReady, ready_or_await},
@@ -16,7 +17,9 @@ use axum::{body::Body, response::Response};
 use http::request::Parts;
 use std::{mem, sync::Arc};
 
-/// A request that was let through: it charges what is still to be charged, and adds the headers.
+/// A request that passed its check, and what remains to do for it.
+///
+/// Costs that depend on arguments are charged after extraction; headers are added to the response.
 #[derive(Debug)]
 pub struct Admission(State);
 
@@ -24,9 +27,9 @@ pub struct Admission(State);
 enum State {
     /// No limit applies: nothing is charged, and no headers are added.
     Unlimited,
-    /// The common case, small and without an allocation: all that is left to do is to add headers.
+    /// The common case, without an allocation: the charge is final, and only headers remain.
     HeadersOnly(Headers, Limiter),
-    /// Shared with the handles on it.
+    /// Everything else. The state is shared with the request's `RateLimit` extractors.
     Tracked(Arc<RequestLimits>),
 }
 
@@ -36,26 +39,26 @@ impl Admission {
         Self(State::Unlimited)
     }
 
-    /// A request whose charge nothing can change any more.
+    /// A request whose charge is final.
     #[inline]
     pub(crate) fn headers_only(headers: Headers, limiter: &Limiter) -> Self {
         Self(State::HeadersOnly(headers, limiter.clone()))
     }
 
-    /// Any other request that is limited.
+    /// A request whose charge is still to be made or may change.
     pub(crate) fn tracked(request_limits: Arc<RequestLimits>) -> Self {
         Self(State::Tracked(request_limits))
     }
 
-    /// The state of the request, where it has one.
-    pub(crate) fn shared(&self) -> Option<&Arc<RequestLimits>> {
+    /// The per-request state, if there is one.
+    pub(crate) fn request_limits(&self) -> Option<&Arc<RequestLimits>> {
         match &self.0 {
             State::Tracked(request_limits) => Some(request_limits),
             State::Unlimited | State::HeadersOnly(..) => None,
         }
     }
 
-    /// The limiter that admitted the request, where nothing else is known of it.
+    /// The limiter that admitted the request, if there is no per-request state.
     pub(crate) fn limiter(&self) -> Option<&Limiter> {
         match &self.0 {
             State::HeadersOnly(_, limiter) => Some(limiter),
@@ -63,43 +66,45 @@ impl Admission {
         }
     }
 
-    /// Consumes the costs of all rules, now that those which depend on the arguments are `known`.
+    /// Charges all rules after extraction. `known` has the costs that depend on the arguments, by
+    /// the index of their attribute.
     ///
     /// # Errors
-    /// If the cost does not fit.
-    pub(crate) fn charge(&self, known: &[Option<u64>]) -> MaybeReady<Result<(), Refused>> {
+    /// Why the request is refused; nothing has been consumed then.
+    pub(crate) fn charge(&self, known: &[Option<u64>]) -> MaybeReady<Result<(), Refusal>> {
         let State::Tracked(request_limits) = &self.0 else {
-            // What is charged later was not charged at once.
+            // `HeadersOnly` means that the charge has been made before extraction.
             debug_assert!(matches!(self.0, State::Unlimited), "charged twice");
             return MaybeReady::Ready(Ok(()));
         };
         let costs = request_limits.rules.iter().map(|rule| {
-            // An empty batch is a request all the same.
+            // A computed cost of 0, such as for an empty batch, counts as 1.
             let known = |rule: usize| Some(known.get(rule).copied().flatten()?.max(1));
             let known = rule.indices().filter_map(known).max();
             known.map_or(rule.cost, |known| known.max(rule.cost))
         });
         request_limits
             .clone()
-            .settle(costs.collect(), Action::Consume, drop)
+            .check(costs.collect(), Action::Consume, drop)
     }
 
-    /// The answer to a request whose arguments could not be extracted. It counts all the same: where the charge
-    /// waits for the arguments, it is made now, as if each cost that depends on them were 1.
+    /// The response to a request whose arguments could not be extracted. Such a request counts: a
+    /// charge after extraction is made now, with 1 for each cost that depends on the arguments.
     #[cold]
     pub(crate) fn reject(self, rejection: Response, timing: ChargeTiming) -> BoxFuture<Response> {
         Box::pin(async move {
             if timing == ChargeTiming::AfterExtraction
                 && let State::Tracked(request_limits) = &self.0
-                && let Err(refused) = ready_or_await!(request_limits.clone().admit(drop))
+                && let Err(refusal) = ready_or_await!(request_limits.clone().consume(drop))
             {
-                return self.refuse_late(refused);
+                return self.refuse_late(refusal);
             }
             ready_or_await!(self.complete(rejection))
         })
     }
 
-    /// The request body for extraction: watched where the charge comes after it.
+    /// The request body for extraction. If the charge comes after extraction and is refused, the
+    /// unread rest of the body is drained.
     #[inline]
     pub(crate) fn watch_body(
         self,
@@ -109,7 +114,7 @@ impl Admission {
     ) -> (Self, Body) {
         match &self.0 {
             State::Tracked(request_limits) if timing == ChargeTiming::AfterExtraction => {
-                let body = late_body::watch_body(parts, body, request_limits);
+                let body = drain_if_refused(parts, body, request_limits);
                 (self, body)
             }
             _ => (self, body),
@@ -118,24 +123,26 @@ impl Admission {
 
     /// The response to a request that is refused after its arguments have been extracted.
     #[cold]
-    pub(crate) fn refuse_late(&self, refused: Refused) -> Response {
+    pub(crate) fn refuse_late(&self, refusal: Refusal) -> Response {
         let State::Tracked(request_limits) = &self.0 else {
-            return refused.into_late_response(None);
+            return refusal.into_late_response(None);
         };
         request_limits.mark_refused();
-        refused.into_late_response(request_limits.head.as_deref())
+        refusal.into_late_response(request_limits.head.as_deref())
     }
 
-    /// The response to a request that has been counted and does not reach its handler.
+    /// Completes the response to a request that has been charged and does not reach its handler.
     pub(crate) fn complete(mut self, mut response: Response) -> MaybeReady<Response> {
         match self.finish(&mut response) {
             None => MaybeReady::Ready(response),
-            Some(later) => MaybeReady::Pending(later),
+            Some(pending) => MaybeReady::Pending(pending),
         }
     }
 
-    /// Adds the headers of the limits to the handler's answer. Where the answer does not count, it is taken, and
-    /// comes back once its charge has been given back.
+    /// Adds the rate-limit headers to the response.
+    ///
+    /// If a `count_when` excludes the response, its charge has to be refunded first: `response` is
+    /// then moved into the returned future, which completes it.
     pub(crate) fn finish(&mut self, response: &mut Response) -> Option<BoxFuture<Response>> {
         match &mut self.0 {
             State::Unlimited => None,
@@ -146,18 +153,18 @@ impl Admission {
                 None
             }
             State::Tracked(request_limits) => {
-                let uncounted = request_limits.uncounted(response);
+                let uncounted = request_limits.uncounted_rules(response);
                 if uncounted.is_empty() {
-                    report(request_limits, response);
+                    add_headers(request_limits, response);
                     return None;
                 }
                 let (request_limits, mut response) = (request_limits.clone(), mem::take(response));
                 Some(Box::pin(async move {
                     let is_uncounted = |index| uncounted.contains(&index);
-                    if let Err(error) = request_limits.give_back(is_uncounted, u64::MAX).await {
-                        tracing::warn!(%error, "a charge that does not count could not be given back");
+                    if let Err(error) = request_limits.refund(is_uncounted, u64::MAX).await {
+                        tracing::warn!(%error, "cannot refund a charge that `count_when` excludes");
                     }
-                    report(&request_limits, &mut response);
+                    add_headers(&request_limits, &mut response);
                     response
                 }))
             }

@@ -1,5 +1,4 @@
-//! Recognises this crate's key and scope functions by their types, whatever their names where they are
-//! used.
+//! Recognises this crate's key and scope functions by type, so that imports may rename them.
 
 use super::{
     client_ip::client_ip,
@@ -8,8 +7,8 @@ use super::{
 use crate::policy::route_scope::route;
 use std::any::TypeId;
 
-/// Whether a key or scope function is one of this crate's. Rules with such functions are cheap: they
-/// need no code of the application.
+/// Whether a key or scope function belongs to this crate. Rules with such functions only are cheap:
+/// they run no code of the application, and are checked first.
 pub(crate) fn is_built_in(function: TypeId) -> bool {
     function == id_of(&client_ip)
         || function == id_of(&everyone)
@@ -32,9 +31,9 @@ mod tests {
     }
 
     #[test]
-    fn functions_are_known_by_their_types() {
+    fn functions_are_recognised_by_type() {
         use super::client_ip as renamed;
-        fn header(_: &http::HeaderMap) -> Result<u32, Infallible> {
+        fn header(_: &http::HeaderMap) -> Result<u64, Infallible> {
             Ok(1)
         }
         assert!(is_built_in_by_value(&renamed));

@@ -1,4 +1,4 @@
-//! The address a request came from.
+//! The key function `client_ip`: the client's address, behind trusted proxies if there are any.
 
 use crate::{
     client_ip::{proxy_check, trusted_proxies::TrustedProxies},
@@ -17,15 +17,15 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-/// The key function that counts by client address.
+/// Key function that counts by the client's IP address.
 ///
-/// That is the peer's address, as the socket saw it, unless the limiter was told which proxies to believe;
-/// see [`TrustedProxies`]. IPv4-mapped addresses and those behind NAT64 (`64:ff9b::/96`) count as IPv4,
-/// and other IPv6 addresses by their /64, or by
+/// The address is the peer's, as the socket reports it. Behind trusted proxies it is read from
+/// their forwarding header; see [`TrustedProxies`]. IPv4-mapped and NAT64 (`64:ff9b::/96`)
+/// addresses count as IPv4; other IPv6 addresses count by their /64, or by
 /// [another prefix](crate::LimiterBuilder::ipv6_prefix).
 ///
-/// The settings are those of the limiter that counts the request: the one whose
-/// [`layer`](Limiter::layer) is above the handler, or [`Limiter::global`].
+/// The settings come from the limiter that checks the request: of the nearest
+/// [`layer`](Limiter::layer) around the handler, or else [`Limiter::global`].
 ///
 /// ```
 /// use axum::{extract::connect_info::ConnectInfo, http::Request};
@@ -48,7 +48,7 @@ use std::{
 /// ```
 ///
 /// # Errors
-/// When the server was not started with the peer's address; see [`ClientIpRejection`].
+/// If the server was started without the peer's address; see [`ClientIpRejection`].
 pub fn client_ip(parts: &Parts) -> Result<ClientIp, ClientIpRejection> {
     let Some(peer) = peer(&parts.extensions) else {
         return Err(ClientIpRejection::logged());
@@ -67,7 +67,8 @@ pub fn client_ip(parts: &Parts) -> Result<ClientIp, ClientIpRejection> {
     })
 }
 
-/// The same where proxies are trusted: a walk through a header, and out of the way of all others.
+/// The client's address according to the forwarding header. Not inlined: without proxies, which is
+/// the common case, this code is not in the way.
 #[inline(never)]
 fn client_behind(proxies: &TrustedProxies, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
     let client = proxies.client(peer, headers);
@@ -75,7 +76,7 @@ fn client_behind(proxies: &TrustedProxies, peer: IpAddr, headers: &HeaderMap) ->
     client
 }
 
-/// The peer's address, found where [`ConnectInfo`]'s own extractor looks for it.
+/// The peer's address, from the extensions that the `ConnectInfo` extractor reads.
 fn peer(extensions: &Extensions) -> Option<IpAddr> {
     let peer = match extensions.get::<ConnectInfo<SocketAddr>>() {
         Some(ConnectInfo(peer)) => peer,
@@ -84,16 +85,16 @@ fn peer(extensions: &Extensions) -> Option<IpAddr> {
     Some(peer.ip().to_canonical())
 }
 
-/// The address that [`client_ip`] found.
+/// The client's address that [`client_ip`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ClientIp {
     address: IpAddr,
-    /// How many leading bits of an IPv6 address are counted by.
+    /// The number of leading bits of an IPv6 address that the key keeps.
     ipv6_prefix: u8,
 }
 
 impl ClientIp {
-    /// The whole address, not only the part that is counted.
+    /// The whole address, not only the prefix that is the key.
     #[must_use]
     pub fn address(self) -> IpAddr {
         self.address
@@ -110,10 +111,21 @@ impl IntoKey for ClientIp {
     }
 }
 
-/// No address to count by: the server was started without it.
+/// Rejection of [`client_ip`]: the server was started without the peer's address.
 ///
 /// Start it with `axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())`.
-/// The request is answered with 500, and never let through unlimited.
+/// Until then requests get 500 with the code `client_address_unavailable`, and none is admitted
+/// without a limit. The log has the text of `Display`, once, with what to write instead.
+///
+/// ```
+/// use axum::http::{Request, StatusCode};
+/// use limit_runtime::client_ip;
+///
+/// let (parts, ()) = Request::new(()).into_parts();
+/// let rejection = client_ip(&parts).unwrap_err();
+/// assert_eq!(rejection.status(), StatusCode::INTERNAL_SERVER_ERROR);
+/// assert_eq!(rejection.body_text(), "Client address unavailable; see the server's log");
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct ClientIpRejection;
@@ -123,6 +135,18 @@ impl ClientIpRejection {
     fn logged() -> Self {
         diagnostics::warn_once(Misconfiguration::NoPeerAddress);
         Self
+    }
+
+    /// The status of the response: 500.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        StatusCode::INTERNAL_SERVER_ERROR
+    }
+
+    /// The `detail` text of the problem document in the response.
+    #[must_use]
+    pub fn body_text(&self) -> String {
+        "Client address unavailable; see the server's log".to_owned()
     }
 }
 
@@ -137,9 +161,9 @@ impl std::error::Error for ClientIpRejection {}
 impl IntoResponse for ClientIpRejection {
     fn into_response(self) -> Response {
         problem(
-            StatusCode::INTERNAL_SERVER_ERROR,
+            self.status(),
             "client_address_unavailable",
-            "The server cannot tell whom to count this request for; its log says why",
+            &self.body_text(),
         )
     }
 }

@@ -1,13 +1,13 @@
-//! The limits of the request whose arguments are being extracted on this thread, for the `RateLimit`
-//! extractor: in whatever extractor of the user's it is, and at next to no cost for handlers without.
+//! The request whose arguments are being extracted on this thread, for the `RateLimit` extractor.
 //!
-//! An admitted request has no shared state: what its check came to is in the future that extracts the
-//! arguments. An extractor that wants the state asks for it here and stays pending; the future, which
-//! sees that, [makes](poll_extractor) the state and polls the extractor again at once.
+//! Most handlers have no `RateLimit` argument, so an admitted request has no per-request state: its
+//! check left only a [`Resolution`] in the future that extracts the arguments. A `RateLimit`, which
+//! may be inside an extractor of the application, asks for the state through a scoped thread-local
+//! and returns `Pending`. The future then [creates](poll_extractor) the state and polls the
+//! extractor again at once.
 
 use super::{
-    admission::Admission,
-    request_limits::{EnclosingLimits, RequestLimits},
+    admission::Admission, enclosing_limits::EnclosingLimits, request_limits::RequestLimits,
 };
 use crate::{limiter::Limiter, policy::resolution::Resolution};
 use axum::extract::MatchedPath;
@@ -22,51 +22,52 @@ use std::{
 
 scoped_tls::scoped_thread_local!(static CURRENT: CurrentRequest);
 
-/// Whether the state of a request has been asked for, and the state.
+/// The slot through which an extractor requests and receives the per-request state.
 #[derive(Default)]
 pub(crate) struct CurrentRequest(Cell<State>);
 
 #[derive(Default)]
 enum State {
-    /// The check has not been made yet.
+    /// Before the check.
     #[default]
     Unchecked,
-    /// The check of this limiter is over, and nothing has asked for the state. `None` where no limit
+    /// After the check by this limiter; no extractor has requested the state. `None` if no limit
     /// applies.
     Checked(Option<Limiter>),
-    /// An extractor is pending until there is the state.
-    Asked(Box<Asked>),
-    /// The state, which handles share.
+    /// An extractor is pending until the state has been created.
+    Pending(Box<PendingState>),
+    /// The state exists.
     Shared(Arc<RequestLimits>),
 }
 
-/// What the head of the request says of the state.
-struct Asked {
+/// What the extractor found in the request's head, for creating the state.
+struct PendingState {
     limiter: Limiter,
     route: Option<MatchedPath>,
     outer: Option<Arc<RequestLimits>>,
-    /// How often it was asked for in vain.
-    times: u32,
+    /// Number of polls that found no state yet.
+    polls: u64,
 }
 
-/// So often an extractor asks at most. Executors between it and the request's future poll it again a
-/// few times at most, before they give way; one that blocks the thread would never do so.
-const MAX_TIMES: u32 = 10_000;
+/// How many polls an extractor waits for the state. An executor between the extractor and the
+/// request's future polls a few times at most before it yields; one that blocks the thread never
+/// yields.
+const MAX_POLLS: u64 = 10_000;
 
-/// The future of the request is not polled until the extractor is ready: it waits for itself.
+/// The extractor blocks the thread, so that the future that creates the state is never polled.
 pub(crate) struct Blocked;
 
 impl CurrentRequest {
-    /// Polls with this as the current request of the thread.
+    /// Runs `poll` with this as the current request of the thread.
     #[inline]
-    pub(crate) fn during<T>(&self, poll: impl FnOnce() -> T) -> T {
+    pub(crate) fn scope<T>(&self, poll: impl FnOnce() -> T) -> T {
         CURRENT.set(self, poll)
     }
 
-    /// The admission with the state of the request, if that was asked for: a charge may have changed
-    /// what responses say.
+    /// Replaces the admission if an extractor has requested the state: a charge may have changed
+    /// the headers.
     #[inline]
-    pub(crate) fn replaced(&self, admission: Admission) -> Admission {
+    pub(crate) fn update(&self, admission: Admission) -> Admission {
         match self.0.take() {
             State::Shared(request_limits) => Admission::tracked(request_limits),
             _ => admission,
@@ -74,13 +75,13 @@ impl CurrentRequest {
     }
 }
 
-/// The check is over: extractors may ask for the state now. By value, so that the future holds the
-/// admission no longer than it has to.
+/// Lets extractors request the state, after the check. Takes and returns the admission by value, so
+/// that the future does not store it twice.
 #[inline]
 pub(crate) fn begin_extraction(admission: Admission) -> Admission {
     if CURRENT.is_set() {
         CURRENT.with(|current| {
-            current.0.set(match admission.shared() {
+            current.0.set(match admission.request_limits() {
                 Some(request_limits) => State::Shared(request_limits.clone()),
                 None => State::Checked(admission.limiter().cloned()),
             });
@@ -94,8 +95,8 @@ pub(crate) fn is_set() -> bool {
     CURRENT.is_set()
 }
 
-/// The state of the request whose arguments are being extracted on this thread; `None` if there is
-/// no such request, or its check has not been made yet.
+/// The state of the current request; `None` if no arguments are being extracted on this thread, or
+/// if the request has not been checked yet.
 pub(crate) fn poll_state(
     parts: &Parts,
     cx: &mut Context<'_>,
@@ -109,34 +110,34 @@ pub(crate) fn poll_state(
             current.0.set(State::Shared(request_limits.clone()));
             Poll::Ready(Ok(Some(request_limits)))
         }
-        State::Asked(asked) if asked.times >= MAX_TIMES => {
-            current.0.set(State::Asked(asked));
+        State::Pending(pending) if pending.polls >= MAX_POLLS => {
+            current.0.set(State::Pending(pending));
             Poll::Ready(Err(Blocked))
         }
-        State::Asked(mut asked) => {
-            asked.times += 1;
-            current.0.set(State::Asked(asked));
+        State::Pending(mut pending) => {
+            pending.polls += 1;
+            current.0.set(State::Pending(pending));
             cx.waker().wake_by_ref();
             Poll::Pending
         }
         State::Checked(limiter) => {
             let outer = parts.extensions.get::<EnclosingLimits>();
-            current.0.set(State::Asked(Box::new(Asked {
-                // That of the check, whatever head the extractor was given.
+            current.0.set(State::Pending(Box::new(PendingState {
+                // The limiter of the check, even if the extractor was given another head.
                 limiter: limiter.unwrap_or_else(|| Limiter::find(parts).clone()),
                 route: parts.extensions.get::<MatchedPath>().cloned(),
                 outer: outer.map(|outer| outer.limits().clone()),
-                times: 1,
+                polls: 1,
             })));
-            // For executors in between, which poll again only what has been woken.
+            // An executor in between polls again only what has been woken.
             cx.waker().wake_by_ref();
             Poll::Pending
         }
     })
 }
 
-/// Polls an extractor of a request that has been admitted. If it is pending for the state of the
-/// request, that is made, and it is polled again.
+/// Polls an extractor of an admitted request. If it is pending because it has requested the state,
+/// creates the state and polls again.
 #[inline]
 pub(crate) fn poll_extractor<F: Future>(
     mut extractor: Pin<&mut F>,
@@ -145,27 +146,27 @@ pub(crate) fn poll_extractor<F: Future>(
 ) -> Poll<F::Output> {
     loop {
         let polled = extractor.as_mut().poll(cx);
-        if polled.is_ready() || !share_if_asked(resolution) {
+        if polled.is_ready() || !create_state_if_pending(resolution) {
             return polled;
         }
     }
 }
 
-/// Makes the state of an admitted request if an extractor is pending for it; whether it did.
+/// Creates the state if an extractor has requested it. Returns whether it did.
 #[cold]
-fn share_if_asked(resolution: &mut Resolution) -> bool {
+fn create_state_if_pending(resolution: &mut Resolution) -> bool {
     if !CURRENT.is_set() {
         return false;
     }
     CURRENT.with(|current| match current.0.take() {
-        State::Asked(asked) => {
-            let Asked {
+        State::Pending(pending) => {
+            let PendingState {
                 limiter,
                 route,
                 outer,
-                times: _,
-            } = *asked;
-            let request_limits = RequestLimits::of_admitted(limiter, route, resolution, outer);
+                polls: _,
+            } = *pending;
+            let request_limits = RequestLimits::from_admitted(limiter, route, resolution, outer);
             current.0.set(State::Shared(Arc::new(request_limits)));
             true
         }
@@ -176,11 +177,11 @@ fn share_if_asked(resolution: &mut Resolution) -> bool {
     })
 }
 
-/// The same where the arguments could not be extracted.
+/// [`CurrentRequest::update`] inside the extraction, when an argument could not be extracted.
 #[cold]
-pub(crate) fn replaced(admission: Admission) -> Admission {
+pub(crate) fn update(admission: Admission) -> Admission {
     if CURRENT.is_set() {
-        CURRENT.with(|current| current.replaced(admission))
+        CURRENT.with(|current| current.update(admission))
     } else {
         admission
     }

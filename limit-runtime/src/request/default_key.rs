@@ -1,4 +1,4 @@
-//! The key of rules that name none.
+//! The default key: of rules and layers without a `key`.
 
 use super::client_ip::client_ip;
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
 use http::request::Parts;
 use std::future::Future;
 
-/// The source of the limiter's default key, for attributes that name no key.
+/// The key source of attributes without `key = …`: the limiter's default key.
 #[derive(Debug)]
 pub struct DefaultKey;
 
@@ -33,8 +33,7 @@ impl<S: Sync> KeySource<S> for DefaultKey {
     }
 }
 
-/// The default key of the limiter that checks this request: the key that was set, or else the client's
-/// address.
+/// The key from the limiter's `default_key` function, or else the client's address.
 pub(crate) async fn default_key(parts: &mut Parts) -> Result<Key, Rejection> {
     match Limiter::find(parts).default_key_fn().cloned() {
         Some(key) => key(parts).await,

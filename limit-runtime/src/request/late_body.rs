@@ -1,4 +1,4 @@
-//! The request body while a handler's arguments are extracted and the charge is still to come.
+//! The body of a request that is charged after its arguments have been extracted.
 
 use super::request_limits::RequestLimits;
 use axum::body::{Body, Bytes, HttpBody};
@@ -11,9 +11,9 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// The request body for extraction if the charge comes after it. If the request is refused then, what
-/// has not been read of the body is drained.
-pub(super) fn watch_body(parts: &Parts, body: Body, limits: &Arc<RequestLimits>) -> Body {
+/// Wraps the body of a request that is charged after extraction, so that the unread rest is drained
+/// if the charge is refused. Bodies that are not worth draining are returned unchanged.
+pub(super) fn drain_if_refused(parts: &Parts, body: Body, limits: &Arc<RequestLimits>) -> Body {
     let drain = limits.limiter.drain();
     if drain.is_worthwhile(&parts.headers, &body) {
         LateBody::wrap(body, limits.clone())
@@ -22,21 +22,23 @@ pub(super) fn watch_body(parts: &Parts, body: Body, limits: &Arc<RequestLimits>)
     }
 }
 
-/// The body of a request whose charge waits for the arguments of its handler. If the request is
-/// refused then, the handler is not called and drops the body as an argument; it is drained instead.
+/// A request body that is drained when it is dropped unread and the request has been refused.
+///
+/// After extraction the body belongs to an argument of the handler. If the charge is then refused,
+/// the arguments are dropped and the handler is not called.
 struct LateBody {
     body: Body,
-    /// Whether it has been read to its end, which a body may not know of itself.
+    /// Whether the end has been read. Not every body reports that in `is_end_stream`.
     is_read: bool,
-    standing: Arc<RequestLimits>,
+    limits: Arc<RequestLimits>,
 }
 
 impl LateBody {
-    fn wrap(body: Body, standing: Arc<RequestLimits>) -> Body {
+    fn wrap(body: Body, limits: Arc<RequestLimits>) -> Body {
         Body::new(Self {
             body,
             is_read: false,
-            standing,
+            limits,
         })
     }
 }
@@ -66,8 +68,8 @@ impl HttpBody for LateBody {
 impl Drop for LateBody {
     fn drop(&mut self) {
         let is_read = self.is_read || self.body.is_end_stream();
-        if !is_read && self.standing.is_refused() {
-            let drain = self.standing.limiter.drain();
+        if !is_read && self.limits.is_refused() {
+            let drain = self.limits.limiter.drain();
             drain.spawn(mem::take(&mut self.body));
         }
     }

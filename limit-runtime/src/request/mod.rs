@@ -1,16 +1,22 @@
 //! One request under its policies: check, charge and refund, its key functions and extractors.
 
 pub(crate) mod admission;
-pub(crate) mod admit;
 pub(crate) mod built_in;
+mod charging;
+pub(crate) mod check;
 pub(crate) mod client_ip;
 pub(crate) mod current_request;
 pub(crate) mod default_key;
-pub(crate) mod finish;
+pub(crate) mod early_refusal;
+pub(crate) mod early_response;
+pub(crate) mod enclosing_limits;
+pub(crate) mod key_rejection;
 pub(crate) mod keys;
 mod late_body;
+mod ledger;
 mod limiter;
 pub(crate) mod rate_limit;
-mod refuse;
-mod report;
-pub(crate) mod request_limits;
+pub(crate) mod rate_limit_rejection;
+mod refusal;
+mod request_limits;
+mod response_headers;

@@ -1,32 +1,25 @@
-//! The handle on a request's limits that a handler may ask for.
+//! The `RateLimit` extractor: a handler reads, charges and refunds the limits on its request.
 
 use super::{
     current_request::{self, Blocked},
-    request_limits::{EnclosingLimits, RequestLimits},
+    enclosing_limits::EnclosingLimits,
+    rate_limit_rejection::{RateLimitRejection, UnknownPolicy},
+    request_limits::RequestLimits,
 };
 use crate::{
     decision::{Decision, Outcome},
     limiter::Limiter,
     policy::resolved_rule::ResolvedRule,
-    response::problem::problem,
     store::{Action, StoreError},
 };
-use axum::{
-    extract::{FromRequestParts, OptionalFromRequestParts},
-    response::{IntoResponse, Response},
-};
-use http::{StatusCode, request::Parts};
-use std::{
-    convert::Infallible,
-    fmt,
-    future::poll_fn,
-    sync::{Arc, Once},
-};
+use axum::extract::{FromRequestParts, OptionalFromRequestParts};
+use http::request::Parts;
+use std::{convert::Infallible, fmt, future::poll_fn, sync::Arc};
 
-/// The limits on the current request, as an argument of the handler.
+/// Extractor for the limits on the current request.
 ///
-/// It reads what remains, charges units that are known only now (the tokens that a model produced),
-/// and refunds units that were not used. The headers of the response show the result.
+/// Reads what remains, charges units that become known in the handler (such as the tokens that a
+/// model produced), and refunds unused units. The headers of the response show the result.
 ///
 /// ```
 /// use limit_runtime::{RateLimit, store::StoreError};
@@ -38,20 +31,28 @@ use std::{
 /// }
 /// ```
 ///
-/// On a handler with attributes it covers only the limits of these attributes; on a handler
-/// without, those of the innermost layer. With several attributes, [`only`](Self::only) selects one
-/// by its name.
+/// # Which limits
 ///
-/// If no limit applies to the request (an exempt client, a limiter that is switched off), it is
+/// On a handler with `#[rate_limit]`: the limits of its attributes. On a handler without: the
+/// limits of the innermost layer. With several attributes, [`only`](Self::only) selects one.
+///
+/// If no limit applies to the request (an exempt client, a disabled limiter), the `RateLimit` is
 /// empty: it has no outcomes, and `charge` and `refund` do nothing. It is empty, too, if the limits
-/// function of the innermost layer exempts the request, whatever layers are around that one.
+/// function of the innermost layer exempts the request, even if outer layers limit it.
 ///
-/// An extractor of your own may call it; one that spawns a task calls it before: in another task,
-/// the limits of the handler's attributes are not found. For handlers that are used with and without
-/// limits, take an `Option<RateLimit>`.
+/// # In other extractors
+///
+/// An extractor of your own may extract a `RateLimit`, but has to do so before it spawns a task: in
+/// another task the limits of the handler's attributes are not found. For handlers that are used
+/// with and without limits, take an `Option<RateLimit>`.
+///
+/// # Errors
+///
+/// Without a `#[rate_limit]` and a layer, the extractor fails with a [`RateLimitRejection`] (500).
 #[derive(Clone)]
 pub struct RateLimit {
     enclosing: EnclosingLimits,
+    /// The name of the selected policy; `None` for all policies.
     only: Option<Box<str>>,
 }
 
@@ -63,9 +64,8 @@ impl RateLimit {
         }
     }
 
-    /// The handle of a request that no limit applies to.
     fn empty(limiter: &Limiter) -> Self {
-        let limits = RequestLimits::of_nothing(limiter.clone());
+        let limits = RequestLimits::unlimited(limiter.clone());
         Self::new(EnclosingLimits::new(Arc::new(limits)))
     }
 
@@ -73,21 +73,27 @@ impl RateLimit {
         self.enclosing.limits()
     }
 
-    /// The same handle for the policy of this name alone. It is empty where that policy exempts the
-    /// request.
+    /// Selects the policy with this name. The result is empty if that policy exempts the request.
+    ///
+    /// ```
+    /// use limit_runtime::{RateLimit, UnknownPolicy, rate_limit};
+    ///
+    /// #[rate_limit("60/minute", name = "requests")]
+    /// #[rate_limit("100_000/hour", name = "tokens")]
+    /// async fn complete(limit: RateLimit) -> Result<String, UnknownPolicy> {
+    ///     Ok(format!("{:?} tokens left", limit.only("tokens")?.remaining()))
+    /// }
+    /// ```
     ///
     /// # Errors
-    /// When there are policies, and none has this name.
+    /// If the handler has policies, but none with this name.
     pub fn only(&self, policy: &str) -> Result<Self, UnknownPolicy> {
         let rules = self.limits().rules.iter();
-        let limiting = rules.flat_map(ResolvedRule::configs);
-        let limiting = limiting.map(|config| config.name);
-        let known: Vec<_> = limiting.chain(self.enclosing.exempt_names()).collect();
+        let configs = rules.flat_map(ResolvedRule::configs);
+        let names = configs.map(|config| config.name);
+        let known: Vec<_> = names.chain(self.enclosing.exempt_names()).collect();
         if !known.is_empty() && !known.contains(&policy) {
-            return Err(UnknownPolicy {
-                found: policy.into(),
-                known,
-            });
+            return Err(UnknownPolicy::new(policy, known));
         }
         Ok(Self {
             only: Some(policy.into()),
@@ -95,62 +101,89 @@ impl RateLimit {
         })
     }
 
-    /// How each limit stands, as of the last check or charge.
+    /// The outcome of each limit, as of the last check, charge or refund.
+    ///
+    /// ```
+    /// use limit_runtime::RateLimit;
+    ///
+    /// async fn usage(limit: RateLimit) -> String {
+    ///     let outcomes = limit.outcomes();
+    ///     let lines = outcomes.iter().map(|outcome| {
+    ///         format!("{}: {} left", outcome.limit(), outcome.remaining())
+    ///     });
+    ///     lines.collect::<Vec<_>>().join("\n")
+    /// }
+    /// ```
     #[must_use]
     pub fn outcomes(&self) -> Vec<Outcome> {
         let decision = self.limits().decision();
         let mut outcomes = decision.iter().flat_map(Decision::outcomes);
-        let mut chosen = Vec::new();
+        let mut selected = Vec::new();
         for (index, rule) in self.limits().rules.iter().enumerate() {
-            let of_demand = outcomes.by_ref().take(rule.limits.len());
-            if self.is_chosen(index) {
-                chosen.extend(of_demand);
+            let of_rule = outcomes.by_ref().take(rule.limits.len());
+            if self.is_selected(index) {
+                selected.extend(of_rule);
             } else {
-                of_demand.for_each(drop);
+                of_rule.for_each(drop);
             }
         }
-        chosen
+        selected
     }
 
-    /// The least that is left of any limit; `None` if no limit applies.
+    /// The units left under the limit that has the fewest left; `None` if no limit applies.
     #[must_use]
     pub fn remaining(&self) -> Option<u64> {
         let outcomes = self.outcomes();
         outcomes.iter().map(|outcome| outcome.remaining()).min()
     }
 
-    /// Charges `cost` more, whether it fits or not: the work has been done. What is above a limit's count
-    /// has to leave its window before the client is admitted again.
+    /// Charges `cost` more units for work that has been done, even beyond the limits. The client is
+    /// admitted again once the excess has left the window.
+    ///
+    /// Returns the decision on the selected limits.
     ///
     /// # Errors
-    /// When the store could not answer.
+    /// If the store could not answer.
     pub async fn charge(&self, cost: u64) -> Result<Decision, StoreError> {
         self.limits()
-            .charge_more(|index| self.is_chosen(index), cost, Action::Force)
+            .charge_more(|index| self.is_selected(index), cost, Action::Force)
             .await
     }
 
-    /// Charges `cost` more if it fits, else nothing: before further work is begun.
+    /// Charges `cost` more units before further work, if all limits allow it; else nothing.
+    ///
+    /// ```
+    /// use axum::http::StatusCode;
+    /// use limit_runtime::{RateLimit, store::StoreError};
+    ///
+    /// async fn complete(limit: RateLimit) -> Result<StatusCode, StoreError> {
+    ///     if limit.try_charge(250).await?.is_allowed() {
+    ///         Ok(StatusCode::OK)
+    ///     } else {
+    ///         Ok(StatusCode::TOO_MANY_REQUESTS)
+    ///     }
+    /// }
+    /// ```
     ///
     /// # Errors
-    /// When the store could not answer.
+    /// If the store could not answer.
     pub async fn try_charge(&self, cost: u64) -> Result<Decision, StoreError> {
         self.limits()
-            .charge_more(|index| self.is_chosen(index), cost, Action::Consume)
+            .charge_more(|index| self.is_selected(index), cost, Action::Consume)
             .await
     }
 
-    /// Gives back `units` of what this request was charged; never more than that.
+    /// Refunds `units` of what this request was charged, at most all of it.
     ///
     /// # Errors
-    /// When the store could not answer.
+    /// If the store could not answer. The units are not refunded by a later call either.
     pub async fn refund(&self, units: u64) -> Result<(), StoreError> {
         self.limits()
-            .give_back(|index| self.is_chosen(index), units)
+            .refund(|index| self.is_selected(index), units)
             .await
     }
 
-    fn is_chosen(&self, index: usize) -> bool {
+    fn is_selected(&self, index: usize) -> bool {
         match (&self.only, self.limits().rules.get(index)) {
             (Some(name), Some(rule)) => rule.configs().any(|config| *config.name == **name),
             (None, Some(_)) => true,
@@ -168,29 +201,29 @@ impl fmt::Debug for RateLimit {
 }
 
 impl RateLimit {
-    /// The handle on the limits of this request; `None` where neither an attribute nor a layer is.
-    async fn of(parts: &mut Parts) -> Option<Self> {
+    /// The limits on this request; `None` without an attribute and a layer.
+    async fn find(parts: &mut Parts) -> Option<Self> {
         let current = match poll_fn(|cx| current_request::poll_state(parts, cx)).await {
             Ok(current) => current,
             Err(Blocked) => {
                 tracing::error!(
-                    "an extractor blocks the thread on `RateLimit`, which has to be awaited"
+                    "an extractor blocks the thread until `RateLimit` is ready; await it instead"
                 );
                 return None;
             }
         };
         let enclosing = parts.extensions.get::<EnclosingLimits>();
         if let Some(limits) = current {
-            // A layer further in, on a request of its own, has inserted newer ones.
+            // An inner layer, on a request that an extractor sends, has inserted newer limits.
             let is_newer = |enclosing: &&EnclosingLimits| {
-                let mut outer = RequestLimits::outwards(Some(&limits));
+                let mut outer = RequestLimits::innermost_first(Some(&limits));
                 !outer.any(|known| std::ptr::eq(known, &**enclosing.limits()))
             };
             if let Some(newer) = enclosing.filter(is_newer) {
                 return Some(Self::new(newer.clone()));
             }
             let own = EnclosingLimits::new(limits);
-            // For limited handlers that this one may call.
+            // For limited handlers that this handler may call.
             parts.extensions.insert(own.limits().limiter.clone());
             parts.extensions.insert(own.clone());
             return Some(Self::new(own));
@@ -207,74 +240,15 @@ impl<S: Sync> FromRequestParts<S> for RateLimit {
     type Rejection = RateLimitRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Self::of(parts).await.ok_or(RateLimitRejection)
+        Self::find(parts).await.ok_or(RateLimitRejection)
     }
 }
 
-/// `None` on a handler that has neither a `#[rate_limit]` nor a layer of a limiter above it.
+/// `None` on a handler without a `#[rate_limit]` and without a layer of a limiter around it.
 impl<S: Sync> OptionalFromRequestParts<S> for RateLimit {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
-        Ok(Self::of(parts).await)
-    }
-}
-
-/// A [`RateLimit`] argument on a handler that has neither a `#[rate_limit]` nor a layer with limits above it.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct RateLimitRejection;
-
-impl fmt::Display for RateLimitRejection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            "a `RateLimit` argument needs limits on the handler: annotate it with `#[rate_limit(…)]`, \
-             or add a layer of a limiter to its router",
-        )
-    }
-}
-
-impl std::error::Error for RateLimitRejection {}
-
-impl IntoResponse for RateLimitRejection {
-    fn into_response(self) -> Response {
-        static SAID: Once = Once::new();
-        SAID.call_once(|| tracing::error!("{self}"));
-        problem(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "no_rate_limit",
-            "This handler has no rate limit to look at; the server's log says why",
-        )
-    }
-}
-
-/// A name that no policy on a handler has; from [`RateLimit::only`].
-#[derive(Clone, Debug)]
-pub struct UnknownPolicy {
-    found: Box<str>,
-    known: Vec<&'static str>,
-}
-
-impl fmt::Display for UnknownPolicy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "no policy of the handler is named `{}`; there are `{}`",
-            self.found,
-            self.known.join("`, `")
-        )
-    }
-}
-
-impl std::error::Error for UnknownPolicy {}
-
-impl IntoResponse for UnknownPolicy {
-    fn into_response(self) -> Response {
-        tracing::error!("{self}");
-        problem(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "unknown_policy",
-            "This handler asks for a rate limit that it does not have; the server's log says which",
-        )
+        Ok(Self::find(parts).await)
     }
 }

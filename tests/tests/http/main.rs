@@ -23,6 +23,7 @@ mod rate_limit_in_extractors;
 mod rate_limit_info;
 mod rate_limit_under_layers;
 mod refusals;
+mod rejection_types;
 mod rejections;
 mod resets;
 mod scenarios;

@@ -46,7 +46,7 @@ async fn complete(Path(tokens): Path<u64>, limit: RateLimit) -> Json<[Option<u64
     let error = limit.only("tokns").unwrap_err().to_string();
     assert_eq!(
         error,
-        "no policy of the handler is named `tokns`; there are `requests`, `tokens`"
+        "no policy of the handler is named `tokns`; use one of `requests`, `tokens`"
     );
     let remaining = |policy| limit.only(policy).unwrap().remaining();
     Json([remaining("requests"), remaining("tokens")])

@@ -44,6 +44,7 @@ pub struct Rule {
 
 impl StrategyModel {
     /// What the rule counts as used at `now`.
+    #[must_use]
     pub fn used(&self, rule: &Rule, now: u64) -> u64 {
         let since = |from: u64, till: u64| -> u64 {
             let hits = self.hits.iter();

@@ -1,8 +1,8 @@
-//! The response to a request that is refused: by its limits, or because the store cannot answer.
+//! Refused requests and their responses: over a limit, or without an answer from the store.
 
 use super::{
-    report::write_headers,
-    request_limits::{Exceedance, Refused, RequestLimits},
+    request_limits::{Costs, RequestLimits},
+    response_headers::add_policy_headers,
 };
 use crate::{
     decision::Decision,
@@ -16,53 +16,73 @@ use crate::{
         rate_limit_info::RateLimitInfo,
         too_many_requests::{as_exhausted, too_many_requests, with_wait_of_header},
     },
+    store::StoreError,
 };
 use axum::response::{IntoResponse, Response};
 use http::{Request, request::Parts};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-/// What a store refused.
-pub(super) struct Denial<'a> {
+/// Why a request does not reach its handler.
+///
+/// [`into_response`](Self::into_response) needs the request's head, which the check does not keep.
+pub(crate) enum Refusal {
+    /// The request is over a limit.
+    Denied(Box<Denial>),
+    /// The store could not answer.
+    Store(StoreError),
+    /// The response exists already.
+    Response(Response),
+}
+
+/// A denied check, with the state of its request.
+pub(crate) struct Denial {
+    pub(crate) request_limits: Arc<RequestLimits>,
+    pub(crate) costs: Costs,
+    pub(crate) decision: Decision,
+}
+
+/// A denied check, borrowed.
+pub(super) struct DenialRef<'a> {
     pub(super) rules: &'a [ResolvedRule],
-    /// The units that the request asked for, one for each rule.
+    /// The units that the request needs, one number for each rule.
     pub(super) costs: &'a [u64],
     pub(super) decision: &'a Decision,
 }
 
-impl<'a> Denial<'a> {
-    fn views(&self) -> impl Iterator<Item = PolicyView<'a>> {
+impl<'a> DenialRef<'a> {
+    fn policy_views(&self) -> impl Iterator<Item = PolicyView<'a>> {
         let costs = self.costs.iter().copied().chain(std::iter::repeat(1));
         let rules = self.rules.iter().zip(costs);
         rules.map(|(rule, cost)| rule.view(cost))
     }
 }
 
-impl Refused {
-    /// The response for the request with this head.
+impl Refusal {
+    /// The response to the request with this head.
     #[cold]
     pub(crate) fn into_response(self, parts: &Parts) -> Response {
         match self {
-            Self::Exceeded(exceedance) => {
-                let Exceedance {
+            Self::Denied(denial) => {
+                let Denial {
                     request_limits,
                     costs,
                     decision,
-                } = &*exceedance;
-                let denial = Denial {
+                } = &*denial;
+                let denial = DenialRef {
                     rules: &request_limits.rules,
                     costs,
                     decision,
                 };
                 let outer = request_limits.outer.as_deref();
-                refuse(&request_limits.limiter, parts, &denial, outer)
+                denied_response(&request_limits.limiter, parts, &denial, outer)
             }
             Self::Store(error) => error.into_response(),
             Self::Response(response) => response,
         }
     }
 
-    /// The response if the head of the request is gone, because the arguments have been extracted.
-    /// `head` is the copy that was made if this response may need one.
+    /// The response after extraction, which has consumed the request's head. `head` is a copy that
+    /// exists only if this response may need it.
     #[cold]
     pub(super) fn into_late_response(self, head: Option<&Parts>) -> Response {
         match head {
@@ -72,13 +92,13 @@ impl Refused {
     }
 }
 
-/// The response to a refused request: that of the handler's `on_limited`, of the limiter's, or the
-/// standard 429. Its headers cover all policies, including those of the layers around the handler.
+/// The response to a denied request: from the policy's `on_limited`, else from the limiter's, else
+/// the standard 429. Its headers cover all policies, including those of `outer`.
 #[cold]
-pub(super) fn refuse(
+pub(super) fn denied_response(
     limiter: &Limiter,
     parts: &Parts,
-    denial: &Denial<'_>,
+    denial: &DenialRef<'_>,
     outer: Option<&RequestLimits>,
 ) -> Response {
     let settings = limiter.response_settings();
@@ -86,13 +106,13 @@ pub(super) fn refuse(
     let decision = exhausted.as_ref().unwrap_or(denial.decision);
     let key = denial.rules.first().map(|rule| &rule.key);
     let jitter = key.map_or(Duration::ZERO, |key| limiter.retry_jitter(key));
-    let exceeded = Exceeded::new(parts, denial.views(), decision, jitter);
+    let exceeded = Exceeded::new(parts, denial.policy_views(), decision, jitter);
     let own_response = own_response(denial.rules, &exceeded);
     let mut response = too_many_requests(settings, &exceeded, own_response);
     let wait = exceeded.retry_after();
-    let mut info = RateLimitInfo::of_refused(denial.views(), decision, wait);
-    for limits in RequestLimits::outwards(outer) {
-        limits.describe(&mut info);
+    let mut info = RateLimitInfo::of_refused(denial.policy_views(), decision, wait);
+    for limits in RequestLimits::innermost_first(outer) {
+        limits.add_to_info(&mut info);
     }
     response.extensions_mut().insert(info);
     let shown = with_wait_of_header(decision, wait, response.headers());
@@ -103,15 +123,15 @@ pub(super) fn refuse(
         return response;
     }
     let mut report = PolicyReport::default();
-    report.add(denial.views(), decision);
-    write_headers(limiter, outer, report, &mut response);
+    report.add(denial.policy_views(), decision);
+    add_policy_headers(limiter, outer, report, &mut response);
     response
 }
 
-/// The `on_limited` of the handler or layer, if the policy that refused has one.
+/// The `on_limited` of the first policy that denies the request and has one.
 fn own_response<'a>(rules: &'a [ResolvedRule], exceeded: &Exceeded<'_>) -> Option<&'a OnLimited> {
-    let mut all = rules.iter().flat_map(ResolvedRule::configs);
-    if all.all(|config| config.own_response().is_none()) {
+    let mut configs = rules.iter().flat_map(ResolvedRule::configs);
+    if configs.all(|config| config.own_response().is_none()) {
         return None;
     }
     exceeded

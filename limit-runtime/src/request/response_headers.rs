@@ -1,4 +1,4 @@
-//! The rate-limit headers of a response, for all policies on its request.
+//! Adds the rate-limit headers of all policies on a request to its response.
 
 use super::request_limits::RequestLimits;
 use crate::{
@@ -7,36 +7,37 @@ use crate::{
 };
 use axum::response::Response;
 
-/// Marks a response that has the headers of all policies, including those of the layers around.
+/// Response extension: the response already has the headers of all policies, outer layers included.
 #[derive(Clone, Copy)]
 struct HeadersComplete;
 
-/// Whether a handler or layer further in has added the headers of all policies.
+/// Whether an inner handler or layer has already added the headers of all policies.
 pub(super) fn has_headers(response: &Response) -> bool {
     response.extensions().get::<HeadersComplete>().is_some()
 }
 
 /// Adds the headers of all policies on an admitted request, unless the response has them.
-pub(super) fn report(limits: &RequestLimits, response: &mut Response) {
+pub(super) fn add_headers(limits: &RequestLimits, response: &mut Response) {
     if has_headers(response) {
         return;
     }
     if let Some(decision) = limits.decision() {
         let mut report = PolicyReport::default();
-        report.add(limits.views(), &decision);
-        write_headers(&limits.limiter, limits.outer.as_deref(), report, response);
+        report.add(limits.policy_views(), &decision);
+        let outer = limits.outer.as_deref();
+        add_policy_headers(&limits.limiter, outer, report, response);
         if limits.limiter.response_settings().response_info {
             let mut info = RateLimitInfo::default();
-            for limits in RequestLimits::outwards(Some(limits)) {
-                limits.describe(&mut info);
+            for limits in RequestLimits::innermost_first(Some(limits)) {
+                limits.add_to_info(&mut info);
             }
             response.extensions_mut().insert(info);
         }
     }
 }
 
-/// Adds the headers of the policies in `report` and of the layers around.
-pub(super) fn write_headers(
+/// Adds the headers of the policies in `report` and of all policies in `outer`.
+pub(super) fn add_policy_headers(
     limiter: &Limiter,
     outer: Option<&RequestLimits>,
     mut report: PolicyReport,
@@ -45,9 +46,9 @@ pub(super) fn write_headers(
     if outer.is_some() {
         response.extensions_mut().insert(HeadersComplete);
     }
-    for limits in RequestLimits::outwards(outer) {
+    for limits in RequestLimits::innermost_first(outer) {
         if let Some(decision) = limits.decision() {
-            report.add(limits.views(), &decision);
+            report.add(limits.policy_views(), &decision);
         }
     }
     report

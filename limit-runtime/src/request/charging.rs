@@ -1,0 +1,193 @@
+//! Checks, charges and refunds of a request under all its rules.
+
+use super::{
+    ledger::PerRule,
+    refusal::{Denial, Refusal},
+    request_limits::{Costs, RequestLimits},
+};
+use crate::{
+    decision::{Decision, Receipt},
+    extract::maybe_ready::MaybeReady,
+    limiter::wait_queue::{self, WaitMode},
+    policy::resolved_rule::ResolvedRule,
+    store::{Action, Charge, StoreError},
+};
+use std::{sync::Arc, time::Duration};
+
+/// In each check, `on_allowed` converts the state into the result that the caller needs. A pending
+/// check then needs no second future around it.
+impl RequestLimits {
+    /// Consumes the resolved cost of each rule, all or nothing.
+    ///
+    /// # Errors
+    /// Why the request is refused; nothing has been consumed then.
+    pub(crate) fn consume<T: 'static>(
+        self: Arc<Self>,
+        on_allowed: fn(Arc<Self>) -> T,
+    ) -> MaybeReady<Result<T, Refusal>> {
+        let costs = self.costs();
+        self.check(costs, Action::Consume, on_allowed)
+    }
+
+    /// [`consume`](Self::consume) for a request that must not wait for room, whatever its rules
+    /// allow.
+    pub(crate) fn consume_without_waiting<T: 'static>(
+        self: Arc<Self>,
+        on_allowed: fn(Arc<Self>) -> T,
+    ) -> MaybeReady<Result<T, Refusal>> {
+        let costs = self.costs();
+        self.check_in_mode(costs, Action::Consume, WaitMode::Never, on_allowed)
+    }
+
+    /// Refuses the request if a limit has nothing left; consumes nothing.
+    ///
+    /// # Errors
+    /// Why the request is refused.
+    pub(crate) fn peek<T: 'static>(
+        self: Arc<Self>,
+        on_allowed: fn(Arc<Self>) -> T,
+    ) -> MaybeReady<Result<T, Refusal>> {
+        let costs = self.costs();
+        self.check(costs, Action::Peek, on_allowed)
+    }
+
+    /// Checks all rules at `costs`, one for each, and waits for room where the rules allow it.
+    ///
+    /// # Errors
+    /// Why the request is refused; nothing has been consumed then.
+    pub(crate) fn check<T: 'static>(
+        self: Arc<Self>,
+        costs: Costs,
+        action: Action,
+        on_allowed: fn(Arc<Self>) -> T,
+    ) -> MaybeReady<Result<T, Refusal>> {
+        self.check_in_mode(costs, action, WaitMode::Allowed, on_allowed)
+    }
+
+    fn check_in_mode<T: 'static>(
+        self: Arc<Self>,
+        costs: Costs,
+        action: Action,
+        mode: WaitMode,
+        on_allowed: fn(Arc<Self>) -> T,
+    ) -> MaybeReady<Result<T, Refusal>> {
+        let charges = self.charges_with(|index, _| costs.get(index).copied());
+        if !self.limiter.wait_queues().has_waiters(&charges)
+            && let Ok(decision) = self.limiter.try_check_all(&charges, action)
+        {
+            let is_final = decision.is_allowed() || mode == WaitMode::Never || !self.may_wait();
+            if is_final {
+                drop(charges);
+                return MaybeReady::Ready(self.record_or_refuse(costs, decision).map(on_allowed));
+            }
+        }
+        drop(charges);
+        MaybeReady::Pending(Box::pin(async move {
+            let charges = self.charges_with(|index, _| costs.get(index).copied());
+            let max_waits: PerRule<Duration> =
+                self.rules.iter().map(ResolvedRule::max_wait).collect();
+            let acquired =
+                wait_queue::acquire(&self.limiter, &charges, action, &max_waits, mode).await;
+            drop(charges);
+            match acquired {
+                Ok(decision) => self.record_or_refuse(costs, decision).map(on_allowed),
+                Err(error) => Err(Refusal::Store(error)),
+            }
+        }))
+    }
+
+    /// Whether a rule lets the request wait for room.
+    fn may_wait(&self) -> bool {
+        let mut rules = self.rules.iter();
+        rules.any(|rule| !rule.max_wait().is_zero())
+    }
+
+    /// Records an allowed decision on `costs`.
+    ///
+    /// # Errors
+    /// If the decision is a denial.
+    #[expect(
+        clippy::result_large_err,
+        reason = "the error holds a response, and a request is refused at most once"
+    )]
+    fn record_or_refuse(
+        self: Arc<Self>,
+        costs: Costs,
+        decision: Decision,
+    ) -> Result<Arc<Self>, Refusal> {
+        if decision.is_allowed() {
+            self.ledger.lock().record(&costs, decision);
+            return Ok(self);
+        }
+        Err(Refusal::Denied(Box::new(Denial {
+            request_limits: self,
+            costs,
+            decision,
+        })))
+    }
+
+    /// Charges `cost` more on the selected rules: all or nothing with [`Action::Consume`], even
+    /// beyond the limits with [`Action::Force`]. Returns the decision on these rules.
+    ///
+    /// # Errors
+    /// If the store could not answer.
+    pub(crate) async fn charge_more(
+        &self,
+        is_selected: impl Fn(usize) -> bool,
+        cost: u64,
+        action: Action,
+    ) -> Result<Decision, StoreError> {
+        let charges = self.charges_with(|index, _| is_selected(index).then_some(cost));
+        if charges.is_empty() {
+            return Ok(Decision::empty());
+        }
+        let mut decision = self.limiter.check_all(&charges, action).await?;
+        let rules = (0..self.rules.len()).filter(|&index| is_selected(index));
+        self.ledger
+            .lock()
+            .record_more(rules, cost, decision.take_receipts());
+        self.refresh_decision().await;
+        Ok(decision)
+    }
+
+    /// Refunds up to `units` of what each selected rule has consumed, newest charges first.
+    ///
+    /// # Errors
+    /// If the store could not answer. The units are not refunded by a later call either.
+    pub(crate) async fn refund(
+        &self,
+        is_selected: impl Fn(usize) -> bool,
+        units: u64,
+    ) -> Result<(), StoreError> {
+        let units: PerRule<u64> = (0..self.rules.len())
+            .map(|index| if is_selected(index) { units } else { 0 })
+            .collect();
+        let taken = self.ledger.lock().take_back(units);
+        if taken.is_empty() {
+            return Ok(());
+        }
+        let charges: PerRule<Charge<'_>> = taken
+            .iter()
+            .filter_map(|entry| {
+                let rule = self.rules.get(entry.rule)?;
+                Some(Charge {
+                    cost: entry.cost,
+                    ..rule.charge(self.route.as_ref())
+                })
+            })
+            .collect();
+        let receipts: PerRule<Receipt> = taken.into_iter().map(|entry| entry.receipt).collect();
+        self.limiter.refund(&charges, &receipts).await?;
+        self.refresh_decision().await;
+        Ok(())
+    }
+
+    /// Updates the last decision on all rules after a charge or refund. If the store does not
+    /// answer, the previous decision stays: the charge itself has been made.
+    async fn refresh_decision(&self) {
+        let charges = self.charges_with(|_, _| Some(0));
+        if let Ok(decision) = self.limiter.check_all(&charges, Action::Peek).await {
+            self.ledger.lock().decision = Some(decision);
+        }
+    }
+}
