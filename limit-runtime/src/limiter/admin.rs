@@ -87,7 +87,8 @@ impl Limiter {
     /// the more keys the store has.
     ///
     /// # Errors
-    /// If the remote store does not answer. Some of the budgets may be cleared.
+    /// If the remote store does not answer. Some of the budgets may be cleared. With Redis Cluster,
+    /// which has no command for it, the call always fails.
     pub async fn reset_all(&self) -> Result<(), StoreError> {
         match &self.0.store {
             Backend::Memory(store) => store.reset_all(),
