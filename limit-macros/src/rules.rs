@@ -199,8 +199,8 @@ impl Functions<'_> {
                 let __it = #function;
                 {
                     #[allow(unused_imports)]
-                    use #private::#role::{Callable as _, NotCallable as _};
-                    #private::TryFn::<_, #state>::new(__it).source()
+                    use #private::{Callable as _, NotCallable as _};
+                    #private::#role::<#state, _>(__it).source()
                 }
             }};
         }

@@ -1,7 +1,7 @@
 //! What the attribute's expansion calls. Not for use by hand: it changes without notice.
 
 pub use crate::Strategy;
-pub use crate::extract::output::IntoCost;
+pub use crate::extract::role::IntoCost;
 pub use crate::handler::{
     limited::Limited,
     respond::{charge_and_respond, respond},
@@ -10,7 +10,7 @@ pub use crate::policy::{
     charge_timing::ChargeTiming as Admit,
     config::{PolicyConfig as Spec, ScopeConfig as ScopeSpec},
     constants::{gcra, parsed},
-    last_argument::{LastInBody, LastInHead, TryFn, try_cost, try_key, try_limits},
+    last_argument::{Callable, LastInBody, LastInHead, NotCallable, try_cost, try_key, try_limits},
     rule::{Policy, Rules, rule},
     source::{KeyTuple as All, cost, key, limits, scope, scoped},
 };

@@ -57,7 +57,7 @@ mod client_ip;
 pub mod clock;
 mod decision;
 pub mod diagnostics;
-mod extract;
+pub mod extract;
 mod handler;
 mod key;
 mod layer;

@@ -2,12 +2,12 @@
 
 use crate::{
     extract::{
-        function::{Borrowed, ExtractFn, Owned},
-        output::KeyAnswer,
+        function::{Borrowed, Owned},
+        role::KeyRole,
+        role_fn::KeyFn,
     },
-    key::Key,
     policy::{
-        boxed::{self, BoxedFn},
+        boxed::{BoxedFn, boxed},
         route_scope::is_route,
     },
 };
@@ -23,7 +23,7 @@ pub enum LayerScope {
     /// The one that handlers and layers share by this text.
     Shared(Arc<str>),
     /// The one that handlers and layers share where a function returns the same value.
-    Computed(BoxedFn<Key>),
+    Computed(BoxedFn<KeyRole>),
 }
 
 impl fmt::Debug for LayerScope {
@@ -61,9 +61,9 @@ pub(super) mod sealed {
 /// Form: a text.
 #[derive(Debug)]
 pub struct Text;
-/// Form: a function of extractors with arguments of the form `M`, which returns the form `W`.
+/// Form: a function of extractors of the form `M`.
 #[derive(Debug)]
-pub struct Computed<M, W>(PhantomData<fn() -> (M, W)>);
+pub struct Computed<M>(PhantomData<fn() -> M>);
 
 macro_rules! text_scopes {
     ($($text:ty)*) => {$(
@@ -81,10 +81,9 @@ text_scopes!(&'static str String Cow<'static, str> Arc<str>);
 macro_rules! computed_scopes {
     ($([$($generics:ident)*] $Form:ty;)*) => {$(
         #[diagnostic::do_not_recommend]
-        impl<F, W, $($generics),*> sealed::Sealed<Computed<$Form, W>> for F
+        impl<F, W, $($generics),*> sealed::Sealed<Computed<($Form, W)>> for F
         where
-            F: ExtractFn<(), $Form> + Clone + Send + Sync + 'static,
-            for<'a> F::Output<'a>: KeyAnswer<W>,
+            F: KeyFn<(), ($Form, W)> + Clone + Send + Sync + 'static,
             W: 'static,
             $($generics: 'static,)*
         {
@@ -92,7 +91,7 @@ macro_rules! computed_scopes {
                 if is_route::<F>() {
                     LayerScope::Route
                 } else {
-                    LayerScope::Computed(boxed::key(self))
+                    LayerScope::Computed(boxed(self))
                 }
             }
         }

@@ -20,6 +20,7 @@ use crate::{
     client_ip::TrustedProxies,
     clock::Clock,
     decision::{Decision, Outcome, Receipt},
+    extract::role::KeyRole,
     key::{IntoKey, Key},
     observe::layer_registry::LayerRegistry,
     policy::{boxed::BoxedFn, source::IsBuiltIn},
@@ -86,7 +87,7 @@ type SkipWhen = dyn Fn(&Parts) -> bool + Send + Sync;
 
 /// The key function for rules that name none.
 pub(crate) struct DefaultKeyFn {
-    function: BoxedFn<Key>,
+    function: BoxedFn<KeyRole>,
     /// The type of the function that was given; `None` for a constant.
     type_id: Option<TypeId>,
 }
@@ -322,7 +323,7 @@ impl Limiter {
     }
 
     /// The key function that was set; `None` for the client's address.
-    pub(crate) fn default_key_fn(&self) -> Option<&BoxedFn<Key>> {
+    pub(crate) fn default_key_fn(&self) -> Option<&BoxedFn<KeyRole>> {
         self.0.default_key.as_ref().map(|key| &key.function)
     }
 
