@@ -1,21 +1,21 @@
 //! Items that the expansion of `#[rate_limit]` uses. Not a public API: they change without notice.
 
 pub use crate::Strategy;
-pub use crate::extract::output::IntoCost;
+pub use crate::extract::role::IntoCost;
 pub use crate::handler::{
     limited::Limited,
     respond::{charge_and_respond, respond},
 };
 pub use crate::policy::{
-    charge_timing::ChargeTiming as Admit,
-    config::{PolicyConfig as Spec, ScopeConfig as ScopeSpec},
+    charge_timing::ChargeTiming,
+    config::{PolicyConfig, ScopeConfig},
     constants::{gcra, parsed},
-    last_argument::{LastInBody, LastInHead, TryFn, try_cost, try_key, try_limits},
+    last_argument::{Callable, LastInBody, LastInHead, NotCallable, try_cost, try_key, try_limits},
     rule::{Policy, Rules, rule},
-    source::{KeyTuple as All, cost, key, limits, scope, scoped},
+    source::{KeyTuple, cost, key, limits, scope, scoped},
 };
 pub use crate::request::default_key::DefaultKey;
-pub use crate::response::exceeded::call_on_limited as answer;
+pub use crate::response::exceeded::call_on_limited;
 pub use crate::store::Fallback;
 pub use axum::extract::{FromRequest, FromRequestParts};
 pub use axum::response::Response;

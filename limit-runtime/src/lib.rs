@@ -81,7 +81,7 @@ pub mod store;
 // Trusted proxies and forwarding headers.
 pub mod client_ip;
 // Functions of extractors, and what they may return.
-mod extract;
+pub mod extract;
 // Rate-limit headers, 429 and problem documents.
 mod response;
 // What a limiter knows of its use.

@@ -115,7 +115,7 @@ impl RuleEmitter<'_> {
 /// The constant settings of a rule.
 fn settings(context: &Context<'_>, rule: &Rule) -> TokenStream {
     let (runtime, span) = (&context.runtime, context.hygienic_span);
-    let spec = runtime.spec();
+    let spec = runtime.policy_config();
     let name = LitStr::new(&rule.label, span);
     let scope = scope_setting(context, rule);
     let strategy = (rule.strategy != Strategy::MovingWindow).then(|| {
@@ -169,7 +169,7 @@ fn other_settings(context: &Context<'_>, rule: &Rule) -> TokenStream {
     }
     if let Some(on_limited) = &rule.on_limited {
         let span = name_span(on_limited);
-        let rejection = runtime.at(span).rejection();
+        let rejection = runtime.at(span).call_on_limited();
         settings.extend(quote_spanned! {span=>
             .on_limited(|__it| #rejection(#on_limited, __it))
         });

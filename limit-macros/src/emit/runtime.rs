@@ -54,15 +54,15 @@ impl Runtime {
         last_in_head: LastInHead;
         last_in_body: LastInBody;
         rule: rule;
-        spec: Spec;
-        scope_shared: ScopeSpec::Shared;
-        scope_of_handler: ScopeSpec::Handler;
-        scope_computed: ScopeSpec::Computed;
+        policy_config: PolicyConfig;
+        scope_shared: ScopeConfig::Shared;
+        scope_of_handler: ScopeConfig::Handler;
+        scope_computed: ScopeConfig::Computed;
         parsed_limits: parsed;
         default_key: DefaultKey;
-        key_tuple: All;
+        key_tuple: KeyTuple;
         key_with_scope: scoped;
-        rejection: answer;
+        call_on_limited: call_on_limited;
 
         // Extractors.
         request_extractor_trait: FromRequest;
@@ -78,8 +78,8 @@ impl Runtime {
 
     /// The constant of a policy that defers the charge until the arguments are extracted.
     pub(crate) fn charge_after_extraction(&self) -> TokenStream {
-        let charge = self.path(&quote!(Admit));
-        quote_spanned!(self.span=> const HOW: #charge = #charge::AfterExtraction;)
+        let charge = self.path(&quote!(ChargeTiming));
+        quote_spanned!(self.span=> const CHARGE_TIMING: #charge = #charge::AfterExtraction;)
     }
 
     pub(crate) fn strategy(&self, strategy: Strategy) -> TokenStream {
@@ -128,18 +128,18 @@ impl Runtime {
         function: &impl ToTokens,
         state: &TokenStream,
     ) -> TokenStream {
-        let traits = self.path(&match purpose {
+        let constructor = self.path(&match purpose {
             Purpose::Key | Purpose::Scope => quote!(try_key),
             Purpose::Limits => quote!(try_limits),
             Purpose::Cost => quote!(try_cost),
         });
-        let wrapper = self.path(&quote!(TryFn));
+        let private = &self.private;
         quote_spanned! {self.span=> {
             let __it = #function;
             {
                 #[allow(unused_imports)]
-                use #traits::{Callable as _, NotCallable as _};
-                #wrapper::<_, #state>::new(__it).source()
+                use #private::{Callable as _, NotCallable as _};
+                #constructor::<#state, _>(__it).source()
             }
         }}
     }

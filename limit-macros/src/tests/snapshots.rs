@@ -418,10 +418,8 @@ fn a_function_that_may_take_the_last_argument() {
                             let __it = by_claims;
                             {
                                 #[allow(unused_imports)]
-                                use ::limit_runtime::__private::try_key::{
-                                    Callable as _, NotCallable as _,
-                                };
-                                ::limit_runtime::__private::TryFn::<_, __S>::new(__it).source()
+                                use ::limit_runtime::__private::{Callable as _, NotCallable as _};
+                                ::limit_runtime::__private::try_key::<__S, _>(__it).source()
                             }
                         },
                         const { &::limit_runtime::__private::parsed([(10u32, 60000u64)]) },

@@ -19,7 +19,7 @@ use limit_core::Limits;
 
 /// A function of extractors, or a constant in the place of one.
 ///
-/// `M` is the shape of its arguments; it is always inferred.
+/// `M` is the form of its arguments; it is always inferred.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither a function of extractors nor a constant that fits here",
     label = "cannot be called with what a request holds",
@@ -53,41 +53,25 @@ pub trait ExtractFn<S, M>: Sized {
 /// The extracted arguments, or the rejection of the first that failed.
 type Extracted<T> = Result<T, Rejection>;
 
-/// Shape: every argument is an extractor.
+/// Form: every argument is an extractor.
 #[derive(Debug)]
 pub struct Owned<T, O>(PhantomData<T>, PhantomData<O>);
 
-/// Shape: `B` is borrowed, between the extractors `Before` and `After`.
+/// Form: `B` is borrowed, between the extractors `Before` and `After`.
 #[derive(Debug)]
 pub struct Borrowed<Before, B, After>(PhantomData<Before>, PhantomData<B>, PhantomData<After>);
 
-/// Shape: no function, but a constant key.
+/// Form: no function, but a constant key.
 #[derive(Debug)]
 pub struct ConstantKey;
 
-/// Shape: no function, but constant limits.
+/// Form: no function, but constant limits.
 #[derive(Debug)]
 pub struct ConstantLimits;
 
-/// Shape: no function, but a constant cost that is not also a key.
+/// Form: no function, but a constant cost that is not also a key.
 #[derive(Debug)]
 pub struct ConstantCost;
-
-/// What can be the whole key of a layer or a limiter: a function of extractors. A constant would be one
-/// budget for everybody, which [`everyone`](crate::everyone()) says plainly; so does `()`.
-#[diagnostic::on_unimplemented(
-    message = "a constant as the key is one budget for everybody",
-    label = "is the same for all requests",
-    note = "write `header(\"x-api-key\")` to count by a header, `everyone` if one budget for everybody is meant, or a function of extractors, such as `client_ip`"
-)]
-pub trait KeyOfRequest<M> {}
-
-#[diagnostic::do_not_recommend]
-impl<F, T, O> KeyOfRequest<Owned<T, O>> for F {}
-#[diagnostic::do_not_recommend]
-impl<F, Before, B, After> KeyOfRequest<Borrowed<Before, B, After>> for F {}
-#[diagnostic::do_not_recommend]
-impl KeyOfRequest<ConstantKey> for () {}
 
 /// What a function may borrow from the request head.
 #[diagnostic::on_unimplemented(
@@ -161,8 +145,8 @@ macro_rules! extract_body {
     };
 }
 
-// `F: FnOnce(…) -> O` and not `F: Apply<…>`: only so does inference learn the arguments' types before
-// it asks whether they are extractors, and tells this shape from the borrowing ones.
+// `F: FnOnce(…) -> O` and not `F: Apply<…>`: only so does inference learn the arguments' types
+// before it asks whether they are extractors, and tells this form from the borrowing ones.
 macro_rules! owned {
     ($($T:ident)*) => {
         #[diagnostic::do_not_recommend]
@@ -254,9 +238,9 @@ arities!(A B C D E G H I);
 borrowing_arities!(A B C D E G H);
 
 macro_rules! constant {
-    ($Shape:ident, [$($generics:tt)*] $T:ty) => {
+    ($Form:ident, [$($generics:tt)*] $T:ty) => {
         #[diagnostic::do_not_recommend]
-        impl<S, $($generics)*> ExtractFn<S, $Shape> for $T {
+        impl<S, $($generics)*> ExtractFn<S, $Form> for $T {
             const IS_CONSTANT: bool = true;
 
             type Arguments = ();

@@ -188,7 +188,12 @@ where
         request: Request,
         state: &S,
     ) -> impl Future<Output = Result<Self, Response>> + Send {
-        LimitedFuture::<P, _>::new(Arguments::<()>::extract(P::rules(), P::HOW, request, state))
+        LimitedFuture::<P, _>::new(Arguments::<()>::extract(
+            P::rules(),
+            P::CHARGE_TIMING,
+            request,
+            state,
+        ))
     }
 }
 
@@ -265,7 +270,7 @@ macro_rules! impl_limited {
                 request: Request,
                 state: &S,
             ) -> impl Future<Output = Result<Self, Response>> + Send {
-                let extracting = Arguments::<($($T,)* $Last,)>::extract(P::rules(), P::HOW, request, state);
+                let extracting = Arguments::<($($T,)* $Last,)>::extract(P::rules(), P::CHARGE_TIMING, request, state);
                 CurrentRequestFuture::<P, _>::new(extracting)
             }
         }

@@ -6,14 +6,11 @@ use super::{
     settings::Settings,
 };
 use crate::{
-    extract::{
-        function::{ExtractFn, KeyOfRequest},
-        output::{CostAnswer, KeyAnswer, LimitsAnswer},
-    },
+    extract::role_fn::{CostFn, KeyFn, KeyOfRequest, LimitsFn},
     limiter::Limiter,
     observe::layer_registry::LimitsIdentity,
     policy::{
-        boxed,
+        boxed::boxed,
         config::{PolicyConfig, ScopeConfig},
     },
     response::exceeded::Exceeded,
@@ -54,12 +51,10 @@ impl Limiter {
     /// ```
     #[must_use]
     #[track_caller]
-    pub fn limit_layer<F, M, W>(&self, name: &'static str, limits: F) -> RateLimitLayer
+    pub fn limit_layer<F, M>(&self, name: &'static str, limits: F) -> RateLimitLayer
     where
-        F: ExtractFn<(), M> + Clone + Send + Sync + 'static,
-        for<'a> F::Output<'a>: LimitsAnswer<W>,
+        F: LimitsFn<(), M> + Clone + Send + Sync + 'static,
         M: 'static,
-        W: 'static,
     {
         self.note_layer();
         RateLimitLayer::new(Settings {
@@ -69,7 +64,7 @@ impl Limiter {
             limits_identity: LimitsIdentity::of(&limits),
             config: PolicyConfig::new(name, ScopeConfig::Layer(name)),
             scope: LayerScope::Own,
-            limits: boxed::limits(limits),
+            limits: boxed(limits),
             key: None,
             cost: None,
             methods: Vec::new(),
@@ -151,15 +146,13 @@ impl RateLimitLayer {
     ///     .key(header("x-api-key"));
     /// ```
     #[must_use]
-    pub fn key<F, M, W>(self, key: F) -> Self
+    pub fn key<F, M>(self, key: F) -> Self
     where
-        F: ExtractFn<(), M> + KeyOfRequest<M> + Clone + Send + Sync + 'static,
-        for<'a> F::Output<'a>: KeyAnswer<W>,
+        F: KeyFn<(), M> + KeyOfRequest<M> + Clone + Send + Sync + 'static,
         M: 'static,
-        W: 'static,
     {
         self.with(|settings| {
-            settings.key = Some(boxed::key(key));
+            settings.key = Some(boxed(key));
             settings.config.key_label = "key";
         })
     }
@@ -171,14 +164,12 @@ impl RateLimitLayer {
     /// that have nothing left, for handlers that [charge](crate::RateLimit::charge) what they have
     /// used. If the function fails, the request counts as 1 and is rejected with the error.
     #[must_use]
-    pub fn cost<F, M, W>(self, cost: F) -> Self
+    pub fn cost<F, M>(self, cost: F) -> Self
     where
-        F: ExtractFn<(), M> + Clone + Send + Sync + 'static,
-        for<'a> F::Output<'a>: CostAnswer<W>,
+        F: CostFn<(), M> + Clone + Send + Sync + 'static,
         M: 'static,
-        W: 'static,
     {
-        self.with(|settings| settings.cost = Some(boxed::cost(cost)))
+        self.with(|settings| settings.cost = Some(boxed(cost)))
     }
 
     /// Which budget the layer uses. Default: a budget of the layer, identified by its name.

@@ -2,12 +2,12 @@
 
 use crate::{
     extract::{
-        function::{Borrowed, ExtractFn, Owned},
-        output::KeyAnswer,
+        function::{Borrowed, Owned},
+        role::KeyRole,
+        role_fn::KeyFn,
     },
-    key::Key,
     policy::{
-        boxed::{self, BoxedFn},
+        boxed::{BoxedFn, boxed},
         route_scope::is_route,
     },
 };
@@ -23,7 +23,7 @@ pub enum LayerScope {
     /// A budget shared by all handlers and layers with this scope.
     Shared(Arc<str>),
     /// A budget shared by all handlers and layers whose scope function returns the same value.
-    Computed(BoxedFn<Key>),
+    Computed(BoxedFn<KeyRole>),
 }
 
 impl fmt::Debug for LayerScope {
@@ -62,9 +62,9 @@ pub(super) mod sealed {
 /// Marker of scopes that are strings.
 #[derive(Debug)]
 pub struct StringScope;
-/// Marker of scopes that are functions: `M` is the marker of the arguments, `W` of the result.
+/// Marker of scopes that are functions of the form `M`.
 #[derive(Debug)]
-pub struct FunctionScope<M, W>(PhantomData<fn() -> (M, W)>);
+pub struct FunctionScope<M>(PhantomData<fn() -> M>);
 
 macro_rules! impl_string_scopes {
     ($($String:ty)*) => {$(
@@ -82,10 +82,9 @@ impl_string_scopes!(&'static str String Cow<'static, str> Arc<str>);
 macro_rules! impl_function_scopes {
     ($([$($generics:ident)*] $Form:ty;)*) => {$(
         #[diagnostic::do_not_recommend]
-        impl<F, W, $($generics),*> sealed::Sealed<FunctionScope<$Form, W>> for F
+        impl<F, W, $($generics),*> sealed::Sealed<FunctionScope<($Form, W)>> for F
         where
-            F: ExtractFn<(), $Form> + Clone + Send + Sync + 'static,
-            for<'a> F::Output<'a>: KeyAnswer<W>,
+            F: KeyFn<(), ($Form, W)> + Clone + Send + Sync + 'static,
             W: 'static,
             $($generics: 'static,)*
         {
@@ -93,7 +92,7 @@ macro_rules! impl_function_scopes {
                 if is_route::<F>() {
                     LayerScope::Route
                 } else {
-                    LayerScope::Computed(boxed::key(self))
+                    LayerScope::Computed(boxed(self))
                 }
             }
         }

@@ -2,8 +2,7 @@
 
 use super::scope::LayerScope;
 use crate::{
-    extract::limits::LimitsRef,
-    key::Key,
+    extract::role::{CostRole, KeyRole, LimitsRole},
     limiter::Limiter,
     observe::layer_registry::LimitsIdentity,
     policy::{boxed::BoxedFn, config::PolicyConfig},
@@ -22,10 +21,10 @@ pub(super) struct Settings {
     /// The settings that layers share with attributes, except the scope.
     pub(super) config: PolicyConfig,
     pub(super) scope: LayerScope,
-    pub(super) limits: BoxedFn<Option<LimitsRef>>,
+    pub(super) limits: BoxedFn<LimitsRole>,
     /// `None` for the limiter's default key.
-    pub(super) key: Option<BoxedFn<Key>>,
-    pub(super) cost: Option<BoxedFn<u64>>,
+    pub(super) key: Option<BoxedFn<KeyRole>>,
+    pub(super) cost: Option<BoxedFn<CostRole>>,
     /// Empty for all methods.
     pub(super) methods: Vec<Method>,
     pub(super) exceptions: Vec<Box<str>>,

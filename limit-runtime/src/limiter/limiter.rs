@@ -5,6 +5,7 @@ use crate::{
     client_ip::TrustedProxies,
     clock::Clock,
     decision::{Decision, Outcome, Receipt},
+    extract::role::KeyRole,
     key::Key,
     observe::layer_registry::LayerRegistry,
     policy::{boxed::BoxedFn, source::IsBuiltIn},
@@ -78,7 +79,7 @@ pub(super) type SkipWhen = dyn Fn(&Parts) -> bool + Send + Sync;
 
 /// The key function of rules without a `key`.
 pub(super) struct DefaultKeyFn {
-    pub(super) function: BoxedFn<Key>,
+    pub(super) function: BoxedFn<KeyRole>,
     /// The type of the function; `None` for a constant key.
     pub(super) type_id: Option<TypeId>,
 }
@@ -236,7 +237,7 @@ impl Limiter {
     }
 
     /// The configured default key function; `None` for the client's address.
-    pub(crate) fn default_key_fn(&self) -> Option<&BoxedFn<Key>> {
+    pub(crate) fn default_key_fn(&self) -> Option<&BoxedFn<KeyRole>> {
         self.0.default_key.as_ref().map(|key| &key.function)
     }
 

@@ -1,17 +1,18 @@
 //! Functions of extractors that may take the handler's last argument too.
 //!
-//! The last argument of a handler is an extractor of the head or of the body, which only its type knows. If it is one
-//! of the head, functions may take it as they may take the others, and the policy asks for no more than that it is
-//! ([`LastInHead`]). If it is one of the body, no function can take it ([`LastInBody`]); the other functions are
-//! called as ever. The attribute writes the policy for both cases, and inference takes the one that holds.
+//! The last argument of a handler is an extractor of the head or of the body; the attribute cannot
+//! see which. If it is one of the head, functions may take it as they take the others
+//! ([`LastInHead`]). If it is one of the body, no function can take it ([`LastInBody`]), and the
+//! other functions are called as usual. The attribute writes the policy for both cases, and
+//! inference takes the one that holds.
 
-use super::source::{
-    self, CostFn, CostSource, IsBuiltIn, KeyFn, KeySource, LimitsFn, LimitsSource,
-};
+use super::source::{FnSource, IsBuiltIn, Source};
 use crate::extract::{
-    limits::LimitsRef, maybe_ready::MaybeReady, output::Answer, rejection::Rejection,
+    maybe_ready::MaybeReady,
+    output::MaybeResolved,
+    role::{CostRole, KeyRole, LimitsRole, Resolved, Role},
+    role_fn::RoleFn,
 };
-use crate::key::Key;
 use http::request::Parts;
 use std::{fmt, future::Future, marker::PhantomData};
 
@@ -23,33 +24,75 @@ pub struct LastInHead;
 #[derive(Debug)]
 pub struct LastInBody;
 
-/// A function in a policy for a handler that reads the body last. If its arguments can be extracted without that
-/// argument, it is the receiver of `Callable::source`; otherwise a reference to it is that of `NotCallable::source`,
-/// which method resolution finds second.
-pub struct TryFn<F, S> {
+/// A function of the role `R` in a policy for a handler that reads the body last. If its arguments
+/// can be extracted without that argument, it is the receiver of [`Callable::source`]; otherwise a
+/// reference to it is that of [`NotCallable::source`], which method resolution finds second.
+pub struct TryFn<R, F, S> {
     function: F,
-    state: PhantomData<fn() -> S>,
+    role: PhantomData<fn() -> (R, S)>,
 }
 
-impl<F, S> TryFn<F, S> {
-    /// A function of extractors, or a constant in its place.
+impl<R, F, S> TryFn<R, F, S> {
     #[inline]
-    pub fn new(function: F) -> Self {
-        let state = PhantomData;
-        Self { function, state }
+    fn new(function: F) -> Self {
+        let role = PhantomData;
+        Self { function, role }
     }
 }
 
-impl<F, S> fmt::Debug for TryFn<F, S> {
+impl<R, F, S> fmt::Debug for TryFn<R, F, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TryFn").finish_non_exhaustive()
     }
 }
 
-/// What the function `F` gives when it cannot be called. That a handler uses it is a compile error.
-pub struct NeverAsked<F>(PhantomData<fn() -> F>);
+/// A key or scope function of extractors, or a constant in its place.
+#[inline]
+pub fn try_key<S, F>(function: F) -> TryFn<KeyRole, F, S> {
+    TryFn::new(function)
+}
 
-impl<F> NeverAsked<F> {
+/// A limits function of extractors, or a constant in its place.
+#[inline]
+pub fn try_limits<S, F>(function: F) -> TryFn<LimitsRole, F, S> {
+    TryFn::new(function)
+}
+
+/// A cost function of extractors, or a constant in its place.
+#[inline]
+pub fn try_cost<S, F>(function: F) -> TryFn<CostRole, F, S> {
+    TryFn::new(function)
+}
+
+/// A function that can be called without the last argument.
+pub trait Callable<R: Role, S, M> {
+    /// The function as a source.
+    fn source(self) -> impl Source<R, S>;
+}
+
+impl<R: Role, S: Sync, F: RoleFn<R, S, M>, M> Callable<R, S, M> for TryFn<R, F, S> {
+    #[inline]
+    fn source(self) -> impl Source<R, S> {
+        FnSource::<F, M>::new(self.function)
+    }
+}
+
+/// A function that cannot.
+pub trait NotCallable<F> {
+    /// A source that must not be used.
+    fn source(self) -> NeverCalled<F>;
+}
+
+impl<R, F, S> NotCallable<F> for &TryFn<R, F, S> {
+    fn source(self) -> NeverCalled<F> {
+        NeverCalled(PhantomData)
+    }
+}
+
+/// What the function `F` gives when it cannot be called. That a handler uses it is a compile error.
+pub struct NeverCalled<F>(PhantomData<fn() -> F>);
+
+impl<F> NeverCalled<F> {
     // Of a type with parameters, so that it is evaluated only where a handler uses it.
     const CHECK: () = panic!(
         "a key, limits, scope or cost function takes the last argument of the handler, which reads the body: these \
@@ -57,70 +100,23 @@ impl<F> NeverAsked<F> {
     );
 }
 
-impl<F> fmt::Debug for NeverAsked<F> {
+impl<F> fmt::Debug for NeverCalled<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NeverAsked").finish_non_exhaustive()
+        f.debug_struct("NeverCalled").finish_non_exhaustive()
     }
 }
 
-macro_rules! role {
-    ($(#[$doc:meta])* $module:ident, $method:ident $(($parts:ty))?: $Fn:ident => $Source:ident -> $Value:ty) => {
-        $(#[$doc])*
-        pub mod $module {
-            use super::{$Fn, $Source, NeverAsked, TryFn, source};
+impl<R: Role, S: Sync, F> Source<R, S> for NeverCalled<F> {
+    fn is_cheap(&self, _: &Parts, _: IsBuiltIn) -> bool {
+        false
+    }
 
-            /// A function that can be called without the last argument.
-            pub trait Callable<S, M> {
-                /// The function as a source.
-                fn source(self) -> impl $Source<S>;
-            }
-
-            impl<S: Sync, F: $Fn<S, M>, M> Callable<S, M> for TryFn<F, S> {
-                #[inline]
-                fn source(self) -> impl $Source<S> {
-                    source::$method::<S, F, M>(self.function)
-                }
-            }
-
-            /// A function that cannot.
-            pub trait NotCallable<F> {
-                /// A source that must not be used.
-                fn source(self) -> NeverAsked<F>;
-            }
-
-            impl<S, F> NotCallable<F> for &TryFn<F, S> {
-                fn source(self) -> NeverAsked<F> {
-                    NeverAsked(std::marker::PhantomData)
-                }
-            }
-        }
-
-        impl<S: Sync, F> $Source<S> for NeverAsked<F> {
-            fn is_cheap(&self $(, _: $parts)?, _: IsBuiltIn) -> bool {
-                false
-            }
-
-            fn $method(
-                self,
-                _: &mut Parts,
-                _: &S,
-            ) -> Answer<$Value, impl Future<Output = Result<$Value, Rejection>> + Send> {
-                let () = Self::CHECK;
-                MaybeReady::Pending(std::future::pending())
-            }
-        }
-    };
-}
-
-role! {
-    /// For key and scope functions.
-    try_key, key(&Parts): KeyFn => KeySource -> Key
-}
-role! {
-    /// For limits functions.
-    try_limits, limits: LimitsFn => LimitsSource -> Option<LimitsRef>
-}
-role! {
-    /// For cost functions.
-    try_cost, cost: CostFn => CostSource -> u64
+    fn resolve(
+        self,
+        _: &mut Parts,
+        _: &S,
+    ) -> MaybeResolved<R, impl Future<Output = Resolved<R>> + Send> {
+        let () = Self::CHECK;
+        MaybeReady::Pending(std::future::pending())
+    }
 }

@@ -4,9 +4,12 @@ use super::{
     charge_timing::ChargeTiming,
     config::{ConfigRef, PolicyConfig},
     resolution::{Resolution, UnresolvedRule},
-    source::{CostSource, IsBuiltIn, KeySource, LimitsSource},
+    source::{IsBuiltIn, Source},
 };
-use crate::extract::maybe_ready::ready_or_await;
+use crate::extract::{
+    maybe_ready::ready_or_await,
+    role::{CostRole, KeyRole, LimitsRole},
+};
 use http::request::Parts;
 use std::future::Future;
 
@@ -17,7 +20,7 @@ use std::future::Future;
 /// inferred.
 pub trait Policy<S, L = ()> {
     /// When the charge is made: after extraction if a cost depends on the arguments.
-    const HOW: ChargeTiming = ChargeTiming::BeforeExtraction;
+    const CHARGE_TIMING: ChargeTiming = ChargeTiming::BeforeExtraction;
 
     /// One rule for each attribute.
     fn rules() -> impl Rules<S>;
@@ -74,9 +77,9 @@ pub fn rule<K, L, C>(config: &'static PolicyConfig, key: K, limits: L, cost: C) 
 impl<S, K, L, C> Rules<S> for Rule<K, L, C>
 where
     S: Sync,
-    K: KeySource<S>,
-    L: LimitsSource<S>,
-    C: CostSource<S>,
+    K: Source<KeyRole, S>,
+    L: Source<LimitsRole, S>,
+    C: Source<CostRole, S>,
 {
     const COUNT: u8 = 1;
 
@@ -84,8 +87,8 @@ where
     fn cheap(&self, parts: &Parts, is_built_in: IsBuiltIn) -> u8 {
         let is_cheap = |(key, limits, cost): &(K, L, C)| {
             key.is_cheap(parts, is_built_in)
-                && limits.is_cheap(is_built_in)
-                && cost.is_cheap(is_built_in)
+                && limits.is_cheap(parts, is_built_in)
+                && cost.is_cheap(parts, is_built_in)
         };
         u8::from(self.sources.as_ref().is_some_and(is_cheap))
     }
@@ -117,9 +120,9 @@ where
                 return;
             }
             let is_per_route = key.is_per_route();
-            let key = ready_or_await!(key.key(parts, state));
-            let limits = ready_or_await!(limits.limits(parts, state));
-            let cost = ready_or_await!(cost.cost(parts, state));
+            let key = ready_or_await!(key.resolve(parts, state));
+            let limits = ready_or_await!(limits.resolve(parts, state));
+            let cost = ready_or_await!(cost.resolve(parts, state));
             let rule = UnresolvedRule {
                 index: first,
                 config: ConfigRef::Static(self.config),

@@ -1,26 +1,25 @@
 //! Where the key, the limits and the cost of a rule come from.
 
 use super::route_scope::is_route;
-use crate::extract::function::ExtractFn;
 use crate::extract::limits::LimitsRef;
 use crate::extract::maybe_ready::{MaybeReady, ready_or_await};
-use crate::extract::output::{
-    Answer, CostAnswer, CostShape, KeyAnswer, KeyShape, LimitsAnswer, LimitsShape, now,
-};
-use crate::extract::rejection::Rejection;
-use crate::key::{IntoKey, Key};
+use crate::extract::output::{MaybeResolved, ready};
+use crate::extract::role::{CostRole, KeyRole, LimitsRole, Resolved, Role};
+use crate::extract::role_fn::{CostFn, KeyFn, LimitsFn, RoleFn};
+use crate::key::IntoKey;
 use http::request::Parts;
 use limit_core::Limits;
 use std::any::TypeId;
 use std::future::Future;
 use std::marker::PhantomData;
 
-/// Tells whether a function, by its type, is one of this crate's key or scope functions. The modules
-/// that define these functions are above this one, and hand it in.
+/// Tells whether a function, by its type, is one of this crate's key or scope functions. The
+/// modules that define these functions import this one, and pass it in.
 pub(crate) type IsBuiltIn = fn(TypeId) -> bool;
 
-/// Where the key of a rule comes from.
-pub trait KeySource<S>: Send {
+/// Where a rule's value of the role `R` comes from: a function of extractors ([`FnSource`]), a
+/// constant, or a key of several parts.
+pub trait Source<R: Role, S>: Send {
     /// Whether the budget is one for each route.
     #[inline]
     fn is_per_route(&self) -> bool {
@@ -33,219 +32,122 @@ pub trait KeySource<S>: Send {
         false
     }
 
-    /// Whether the key needs no function of the user's.
+    /// Whether the value needs no function of the user's.
     fn is_cheap(&self, parts: &Parts, is_built_in: IsBuiltIn) -> bool;
 
-    /// The key of this request.
-    fn key(
+    /// The value for this request.
+    fn resolve(
         self,
         parts: &mut Parts,
         state: &S,
-    ) -> Answer<Key, impl Future<Output = Result<Key, Rejection>> + Send>;
+    ) -> MaybeResolved<R, impl Future<Output = Resolved<R>> + Send>;
 }
 
-/// Where the limits of a rule come from.
-pub trait LimitsSource<S>: Send {
-    /// Whether the limits need no function of the user's.
-    fn is_cheap(&self, is_built_in: IsBuiltIn) -> bool;
-
-    /// The limits of this request; `None` exempts it.
-    fn limits(
-        self,
-        parts: &mut Parts,
-        state: &S,
-    ) -> Answer<Option<LimitsRef>, impl Future<Output = Result<Option<LimitsRef>, Rejection>> + Send>;
-}
-
-/// Where the cost of a rule comes from.
-pub trait CostSource<S>: Send {
-    /// Whether the cost needs no function of the user's.
-    fn is_cheap(&self, is_built_in: IsBuiltIn) -> bool;
-
-    /// What this request costs.
-    fn cost(
-        self,
-        parts: &mut Parts,
-        state: &S,
-    ) -> Answer<u64, impl Future<Output = Result<u64, Rejection>> + Send>;
-}
-
-/// Whether a source needs no function of the user's: it is a constant, or one of this crate's key
-/// functions. That is a property of its type, not of its spelling.
-pub(crate) fn is_cheap<F, S, M>(is_built_in: IsBuiltIn) -> bool
-where
-    F: ExtractFn<S, M>,
-{
-    F::IS_CONSTANT || is_built_in(typeid::of::<F>())
-}
-
-/// A function of extractors, and the shapes that inference found for it.
-struct FnSource<F, M> {
+/// A function of extractors, and the form that inference found for it.
+#[derive(Debug)]
+pub(crate) struct FnSource<F, M> {
     function: F,
-    shape: PhantomData<fn() -> M>,
+    form: PhantomData<fn() -> M>,
 }
 
 impl<F, M> FnSource<F, M> {
     #[inline]
-    fn new(function: F) -> Self {
-        let shape = PhantomData;
-        Self { function, shape }
+    pub(crate) fn new(function: F) -> Self {
+        let form = PhantomData;
+        Self { function, form }
     }
 }
 
-/// A key function of extractors, or a constant in its place.
-///
-/// A trait of its own, so that `M` stands for two shapes and one bound says what is missing.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is neither a key function of extractors nor a key",
-    label = "cannot be called with what a request holds",
-    note = "write a sync or async function of 0 to 8 arguments; each is an extractor (`FromRequestParts`), and one of them may be `&Parts` or `&HeaderMap`",
-    note = "a key is determined before the body is read, so that its arguments cannot be `Json`, `Form`, `Bytes`, `String` or another extractor of the body",
-    note = "an extractor of application state (`State<T>`) must also be an argument of the handler, unless the attribute says `state = AppState`",
-    note = "a closure says the types of its arguments: `|headers: HeaderMap| …`"
-)]
-pub trait KeyFn<S, M>: Send {
-    /// Whether it needs no function of the user's.
-    fn is_cheap(is_built_in: IsBuiltIn) -> bool;
+impl<R: Role, S: Sync, F: RoleFn<R, S, M>, M> Source<R, S> for FnSource<F, M> {
+    #[inline]
+    fn is_route(&self) -> bool {
+        is_route::<F>()
+    }
 
-    /// Extracts, calls, and awaits the answer.
-    fn ask(
+    /// A constant and this crate's key functions are cheap. That is a property of the type, not of
+    /// its spelling.
+    #[inline]
+    fn is_cheap(&self, _: &Parts, is_built_in: IsBuiltIn) -> bool {
+        F::IS_CONSTANT || is_built_in(typeid::of::<F>())
+    }
+
+    #[inline]
+    fn resolve(
         self,
         parts: &mut Parts,
         state: &S,
-    ) -> impl Future<Output = Result<Key, Rejection>> + Send;
+    ) -> MaybeResolved<R, impl Future<Output = Resolved<R>> + Send> {
+        MaybeReady::Pending(async move {
+            let value = self.function.resolve(parts, state).await?;
+            Ok(R::computed(value))
+        })
+    }
 }
 
-/// A rule's key function. The result is opaque, so that what is wrong with the function is said here.
+// The results of the following functions are opaque, so that the compiler reports a wrong function
+// at their call, by the bound of its role.
+
+/// A rule's key function.
 #[inline]
-pub fn key<S: Sync, F: KeyFn<S, M>, M>(function: F) -> impl KeySource<S> {
+pub fn key<S: Sync, F: KeyFn<S, M>, M>(function: F) -> impl Source<KeyRole, S> {
     FnSource::new(function)
 }
 
-/// A limits function of extractors, or a constant in its place.
-///
-/// A trait of its own, so that `M` stands for two shapes and one bound says what is missing.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is neither a limits function of extractors nor limits",
-    label = "cannot be called with what a request holds",
-    note = "write a sync or async function of 0 to 8 arguments; each is an extractor (`FromRequestParts`), and one of them may be `&Parts` or `&HeaderMap`",
-    note = "a constant text becomes limits with `limits!`: write `limits!(LIMIT)`",
-    note = "the limits are determined before the body is read, so that its arguments cannot be `Json`, `Form`, `Bytes`, `String` or another extractor of the body",
-    note = "an extractor of application state (`State<T>`) must also be an argument of the handler, unless the attribute says `state = AppState`",
-    note = "a closure says the types of its arguments: `|headers: HeaderMap| …`"
-)]
-pub trait LimitsFn<S, M>: Send {
-    /// Whether it needs no function of the user's.
-    fn is_cheap(is_built_in: IsBuiltIn) -> bool;
+/// A rule's scope function: as a key function.
+#[inline]
+pub fn scope<S: Sync, F: KeyFn<S, M>, M>(function: F) -> impl Source<KeyRole, S> {
+    FnSource::new(function)
+}
 
-    /// Extracts, calls, and awaits the answer.
-    fn ask(
+/// A rule's limits function.
+#[inline]
+pub fn limits<S: Sync, F: LimitsFn<S, M>, M>(function: F) -> impl Source<LimitsRole, S> {
+    FnSource::new(function)
+}
+
+/// A rule's cost function.
+#[inline]
+pub fn cost<S: Sync, F: CostFn<S, M>, M>(function: F) -> impl Source<CostRole, S> {
+    FnSource::new(function)
+}
+
+impl<S: Sync> Source<LimitsRole, S> for &'static Limits {
+    fn is_cheap(&self, _: &Parts, _: IsBuiltIn) -> bool {
+        true
+    }
+
+    #[inline]
+    fn resolve(
         self,
-        parts: &mut Parts,
-        state: &S,
-    ) -> impl Future<Output = Result<Option<LimitsRef>, Rejection>> + Send;
+        _: &mut Parts,
+        _: &S,
+    ) -> MaybeResolved<LimitsRole, impl Future<Output = Resolved<LimitsRole>> + Send> {
+        ready::<LimitsRole>(Some(LimitsRef::Static(self)))
+    }
 }
 
-/// A rule's limits function. The result is opaque, so that what is wrong with the function is said here.
-#[inline]
-pub fn limits<S: Sync, F: LimitsFn<S, M>, M>(function: F) -> impl LimitsSource<S> {
-    FnSource::new(function)
-}
+impl<S: Sync> Source<CostRole, S> for u64 {
+    fn is_cheap(&self, _: &Parts, _: IsBuiltIn) -> bool {
+        true
+    }
 
-/// A cost function of extractors, or a constant in its place.
-///
-/// A trait of its own, so that `M` stands for two shapes and one bound says what is missing.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is neither a cost function of extractors nor a cost",
-    label = "cannot be called with what a request holds",
-    note = "write a sync or async function of 0 to 8 arguments; each is an extractor (`FromRequestParts`), and one of them may be `&Parts` or `&HeaderMap`",
-    note = "a cost function is called before the body is read, so that its arguments cannot be `Json`, `Form`, `Bytes`, `String` or another extractor of the body",
-    note = "an extractor of application state (`State<T>`) must also be an argument of the handler, unless the attribute says `state = AppState`",
-    note = "a closure says the types of its arguments: `|headers: HeaderMap| …`"
-)]
-pub trait CostFn<S, M>: Send {
-    /// Whether it needs no function of the user's.
-    fn is_cheap(is_built_in: IsBuiltIn) -> bool;
-
-    /// Extracts, calls, and awaits the answer.
-    fn ask(
+    #[inline]
+    fn resolve(
         self,
-        parts: &mut Parts,
-        state: &S,
-    ) -> impl Future<Output = Result<u64, Rejection>> + Send;
+        _: &mut Parts,
+        _: &S,
+    ) -> MaybeResolved<CostRole, impl Future<Output = Resolved<CostRole>> + Send> {
+        ready::<CostRole>(self)
+    }
 }
-
-/// A rule's cost function. The result is opaque, so that what is wrong with the function is said here.
-#[inline]
-pub fn cost<S: Sync, F: CostFn<S, M>, M>(function: F) -> impl CostSource<S> {
-    FnSource::new(function)
-}
-
-macro_rules! called {
-    ($Source:ident::$method:ident $(($parts:ty), $is_route:ident)?, $Fn:ident: $Shape:ident, $Answer:ident => $Value:ty, |$answer:ident| $checked:expr) => {
-        impl<S, F, M, W> $Fn<S, (M, W)> for F
-        where
-            S: Sync,
-            F: ExtractFn<S, M> + Send,
-            for<'a> F::Output<'a>: $Shape<W>,
-            for<'a> F::Output<'a>: $Answer<W>,
-        {
-            #[inline]
-            fn is_cheap(is_built_in: IsBuiltIn) -> bool {
-                is_cheap::<F, S, M>(is_built_in)
-            }
-
-            #[inline]
-            fn ask(
-                self,
-                parts: &mut Parts,
-                state: &S,
-            ) -> impl Future<Output = Result<$Value, Rejection>> + Send {
-                async move {
-                    let arguments = ready_or_await!(F::extract(parts, state))?;
-                    let $answer = ready_or_await!(self.call(parts, arguments).answer())?;
-                    Ok($checked)
-                }
-            }
-        }
-
-        impl<S: Sync, F: $Fn<S, M>, M> $Source<S> for FnSource<F, M> {
-            #[inline]
-            fn is_cheap(&self $(, _: $parts)?, is_built_in: IsBuiltIn) -> bool {
-                F::is_cheap(is_built_in)
-            }
-
-            $(
-                #[inline]
-                fn $is_route(&self) -> bool {
-                    is_route::<F>()
-                }
-            )?
-
-            #[inline]
-            fn $method(
-                self,
-                parts: &mut Parts,
-                state: &S,
-            ) -> Answer<$Value, impl Future<Output = Result<$Value, Rejection>> + Send> {
-                MaybeReady::Pending(self.function.ask(parts, state))
-            }
-        }
-    };
-}
-
-called!(KeySource::key(&Parts), is_route, KeyFn: KeyShape, KeyAnswer => Key, |key| key);
-called!(LimitsSource::limits, LimitsFn: LimitsShape, LimitsAnswer => Option<LimitsRef>, |limits| limits);
-// A computed cost of 0, such as that of an empty batch, is a request all the same.
-called!(CostSource::cost, CostFn: CostShape, CostAnswer => u64, |cost| cost.max(1));
 
 /// Several key functions, whose keys are one key together.
 #[derive(Debug)]
 pub struct KeyTuple<T>(pub T);
 
-macro_rules! all {
+macro_rules! key_tuple {
     ($($K:ident)+) => {
-        impl<S: Sync, $($K: KeySource<S>),+> KeySource<S> for KeyTuple<($($K,)+)> {
+        impl<S: Sync, $($K: Source<KeyRole, S>),+> Source<KeyRole, S> for KeyTuple<($($K,)+)> {
             #[allow(non_snake_case)]
             fn is_cheap(&self, parts: &Parts, is_built_in: IsBuiltIn) -> bool {
                 let Self(($($K,)+)) = self;
@@ -254,15 +156,15 @@ macro_rules! all {
 
             #[inline]
             #[allow(non_snake_case)]
-            fn key(
+            fn resolve(
                 self,
                 parts: &mut Parts,
                 state: &S,
-            ) -> Answer<Key, impl Future<Output = Result<Key, Rejection>> + Send> {
+            ) -> MaybeResolved<KeyRole, impl Future<Output = Resolved<KeyRole>> + Send> {
                 MaybeReady::Pending(async move {
                     let Self(($($K,)+)) = self;
                     // All of them are called, whichever rejects.
-                    $(let $K = ready_or_await!($K.key(parts, state));)+
+                    $(let $K = ready_or_await!($K.resolve(parts, state));)+
                     Ok(($($K?,)+).into_key())
                 })
             }
@@ -270,21 +172,14 @@ macro_rules! all {
     };
 }
 
-all!(A);
-all!(A B);
-all!(A B C);
-all!(A B C D);
-all!(A B C D E);
-all!(A B C D E F);
-all!(A B C D E F G);
-all!(A B C D E F G H);
-
-/// A rule's scope function: as a key function. The result is opaque, so that what is wrong with the
-/// function is said here.
-#[inline]
-pub fn scope<S: Sync, F: KeyFn<S, M>, M>(function: F) -> impl KeySource<S> {
-    FnSource::new(function)
-}
+key_tuple!(A);
+key_tuple!(A B);
+key_tuple!(A B C);
+key_tuple!(A B C D);
+key_tuple!(A B C D E);
+key_tuple!(A B C D E F);
+key_tuple!(A B C D E F G);
+key_tuple!(A B C D E F G H);
 
 /// A key within a scope that is computed.
 #[derive(Debug)]
@@ -299,7 +194,9 @@ pub fn scoped<Scope, K>(scope: Scope, key: K) -> Scoped<Scope, K> {
     Scoped { scope, key }
 }
 
-impl<S: Sync, Scope: KeySource<S>, K: KeySource<S>> KeySource<S> for Scoped<Scope, K> {
+impl<S: Sync, Scope: Source<KeyRole, S>, K: Source<KeyRole, S>> Source<KeyRole, S>
+    for Scoped<Scope, K>
+{
     fn is_per_route(&self) -> bool {
         self.scope.is_route()
     }
@@ -310,15 +207,15 @@ impl<S: Sync, Scope: KeySource<S>, K: KeySource<S>> KeySource<S> for Scoped<Scop
 
     /// The key alone where the route is the scope, else the pair of both.
     #[inline]
-    fn key(
+    fn resolve(
         self,
         parts: &mut Parts,
         state: &S,
-    ) -> Answer<Key, impl Future<Output = Result<Key, Rejection>> + Send> {
+    ) -> MaybeResolved<KeyRole, impl Future<Output = Resolved<KeyRole>> + Send> {
         MaybeReady::Pending(async move {
             let is_per_route = self.scope.is_route();
-            let scope = ready_or_await!(self.scope.key(parts, state));
-            let key = ready_or_await!(self.key.key(parts, state));
+            let scope = ready_or_await!(self.scope.resolve(parts, state));
+            let key = ready_or_await!(self.key.resolve(parts, state));
             let (scope, key) = (scope?, key?);
             Ok(if is_per_route {
                 key
@@ -326,36 +223,5 @@ impl<S: Sync, Scope: KeySource<S>, K: KeySource<S>> KeySource<S> for Scoped<Scop
                 (scope, key).into_key()
             })
         })
-    }
-}
-
-impl<S: Sync> LimitsSource<S> for &'static Limits {
-    fn is_cheap(&self, _: IsBuiltIn) -> bool {
-        true
-    }
-
-    #[inline]
-    fn limits(
-        self,
-        _: &mut Parts,
-        _: &S,
-    ) -> Answer<Option<LimitsRef>, impl Future<Output = Result<Option<LimitsRef>, Rejection>> + Send>
-    {
-        now(Ok(Some(LimitsRef::Static(self))))
-    }
-}
-
-impl<S: Sync> CostSource<S> for u64 {
-    fn is_cheap(&self, _: IsBuiltIn) -> bool {
-        true
-    }
-
-    #[inline]
-    fn cost(
-        self,
-        _: &mut Parts,
-        _: &S,
-    ) -> Answer<u64, impl Future<Output = Result<u64, Rejection>> + Send> {
-        now(Ok(self))
     }
 }

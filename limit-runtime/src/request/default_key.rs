@@ -1,39 +1,41 @@
-//! The default key: of rules and layers without a `key`.
+//! The key of rules that name none.
 
 use super::client_ip::client_ip;
 use crate::{
     extract::{
         maybe_ready::MaybeReady,
-        output::Answer,
+        output::MaybeResolved,
         rejection::{Rejection, rejection},
+        role::{KeyRole, Resolved},
     },
     key::{IntoKey, Key},
     limiter::Limiter,
-    policy::source::{IsBuiltIn, KeySource},
+    policy::source::{IsBuiltIn, Source},
 };
 use http::request::Parts;
 use std::future::Future;
 
-/// The key source of attributes without `key = …`: the limiter's default key.
+/// The source of the limiter's default key, for attributes that name no key.
 #[derive(Debug)]
 pub struct DefaultKey;
 
-impl<S: Sync> KeySource<S> for DefaultKey {
+impl<S: Sync> Source<KeyRole, S> for DefaultKey {
     fn is_cheap(&self, parts: &Parts, is_built_in: IsBuiltIn) -> bool {
         Limiter::find(parts).has_cheap_default_key(is_built_in)
     }
 
     #[inline]
-    fn key(
+    fn resolve(
         self,
         parts: &mut Parts,
         _: &S,
-    ) -> Answer<Key, impl Future<Output = Result<Key, Rejection>> + Send> {
+    ) -> MaybeResolved<KeyRole, impl Future<Output = Resolved<KeyRole>> + Send> {
         MaybeReady::Pending(default_key(parts))
     }
 }
 
-/// The key from the limiter's `default_key` function, or else the client's address.
+/// The default key of the limiter that checks this request: the key that was set, or else the
+/// client's address.
 pub(crate) async fn default_key(parts: &mut Parts) -> Result<Key, Rejection> {
     match Limiter::find(parts).default_key_fn().cloned() {
         Some(key) => key(parts).await,

@@ -10,13 +10,10 @@ use super::{
 use crate::{
     client_ip::TrustedProxies,
     clock::Clock,
-    extract::{
-        function::{ExtractFn, KeyOfRequest},
-        output::KeyAnswer,
-    },
+    extract::role_fn::{KeyFn, KeyOfRequest},
     key::MAX_IPV6_PREFIX,
     observe::layer_registry::LayerRegistry,
-    policy::boxed,
+    policy::boxed::boxed,
     response::settings::ResponseSettings,
     store::{
         CustomStore,
@@ -173,15 +170,13 @@ impl LimiterBuilder {
     ///
     /// let limiter = Limiter::builder().default_key(header("x-api-key")).build();
     /// ```
-    pub fn default_key<F, M, W>(mut self, key: F) -> Self
+    pub fn default_key<F, M>(mut self, key: F) -> Self
     where
-        F: ExtractFn<(), M> + KeyOfRequest<M> + Clone + Send + Sync + 'static,
-        for<'a> F::Output<'a>: KeyAnswer<W>,
+        F: KeyFn<(), M> + KeyOfRequest<M> + Clone + Send + Sync + 'static,
         M: 'static,
-        W: 'static,
     {
         self.default_key = Some(DefaultKeyFn {
-            function: boxed::key(key),
+            function: boxed(key),
             type_id: (!F::IS_CONSTANT).then(TypeId::of::<F>),
         });
         self
