@@ -115,7 +115,7 @@ impl RuleEmitter<'_> {
 /// The constant settings of a rule.
 fn settings(context: &Context<'_>, rule: &Rule) -> TokenStream {
     let (runtime, span) = (&context.runtime, context.hygienic_span);
-    let spec = runtime.policy_config();
+    let config = runtime.policy_config();
     let name = LitStr::new(&rule.label, span);
     let scope = scope_setting(context, rule);
     let strategy = (rule.strategy != Strategy::MovingWindow).then(|| {
@@ -124,7 +124,7 @@ fn settings(context: &Context<'_>, rule: &Rule) -> TokenStream {
     });
     let key_label = key_label(&rule.key).map(|label| quote_spanned!(span=> .key_label(#label)));
     let others = other_settings(context, rule);
-    quote_spanned!(span=> const { &#spec::new(#name, #scope) #strategy #key_label #others })
+    quote_spanned!(span=> const { &#config::new(#name, #scope) #strategy #key_label #others })
 }
 
 fn scope_setting(context: &Context<'_>, rule: &Rule) -> TokenStream {

@@ -29,17 +29,17 @@ fn limits_only() {
                 fn rules() -> impl ::limit_runtime::__private::Rules<__S> {
                     ::limit_runtime::__private::rule(
                         const {
-                            &::limit_runtime::__private::Spec::new(
+                            &::limit_runtime::__private::PolicyConfig::new(
                                 "health",
-                                ::limit_runtime::__private::ScopeSpec::Handler {
+                                ::limit_runtime::__private::ScopeConfig::Handler {
                                     path: ::core::concat!(::core::module_path!(), "::health"),
                                     rule: "client_ip",
                                 },
                             )
                         },
                         ::limit_runtime::__private::DefaultKey,
-                        const { &::limit_runtime::__private::parsed([(10u32, 60000u64)]) },
-                        1u32,
+                        const { &::limit_runtime::__private::parsed([(10u64, 60000u64)]) },
+                        1u64,
                     )
                 }
             }
@@ -76,9 +76,9 @@ fn a_key_function_state_and_a_body() {
                 fn rules() -> impl ::limit_runtime::__private::Rules<__S> {
                     ::limit_runtime::__private::rule(
                         const {
-                            &::limit_runtime::__private::Spec::new(
+                            &::limit_runtime::__private::PolicyConfig::new(
                                     "predict",
-                                    ::limit_runtime::__private::ScopeSpec::Handler {
+                                    ::limit_runtime::__private::ScopeConfig::Handler {
                                         path: ::core::concat!(::core::module_path!(), "::predict"),
                                         rule: "api_key",
                                     },
@@ -91,11 +91,11 @@ fn a_key_function_state_and_a_body() {
                         },
                         const {
                             &::limit_runtime::__private::parsed([
-                                (10u32, 1000u64),
-                                (100u32, 60000u64),
+                                (10u64, 1000u64),
+                                (100u64, 60000u64),
                             ])
                         },
-                        1u32,
+                        1u64,
                     )
                 }
             }
@@ -136,21 +136,21 @@ fn a_cost_over_the_arguments_and_a_direct_function() {
             where
                 __S: ::core::marker::Send + ::core::marker::Sync,
             {
-                const HOW: ::limit_runtime::__private::Admit = ::limit_runtime::__private::Admit::AfterExtraction;
+                const CHARGE_TIMING: ::limit_runtime::__private::ChargeTiming = ::limit_runtime::__private::ChargeTiming::AfterExtraction;
                 fn rules() -> impl ::limit_runtime::__private::Rules<__S> {
                     ::limit_runtime::__private::rule(
                         const {
-                            &::limit_runtime::__private::Spec::new(
+                            &::limit_runtime::__private::PolicyConfig::new(
                                 "predict",
-                                ::limit_runtime::__private::ScopeSpec::Handler {
+                                ::limit_runtime::__private::ScopeConfig::Handler {
                                     path: ::core::concat!(::core::module_path!(), "::predict"),
                                     rule: "client_ip",
                                 },
                             )
                         },
                         ::limit_runtime::__private::DefaultKey,
-                        const { &::limit_runtime::__private::parsed([(1000u32, 3600000u64)]) },
-                        1u32,
+                        const { &::limit_runtime::__private::parsed([(1000u64, 3600000u64)]) },
+                        1u64,
                     )
                 }
             }
@@ -221,17 +221,17 @@ fn several_attributes_with_many_options() {
                     (
                         ::limit_runtime::__private::rule(
                             const {
-                                &::limit_runtime::__private::Spec::new(
+                                &::limit_runtime::__private::PolicyConfig::new(
                                         "tier",
-                                        ::limit_runtime::__private::ScopeSpec::Handler {
+                                        ::limit_runtime::__private::ScopeConfig::Handler {
                                             path: ::core::concat!(::core::module_path!(), "::models"),
                                             rule: "tier",
                                         },
                                     )
-                                    .strategy(::limit_runtime::__private::gcra(5u32))
+                                    .strategy(::limit_runtime::__private::gcra(5u64))
                                     .key_label("(client_ip, a closure)")
                             },
-                            ::limit_runtime::__private::All((
+                            ::limit_runtime::__private::KeyTuple((
                                 {
                                     let __it = client_ip;
                                     ::limit_runtime::__private::key::<__S, _, _>(__it)
@@ -245,13 +245,13 @@ fn several_attributes_with_many_options() {
                                 let __it = tier;
                                 ::limit_runtime::__private::limits::<__S, _, _>(__it)
                             },
-                            1u32,
+                            1u64,
                         ),
                         ::limit_runtime::__private::rule(
                             const {
-                                &::limit_runtime::__private::Spec::new(
+                                &::limit_runtime::__private::PolicyConfig::new(
                                         "all",
-                                        ::limit_runtime::__private::ScopeSpec::Shared("all"),
+                                        ::limit_runtime::__private::ScopeConfig::Shared("all"),
                                     )
                                     .key_label("everyone")
                             },
@@ -259,7 +259,7 @@ fn several_attributes_with_many_options() {
                                 let __it = everyone;
                                 ::limit_runtime::__private::key::<__S, _, _>(__it)
                             },
-                            const { &::limit_runtime::__private::parsed([(100u32, 60000u64)]) },
+                            const { &::limit_runtime::__private::parsed([(100u64, 60000u64)]) },
                             {
                                 let __it = weight;
                                 ::limit_runtime::__private::cost::<__S, _, _>(__it)
@@ -315,9 +315,9 @@ fn a_generic_handler_that_returns_a_future() {
                 fn rules() -> impl ::facade::limiting::__private::Rules<AppState> {
                     ::facade::limiting::__private::rule(
                         const {
-                            &::facade::limiting::__private::Spec::new(
+                            &::facade::limiting::__private::PolicyConfig::new(
                                     "generic",
-                                    ::facade::limiting::__private::ScopeSpec::Handler {
+                                    ::facade::limiting::__private::ScopeConfig::Handler {
                                         path: ::core::concat!(::core::module_path!(), "::generic"),
                                         rule: "key::<T>",
                                     },
@@ -328,8 +328,8 @@ fn a_generic_handler_that_returns_a_future() {
                             let __it = key::<T>;
                             ::facade::limiting::__private::key::<AppState, _, _>(__it)
                         },
-                        const { &::facade::limiting::__private::parsed([(10u32, 60000u64)]) },
-                        1u32,
+                        const { &::facade::limiting::__private::parsed([(10u64, 60000u64)]) },
+                        1u64,
                     )
                 }
             }
@@ -378,9 +378,9 @@ fn a_function_that_may_take_the_last_argument() {
                 fn rules() -> impl ::limit_runtime::__private::Rules<__S> {
                     ::limit_runtime::__private::rule(
                         const {
-                            &::limit_runtime::__private::Spec::new(
+                            &::limit_runtime::__private::PolicyConfig::new(
                                     "me",
-                                    ::limit_runtime::__private::ScopeSpec::Handler {
+                                    ::limit_runtime::__private::ScopeConfig::Handler {
                                         path: ::core::concat!(::core::module_path!(), "::me"),
                                         rule: "by_claims",
                                     },
@@ -391,8 +391,8 @@ fn a_function_that_may_take_the_last_argument() {
                             let __it = by_claims;
                             ::limit_runtime::__private::key::<__S, _, _>(__it)
                         },
-                        const { &::limit_runtime::__private::parsed([(10u32, 60000u64)]) },
-                        1u32,
+                        const { &::limit_runtime::__private::parsed([(10u64, 60000u64)]) },
+                        1u64,
                     )
                 }
             }
@@ -405,9 +405,9 @@ fn a_function_that_may_take_the_last_argument() {
                 fn rules() -> impl ::limit_runtime::__private::Rules<__S> {
                     ::limit_runtime::__private::rule(
                         const {
-                            &::limit_runtime::__private::Spec::new(
+                            &::limit_runtime::__private::PolicyConfig::new(
                                     "me",
-                                    ::limit_runtime::__private::ScopeSpec::Handler {
+                                    ::limit_runtime::__private::ScopeConfig::Handler {
                                         path: ::core::concat!(::core::module_path!(), "::me"),
                                         rule: "by_claims",
                                     },
@@ -422,8 +422,8 @@ fn a_function_that_may_take_the_last_argument() {
                                 ::limit_runtime::__private::try_key::<__S, _>(__it).source()
                             }
                         },
-                        const { &::limit_runtime::__private::parsed([(10u32, 60000u64)]) },
-                        1u32,
+                        const { &::limit_runtime::__private::parsed([(10u64, 60000u64)]) },
+                        1u64,
                     )
                 }
             }
