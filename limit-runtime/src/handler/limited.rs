@@ -143,7 +143,7 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let extracted = this.request.scope(|| this.extracting.poll(cx));
+        let extracted = this.request.set_during(|| this.extracting.poll(cx));
         extracted.map_ok(|(admission, arguments)| Limited {
             admission: this.request.update(admission),
             arguments,
@@ -197,7 +197,7 @@ where
     }
 }
 
-/// Awaits an extractor, which may request the limits on the request.
+/// Awaits an extractor, which may be or contain a `RateLimit`.
 macro_rules! await_extractor {
     ($extracting:ident, $resolution:ident) => {{
         let mut extracting = pin!($extracting);
@@ -242,7 +242,7 @@ macro_rules! impl_limited {
                                 Err(rejection) => break 'rejected (admission, rejection.into_response()),
                             };
                         )*
-                        let (admission, body) = admission.watch_body(timing, &parts, body);
+                        let (admission, body) = admission.wrap_body(timing, &parts, body);
                         let request = Request::from_parts(parts, body);
                         let extracting = $Last::from_request(request, state);
                         match await_extractor!(extracting, resolution) {

@@ -61,7 +61,7 @@ impl Exceptions {
     }
 
     /// Whether an exception matches the route of this request.
-    pub(super) fn exempt(&self, parts: &Parts, clock: &Clock, layer: &LayerIdentity) -> bool {
+    pub(super) fn exempts(&self, parts: &Parts, clock: &Clock, layer: &LayerIdentity) -> bool {
         if self.list.is_empty() {
             return false;
         }

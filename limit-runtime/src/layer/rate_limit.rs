@@ -163,6 +163,20 @@ impl RateLimitLayer {
     /// A computed cost of 0 counts as 1. A constant `0_u64` consumes nothing and refuses clients
     /// that have nothing left, for handlers that [charge](crate::RateLimit::charge) what they have
     /// used. If the function fails, the request counts as 1 and is rejected with the error.
+    ///
+    /// ```
+    /// use axum::extract::Query;
+    /// use limit_runtime::{Limiter, limits};
+    ///
+    /// fn rows(Query(fields): Query<Vec<(String, String)>>) -> u32 {
+    ///     let rows = fields.iter().find(|(name, _)| name == "rows");
+    ///     rows.and_then(|(_, rows)| rows.parse().ok()).unwrap_or(1)
+    /// }
+    ///
+    /// let layer = Limiter::new()
+    ///     .limit_layer("rows", limits!("1_000/minute"))
+    ///     .cost(rows);
+    /// ```
     #[must_use]
     pub fn cost<F, M>(self, cost: F) -> Self
     where
@@ -203,12 +217,29 @@ impl RateLimitLayer {
     }
 
     /// The algorithm that counts requests. Default: [`Strategy::MovingWindow`].
+    ///
+    /// ```
+    /// use limit_runtime::{Limiter, Strategy, limits};
+    ///
+    /// let layer = Limiter::new()
+    ///     .limit_layer("app", limits!("100/minute"))
+    ///     .strategy(Strategy::FixedWindow);
+    /// ```
     #[must_use]
     pub fn strategy(self, strategy: Strategy) -> Self {
         self.with(|settings| settings.config.strategy = strategy)
     }
 
     /// Lets requests wait for room, for at most `max_wait`, before they are refused. Default: zero.
+    ///
+    /// ```
+    /// use limit_runtime::{Limiter, limits};
+    /// use std::time::Duration;
+    ///
+    /// let layer = Limiter::new()
+    ///     .limit_layer("app", limits!("10/second"))
+    ///     .wait(Duration::from_secs(2));
+    /// ```
     #[must_use]
     pub fn wait(self, max_wait: Duration) -> Self {
         self.with(|settings| settings.config.wait = max_wait)
@@ -273,6 +304,15 @@ impl RateLimitLayer {
     }
 
     /// Limits only requests with these methods; `GET` includes `HEAD`. Default: all methods.
+    ///
+    /// ```
+    /// use axum::http::Method;
+    /// use limit_runtime::{Limiter, limits};
+    ///
+    /// let layer = Limiter::new()
+    ///     .limit_layer("writes", limits!("10/minute"))
+    ///     .methods([Method::POST, Method::PUT, Method::DELETE]);
+    /// ```
     #[must_use]
     pub fn methods(self, methods: impl IntoIterator<Item = Method>) -> Self {
         self.with(|settings| settings.methods.extend(methods))
@@ -300,6 +340,14 @@ impl RateLimitLayer {
     }
 
     /// Exempts requests for which `skip` returns `true`.
+    ///
+    /// ```
+    /// use limit_runtime::{Limiter, limits};
+    ///
+    /// let layer = Limiter::new()
+    ///     .limit_layer("app", limits!("100/minute"))
+    ///     .skip_when(|parts| parts.uri.path().starts_with("/internal/"));
+    /// ```
     #[must_use]
     pub fn skip_when(self, skip: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
         self.with(|settings| settings.skip_when = Some(Arc::new(skip)))

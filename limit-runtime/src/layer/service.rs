@@ -118,7 +118,7 @@ impl ActiveLayer {
     fn covers(&self, parts: &Parts) -> bool {
         let settings = &self.settings;
         let clock = settings.limiter.clock();
-        let is_exempt = self.exceptions.exempt(parts, clock, &self.identity);
+        let is_exempt = self.exceptions.exempts(parts, clock, &self.identity);
         let mut methods = settings.methods.iter();
         let has_method = settings.methods.is_empty()
             || methods.any(|listed| is_served_as(&parts.method, listed.as_str()));

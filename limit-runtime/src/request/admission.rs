@@ -1,4 +1,4 @@
-//! An admitted request: makes the charge after extraction, and adds headers to the response.
+//! An admitted request: charges it after extraction if needed, and adds headers to its response.
 
 use super::{
     late_body::drain_if_refused,
@@ -106,12 +106,7 @@ impl Admission {
     /// The request body for extraction. If the charge comes after extraction and is refused, the
     /// unread rest of the body is drained.
     #[inline]
-    pub(crate) fn watch_body(
-        self,
-        timing: ChargeTiming,
-        parts: &Parts,
-        body: Body,
-    ) -> (Self, Body) {
+    pub(crate) fn wrap_body(self, timing: ChargeTiming, parts: &Parts, body: Body) -> (Self, Body) {
         match &self.0 {
             State::Tracked(request_limits) if timing == ChargeTiming::AfterExtraction => {
                 let body = drain_if_refused(parts, body, request_limits);

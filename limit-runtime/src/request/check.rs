@@ -39,8 +39,8 @@ macro_rules! resolve_and_check {
             request::{built_in::is_built_in, check, early_refusal},
         };
         if check::is_limited(&$parts) {
-            // A request that cheap rules deny runs no function of the application. If all rules are
-            // cheap, or none is, one check is enough.
+            // If cheap rules (see `early_refusal`) deny the request, no function of the application
+            // runs. If all rules are cheap, or none is, one check is enough.
             if <$R as Rules<_>>::COUNT > 1 {
                 let cheap = Rules::<_>::cheap(&$rules, &$parts, is_built_in);
                 if 0 < cheap && cheap < <$R as Rules<_>>::COUNT {
@@ -77,7 +77,7 @@ pub(crate) fn is_limited(parts: &Parts) -> bool {
 
 /// Checks all resolved rules of a handler, all or nothing.
 ///
-/// A request in the common case (one rule, memory, nothing to do later) gets no per-request state.
+/// In the common case (one rule, a final charge, no layer around) no per-request state is created.
 ///
 /// # Errors
 /// Why the request is refused.

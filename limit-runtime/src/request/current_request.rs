@@ -60,7 +60,7 @@ pub(crate) struct Blocked;
 impl CurrentRequest {
     /// Runs `poll` with this as the current request of the thread.
     #[inline]
-    pub(crate) fn scope<T>(&self, poll: impl FnOnce() -> T) -> T {
+    pub(crate) fn set_during<T>(&self, poll: impl FnOnce() -> T) -> T {
         CURRENT.set(self, poll)
     }
 

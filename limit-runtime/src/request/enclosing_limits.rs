@@ -38,7 +38,8 @@ impl EnclosingLimits {
     }
 }
 
-/// The limiter of the request and the limits around the current handler or layer, in one lookup.
+/// The limiter of the request, and the limits that enclose the current handler or layer. Without a
+/// `Limiter` extension there are none, and the second lookup is saved.
 #[inline(always)]
 pub(super) fn limiter_and_enclosing(parts: &Parts) -> (&Limiter, Option<&EnclosingLimits>) {
     match parts.extensions.get::<Limiter>() {

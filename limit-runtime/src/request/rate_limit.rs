@@ -131,6 +131,17 @@ impl RateLimit {
     }
 
     /// The units left under the limit that has the fewest left; `None` if no limit applies.
+    ///
+    /// ```
+    /// use limit_runtime::RateLimit;
+    ///
+    /// async fn quota(limit: RateLimit) -> String {
+    ///     match limit.remaining() {
+    ///         Some(units) => format!("{units} left"),
+    ///         None => "unlimited".to_owned(),
+    ///     }
+    /// }
+    /// ```
     #[must_use]
     pub fn remaining(&self) -> Option<u64> {
         let outcomes = self.outcomes();
@@ -174,6 +185,17 @@ impl RateLimit {
     }
 
     /// Refunds `units` of what this request was charged, at most all of it.
+    ///
+    /// ```
+    /// use limit_runtime::{RateLimit, rate_limit, store::StoreError};
+    ///
+    /// // Charges the largest possible answer, then refunds what it did not use.
+    /// #[rate_limit("10_000/minute", cost = 500)]
+    /// async fn complete(limit: RateLimit) -> Result<&'static str, StoreError> {
+    ///     limit.refund(500 - 120).await?;
+    ///     Ok("…")
+    /// }
+    /// ```
     ///
     /// # Errors
     /// If the store could not answer. The units are not refunded by a later call either.
