@@ -10,7 +10,7 @@ use crate::{
     observe::layer_registry::LayerRegistry,
     policy::{boxed::BoxedFn, source::IsBuiltIn},
     response::settings::ResponseSettings,
-    store::{self, Action, Charge, StoreError, guard::Guard, memory::MemoryStore},
+    store::{self, Action, Charge, StoreError, memory::MemoryStore, resilience::Guard},
 };
 use http::request::Parts;
 use std::{
@@ -195,7 +195,7 @@ impl Limiter {
         action: Action,
     ) -> Result<Decision, &Guard> {
         if !self.0.enabled {
-            return Ok(store::all_allowed(charges));
+            return Ok(store::charge::all_allowed(charges));
         }
         match &self.0.store {
             Backend::Memory(store) => Ok(store.check_any(charges, action)),

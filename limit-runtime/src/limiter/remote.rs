@@ -8,7 +8,7 @@ use crate::{
 use std::{fmt, time::Duration};
 
 #[cfg(feature = "redis")]
-use crate::store::{CustomStore, guard::Settings, redis::RedisStore};
+use crate::store::{CustomStore, redis::RedisStore, resilience::Settings};
 
 impl Limiter {
     /// A limiter that counts in the store at `url`, with the default settings.

@@ -1,6 +1,6 @@
 //! A store of the application's own, with the settings that apply around it.
 
-use super::{Fallback, Store, guard};
+use super::{fallback::Fallback, resilience, store::Store};
 use std::{fmt, time::Duration};
 
 /// A [`Store`] of your own, with the deadline and the fallback that apply around it.
@@ -22,16 +22,16 @@ use std::{fmt, time::Duration};
 #[must_use = "pass it to `LimiterBuilder::store`"]
 pub struct CustomStore {
     pub(crate) store: Box<dyn Store>,
-    pub(crate) settings: guard::Settings,
+    pub(crate) settings: resilience::Settings,
 }
 
 impl CustomStore {
     /// A store with the default settings.
     pub fn new(store: impl Store) -> Self {
-        Self::with_settings(store, guard::Settings::default())
+        Self::with_settings(store, resilience::Settings::default())
     }
 
-    pub(crate) fn with_settings(store: impl Store, settings: guard::Settings) -> Self {
+    pub(crate) fn with_settings(store: impl Store, settings: resilience::Settings) -> Self {
         Self {
             store: Box::new(store),
             settings,

@@ -1,6 +1,6 @@
 //! The strategies whose state has one size, however many requests it counts.
 
-use super::{Strategy, fixed::Fixed, gcra::Gcra, sliding::Sliding};
+use super::{fixed::Fixed, gcra::Gcra, sliding::Sliding, strategy::Strategy};
 use crate::{
     clock::Ticks,
     decision::{Left, Outcome},

@@ -3,7 +3,10 @@
 //! At worst 2 N in an interval of length T: one hit opens a window, the other N − 1 come just before
 //! its end, and N more just after.
 
-use super::{MAX_USED, Standing, after, until, window_micros};
+use super::{
+    arithmetic::{MAX_USED, after, until, window_micros},
+    window_usage::WindowUsage,
+};
 use crate::{
     clock::Ticks,
     decision::{Left, Outcome},
@@ -27,12 +30,12 @@ impl Fixed {
             0 => 0,
             _ => until(now, self.fresh_at(limit)),
         };
-        let standing = Standing {
+        let usage = WindowUsage {
             used,
             capacity: limit.count(),
             reset_after: ends_in,
         };
-        standing.outcome(limit, cost, |_| ends_in)
+        usage.outcome(limit, cost, |_| ends_in)
     }
 
     /// Records a request of `cost`, at least 1, if it fits.

@@ -6,7 +6,10 @@
 //! whose denominator is the count: rounding never adds up. After the virtual scheduling algorithm
 //! of ITU-T I.371, as in governor and redis-cell.
 
-use super::{Standing, after, until, window_micros};
+use super::{
+    arithmetic::{after, until, window_micros},
+    window_usage::WindowUsage,
+};
 use crate::{
     clock::Ticks,
     decision::{Left, Outcome},
@@ -38,12 +41,12 @@ impl Gcra {
     ) -> Outcome {
         let window = window_micros(limit);
         let level = self.level(now);
-        let standing = Standing {
+        let usage = WindowUsage {
             used: div_up(level, window),
             capacity,
             reset_after: until(now, self.fresh_at()),
         };
-        standing.outcome(limit, cost, |target| {
+        usage.outcome(limit, cost, |target| {
             let above = level.saturating_sub(u128::from(target) * u128::from(window));
             div_up(above, self.count)
         })

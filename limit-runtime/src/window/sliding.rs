@@ -6,7 +6,10 @@
 //!
 //! Windows follow each other from the first hit on, so that not all keys turn over at once.
 
-use super::{MAX_USED, Standing, after, mul_div_down, mul_div_up, until, window_micros};
+use super::{
+    arithmetic::{MAX_USED, after, mul_div_down, mul_div_up, until, window_micros},
+    window_usage::WindowUsage,
+};
 use crate::{
     clock::Ticks,
     decision::{Left, Outcome},
@@ -29,12 +32,12 @@ impl Sliding {
     pub(crate) fn assess(&self, now: Ticks, limit: Limit, cost: u64) -> Outcome {
         let window = window_micros(limit);
         let state = self.turned(now, window);
-        let standing = Standing {
+        let usage = WindowUsage {
             used: state.estimate(now, window),
             capacity: limit.count(),
             reset_after: until(now, state.faded_at(window)),
         };
-        standing.outcome(limit, cost, |target| {
+        usage.outcome(limit, cost, |target| {
             until(now, state.falls_to(target, window))
         })
     }

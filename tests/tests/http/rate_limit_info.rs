@@ -42,7 +42,7 @@ fn informative(limiter: LimiterBuilder) -> App {
 fn policies(info: &RateLimitInfo) -> Vec<(String, String, u64, bool, Vec<u64>)> {
     let policies = info.policies().iter().map(|policy| {
         let left = policy.outcomes().iter();
-        let left = left.map(|outcome| u64::from(outcome.remaining())).collect();
+        let left = left.map(|outcome| outcome.remaining()).collect();
         let (name, key) = (policy.name().to_owned(), policy.key_label().to_owned());
         (name, key, policy.cost(), policy.is_refused(), left)
     });

@@ -18,7 +18,7 @@ const LIMITED: StatusCode = StatusCode::TOO_MANY_REQUESTS;
 #[rate_limit("1/minute", key = everyone)]
 pub(crate) async fn once() {}
 
-pub(crate) fn units(headers: &HeaderMap) -> u32 {
+pub(crate) fn units(headers: &HeaderMap) -> u64 {
     let units = headers.get("x-units").and_then(|units| units.to_str().ok());
     units.and_then(|units| units.parse().ok()).unwrap_or(1)
 }
@@ -32,7 +32,7 @@ async fn costly_by_argument(units: Units) {
 }
 
 /// The units as an argument of the handler.
-pub(crate) struct Units(pub(crate) u32);
+pub(crate) struct Units(pub(crate) u64);
 
 impl<S: Sync> axum::extract::FromRequestParts<S> for Units {
     type Rejection = std::convert::Infallible;
@@ -55,7 +55,7 @@ fn app(limiter: LimiterBuilder) -> App {
 
 impl App {
     /// Sends a request that costs so many units.
-    pub(crate) async fn costing(&self, path: &str, units: u32) -> Answer {
+    pub(crate) async fn costing(&self, path: &str, units: u64) -> Answer {
         let request = Request::get(path).header("x-units", units);
         self.call(request.body(Body::empty()).unwrap()).await
     }

@@ -17,8 +17,8 @@ use crate::{
     response::settings::ResponseSettings,
     store::{
         CustomStore,
-        guard::Guard,
         memory::{Bounds, MemoryStore},
+        resilience::Guard,
     },
 };
 use http::request::Parts;

@@ -11,7 +11,7 @@ use crate::{
         counter::Counter,
         fixed::Fixed,
         gcra::Gcra,
-        moving::{Coarse, Fine, Hit, Shape, Stamp, Total},
+        moving::{Coarse, Fine, Hit, RingRange, Stamp, Total},
         sliding::Sliding,
     },
 };
@@ -39,7 +39,7 @@ pub(super) enum State {
     /// One hit, in microseconds of 64 bits.
     Single(Hit<u64>),
     /// More of these, elsewhere.
-    WideRing { slot: u32, shape: Shape },
+    WideRing { slot: u32, shape: RingRange },
     /// What is no log.
     Counter(Counter),
     /// The same, elsewhere, because its numbers take more than 32 bits.
@@ -286,13 +286,13 @@ pub(super) fn fresh_at(counter: &Counter, limit: Limit) -> u64 {
 }
 
 /// A log has less than 2^20 hits, and a shard far less than 2^24 logs.
-fn pack_wide(slot: u32, shape: Shape) -> u64 {
+fn pack_wide(slot: u32, shape: RingRange) -> u64 {
     u64::from(slot) << (2 * INDEX_BITS) | u64::from(shape.head) << INDEX_BITS | u64::from(shape.len)
 }
 
-fn unpack_wide(a: u64, b: u64) -> (u32, Shape) {
+fn unpack_wide(a: u64, b: u64) -> (u32, RingRange) {
     let index = |word: u64| Total::low(word & ((1 << INDEX_BITS) - 1));
-    let shape = Shape {
+    let shape = RingRange {
         head: index(b >> INDEX_BITS),
         len: index(b),
         base: a,

@@ -2,7 +2,7 @@
 //! without totals while every hit is one unit.
 
 use super::{cell::Cell, slab::Slab};
-use crate::window::moving::{Hit, Log, Narrow, Shape, Total};
+use crate::window::moving::{Hit, Log, Narrow, RingRange, Total};
 
 /// Hits of one unit each that fit a cell.
 pub(super) const UNITS: usize = 4;
@@ -22,11 +22,11 @@ pub(super) enum Kept<const MICROS: u64> {
     /// More hits of one unit each, elsewhere; but for the oldest, which nearly every check asks for.
     UnitRing {
         slot: u32,
-        shape: Shape,
+        shape: RingRange,
         oldest: Narrow<MICROS>,
     },
     /// More hits of any cost, elsewhere.
-    Ring { slot: u32, shape: Shape },
+    Ring { slot: u32, shape: RingRange },
 }
 
 /// The logs of one kind of ticks that lie elsewhere.
@@ -67,7 +67,7 @@ impl<const MICROS: u64> Kept<MICROS> {
             } => {
                 // Without totals there is none before the oldest.
                 let base = oldest.0.into();
-                pack_ring(UNIT_RING, slot, Shape { base, ..shape })
+                pack_ring(UNIT_RING, slot, RingRange { base, ..shape })
             }
             Self::Ring { slot, shape } => pack_ring(RING, slot, shape),
         }
@@ -77,7 +77,7 @@ impl<const MICROS: u64> Kept<MICROS> {
     #[inline(always)]
     pub(super) fn unpack(form: u64, a: u64, b: u64) -> Option<Self> {
         let (a, b) = (unpack(a), unpack(b));
-        let shape = Shape {
+        let shape = RingRange {
             base: a.1.into(),
             head: b.0,
             len: b.1,
@@ -96,7 +96,7 @@ impl<const MICROS: u64> Kept<MICROS> {
             },
             UNIT_RING => Self::UnitRing {
                 slot: a.0,
-                shape: Shape { base: 0, ..shape },
+                shape: RingRange { base: 0, ..shape },
                 oldest: Narrow(a.1),
             },
             RING => Self::Ring { slot: a.0, shape },
@@ -145,7 +145,7 @@ impl<const MICROS: u64> Rings<MICROS> {
     /// What all hits that are not forgotten come to.
     #[inline]
     pub(super) fn held(&self, kept: &Kept<MICROS>) -> u64 {
-        let held = |hits: &[Hit<Narrow<MICROS>>], shape: Shape| {
+        let held = |hits: &[Hit<Narrow<MICROS>>], shape: RingRange| {
             let newest = shape.len.checked_sub(1).and_then(|last| {
                 let place = shape.place(last, hits.len());
                 hits.get(place)
@@ -209,8 +209,8 @@ impl<const MICROS: u64> Rings<MICROS> {
 }
 
 /// A log of so many hits from the beginning of its buffer.
-pub(super) fn shape_of(len: u32) -> Shape {
-    Shape {
+pub(super) fn shape_of(len: u32) -> RingRange {
+    RingRange {
         head: 0,
         len,
         base: 0,
@@ -218,7 +218,7 @@ pub(super) fn shape_of(len: u32) -> Shape {
 }
 
 #[inline]
-pub(super) fn pack_ring(form: u64, slot: u32, shape: Shape) -> (u64, u64, u64) {
+pub(super) fn pack_ring(form: u64, slot: u32, shape: RingRange) -> (u64, u64, u64) {
     let base = Total::low(shape.base);
     (form, pack(slot, base), pack(shape.head, shape.len))
 }

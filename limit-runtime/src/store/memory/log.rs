@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     clock::Ticks,
-    window::moving::{Entry, Hit, Log, Narrow, Shape, Stamp, View},
+    window::moving::{Entry, Hit, Log, Narrow, RingRange, Stamp, View},
 };
 use smallvec::SmallVec;
 use std::time::Duration;
@@ -83,7 +83,7 @@ impl Ask for InMicros {
 fn narrow_view<'a, const MICROS: u64, E: Entry<Stamp = Narrow<MICROS>>>(
     cell: &Cell,
     hits: &'a [E],
-    shape: Shape,
+    shape: RingRange,
 ) -> View<'a, E> {
     let newest = newest(hits, shape).map_or(0, |hit| newest_and_horizon(cell, hit.at()).0);
     View {
@@ -94,7 +94,7 @@ fn narrow_view<'a, const MICROS: u64, E: Entry<Stamp = Narrow<MICROS>>>(
 }
 
 /// A log whose times are whole.
-pub(super) fn wide_view(hits: &[Hit<u64>], shape: Shape) -> View<'_, Hit<u64>> {
+pub(super) fn wide_view(hits: &[Hit<u64>], shape: RingRange) -> View<'_, Hit<u64>> {
     let newest = newest(hits, shape).map_or(0, |hit| hit.at);
     View {
         hits,
@@ -283,14 +283,14 @@ fn fresh_ticks(cell: &Cell, micros: u64) -> u64 {
     cell.fresh_at() * (1_000 / micros)
 }
 
-fn newest<E: Entry>(hits: &[E], shape: Shape) -> Option<E> {
+fn newest<E: Entry>(hits: &[E], shape: RingRange) -> Option<E> {
     let last = shape.len.checked_sub(1)?;
     hits.get(shape.place(last, hits.len())).copied()
 }
 
 /// Moves a log to where times are whole.
 #[cold]
-fn widen(shard: &mut Shard, cell: &Cell, state: State) -> (u32, Shape) {
+fn widen(shard: &mut Shard, cell: &Cell, state: State) -> (u32, RingRange) {
     let mut hits = shard.read(Some(cell), InMicros);
     match state {
         State::Fine(kept) => shard.fine.free(&kept),
@@ -307,7 +307,13 @@ fn widen(shard: &mut Shard, cell: &Cell, state: State) -> (u32, Shape) {
     (slot, shape)
 }
 
-fn refund_hit<T: Stamp>(hits: &mut [Hit<T>], shape: Shape, newest: Ticks, at: Ticks, cost: u64) {
+fn refund_hit<T: Stamp>(
+    hits: &mut [Hit<T>],
+    shape: RingRange,
+    newest: Ticks,
+    at: Ticks,
+    cost: u64,
+) {
     let at = at.as_micros().div_ceil(T::MICROS);
     let Some(age) = (newest.as_micros() / T::MICROS).checked_sub(at) else {
         return;

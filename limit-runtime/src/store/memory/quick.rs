@@ -19,7 +19,7 @@ use crate::{
     window::{
         Strategy,
         counter::Counter,
-        moving::{Coarse, Hit, Narrow, Resolution, Shape, Stamp, Total, grid, partition},
+        moving::{Coarse, Hit, Narrow, Resolution, RingRange, Stamp, Total, grid, partition},
         window_micros,
     },
 };
@@ -133,7 +133,7 @@ impl Question {
                 let (a, b) = cell.words();
                 let ((slot, base), (head, len)) = (unpack(a), unpack(b));
                 let base = base.into();
-                let mut shape = Shape { head, len, base };
+                let mut shape = RingRange { head, len, base };
                 let hits = rings.hits.get_mut(slot);
                 let answer = self.of_hits(cell, &moment, hits, &mut shape, left)?;
                 if answer == Quick::Consumed {
@@ -190,7 +190,7 @@ impl Question {
         let (a, b) = cell.words();
         let ((slot, oldest), (head, len)) = (unpack(a), unpack(b));
         let mut oldest = Narrow(oldest);
-        let mut shape = Shape { head, len, base: 0 };
+        let mut shape = RingRange { head, len, base: 0 };
         let hits = rings.get_mut(slot);
         let newest = *hits.get(shape.place(len.checked_sub(1)?, hits.len()))?;
         if self.cost != 1 || !self.is_of_window(cell, newest) {
@@ -270,7 +270,7 @@ impl Question {
         cell: &Cell,
         moment: &Moment<MICROS>,
         hits: &mut [Hit<Narrow<MICROS>>],
-        shape: &mut Shape,
+        shape: &mut RingRange,
         left: &mut Left,
     ) -> Option<Quick> {
         let end = shape.place(shape.len.checked_sub(1)?, hits.len());
@@ -321,7 +321,7 @@ impl Question {
         &self,
         moment: &Moment<MICROS>,
         hits: &mut [Hit<Narrow<MICROS>>],
-        shape: &Shape,
+        shape: &RingRange,
         end: usize,
     ) -> Option<usize> {
         let is_largest = hits.len() >= Resolution::capacity_of_one(self.entries);
@@ -414,7 +414,7 @@ impl Question {
 #[cold]
 fn first_of_weight<const MICROS: u64>(
     hits: &[Hit<Narrow<MICROS>>],
-    shape: &Shape,
+    shape: &RingRange,
 ) -> Option<Hit<Narrow<MICROS>>> {
     let hit = |index| hits.get(shape.place(index, hits.len())).copied();
     let is_empty = |index| hit(index).is_some_and(|hit| u64::from(hit.total) == shape.base);

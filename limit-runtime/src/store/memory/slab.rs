@@ -4,7 +4,7 @@
 //! the processor's caches, and only the ring itself has to be fetched from memory. A chunk that holds no
 //! ring any more is given back.
 
-use crate::window::moving::{Entry, Log, Shape};
+use crate::window::moving::{Entry, Log, RingRange};
 use std::{mem, ops::Range};
 
 /// Rings by number.
@@ -129,7 +129,7 @@ impl<E: Entry> Slab<E> {
 
     /// Moves the log of this shape to a ring of another size, and says which, and its shape there.
     #[cold]
-    pub(super) fn resize(&mut self, slot: u32, shape: Shape, size: usize) -> (u32, Shape) {
+    pub(super) fn resize(&mut self, slot: u32, shape: RingRange, size: usize) -> (u32, RingRange) {
         if self.get(slot).len() == size {
             return (slot, shape);
         }

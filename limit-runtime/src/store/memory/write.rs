@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     clock::Ticks,
-    window::moving::{Entry, Full, Hit, Log, Narrow, Resolution, Shape, Stamp, Total},
+    window::moving::{Entry, Full, Hit, Log, Narrow, Resolution, RingRange, Stamp, Total},
 };
 
 /// In milliseconds, the windows that are shorter than this are read right from 32 bits of microseconds.
@@ -132,7 +132,7 @@ impl Write<'_> {
             shape: shape_of(len),
         };
         let pushed = self.push_unit(&mut log);
-        let Shape { head, len, .. } = log.shape;
+        let RingRange { head, len, .. } = log.shape;
         hits.rotate_left(head as usize);
         let kept = Kept::Units { hits, len };
         match pushed {
@@ -158,7 +158,7 @@ impl Write<'_> {
         &self,
         rings: &mut Rings<MICROS>,
         slot: u32,
-        shape: Shape,
+        shape: RingRange,
     ) -> Kept<MICROS> {
         let mut log = Log {
             hits: rings.units.get_mut(slot),
@@ -219,8 +219,8 @@ impl Write<'_> {
         &self,
         rings: &mut Slab<Hit<T>>,
         mut slot: u32,
-        shape: Shape,
-    ) -> (u32, Shape) {
+        shape: RingRange,
+    ) -> (u32, RingRange) {
         let mut log = Log {
             hits: rings.get_mut(slot),
             shape,

@@ -27,7 +27,14 @@ use self::{
     source::{Source, Times},
     url::Target,
 };
-use super::{Action, Charge, ConnectError, Scope, Store, StoreError, StoreFuture, guard::DEADLINE};
+use super::{
+    charge::{Action, Charge},
+    connect::ConnectError,
+    error::StoreError,
+    resilience::DEADLINE,
+    scope::Scope,
+    store::{Store, StoreFuture},
+};
 use crate::{
     clock::Clock,
     decision::{Decision, Receipt},

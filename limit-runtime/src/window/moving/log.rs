@@ -1,26 +1,10 @@
 //! Writing a log: a ring of hits in a buffer that somebody else holds.
 
-use super::{Entry, Hit, Resolution, Stamp, Total, partition};
-
-/// Which part of a buffer is a log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Shape {
-    /// Where the oldest hit lies.
-    pub(crate) head: u32,
-    /// How many hits there are.
-    pub(crate) len: u32,
-    /// The running total before the oldest hit.
-    pub(crate) base: u64,
-}
-
-impl Shape {
-    /// Where the hit of this index lies in a buffer of this size.
-    #[inline]
-    pub(crate) fn place(self, index: u32, size: usize) -> usize {
-        let place = self.head as usize + index as usize;
-        if place < size { place } else { place - size }
-    }
-}
+use super::{
+    entry::{Entry, Hit, Stamp, Total, partition},
+    merge::Resolution,
+    ring_range::RingRange,
+};
 
 /// There is no place for one more hit.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,7 +16,7 @@ pub(crate) struct Log<'a, E> {
     /// A ring.
     pub(crate) hits: &'a mut [E],
     /// Which part of it is used.
-    pub(crate) shape: Shape,
+    pub(crate) shape: RingRange,
 }
 
 impl<E: Entry> Log<'_, E> {
@@ -43,7 +27,7 @@ impl<E: Entry> Log<'_, E> {
             if oldest.at().until(stamp) < horizon {
                 break;
             }
-            self.shape = Shape {
+            self.shape = RingRange {
                 head: u32::try_from(self.shape.place(1, self.hits.len())).unwrap_or(0),
                 len: self.shape.len - 1,
                 base: oldest.base(),
@@ -82,18 +66,18 @@ impl<E: Entry> Log<'_, E> {
     }
 
     /// Copies the hits to the beginning of `to`, which is large enough; the log lies there from now on.
-    pub(crate) fn copy_to(&self, to: &mut [E]) -> Shape {
+    pub(crate) fn copy_to(&self, to: &mut [E]) -> RingRange {
         for (index, place) in (0..self.shape.len).zip(to) {
             *place = self.hit(index);
         }
-        Shape {
+        RingRange {
             head: 0,
             ..self.shape
         }
     }
 
     /// The same hits, each with its total, at the beginning of `to`, which is large enough.
-    pub(crate) fn weigh(&self, to: &mut [Hit<E::Stamp>]) -> Shape {
+    pub(crate) fn weigh(&self, to: &mut [Hit<E::Stamp>]) -> RingRange {
         for (index, place) in (0..self.shape.len).zip(to) {
             let hit = self.hit(index);
             *place = Hit {
@@ -101,7 +85,7 @@ impl<E: Entry> Log<'_, E> {
                 total: <E::Stamp as Stamp>::Total::low(hit.total(index)),
             };
         }
-        Shape {
+        RingRange {
             head: 0,
             ..self.shape
         }

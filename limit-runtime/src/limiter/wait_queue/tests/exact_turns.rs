@@ -20,7 +20,7 @@ async fn turns_are_exact(strategies: &[Strategy], limits: &[Limits], equal_costs
             .iter()
             .map(|limit| strategy.capacity(*limit).get())
             .min();
-        let largest = u64::from(smallest.unwrap());
+        let largest = smallest.unwrap();
         let equal = 1 + random.below(largest);
         let cost = |random: &mut Random| match equal_costs {
             true => equal,

@@ -109,7 +109,7 @@ fn run(seed: u64, steps: u64, entries: u32, windows: &[u64], mix: Mix) {
             .map(|number| Client {
                 key: (seed, number).into_key(),
                 model: LogModel::new(entries.max(1)),
-                limits: limit(1 + random.below(60) as u64, random.pick(windows)),
+                limits: limit(1 + random.below(60), random.pick(windows)),
                 receipts: Vec::new(),
             })
             .collect();

@@ -1,7 +1,5 @@
 //! What happens to requests while the store is out.
 
-use crate::store::Charge;
-
 /// What to do with a request that the store cannot answer for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -24,22 +22,8 @@ impl Fallback {
         ("deny", Self::Deny),
     ];
 
-    /// What holds for several charges at once: the strictest of what each asks for.
-    pub(super) fn of(charges: &[Charge<'_>], default: Self) -> Self {
-        let strictness = |fallback: &Self| match fallback {
-            Self::Allow => 0,
-            Self::Local => 1,
-            Self::Deny => 2,
-        };
-        charges
-            .iter()
-            .map(|charge| charge.on_store_error.unwrap_or(default))
-            .max_by_key(strictness)
-            .unwrap_or(default)
-    }
-
     /// In the words of the log.
-    pub(super) fn consequence(self) -> &'static str {
+    pub(crate) fn consequence(self) -> &'static str {
         match self {
             Self::Local => "counted in this process",
             Self::Allow => "let through uncounted",

@@ -1,77 +1,32 @@
-//! What stands between requests and a remote store, so that a store in trouble troubles nobody else.
-//!
-//! - One deadline over the whole call. A check that missed it is not repeated: the store may have counted it.
-//! - A [breaker](breaker) that stops asking a store that does not answer; a prober of its own looks for its
-//!   return, never a user's request.
-//! - A [fallback] for requests that the store does not answer, with a [shadow] of what was consumed, kept warm.
-//! - [Denials](denials) that still hold are repeated without asking.
+//! A remote store behind a deadline, a circuit breaker and a fallback.
 
-mod breaker;
-mod denials;
-mod fallback;
-mod health;
-mod prober;
-mod shadow;
-
-pub use self::{
-    fallback::Fallback,
-    health::{Health, StoreHealth},
-};
-
-use self::{
+use super::{
     breaker::Breaker,
     denials::Denials,
-    health::{Counters, count},
-    shadow::{Reservation, Shadow},
+    health::{Counters, Health, StoreHealth, count},
+    local_counts::{Reservation, Shadow},
+    prober,
+    shared::{IS_OUT, Settings, Shared},
 };
-use super::{Action, Charge, Scope, Store, StoreError, memory::Bounds};
 use crate::{
     clock::Clock,
     decision::{Decision, Receipt},
     key::Key,
+    store::{
+        charge::{Action, Charge},
+        error::StoreError,
+        fallback::Fallback,
+        memory::Bounds,
+        scope::Scope,
+        store::Store,
+    },
 };
 use smallvec::SmallVec;
-use std::{future::Future, sync::Arc, time::Duration};
-
-const IS_OUT: &str = "the rate limiter's store is out";
-
-/// How long a request waits for a store, by default.
-pub(crate) const DEADLINE: Duration = Duration::from_millis(50);
+use std::{future::Future, sync::Arc};
 
 /// A remote store, guarded.
 #[derive(Debug)]
 pub(crate) struct Guard(Arc<Shared>);
-
-#[derive(Debug)]
-struct Shared {
-    store: Box<dyn Store>,
-    settings: Settings,
-    /// What limits are measured by; a test's, perhaps.
-    clock: Clock,
-    /// What the store's behaviour is measured by: always real.
-    real: Clock,
-    breaker: Breaker,
-    shadow: Shadow,
-    /// If the store's denials last.
-    denials: Option<Denials>,
-    counters: Counters,
-}
-
-/// What a user can set.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Settings {
-    pub(crate) fallback: Fallback,
-    pub(crate) deadline: Duration,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            fallback: Fallback::default(),
-            deadline: DEADLINE,
-        }
-    }
-}
 
 impl Guard {
     pub(crate) fn new(
@@ -109,7 +64,7 @@ impl Guard {
             count(&shared.counters.repeated_denials);
             return Ok(denial);
         }
-        let fallback = Fallback::of(charges, shared.settings.fallback);
+        let fallback = strictest_fallback(charges, shared.settings.fallback);
         if self.is_open() {
             return shared.fall_back(fallback, charges, action, None);
         }
@@ -299,65 +254,18 @@ impl Guard {
     }
 }
 
-impl Shared {
-    async fn in_time<T>(
-        &self,
-        call: impl Future<Output = Result<T, StoreError>>,
-    ) -> Result<T, StoreError> {
-        // Outside of a runtime there is no timer, and a store that needs none.
-        if tokio::runtime::Handle::try_current().is_err() {
-            return call.await;
-        }
-        let deadline = self.settings.deadline;
-        match tokio::time::timeout(deadline, call).await {
-            Ok(result) => result,
-            Err(_) => Err(StoreError::new(format!("no answer within {deadline:?}"))),
-        }
-    }
-
-    fn fall_back(
-        &self,
-        fallback: Fallback,
-        charges: &[Charge<'_>],
-        action: Action,
-        error: Option<StoreError>,
-    ) -> Result<Decision, StoreError> {
-        count(&self.counters.fallbacks);
-        match fallback {
-            Fallback::Local => {
-                let mut decision = self.shadow.check(charges, action);
-                let receipts = decision.take_receipts();
-                Ok(decision.with_receipts(receipts.into_iter().map(Receipt::shadow_only)))
-            }
-            Fallback::Allow => Ok(super::all_allowed(charges)),
-            Fallback::Deny => Err(error.unwrap_or_else(|| StoreError::new(IS_OUT))),
-        }
-    }
-
-    fn forget_denials(&self, charges: &[Charge<'_>]) {
-        if let Some(denials) = &self.denials {
-            denials.forget(charges);
-        }
-    }
-
-    fn say_opened(&self, error: &StoreError) {
-        count(&self.counters.outages);
-        let consequence = self.settings.fallback.consequence();
-        tracing::warn!(
-            %error,
-            "the rate limiter's store does not answer: until it does, requests are {consequence}",
-        );
-    }
-
-    fn say_closed(&self, open: Duration) {
-        let health = self.counters.health(StoreHealth::Up);
-        tracing::info!(
-            ?open,
-            failed = health.failed,
-            fallbacks = health.fallbacks,
-            "the rate limiter's store answers again",
-        );
-    }
+/// The fallback for several charges at once: the strictest of theirs.
+fn strictest_fallback(charges: &[Charge<'_>], default: Fallback) -> Fallback {
+    let strictness = |fallback: &Fallback| match fallback {
+        Fallback::Allow => 0,
+        Fallback::Local => 1,
+        Fallback::Deny => 2,
+    };
+    charges
+        .iter()
+        .map(|charge| charge.on_store_error.unwrap_or(default))
+        .max_by_key(strictness)
+        .unwrap_or(default)
 }
 
 /// The store's decision, with receipts that are good for no more than the costs of `charges`, and for the shadow

@@ -1,6 +1,6 @@
 //! What the counters promise, on random sequences: their worst case, their waits, and that refunds never give too much.
 
-use super::{Strategy, counter::Counter, gcra::Gcra};
+use super::{counter::Counter, gcra::Gcra, strategy::Strategy};
 use crate::{
     clock::Ticks,
     decision::{Left, Outcome, Verdict},

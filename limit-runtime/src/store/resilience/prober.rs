@@ -1,6 +1,6 @@
 //! The task that looks for the store's return while nobody else asks it.
 
-use super::Shared;
+use super::shared::Shared;
 use crate::{
     key::IntoKey,
     store::{Action, Charge, Scope, StoreError},

@@ -1,0 +1,86 @@
+//! Scopes of budgets.
+
+/// The scope of a budget. Two [charges](Charge) draw on one budget if scope, key and strategy are
+/// the same.
+///
+/// ```
+/// use limit_runtime::store::Scope;
+///
+/// // `#[rate_limit("10/minute", key = client_ip)] async fn predict() {}` in the module `my_app::api`
+/// let of_handler = Scope::handler("my_app::api::predict", "client_ip");
+/// // `scope = "models"`
+/// let shared = Scope::shared("models");
+/// // `limiter.limit_layer("app", limits)`
+/// let of_layer = Scope::layer("app");
+/// // `scope = route`, on the handler and on the layer
+/// let on_routes = [of_handler, of_layer].map(|scope| scope.on_route("/predict/{model}"));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Scope<'a> {
+    /// The handler (module path and function name), or the name of a shared scope or of a layer.
+    pub name: &'a str,
+    /// The rule of a handler: its `name`, or its key as written. Empty for a shared scope.
+    pub rule: &'a str,
+    /// The route's template, such as `/item/{id}`; empty where the budget is one for all routes.
+    pub route: &'a str,
+}
+
+impl<'a> Scope<'a> {
+    /// The budget of one rule of a handler: its module path and function name, and the rule's
+    /// `name`, or its key as written.
+    #[must_use]
+    pub const fn handler(path: &'a str, rule: &'a str) -> Self {
+        Self {
+            name: path,
+            rule,
+            route: "",
+        }
+    }
+
+    /// The budgets of handlers whose `scope` is a function; its result is the first part of the key:
+    /// `limiter.reset_key(Scope::computed(), ("tenant-7", "alice"))`.
+    #[must_use]
+    pub const fn computed() -> Self {
+        Self::shared(Self::COMPUTED)
+    }
+
+    /// A budget that is shared by name, as `scope = "models"` on handlers.
+    #[must_use]
+    pub const fn shared(name: &'a str) -> Self {
+        Self {
+            name,
+            rule: "",
+            route: "",
+        }
+    }
+
+    /// The budget of a layer of this name.
+    #[must_use]
+    pub const fn layer(name: &'a str) -> Self {
+        Self {
+            name,
+            rule: Self::LAYER,
+            route: "",
+        }
+    }
+
+    /// The same on one route, as `scope = route` says: the route's whole template.
+    #[must_use]
+    pub const fn on_route(self, template: &'a str) -> Self {
+        Self {
+            route: template,
+            ..self
+        }
+    }
+
+    /// What no scope of a user's can be named, and no rule: they begin with a control character.
+    const COMPUTED: &'static str = "\u{1}computed";
+    const LAYER: &'static str = "\u{1}layer";
+}
+
+impl<'a> From<&'a str> for Scope<'a> {
+    fn from(name: &'a str) -> Self {
+        Self::shared(name)
+    }
+}

@@ -1,0 +1,46 @@
+//! What a limit has counted at a point in time, and the outcome that follows from it.
+
+use crate::decision::{Left, Outcome};
+use limit_core::Limit;
+use std::num::NonZeroU64;
+
+/// What a limit of N per T has left, before anything is recorded.
+pub(super) struct WindowUsage {
+    /// What is counted at present; more than `capacity` after forced hits.
+    pub(super) used: u64,
+    /// What may be counted at most.
+    pub(super) capacity: NonZeroU64,
+    /// Microseconds until nothing is counted any more.
+    pub(super) reset_after: u64,
+}
+
+impl WindowUsage {
+    /// The outcome for a request of `cost`; `wait` says in how many microseconds `used` has fallen to its argument.
+    pub(super) fn outcome(self, limit: Limit, cost: u64, wait: impl Fn(u64) -> u64) -> Outcome {
+        // A cost of zero asks whether anything is left.
+        let wanted = cost.max(1);
+        let capacity = self.capacity.get();
+        let left = Left {
+            remaining: capacity.saturating_sub(self.used),
+            reset_after: self.reset_after,
+            next_after: grows_below(self.used, self.capacity).map_or(0, &wait),
+        };
+        let outcome = Outcome::allowed(limit, self.capacity, left);
+        if self.used.saturating_add(wanted) <= capacity {
+            outcome
+        } else if wanted > capacity {
+            outcome.into_exceeds_capacity()
+        } else if wanted == 1 {
+            // One unit fits as soon as one more remains.
+            outcome.refused(left.next_after)
+        } else {
+            outcome.refused(wait(capacity - wanted))
+        }
+    }
+}
+
+/// What `used` has to fall to before more of `capacity` remains; `None` if nothing is used.
+#[inline]
+fn grows_below(used: u64, capacity: NonZeroU64) -> Option<u64> {
+    used.min(capacity.get()).checked_sub(1)
+}
