@@ -1,8 +1,8 @@
 //! Rate limits as values, and the grammar of limit strings that both the `#[rate_limit]` macro and
 //! the runtime use.
 //!
-//! A [`Limit`] is a count per window; [`Limits`] are one to eight of them, all of which must allow a
-//! request. These are small `Copy` values. They are parsed and checked once, at compile time
+//! A [`Limit`] is a count per window; [`Limits`] are one to eight of them, all of which must allow
+//! a request. These are small `Copy` values. They are parsed and checked once, at compile time
 //! ([`limits!`]) or at start-up ([`Limits::parse`]). Counting requests is the task of
 //! `limit-runtime`.
 //!

@@ -12,8 +12,8 @@ use crate::window::Window;
 /// The longest window that a limit may have: 3650 days.
 pub const MAX_WINDOW: Duration = Duration::from_millis(MAX_WINDOW_MILLIS);
 
-/// The largest count that a limit may have: 999,999,999,999,999, the largest integer of a structured
-/// header field ([RFC 9651](https://www.rfc-editor.org/rfc/rfc9651#section-3.3.1)).
+/// The largest count that a limit may have: 999,999,999,999,999, the largest integer of a
+/// structured header field ([RFC 9651](https://www.rfc-editor.org/rfc/rfc9651#section-3.3.1)).
 pub const MAX_COUNT: u64 = 999_999_999_999_999;
 
 pub(crate) const MAX_WINDOW_MILLIS: u64 = 3650 * 86_400_000;

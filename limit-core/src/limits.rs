@@ -201,8 +201,8 @@ impl Limits {
         self.items[0]
     }
 
-    /// The limits with `factor` times their counts, for tiers; `None` if a count becomes 0 or passes
-    /// [`MAX_COUNT`](crate::MAX_COUNT).
+    /// The limits with `factor` times their counts, for tiers; `None` if a count becomes 0 or
+    /// passes [`MAX_COUNT`](crate::MAX_COUNT).
     ///
     /// ```
     /// use limit_core::{Limits, limits};

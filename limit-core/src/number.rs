@@ -50,8 +50,8 @@ impl Parser<'_> {
         self.is_digit(at)
     }
 
-    /// Reads the number that starts here. A comma in a count is always an error; after the number of
-    /// a window it may separate the next limit, so `is_count` says which one this is.
+    /// Reads the number that starts here. A comma in a count is always an error; after the number
+    /// of a window it may separate the next limit, so `is_count` says which one this is.
     pub(crate) const fn number(&mut self, is_count: bool) -> Result<Number, ParseError> {
         let start = self.at;
         let mut end = self.digits_end(start);

@@ -21,7 +21,7 @@ pub(crate) const fn unit(word: &str) -> Option<&'static str> {
         // Two letters are similar to everything.
         if candidate.len() > 2 {
             let distance = distance(word, candidate);
-            // Of two that are equally similar, prefers the one with the same ending: plural for plural.
+            // Of two equally similar ones, prefers that with the same ending: plural for plural.
             let score = 2 * distance + !same_ending(word, candidate) as u8;
             if distance <= tolerance(word) && score < best_score {
                 best = Some(candidate);

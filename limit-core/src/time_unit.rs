@@ -94,8 +94,8 @@ impl TimeUnit {
     }
 }
 
-/// `millis`, which is not 0, in the largest unit that divides it evenly: the number, the name of the
-/// unit in singular or plural, and the unit.
+/// `millis`, which is not 0, in the largest unit that divides it evenly: the number, the name of
+/// the unit in singular or plural, and the unit.
 const fn in_words(millis: u64) -> (u64, &'static str, TimeUnit) {
     let mut i = 0;
     while i < WRITTEN.len() {

@@ -56,8 +56,8 @@ impl Visitor<'_> for StrategyVisitor {
                 .map(|burst| Strategy::Gcra { burst })
                 .ok_or_else(|| {
                     E::custom(format_args!(
-                        "`{text}` has no valid burst: write `gcra(burst = 10)`, with a whole number from 1 to \
-                         {MAX_COUNT}"
+                        "`{text}` has no valid burst: write `gcra(burst = 10)`, with a whole \
+                         number from 1 to {MAX_COUNT}"
                     ))
                 }),
             _ => Err(E::custom(format_args!(

@@ -193,8 +193,8 @@ local function is_crowded(log)
   return (log.late - before) % TWO_32 <= div(log.window, EXACT)
 end
 
--- Totals grow while a log lives. Before they pass MAX_TOTAL they begin anew, from the sentinel's; if
--- what the window holds is more than that, as after forced charges, the oldest entries give it up.
+-- Totals grow while a log lives. Before they pass MAX_TOTAL they begin anew, from the sentinel's;
+-- if what the window holds is more than that, as after forced charges, the oldest entries give it up.
 local function rebase(log, cost)
   local base = math.max(log.base, log.total + cost - MAX_TOTAL)
   local elements = call('LRANGE', log.key, 0, -1)
