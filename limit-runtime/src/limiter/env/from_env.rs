@@ -93,7 +93,7 @@ impl Limiter {
     {
         let settings = Settings::read(variables)?;
         let builder = settings.builder()?;
-        let fallback = settings.choice(ON_STORE_ERROR, &FALLBACKS)?;
+        let fallback = settings.choice(ON_STORE_ERROR, &Fallback::WORDS)?;
         let url = settings.get(STORE).unwrap_or("memory://");
         if connect::is_memory(url) {
             let variables = [STORE_PREFIX, SECRET, ON_STORE_ERROR].into_iter();
@@ -162,7 +162,7 @@ impl Settings {
         if let Some(enabled) = self.choice(ENABLED, &SWITCH)? {
             builder = builder.enabled(enabled);
         }
-        if let Some(style) = self.choice(HEADERS, &STYLES)? {
+        if let Some(style) = self.choice(HEADERS, &HeaderStyle::WORDS)? {
             builder = builder.header_style(style);
         }
         if let Some(style) = self.choice(RETRY_AFTER, &RETRY_AFTER_STYLES)? {
@@ -257,21 +257,7 @@ const SWITCH: [(&str, bool); 8] = [
     ("off", false),
 ];
 
-const STYLES: [(&str, HeaderStyle); 5] = [
-    ("ietf", HeaderStyle::Ietf),
-    ("x-ratelimit", HeaderStyle::XRateLimit),
-    ("openai", HeaderStyle::OpenAi),
-    ("both", HeaderStyle::Both),
-    ("off", HeaderStyle::Off),
-];
-
 const RETRY_AFTER_STYLES: [(&str, RetryAfterStyle); 2] = [
     ("seconds", RetryAfterStyle::Seconds),
     ("http-date", RetryAfterStyle::HttpDate),
-];
-
-const FALLBACKS: [(&str, Fallback); 3] = [
-    ("local", Fallback::Local),
-    ("allow", Fallback::Allow),
-    ("deny", Fallback::Deny),
 ];
