@@ -8,8 +8,8 @@ pub(crate) fn window_micros(limit: Limit) -> u64 {
     limit.window_millis().saturating_mul(1_000)
 }
 
-/// What a counter goes up to: more than any limit allows, and little enough that the scripts of a remote store
-/// compute exactly.
+/// What a counter goes up to: more than any limit allows, and little enough that the scripts of a
+/// remote store compute exactly.
 pub(super) const MAX_USED: u64 = 1 << 50;
 
 /// `a * b / c`, rounded up, without overflow on the way; all of it if it is above `u64::MAX`.

@@ -3,7 +3,7 @@
 use super::{fixed::Fixed, gcra::Gcra, sliding::Sliding, strategy::Strategy};
 use crate::{
     clock::Ticks,
-    decision::{Left, Outcome},
+    decision::{Outcome, Remaining},
 };
 use limit_core::Limit;
 
@@ -30,7 +30,8 @@ impl Counter {
         }
     }
 
-    /// How `limit` stands for a request of `cost` now, before anything is recorded; `strategy` is the counter's own.
+    /// How `limit` stands for a request of `cost` now, before anything is recorded; `strategy` is
+    /// the counter's own.
     #[inline]
     pub(crate) fn assess(
         &self,
@@ -56,8 +57,8 @@ impl Counter {
         }
     }
 
-    /// Records a request of `cost`, at least 1, if it fits: the same as to assess it, to record it, and to assess
-    /// what is left.
+    /// Records a request of `cost`, at least 1, if it fits: the same as to assess it, to record it,
+    /// and to assess what is left.
     #[inline]
     pub(crate) fn consume(
         &mut self,
@@ -65,7 +66,7 @@ impl Counter {
         limit: Limit,
         strategy: Strategy,
         cost: u64,
-    ) -> Option<Left> {
+    ) -> Option<Remaining> {
         match self {
             Self::Fixed(fixed) => fixed.consume(now, limit, cost),
             Self::Sliding(sliding) => sliding.consume(now, limit, cost),

@@ -1,7 +1,7 @@
 //! The fixed window: it starts at the first hit, and all of it is forgotten when it ends.
 //!
-//! At worst 2 N in an interval of length T: one hit opens a window, the other N − 1 come just before
-//! its end, and N more just after.
+//! At worst 2 N in an interval of length T: one hit opens a window, the other N − 1 come just
+//! before its end, and N more just after.
 
 use super::{
     arithmetic::{MAX_USED, after, until, window_micros},
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     clock::Ticks,
-    decision::{Left, Outcome},
+    decision::{Outcome, Remaining},
 };
 use limit_core::Limit;
 
@@ -40,12 +40,12 @@ impl Fixed {
 
     /// Records a request of `cost`, at least 1, if it fits.
     #[inline]
-    pub(crate) fn consume(&mut self, now: Ticks, limit: Limit, cost: u64) -> Option<Left> {
+    pub(crate) fn consume(&mut self, now: Ticks, limit: Limit, cost: u64) -> Option<Remaining> {
         let used = if self.over(now, limit) { 0 } else { self.used };
         let remaining = limit.count().get().checked_sub(used)?.checked_sub(cost)?;
         self.record(now, limit, cost);
         let ends_in = until(now, self.fresh_at(limit));
-        Some(Left {
+        Some(Remaining {
             remaining,
             reset_after: ends_in,
             next_after: ends_in,

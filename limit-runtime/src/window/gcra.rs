@@ -1,6 +1,7 @@
 //! The generic cell rate algorithm: a bucket of `burst` units that drains at N per T.
 //!
-//! At worst N + burst in an interval of length T: a full bucket at its start, and what drains meanwhile.
+//! At worst N + burst in an interval of length T: a full bucket at its start, and what drains
+//! meanwhile.
 //!
 //! The state is the moment at which the bucket will be empty, exact to a fraction of a microsecond
 //! whose denominator is the count: rounding never adds up. After the virtual scheduling algorithm
@@ -12,7 +13,7 @@ use super::{
 };
 use crate::{
     clock::Ticks,
-    decision::{Left, Outcome},
+    decision::{Outcome, Remaining},
 };
 use limit_core::{Limit, MAX_COUNT};
 use std::num::NonZeroU64;
@@ -60,7 +61,7 @@ impl Gcra {
         limit: Limit,
         capacity: NonZeroU64,
         cost: u64,
-    ) -> Option<Left> {
+    ) -> Option<Remaining> {
         let window = window_micros(limit);
         let level = self.level(now) + u128::from(cost) * u128::from(window);
         let capacity = capacity.get();
@@ -71,7 +72,7 @@ impl Gcra {
         let used = div_up(level, window);
         // The last unit has drained once the bucket holds what the others weigh.
         let others = u128::from(used.saturating_sub(1)) * u128::from(window);
-        Some(Left {
+        Some(Remaining {
             remaining: capacity.saturating_sub(used),
             reset_after: until(now, self.fresh_at()),
             next_after: div_up(level - others, self.count),
@@ -87,8 +88,9 @@ impl Gcra {
         self.fill(now, limit.count().get(), level);
     }
 
-    /// Gives back what is left of `cost` units that were recorded at `at`. The bucket does not know in which
-    /// order its units drain, so those of the refund are taken to have drained first. What is left drains as before.
+    /// Gives back what is left of `cost` units that were recorded at `at`. The bucket does not know
+    /// in which order its units drain, so those of the refund are taken to have drained first. What
+    /// is left drains as before.
     pub(crate) fn refund(&mut self, now: Ticks, at: Ticks, limit: Limit, cost: u64) {
         let drained = now.as_micros().saturating_sub(at.as_micros());
         let units = (u128::from(cost) * u128::from(window_micros(limit)))
@@ -102,8 +104,9 @@ impl Gcra {
         after(self.empty_at, u64::from(self.fraction > 0))
     }
 
-    /// What the bucket holds: a unit of cost weighs one window, and each microsecond drains the count.
-    /// So a changed count keeps what is in it, and drains it at the new rate once something is recorded.
+    /// What the bucket holds: a unit of cost weighs one window, and each microsecond drains the
+    /// count. So a changed count keeps what is in it, and drains it at the new rate once something
+    /// is recorded.
     fn level(&self, now: Ticks) -> u128 {
         let Some(ahead) = self.empty_at.as_micros().checked_sub(now.as_micros()) else {
             return 0;
@@ -127,11 +130,12 @@ impl Gcra {
     }
 }
 
-/// In microseconds (71 years): times to wait are never longer, in any store, so that each can be told and kept.
+/// In microseconds (71 years): times to wait are never longer, in any store, so that each can be
+/// told and kept.
 const LONGEST: u64 = 1 << 51;
 
-/// What the bucket holds at most: the burst, but never more than drains within [`LONGEST`], nor more than the
-/// largest count.
+/// What the bucket holds at most: the burst, but never more than drains within [`LONGEST`], nor
+/// more than the largest count.
 #[inline(never)]
 pub(super) fn capacity(limit: Limit, burst: NonZeroU64) -> NonZeroU64 {
     let burst = match NonZeroU64::new(MAX_COUNT) {

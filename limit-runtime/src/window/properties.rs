@@ -1,9 +1,10 @@
-//! What the counters promise, on random sequences: their worst case, their waits, and that refunds never give too much.
+//! What the counters promise, on random sequences: their worst case, their waits, and that refunds
+//! never give too much.
 
 use super::{counter::Counter, gcra::Gcra, strategy::Strategy};
 use crate::{
     clock::Ticks,
-    decision::{Left, Outcome, Verdict},
+    decision::{Outcome, Remaining, Verdict},
 };
 use limit_core::{Limit, MAX_COUNT};
 use std::{num::NonZeroU64, time::Duration};
@@ -18,7 +19,7 @@ impl Counted {
         self.0.assess(now, limit, self.1, cost)
     }
 
-    fn consume(&mut self, now: Ticks, limit: Limit, cost: u64) -> Option<Left> {
+    fn consume(&mut self, now: Ticks, limit: Limit, cost: u64) -> Option<Remaining> {
         self.0.consume(now, limit, self.1, cost)
     }
 

@@ -1,8 +1,9 @@
 //! The sliding window counter: the window before the present one counts in proportion to how much
 //! of it lies within the last T. After Cloudflare's counters of the same name.
 //!
-//! It takes the hits of the earlier window to be spread evenly. Where all N came at its end, an interval
-//! of length T that begins there admits up to N more as the earlier window fades: at worst 2 N.
+//! It takes the hits of the earlier window to be spread evenly. Where all N came at its end, an
+//! interval of length T that begins there admits up to N more as the earlier window fades: at worst
+//! 2 N.
 //!
 //! Windows follow each other from the first hit on, so that not all keys turn over at once.
 
@@ -12,7 +13,7 @@ use super::{
 };
 use crate::{
     clock::Ticks,
-    decision::{Left, Outcome},
+    decision::{Outcome, Remaining},
 };
 use limit_core::Limit;
 
@@ -44,7 +45,7 @@ impl Sliding {
 
     /// Records a request of `cost`, at least 1, if it fits.
     #[inline]
-    pub(crate) fn consume(&mut self, now: Ticks, limit: Limit, cost: u64) -> Option<Left> {
+    pub(crate) fn consume(&mut self, now: Ticks, limit: Limit, cost: u64) -> Option<Remaining> {
         let window = window_micros(limit);
         let turned = self.turned(now, window);
         let used = turned.estimate(now, window);
@@ -54,7 +55,7 @@ impl Sliding {
             current: turned.current.saturating_add(cost),
             ..turned
         };
-        Some(Left {
+        Some(Remaining {
             remaining,
             reset_after: until(now, self.faded_at(window)),
             // No more is used than fits, so that one unit less leaves more.

@@ -6,10 +6,10 @@ use std::num::NonZeroU64;
 
 /// How hits are counted against a limit of N per T.
 ///
-/// A budget is counted under one strategy: changing it begins anew. Under the moving window the
-/// log is one for all limits of a budget, so that any change of limits keeps the history; the other
-/// strategies keep a counter for each window length, so that a changed count keeps it. In memory they tell 4,096 window
-/// lengths apart: do not compute one for each request.
+/// A budget is counted under one strategy: changing it begins anew. Under the moving window the log
+/// is one for all limits of a budget, so that any change of limits keeps the history; the other
+/// strategies keep a counter for each window length, so that a changed count keeps it. In memory
+/// they tell 4,096 window lengths apart: do not compute one for each request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Strategy {
@@ -19,16 +19,17 @@ pub enum Strategy {
     /// Windows that start at the first hit and end T later. The least state; an interval that
     /// spans two windows may admit up to 2 N.
     FixedWindow,
-    /// Two fixed windows, of which the earlier one counts in proportion to how much of it lies within T.
-    /// Smooth, of constant size; an interval may admit up to 2 N when all hits of a window came at its end.
+    /// Two fixed windows, of which the earlier one counts in proportion to how much of it lies
+    /// within T. Smooth, of constant size; an interval may admit up to 2 N when all hits of a
+    /// window came at its end.
     SlidingWindow,
     /// The generic cell rate algorithm, also known as the leaky bucket: N per T evenly, and up to
-    /// `burst` at once. An interval admits up to N + `burst`. A cost above `burst` can never fit. A bucket never holds
-    /// more than drains in 71 years (2⁵¹ µs), whatever the burst.
+    /// `burst` at once. An interval admits up to N + `burst`. A cost above `burst` can never fit. A
+    /// bucket never holds more than drains in 71 years (2⁵¹ µs), whatever the burst.
     ///
-    /// What remains is at most `burst`. If that is above N, headers show the burst as the limit, and as
-    /// its window the time in which it is replenished: `burst = 10` on `3/minute` is 10 per 200
-    /// seconds, the same rate. A burst below N is shown as N per T.
+    /// What remains is at most `burst`. If that is above N, headers show the burst as the limit,
+    /// and as its window the time in which it is replenished: `burst = 10` on `3/minute` is 10 per
+    /// 200 seconds, the same rate. A burst below N is shown as N per T.
     Gcra {
         /// How much may be taken at once after a pause.
         burst: NonZeroU64,

@@ -1,6 +1,6 @@
 //! What a limit has counted at a point in time, and the outcome that follows from it.
 
-use crate::decision::{Left, Outcome};
+use crate::decision::{Outcome, Remaining};
 use limit_core::Limit;
 use std::num::NonZeroU64;
 
@@ -15,12 +15,13 @@ pub(super) struct WindowUsage {
 }
 
 impl WindowUsage {
-    /// The outcome for a request of `cost`; `wait` says in how many microseconds `used` has fallen to its argument.
+    /// The outcome for a request of `cost`; `wait` says in how many microseconds `used` has fallen
+    /// to its argument.
     pub(super) fn outcome(self, limit: Limit, cost: u64, wait: impl Fn(u64) -> u64) -> Outcome {
         // A cost of zero asks whether anything is left.
         let wanted = cost.max(1);
         let capacity = self.capacity.get();
-        let left = Left {
+        let left = Remaining {
             remaining: capacity.saturating_sub(self.used),
             reset_after: self.reset_after,
             next_after: grows_below(self.used, self.capacity).map_or(0, &wait),

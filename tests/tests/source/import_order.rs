@@ -10,7 +10,7 @@ use std::{
 };
 
 /// The modules of limit-runtime. Each imports only from those above it.
-const ORDER: [&str; 19] = [
+const ORDER: [&str; 20] = [
     "diagnostics",
     "clock",
     "key",
@@ -26,6 +26,7 @@ const ORDER: [&str; 19] = [
     "request",
     "handler",
     "layer",
+    "serde_impls",
     "dashboard",
     "testing",
     "__private",

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     clock::Ticks,
-    decision::{Decision, Left, Outcome, Receipt, recorded_cost},
+    decision::{Decision, Outcome, Receipt, Remaining, recorded_cost},
     store::{Action, Charge},
     window::Strategy,
 };
@@ -49,7 +49,7 @@ impl MemoryStore {
         if charge.cost == 1
             && let Some((reset_after, retry_after)) = denial.repeat(owner, limit, strategy, reading)
         {
-            let left = Left {
+            let left = Remaining {
                 remaining: 0,
                 reset_after,
                 next_after: retry_after,
@@ -69,7 +69,7 @@ impl MemoryStore {
             entries: self.bounds.log_entries,
         };
         let place = shard.table.find(owner.low, variant);
-        let mut left = Left::default();
+        let mut left = Remaining::default();
         let answer = match place {
             Ok(place) if shard.is_live(place, now) => {
                 shard.consume_quickly(place, &question, &mut left)
@@ -103,7 +103,7 @@ impl MemoryStore {
         mut place: Result<usize, usize>,
         question: &Question,
         reading: Ticks,
-        left: &mut Left,
+        left: &mut Remaining,
     ) -> Quick {
         let Some((then, cell)) = question.first() else {
             return Quick::Declined;

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     clock::Ticks,
-    decision::Left,
+    decision::Remaining,
     window::{
         Strategy,
         counter::Counter,
@@ -60,7 +60,7 @@ impl Shard {
         &mut self,
         place: usize,
         question: &Question,
-        left: &mut Left,
+        left: &mut Remaining,
     ) -> Quick {
         let Some(cell) = self.table.get_mut(place) else {
             return Quick::Declined;
@@ -107,8 +107,8 @@ impl<const MICROS: u64> Moment<MICROS> {
 
     /// What is left when a hit is recorded now, in a log whose `oldest` hit counts.
     #[inline]
-    fn left(&self, remaining: u64, oldest: Narrow<MICROS>) -> Left {
-        Left {
+    fn left(&self, remaining: u64, oldest: Narrow<MICROS>) -> Remaining {
+        Remaining {
             remaining,
             reset_after: self.lasts,
             next_after: self.lasts.saturating_sub(self.age(oldest)),
@@ -123,7 +123,7 @@ impl Question {
         cell: &mut Cell,
         form: u64,
         rings: &mut Rings<MICROS>,
-        left: &mut Left,
+        left: &mut Remaining,
     ) -> Option<Quick> {
         let moment = Moment::new(self);
         match form {
@@ -151,7 +151,7 @@ impl Question {
         cell: &mut Cell,
         moment: &Moment<MICROS>,
         mut len: u64,
-        left: &mut Left,
+        left: &mut Remaining,
     ) -> Option<Quick> {
         let mut hits = Few::<MICROS>::of(cell);
         let newest = hits.get(len - 1);
@@ -185,7 +185,7 @@ impl Question {
         cell: &mut Cell,
         moment: &Moment<MICROS>,
         rings: &mut Slab<Narrow<MICROS>>,
-        left: &mut Left,
+        left: &mut Remaining,
     ) -> Option<Quick> {
         let (a, b) = cell.words();
         let ((slot, oldest), (head, len)) = (unpack(a), unpack(b));
@@ -235,7 +235,7 @@ impl Question {
         cell: &mut Cell,
         moment: &Moment<MICROS>,
         form: u64,
-        left: &mut Left,
+        left: &mut Remaining,
     ) -> Option<Quick> {
         let (a, b) = cell.words();
         let Kept::Pair { mut hits, len } = Kept::<MICROS>::unpack(form, a, b)? else {
@@ -271,7 +271,7 @@ impl Question {
         moment: &Moment<MICROS>,
         hits: &mut [Hit<Narrow<MICROS>>],
         shape: &mut RingRange,
-        left: &mut Left,
+        left: &mut Remaining,
     ) -> Option<Quick> {
         let end = shape.place(shape.len.checked_sub(1)?, hits.len());
         let newest = *hits.get(end)?;
@@ -346,7 +346,7 @@ impl Question {
 
     /// A counter.
     #[inline]
-    fn of_counter(&self, cell: &mut Cell, left: &mut Left) -> Option<Quick> {
+    fn of_counter(&self, cell: &mut Cell, left: &mut Remaining) -> Option<Quick> {
         let mut counter = cell.counter()?;
         let Some(then) = counter.consume(self.now, self.limit, self.strategy, self.cost) else {
             return Some(Quick::Refused);
@@ -364,7 +364,7 @@ impl Question {
 
     /// What the first hit of a budget leaves, and its cell; `None` if it can never fit, or fits no cell.
     #[inline]
-    pub(super) fn first(&self) -> Option<(Left, Cell)> {
+    pub(super) fn first(&self) -> Option<(Remaining, Cell)> {
         match Counter::fresh(self.strategy) {
             Some(mut counter) => {
                 let left = counter.consume(self.now, self.limit, self.strategy, self.cost)?;
@@ -375,7 +375,7 @@ impl Question {
     }
 
     #[inline]
-    fn first_of_log(&self) -> Option<(Left, Cell)> {
+    fn first_of_log(&self) -> Option<(Remaining, Cell)> {
         let limits = [self.limit];
         let slot = Slot {
             owner: self.owner,
@@ -398,7 +398,7 @@ impl Question {
             Tier::Coarse => Moment::<{ Coarse::MICROS }>::new(self).lasts,
             Tier::Fine | Tier::Wide => window_micros(self.limit),
         };
-        let left = Left {
+        let left = Remaining {
             remaining,
             reset_after,
             next_after: reset_after,

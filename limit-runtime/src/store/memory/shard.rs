@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     clock::Ticks,
-    decision::{Left, Outcome},
+    decision::{Outcome, Remaining},
     window::{
         Strategy, after,
         counter::Counter,
@@ -256,7 +256,7 @@ impl Shard {
                         0 => reset_after,
                         next_after => next_after,
                     };
-                    Left {
+                    Remaining {
                         remaining,
                         reset_after,
                         next_after,

@@ -106,7 +106,8 @@ impl<const MICROS: u64> Stamp for Narrow<MICROS> {
     }
 }
 
-/// Microseconds in full: for windows that are longer, and for short ones beside such as need milliseconds.
+/// Microseconds in full: for windows that are longer, and for short ones beside such as need
+/// milliseconds.
 impl Stamp for u64 {
     const MICROS: u64 = 1;
 

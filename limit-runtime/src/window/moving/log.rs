@@ -65,7 +65,8 @@ impl<E: Entry> Log<'_, E> {
         Some(self.hit(last))
     }
 
-    /// Copies the hits to the beginning of `to`, which is large enough; the log lies there from now on.
+    /// Copies the hits to the beginning of `to`, which is large enough; the log lies there from now
+    /// on.
     pub(crate) fn copy_to(&self, to: &mut [E]) -> RingRange {
         for (index, place) in (0..self.shape.len).zip(to) {
             *place = self.hit(index);
@@ -103,7 +104,8 @@ impl<E: Entry> Log<'_, E> {
 }
 
 impl<T: Stamp> Log<'_, Hit<T>> {
-    /// Records `cost` at `stamp`, or with the newest hit if its stamp, rounded up, lies ahead of that.
+    /// Records `cost` at `stamp`, or with the newest hit if its stamp, rounded up, lies ahead of
+    /// that.
     ///
     /// # Errors
     /// If the buffer has no place for it; nothing was recorded then.
@@ -131,8 +133,9 @@ impl<T: Stamp> Log<'_, Hit<T>> {
         Ok(())
     }
 
-    /// Makes room for one more hit by merging hits that are as close to each other as `resolution` allows.
-    /// They merge to the later time: a log may count longer than it should, and never shorter.
+    /// Makes room for one more hit by merging hits that are as close to each other as `resolution`
+    /// allows. They merge to the later time: a log may count longer than it should, and never
+    /// shorter.
     ///
     /// Now is the tick `now`, and `stamp` is `ahead` of it.
     pub(crate) fn merge(&mut self, stamp: T, now: u64, ahead: u64, resolution: &Resolution) {
@@ -173,7 +176,8 @@ impl<T: Stamp> Log<'_, Hit<T>> {
         }
     }
 
-    /// Gives back up to `cost` units of the hit that came `age` ticks before the newest, or of the one it merged into.
+    /// Gives back up to `cost` units of the hit that came `age` ticks before the newest, or of the
+    /// one it merged into.
     pub(crate) fn refund(&mut self, age: u64, cost: u64) {
         let Some(last) = self.shape.len.checked_sub(1) else {
             return;
@@ -182,7 +186,8 @@ impl<T: Stamp> Log<'_, Hit<T>> {
         let index = partition(last, |index| self.hit(index).at.until(newest) > age);
         let before = match index.checked_sub(1) {
             Some(before) => self.hit(before).total.get(),
-            // Before the first hit, nothing says whether it merged or was forgotten: what is forgotten stays so.
+            // Before the first hit, nothing says whether it merged or was forgotten: what is
+            // forgotten stays so.
             None if self.hit(0).at.until(newest) != age => return,
             None => self.shape.base,
         };

@@ -1,14 +1,15 @@
 //! Which hits may merge once a log is full: the promise of a bounded log.
 //!
-//! Past B entries, those that lie in one cell of a grid become one, at the time of the latest. The cells of a
-//! window of length T are T/B long, so no hit counts longer than T + T/B, and a steady flood still gets B/(B+1)
-//! of the count. Merging whatever two hits are closest would promise less: under a flood these are
-//! always the two newest, and all of it would pile up in one entry that leaves at the very end.
+//! Past B entries, those that lie in one cell of a grid become one, at the time of the latest. The
+//! cells of a window of length T are T/B long, so no hit counts longer than T + T/B, and a steady
+//! flood still gets B/(B+1) of the count. Merging whatever two hits are closest would promise less:
+//! under a flood these are always the two newest, and all of it would pile up in one entry that
+//! leaves at the very end.
 //!
-//! Several limits share a log. A hit that is too old for the shorter window merges by the cells of the
-//! next longer one, and only if more than B hits lie between the two: so each limit is exact while its own window
-//! holds up to B hits, whatever longer windows beside it hold. Each grid is a multiple of the
-//! one before, so that the delays of a hit that merges twice do not add up.
+//! Several limits share a log. A hit that is too old for the shorter window merges by the cells of
+//! the next longer one, and only if more than B hits lie between the two: so each limit is exact
+//! while its own window holds up to B hits, whatever longer windows beside it hold. Each grid is a
+//! multiple of the one before, so that the delays of a hit that merges twice do not add up.
 
 use smallvec::SmallVec;
 
@@ -70,8 +71,8 @@ impl Resolution {
         }
     }
 
-    /// The same where there is one window. Some more than is promised, so that a full log is not gone through for
-    /// each cell of its grid.
+    /// The same where there is one window. Some more than is promised, so that a full log is not
+    /// gone through for each cell of its grid.
     #[inline]
     pub(crate) fn capacity_of_one(entries: u32) -> usize {
         let entries = entries.clamp(1, MAX_ENTRIES) as usize;

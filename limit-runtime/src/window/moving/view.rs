@@ -103,8 +103,8 @@ impl<E: Entry> View<'_, E> {
         partition(self.shape.len, |index| self.age(index) >= cut)
     }
 
-    /// When the last hit that is not empty has left a window that the newest leaves in `cut` microseconds; all hits
-    /// come to `all`. That is nearly always the newest itself.
+    /// When the last hit that is not empty has left a window that the newest leaves in `cut`
+    /// microseconds; all hits come to `all`. That is nearly always the newest itself.
     #[inline]
     fn last_of(&self, all: u64, cut: u64) -> u64 {
         let before = self.shape.len.saturating_sub(1);
@@ -115,8 +115,8 @@ impl<E: Entry> View<'_, E> {
         self.leaves_in(last, cut)
     }
 
-    /// The first hit, from that of index `from` on, up to and including which all hits come to `total`:
-    /// nearly always the first of them.
+    /// The first hit, from that of index `from` on, up to and including which all hits come to
+    /// `total`: nearly always the first of them.
     #[inline]
     fn reaches(&self, total: u64, from: u32) -> u32 {
         let next = from + 1;
@@ -128,7 +128,8 @@ impl<E: Entry> View<'_, E> {
         })
     }
 
-    /// Microseconds until the hit of this index has left a window that the newest leaves in `cut` microseconds.
+    /// Microseconds until the hit of this index has left a window that the newest leaves in `cut`
+    /// microseconds.
     #[inline]
     fn leaves_in(&self, index: u32, cut: u64) -> u64 {
         cut.saturating_sub(self.age(index).saturating_mul(E::Stamp::MICROS))

@@ -1,0 +1,19 @@
+//! What a check returns: outcomes, receipts and the decision.
+
+mod cost;
+#[expect(clippy::module_inception, reason = "named after the type `Decision`")]
+mod decision;
+mod outcome;
+mod receipt;
+mod rounding;
+
+pub use self::{
+    decision::Decision,
+    outcome::{Outcome, Verdict},
+    receipt::Receipt,
+};
+pub(crate) use self::{
+    decision::strictest,
+    outcome::Remaining,
+    rounding::{whole_millis, whole_seconds},
+};

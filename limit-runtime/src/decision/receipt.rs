@@ -1,0 +1,169 @@
+//! Receipts of charges, for refunds.
+
+use super::cost::{MAX_COST, recorded_cost};
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicU64, Ordering},
+};
+
+/// Proof of a charge, needed to refund it: the time at which the store counted it.
+///
+/// A receipt refunds at most what its charge consumed: [`Limiter::refund`] and the refunds of
+/// handlers refund each unit once, whether the receipt or a clone of it is used, with any store.
+///
+/// ```
+/// use limit_runtime::{IntoKey, Limiter, limits, store::{Action, Charge, Scope}};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), limit_runtime::store::StoreError> {
+/// let (limiter, limits, key) = (Limiter::new(), limits!("10/minute"), "alice".into_key());
+/// let charges = [Charge::new(Scope::shared("jobs"), &key, &limits)];
+/// let first = limiter.check_all(&charges, Action::Consume).await?;
+/// let second = limiter.check_all(&charges, Action::Consume).await?;
+/// assert_eq!(second.outcomes()[0].remaining(), 8);
+/// // The second refund gives nothing back: the other request's unit still counts.
+/// limiter.refund(&charges, first.receipts()).await?;
+/// limiter.refund(&charges, first.receipts()).await?;
+/// let left = limiter.check_all(&charges, Action::Peek).await?;
+/// assert_eq!(left.outcomes()[0].remaining(), 9);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// [`Limiter::refund`]: crate::Limiter::refund
+#[derive(Debug)]
+pub struct Receipt {
+    at: u64,
+    /// When the shadow of a remote store counted it; [`NOWHERE`](Self::NOWHERE) if it did not.
+    shadow: u64,
+    /// How many units the charge consumed.
+    cost: u64,
+    /// Shared by all clones. Made by the first clone or refund, so that a check allocates nothing.
+    given_back: OnceLock<Arc<GivenBack>>,
+}
+
+/// The number of refunded units of a charge.
+#[derive(Debug, Default)]
+struct GivenBack {
+    /// To the store.
+    store: AtomicU64,
+    /// To the local counts kept beside a remote store.
+    local: AtomicU64,
+}
+
+impl Receipt {
+    const NOWHERE: u64 = u64::MAX;
+
+    /// For a charge that was counted at `at`.
+    #[must_use]
+    pub const fn new(at: u64) -> Self {
+        Self::of_cost(at, MAX_COST)
+    }
+
+    /// For a charge of `cost` units that was counted at `at`.
+    #[inline]
+    pub(crate) const fn of_cost(at: u64, cost: u64) -> Self {
+        Self {
+            at,
+            shadow: Self::NOWHERE,
+            cost: recorded_cost(cost),
+            given_back: OnceLock::new(),
+        }
+    }
+
+    /// When the store counted it.
+    #[must_use]
+    pub const fn at(&self) -> u64 {
+        self.at
+    }
+
+    /// The same, for a charge of which at most `cost` units can be given back.
+    pub(crate) fn with_cost(self, cost: u64) -> Self {
+        Self {
+            cost: recorded_cost(cost),
+            ..self
+        }
+    }
+
+    /// The same, for a charge that the shadow counted as `own` says.
+    pub(crate) fn with_shadow(self, own: &Self) -> Self {
+        Self {
+            shadow: own.at,
+            ..self
+        }
+    }
+
+    /// For a charge that only the shadow counted, as `self` says.
+    pub(crate) fn shadow_only(self) -> Self {
+        Self {
+            at: Self::NOWHERE,
+            shadow: self.at,
+            ..self
+        }
+    }
+
+    pub(crate) fn is_shadow_only(&self) -> bool {
+        self.at == Self::NOWHERE
+    }
+
+    /// What the shadow needs to give the charge back, if it counted it.
+    pub(crate) fn shadow(&self) -> Option<Self> {
+        (self.shadow != Self::NOWHERE).then(|| Self::new(self.shadow))
+    }
+
+    /// Claims up to `units` to be given back to the store: no other call claims the same units.
+    /// Returns how many were claimed.
+    pub(crate) fn claim(&self, units: u64) -> u64 {
+        self.claim_from(&self.given_back().store, units)
+    }
+
+    /// The same for the local counts kept beside a remote store.
+    pub(crate) fn claim_local(&self, units: u64) -> u64 {
+        self.claim_from(&self.given_back().local, units)
+    }
+
+    fn claim_from(&self, given_back: &AtomicU64, units: u64) -> u64 {
+        let claimable = |given: u64| units.min(self.cost.saturating_sub(given));
+        let before = given_back.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |given| {
+            Some(given.saturating_add(claimable(given)))
+        });
+        before.map_or(0, claimable)
+    }
+
+    fn given_back(&self) -> &Arc<GivenBack> {
+        self.given_back.get_or_init(Arc::default)
+    }
+}
+
+impl Clone for Receipt {
+    fn clone(&self) -> Self {
+        Self {
+            given_back: OnceLock::from(self.given_back().clone()),
+            ..*self
+        }
+    }
+}
+
+impl PartialEq for Receipt {
+    fn eq(&self, other: &Self) -> bool {
+        (self.at, self.shadow) == (other.at, other.shadow)
+    }
+}
+
+impl Eq for Receipt {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receipt_and_its_clones_claim_each_unit_once() {
+        let receipt = Receipt::of_cost(1, 5);
+        assert_eq!(receipt.claim(3), 3);
+        let clone = receipt.clone();
+        assert_eq!(clone.claim(3), 2);
+        assert_eq!(receipt.claim(1), 0);
+        assert_eq!(receipt.claim_local(9), 5, "it is counted by itself");
+        assert_eq!(clone, receipt);
+    }
+}
