@@ -7,13 +7,14 @@ mod outcome;
 mod receipt;
 mod rounding;
 
+pub(crate) use self::{
+    cost::recorded_cost,
+    decision::strictest,
+    outcome::Remaining,
+    rounding::{whole_millis, whole_seconds},
+};
 pub use self::{
     decision::Decision,
     outcome::{Outcome, Verdict},
     receipt::Receipt,
-};
-pub(crate) use self::{
-    decision::strictest,
-    outcome::Remaining,
-    rounding::{whole_millis, whole_seconds},
 };
