@@ -95,7 +95,7 @@ impl<C: IntoCost> IntoValue<CostRole> for C {
 }
 
 /// Integers, and references to them. What is negative is 0, which counts as 1 where the cost is
-/// computed. What does not fit a `u32` is more than any limit.
+/// computed. What does not fit a `u64` is more than any limit.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the cost of a request",
     label = "is `{Self}`, which is not a cost",
