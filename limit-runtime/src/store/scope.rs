@@ -1,6 +1,6 @@
 //! Scopes of budgets.
 
-/// The scope of a budget. Two [charges](Charge) draw on one budget if scope, key and strategy are
+/// The scope of a budget. Two [charges](crate::store::Charge) draw on one budget if scope, key and strategy are
 /// the same.
 ///
 /// ```
