@@ -100,14 +100,20 @@ impl ActiveLayer {
         }
         if let Some(rejection) = resolution.take_response() {
             return Err(Box::new(
-                count_and_reject(parts, &mut resolution, rejection).await,
+                count_and_reject(
+                    self.settings.limiter.clone(),
+                    parts,
+                    &mut resolution,
+                    rejection,
+                )
+                .await,
             ));
         }
         if resolution.rules().is_empty() {
             exempt_from_layer(parts, self.settings.name);
             return Ok(Admission::unlimited());
         }
-        match ready_or_await!(check_layer(parts, resolution)) {
+        match ready_or_await!(check_layer(&self.settings.limiter, parts, resolution)) {
             Ok(admission) => Ok(admission),
             Err(refusal) => Err(Box::new(refusal.into_response(parts))),
         }

@@ -2,6 +2,7 @@
 
 use super::limiter::Limiter;
 use crate::diagnostics::{self, Misconfiguration};
+use http::request::Parts;
 use std::{
     error::Error,
     fmt,
@@ -51,9 +52,37 @@ impl Limiter {
         PROCESS_WIDE.install(self)
     }
 
+    /// The limiter that checks a request: of the nearest layer around the handler, or else the
+    /// process-wide one.
+    ///
+    /// ```
+    /// use axum::http::Request;
+    /// use limit_runtime::Limiter;
+    ///
+    /// # fn main() -> Result<(), axum::http::Error> {
+    /// let (parts, ()) = Request::builder().body(())?.into_parts();
+    /// println!("{:?}", Limiter::of(&parts).usage());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    #[inline]
+    pub fn of(parts: &Parts) -> &Self {
+        match parts.extensions.get::<Self>() {
+            Some(limiter) => limiter,
+            None => Self::without_layer(),
+        }
+    }
+
+    /// [`of`](Self::of) without the warning of a missing layer, which the check of the request gives.
+    pub(crate) fn find(parts: &Parts) -> &Self {
+        let limiter = parts.extensions.get::<Self>();
+        limiter.unwrap_or_else(|| Self::global())
+    }
+
     /// The process-wide limiter, for a request without a limiter in its extensions.
     #[inline]
-    pub(crate) fn without_layer() -> &'static Self {
+    fn without_layer() -> &'static Self {
         PROCESS_WIDE.limiter_without_layer()
     }
 

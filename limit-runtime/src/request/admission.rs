@@ -1,10 +1,8 @@
 //! An admitted request: charges it after extraction if needed, and adds headers to its response.
 
 use super::{
-    late_body::drain_if_refused,
-    refusal::Refusal,
-    request_limits::RequestLimits,
-    response_headers::{add_headers, has_headers},
+    late_body::drain_if_refused, refusal::Refusal, request_limits::RequestLimits,
+    response_headers::add_headers,
 };
 use crate::{
     extract::maybe_ready::{BoxFuture, MaybeReady, ready_or_await},
@@ -41,8 +39,8 @@ impl Admission {
 
     /// A request whose charge is final.
     #[inline]
-    pub(crate) fn headers_only(headers: Headers, limiter: &Limiter) -> Self {
-        Self(State::HeadersOnly(headers, limiter.clone()))
+    pub(crate) fn headers_only(headers: Headers, limiter: Limiter) -> Self {
+        Self(State::HeadersOnly(headers, limiter))
     }
 
     /// A request whose charge is still to be made or may change.
@@ -142,9 +140,7 @@ impl Admission {
         match &mut self.0 {
             State::Unlimited => None,
             State::HeadersOnly(headers, _) => {
-                if !has_headers(response) {
-                    headers.add_to(response.headers_mut());
-                }
+                headers.add_to_response(response);
                 None
             }
             State::Tracked(request_limits) => {

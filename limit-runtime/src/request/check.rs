@@ -2,7 +2,7 @@
 
 use super::{
     admission::Admission,
-    enclosing_limits::{EnclosingLimits, limiter_and_enclosing},
+    enclosing_limits::EnclosingLimits,
     refusal::{DenialRef, Refusal, denied_response},
     request_limits::RequestLimits,
 };
@@ -35,10 +35,12 @@ macro_rules! resolve_and_check {
     ($R:ty, $rules:ident, $resolution:ident, $timing:ident, $parts:ident, $state:ident) => {{
         use $crate::{
             extract::maybe_ready::ready_or_await,
+            limiter::Limiter,
             policy::rule::{Pass, Rules},
             request::{built_in::is_built_in, check, early_refusal},
         };
-        if check::is_limited(&$parts) {
+        let limiter = Limiter::of(&$parts).clone();
+        if !limiter.skips(&$parts) {
             // If cheap rules (see `early_refusal`) deny the request, no function of the application
             // runs. If all rules are cheap, or none is, one check is enough.
             if <$R as Rules<_>>::COUNT > 1 {
@@ -48,7 +50,7 @@ macro_rules! resolve_and_check {
                     $rules
                         .resolve(pass, 0, &mut $parts, $state, &mut $resolution)
                         .await;
-                    early_refusal::refuse_by_cheap_rules(&$parts, &mut $resolution);
+                    early_refusal::refuse_by_cheap_rules(&limiter, &$parts, &mut $resolution);
                 }
             }
             if !$resolution.is_refused() {
@@ -59,9 +61,14 @@ macro_rules! resolve_and_check {
             }
         }
         if let Some(response) = $resolution.take_response() {
-            Err(check::count_and_reject(&mut $parts, &mut $resolution, response).await)
+            Err(check::count_and_reject(limiter, &mut $parts, &mut $resolution, response).await)
         } else {
-            match ready_or_await!(check::check_rules(&mut $parts, &mut $resolution, $timing)) {
+            match ready_or_await!(check::check_rules(
+                limiter,
+                &mut $parts,
+                &mut $resolution,
+                $timing
+            )) {
                 Ok(admission) => Ok(admission),
                 Err(refusal) => Err(refusal.into_response(&$parts)),
             }
@@ -70,11 +77,6 @@ macro_rules! resolve_and_check {
 }
 pub(crate) use resolve_and_check;
 
-/// Whether the limiter is enabled and does not skip this request.
-pub(crate) fn is_limited(parts: &Parts) -> bool {
-    !Limiter::find(parts).skips(parts)
-}
-
 /// Checks all resolved rules of a handler, all or nothing.
 ///
 /// In the common case (one rule, a final charge, no layer around) no per-request state is created.
@@ -82,15 +84,15 @@ pub(crate) fn is_limited(parts: &Parts) -> bool {
 /// # Errors
 /// Why the request is refused.
 pub(crate) fn check_rules(
+    limiter: Limiter,
     parts: &mut Parts,
     resolution: &mut Resolution,
     timing: ChargeTiming,
 ) -> MaybeReady<Result<Admission, Refusal>> {
-    let (limiter, outer) = limiter_and_enclosing(parts);
     if resolution.rules().is_empty() {
         return MaybeReady::Ready(Ok(Admission::unlimited()));
     }
-    if outer.is_none()
+    if parts.extensions.get::<EnclosingLimits>().is_none()
         && !limiter.response_settings().response_info
         && let Some((rule, config)) = only_charge(resolution.rules(), timing)
         && let charge = rule.charge(parts.extensions.get::<MatchedPath>())
@@ -106,14 +108,15 @@ pub(crate) fn check_rules(
         // A `Decision` is large to move; an allowed request needs only the outcome.
         let denial = match limiter.try_check_single(&charge) {
             Some((outcome, receipt)) if outcome.is_allowed() => {
-                let admission = Admission::headers_only(headers(&[outcome]), limiter);
+                let admission = Admission::headers_only(headers(&[outcome]), limiter.clone());
                 resolution.set_charged_at(receipt.as_ref().map_or(0, Receipt::at));
                 return MaybeReady::Ready(Ok(admission));
             }
             Some((outcome, _)) => Ok(Decision::new([outcome])),
             None => match limiter.check_general(&[charge], Action::Consume) {
                 Ok(decision) if decision.is_allowed() => {
-                    let admission = Admission::headers_only(headers(decision.outcomes()), limiter);
+                    let admission =
+                        Admission::headers_only(headers(decision.outcomes()), limiter.clone());
                     resolution.set_charged_at(decision.receipts().first().map_or(0, Receipt::at));
                     return MaybeReady::Ready(Ok(admission));
                 }
@@ -126,11 +129,11 @@ pub(crate) fn check_rules(
                 costs: &[rule.cost],
                 decision,
             };
-            let response = denied_response(limiter, parts, &denial, None);
+            let response = denied_response(&limiter, parts, &denial, None);
             return MaybeReady::Ready(Err(Refusal::Response(response)));
         }
     }
-    let mut request_limits = start_tracking(parts, resolution);
+    let mut request_limits = start_tracking(limiter, parts, resolution);
     match timing {
         ChargeTiming::BeforeExtraction => Arc::new(request_limits).consume(Admission::tracked),
         ChargeTiming::AfterExtraction => {
@@ -141,12 +144,16 @@ pub(crate) fn check_rules(
 }
 
 /// Creates the state of a request with several rules, or with one that may need it after the check.
-fn start_tracking(parts: &mut Parts, resolution: &mut Resolution) -> RequestLimits {
+fn start_tracking(
+    limiter: Limiter,
+    parts: &mut Parts,
+    resolution: &mut Resolution,
+) -> RequestLimits {
     let route = parts.extensions.get::<MatchedPath>().cloned();
     resolution.merge_same_budgets(route.as_ref());
-    let (limiter, outer) = limiter_and_enclosing(parts);
+    let outer = parts.extensions.get::<EnclosingLimits>();
     let outer = outer.map(|outer| outer.limits().clone());
-    let request_limits = RequestLimits::from_resolution(limiter.clone(), route, resolution, outer);
+    let request_limits = RequestLimits::from_resolution(limiter, route, resolution, outer);
     request_limits.warn_of_double_charge();
     // A `RateLimit` inside this handler must not charge the budgets of the layers around it.
     parts.extensions.remove::<EnclosingLimits>();
@@ -159,10 +166,11 @@ fn start_tracking(parts: &mut Parts, resolution: &mut Resolution) -> RequestLimi
 /// # Errors
 /// Why the request is refused.
 pub(crate) fn check_layer(
+    limiter: &Limiter,
     parts: &mut Parts,
     mut resolution: Resolution,
 ) -> MaybeReady<Result<Admission, Refusal>> {
-    let request_limits = Arc::new(start_tracking(parts, &mut resolution));
+    let request_limits = Arc::new(start_tracking(limiter.clone(), parts, &mut resolution));
     parts
         .extensions
         .insert(EnclosingLimits::new(request_limits.clone()));
@@ -192,6 +200,7 @@ pub(crate) fn exempt_from_layer(parts: &mut Parts, name: &'static str) {
 /// The future is boxed, so that it takes no space in the futures of handlers.
 #[cold]
 pub(crate) fn count_and_reject<'a>(
+    limiter: Limiter,
     parts: &'a mut Parts,
     resolution: &'a mut Resolution,
     response: Rejection,
@@ -200,7 +209,7 @@ pub(crate) fn count_and_reject<'a>(
         if resolution.is_refused() || resolution.rules().is_empty() {
             return *response;
         }
-        let request_limits = Arc::new(start_tracking(parts, resolution));
+        let request_limits = Arc::new(start_tracking(limiter, parts, resolution));
         let counted = request_limits.consume_without_waiting(Admission::tracked);
         match ready_or_await!(counted) {
             Ok(admission) => ready_or_await!(admission.complete(*response)),

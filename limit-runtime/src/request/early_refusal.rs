@@ -3,12 +3,12 @@
 //! A rule is cheap if its key, limits and cost are constants or functions of this crate.
 
 use super::{
-    enclosing_limits::limiter_and_enclosing,
+    enclosing_limits::EnclosingLimits,
     refusal::{DenialRef, denied_response},
     request_limits::Costs,
 };
 use crate::{
-    limiter::wait_queue,
+    limiter::{Limiter, wait_queue},
     policy::{resolution::Resolution, resolved_rule::ResolvedRule},
     store::Charge,
 };
@@ -20,16 +20,20 @@ use std::time::Duration;
 /// Refuses the request if the rules resolved so far, the cheap ones, deny it.
 ///
 /// Consumes nothing and calls no remote store: only what this process knows counts.
-pub(crate) fn refuse_by_cheap_rules(parts: &Parts, resolution: &mut Resolution) {
-    if let Some(response) = denied_by_cheap_rules(parts, resolution) {
+pub(crate) fn refuse_by_cheap_rules(limiter: &Limiter, parts: &Parts, resolution: &mut Resolution) {
+    if let Some(response) = denied_by_cheap_rules(limiter, parts, resolution) {
         resolution.refuse(Box::new(response));
     }
 }
 
-fn denied_by_cheap_rules(parts: &Parts, resolution: &mut Resolution) -> Option<Response> {
+fn denied_by_cheap_rules(
+    limiter: &Limiter,
+    parts: &Parts,
+    resolution: &mut Resolution,
+) -> Option<Response> {
     let route = parts.extensions.get::<MatchedPath>();
     resolution.merge_same_budgets(route);
-    let (limiter, outer) = limiter_and_enclosing(parts);
+    let outer = parts.extensions.get::<EnclosingLimits>();
     let outer = outer.map(|outer| &**outer.limits());
     let rules = resolution.rules();
     let charges: SmallVec<[Charge<'_>; 2]> = rules.iter().map(|rule| rule.charge(route)).collect();

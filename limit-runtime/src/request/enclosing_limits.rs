@@ -1,13 +1,11 @@
 //! The limits that enclose a handler or layer: a request extension that it finds and replaces.
 
 use super::request_limits::{PolicyNames, RequestLimits};
-use crate::limiter::Limiter;
-use http::request::Parts;
 use std::sync::Arc;
 
 /// Request extension: the limits of the nearest layer or handler outside the current one.
 ///
-/// Always inserted together with a [`Limiter`].
+/// Always inserted together with a `Limiter`.
 #[derive(Clone, Debug)]
 pub(crate) struct EnclosingLimits {
     limits: Arc<RequestLimits>,
@@ -35,15 +33,5 @@ impl EnclosingLimits {
     /// Names of the handler's rules and of the layers that are known to exempt the request.
     pub(crate) fn exempt_names(&self) -> impl Iterator<Item = &'static str> {
         self.limits.exempt.iter().chain(&self.exempt).copied()
-    }
-}
-
-/// The limiter of the request, and the limits that enclose the current handler or layer. Without a
-/// `Limiter` extension there are none, and the second lookup is saved.
-#[inline(always)]
-pub(super) fn limiter_and_enclosing(parts: &Parts) -> (&Limiter, Option<&EnclosingLimits>) {
-    match parts.extensions.get::<Limiter>() {
-        Some(limiter) => (limiter, parts.extensions.get::<EnclosingLimits>()),
-        None => (Limiter::without_layer(), None),
     }
 }

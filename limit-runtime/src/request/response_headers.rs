@@ -3,18 +3,12 @@
 use super::request_limits::RequestLimits;
 use crate::{
     limiter::Limiter,
-    response::{headers::PolicyReport, rate_limit_info::RateLimitInfo},
+    response::{
+        headers::{PolicyReport, has_headers, mark_complete},
+        rate_limit_info::RateLimitInfo,
+    },
 };
 use axum::response::Response;
-
-/// Response extension: the response already has the headers of all policies, outer layers included.
-#[derive(Clone, Copy)]
-struct HeadersComplete;
-
-/// Whether an inner handler or layer has already added the headers of all policies.
-pub(super) fn has_headers(response: &Response) -> bool {
-    response.extensions().get::<HeadersComplete>().is_some()
-}
 
 /// Adds the headers of all policies on an admitted request, unless the response has them.
 pub(super) fn add_headers(limits: &RequestLimits, response: &mut Response) {
@@ -44,7 +38,7 @@ pub(super) fn add_policy_headers(
     response: &mut Response,
 ) {
     if outer.is_some() {
-        response.extensions_mut().insert(HeadersComplete);
+        mark_complete(response);
     }
     for limits in RequestLimits::innermost_first(outer) {
         if let Some(decision) = limits.decision() {

@@ -8,6 +8,7 @@ use super::{
     policy_view::{PolicyView, labels},
 };
 use crate::decision::{Decision, Outcome, strictest, whole_millis, whole_seconds};
+use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use smallvec::SmallVec;
 use std::time::{Duration, SystemTime};
@@ -156,6 +157,13 @@ impl Headers {
         others.push((name.clone(), value));
     }
 
+    /// Adds the headers to a response, unless it has those of all policies already.
+    pub(crate) fn add_to_response(&mut self, response: &mut Response) {
+        if !has_headers(response) {
+            self.add_to(response.headers_mut());
+        }
+    }
+
     /// Adds the headers to those of a response, and replaces headers of equal names.
     pub(crate) fn add_to(&mut self, headers: &mut HeaderMap) {
         if let Some(policy) = self.policy.take() {
@@ -170,6 +178,20 @@ impl Headers {
             }
         }
     }
+}
+
+/// Response extension: the response already has the headers of all policies, outer layers included.
+#[derive(Clone, Copy)]
+struct HeadersComplete;
+
+/// Marks a response that has the headers of all policies.
+pub(crate) fn mark_complete(response: &mut Response) {
+    response.extensions_mut().insert(HeadersComplete);
+}
+
+/// Whether an inner handler or layer has already added the headers of all policies.
+pub(crate) fn has_headers(response: &Response) -> bool {
+    response.extensions().get::<HeadersComplete>().is_some()
 }
 
 /// Microseconds until the reset.
