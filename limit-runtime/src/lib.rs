@@ -115,7 +115,7 @@ pub use self::{
     request::{
         client_ip::{ClientIp, ClientIpRejection, client_ip},
         key_rejection::{BearerRejection, HeaderKeyRejection},
-        keys::{BearerKey, HeaderKey, bearer, everyone, header},
+        keys::{bearer, everyone, header},
         rate_limit::RateLimit,
         rate_limit_rejection::{RateLimitRejection, UnknownPolicy},
     },

@@ -33,24 +33,14 @@ pub fn everyone() -> Key {
 /// in a layer before this limit, or limit by client address as well.
 pub fn header(
     name: &'static str,
-) -> impl Fn(&Parts) -> Result<HeaderKey, HeaderKeyRejection> + Clone + Send + Sync + 'static {
+) -> impl Fn(&Parts) -> Result<Key, HeaderKeyRejection> + Clone + Send + Sync + 'static {
     move |parts| {
         let mut values = parts.headers.get_all(name).iter();
         match (values.next(), values.next()) {
-            (Some(value), None) => Ok(HeaderKey(value.into_key())),
+            (Some(value), None) => Ok(value.into_key()),
             (None, _) => Err(HeaderKeyRejection::missing(name)),
             (Some(_), Some(_)) => Err(HeaderKeyRejection::repeated(name)),
         }
-    }
-}
-
-/// The header value that [`header()`] found, as a key.
-#[derive(Clone, Debug)]
-pub struct HeaderKey(Key);
-
-impl IntoKey for HeaderKey {
-    fn into_key(self) -> Key {
-        self.0
     }
 }
 
@@ -72,16 +62,16 @@ impl IntoKey for HeaderKey {
 /// # Errors
 /// If the header is missing, sent more than once, or holds no bearer token. The request is rejected
 /// with 401.
-pub fn bearer(parts: &Parts) -> Result<BearerKey, BearerRejection> {
+pub fn bearer(parts: &Parts) -> Result<Key, BearerRejection> {
     let mut values = parts.headers.get_all(header::AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
         return Err(BearerRejection);
     };
     match token(value.as_bytes()) {
-        Some(token) => Ok(BearerKey(match std::str::from_utf8(token) {
+        Some(token) => Ok(match std::str::from_utf8(token) {
             Ok(text) => text.into_key(),
             Err(_) => token.into_key(),
-        })),
+        }),
         None => Err(BearerRejection),
     }
 }
@@ -95,14 +85,4 @@ fn token(credential: &[u8]) -> Option<&[u8]> {
     let token = rest.trim_ascii();
     let is_token = scheme.eq_ignore_ascii_case(b"bearer") && !token.iter().any(is_space);
     is_token.then_some(token)
-}
-
-/// The token that [`bearer`] found, as a key.
-#[derive(Clone, Debug)]
-pub struct BearerKey(Key);
-
-impl IntoKey for BearerKey {
-    fn into_key(self) -> Key {
-        self.0
-    }
 }

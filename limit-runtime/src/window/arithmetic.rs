@@ -8,11 +8,11 @@ pub(crate) fn window_micros(limit: Limit) -> u64 {
     limit.window_millis().saturating_mul(1_000)
 }
 
-/// What a counter goes up to: more than any limit allows, and little enough that the scripts of a
-/// remote store compute exactly.
+/// The largest value of a counter: more than any limit allows, and small enough for exact
+/// computation in the scripts of a remote store.
 pub(super) const MAX_USED: u64 = 1 << 50;
 
-/// `a * b / c`, rounded up, without overflow on the way; all of it if it is above `u64::MAX`.
+/// `a * b / c`, rounded up, without intermediate overflow; `u64::MAX` if the result is larger.
 pub(super) fn mul_div_up(a: u64, b: u64, c: u64) -> u64 {
     match a.checked_mul(b) {
         Some(product) => product.div_ceil(c.max(1)),
@@ -21,7 +21,7 @@ pub(super) fn mul_div_up(a: u64, b: u64, c: u64) -> u64 {
     }
 }
 
-/// `a * b / c`, rounded down, without overflow on the way; all of it if it is above `u64::MAX`.
+/// `a * b / c`, rounded down, without intermediate overflow; `u64::MAX` if the result is larger.
 pub(super) fn mul_div_down(a: u64, b: u64, c: u64) -> u64 {
     match a.checked_mul(b) {
         Some(product) => product / c.max(1),
@@ -31,12 +31,12 @@ pub(super) fn mul_div_down(a: u64, b: u64, c: u64) -> u64 {
     }
 }
 
-/// Microseconds from `now` to `at`; zero if that is over.
+/// Microseconds from `now` to `at`; zero if `at` is in the past.
 pub(crate) fn until(now: Ticks, at: Ticks) -> u64 {
     at.as_micros().saturating_sub(now.as_micros())
 }
 
-/// The moment `micros` after `at`.
+/// The time `micros` microseconds after `at`.
 pub(crate) fn after(at: Ticks, micros: u64) -> Ticks {
     Ticks::from_micros(at.as_micros().saturating_add(micros))
 }

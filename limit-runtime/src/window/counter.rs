@@ -1,4 +1,4 @@
-//! The strategies whose state has one size, however many requests it counts.
+//! Counters: the strategies whose state has a constant size.
 
 use super::{fixed::Fixed, gcra::Gcra, sliding::Sliding, strategy::Strategy};
 use crate::{
@@ -7,19 +7,19 @@ use crate::{
 };
 use limit_core::Limit;
 
-/// What one limit of one key has counted.
+/// The state of one limit for one key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Counter {
     /// The counter of a fixed window.
     Fixed(Fixed),
     /// The counters of a sliding window.
     Sliding(Sliding),
-    /// A bucket.
+    /// The bucket of GCRA.
     Gcra(Gcra),
 }
 
 impl Counter {
-    /// One that has counted nothing; `None` for the moving window, which keeps a log.
+    /// A counter that has counted nothing; `None` for the moving window, which keeps a log.
     #[inline]
     pub(crate) fn fresh(strategy: Strategy) -> Option<Self> {
         match strategy {
@@ -30,8 +30,8 @@ impl Counter {
         }
     }
 
-    /// How `limit` stands for a request of `cost` now, before anything is recorded; `strategy` is
-    /// the counter's own.
+    /// The outcome for a request of `cost` at `now`, before anything is recorded. `strategy` must
+    /// be that of the counter.
     #[inline]
     pub(crate) fn assess(
         &self,
@@ -47,7 +47,7 @@ impl Counter {
         }
     }
 
-    /// Records a request of `cost` now.
+    /// Records a request of `cost` at `now`.
     #[inline]
     pub(crate) fn record(&mut self, now: Ticks, limit: Limit, cost: u64) {
         match self {
@@ -57,8 +57,8 @@ impl Counter {
         }
     }
 
-    /// Records a request of `cost`, at least 1, if it fits: the same as to assess it, to record it,
-    /// and to assess what is left.
+    /// Records a request of `cost`, at least 1, if it is allowed. Equal to `assess`, `record`, and
+    /// `assess` again for what remains.
     #[inline]
     pub(crate) fn consume(
         &mut self,
@@ -74,7 +74,7 @@ impl Counter {
         }
     }
 
-    /// Gives back what still counts of `cost` units that were recorded at `at`.
+    /// Refunds what still counts of `cost` units that were recorded at `at`.
     pub(crate) fn refund(&mut self, now: Ticks, at: Ticks, limit: Limit, cost: u64) {
         match self {
             Self::Fixed(fixed) => fixed.refund(at, cost),
@@ -83,7 +83,7 @@ impl Counter {
         }
     }
 
-    /// When nothing of this counts any more.
+    /// The time from which nothing counts any more.
     #[inline]
     pub(crate) fn fresh_at(&self, limit: Limit) -> Ticks {
         match self {

@@ -1,6 +1,6 @@
-//! The fixed window: it starts at the first hit, and all of it is forgotten when it ends.
+//! The fixed window: it starts at the first hit, and its counter is reset when it ends.
 //!
-//! At worst 2 N in an interval of length T: one hit opens a window, the other N − 1 come just
+//! Worst case: 2 N in an interval of length T. One hit starts a window, the other N − 1 come just
 //! before its end, and N more just after.
 
 use super::{
@@ -13,19 +13,23 @@ use crate::{
 };
 use limit_core::Limit;
 
-/// What one key has consumed in its present window.
+/// The units that one key has consumed in its current window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Fixed {
-    /// When the window began.
+    /// The start of the window.
     pub(crate) start: Ticks,
-    /// What was consumed since; zero if there is no window.
+    /// The units consumed since; zero if there is no window.
     pub(crate) used: u64,
 }
 
 impl Fixed {
-    /// How `limit` stands for a request of `cost` now, before anything is recorded.
+    /// The outcome for a request of `cost` at `now`, before anything is recorded.
     pub(crate) fn assess(&self, now: Ticks, limit: Limit, cost: u64) -> Outcome {
-        let used = if self.over(now, limit) { 0 } else { self.used };
+        let used = if self.has_ended(now, limit) {
+            0
+        } else {
+            self.used
+        };
         let ends_in = match used {
             0 => 0,
             _ => until(now, self.fresh_at(limit)),
@@ -38,10 +42,14 @@ impl Fixed {
         usage.outcome(limit, cost, |_| ends_in)
     }
 
-    /// Records a request of `cost`, at least 1, if it fits.
+    /// Records a request of `cost`, at least 1, if it is allowed.
     #[inline]
     pub(crate) fn consume(&mut self, now: Ticks, limit: Limit, cost: u64) -> Option<Remaining> {
-        let used = if self.over(now, limit) { 0 } else { self.used };
+        let used = if self.has_ended(now, limit) {
+            0
+        } else {
+            self.used
+        };
         let remaining = limit.count().get().checked_sub(used)?.checked_sub(cost)?;
         self.record(now, limit, cost);
         let ends_in = until(now, self.fresh_at(limit));
@@ -52,12 +60,12 @@ impl Fixed {
         })
     }
 
-    /// Records a request of `cost` now.
+    /// Records a request of `cost` at `now`.
     pub(crate) fn record(&mut self, now: Ticks, limit: Limit, cost: u64) {
         if cost == 0 {
             return;
         }
-        if self.used == 0 || self.over(now, limit) {
+        if self.used == 0 || self.has_ended(now, limit) {
             *self = Self {
                 start: now,
                 used: 0,
@@ -66,19 +74,19 @@ impl Fixed {
         self.used = self.used.saturating_add(cost).min(MAX_USED);
     }
 
-    /// Gives back up to `cost` units that were recorded at `at`.
+    /// Refunds up to `cost` units that were recorded at `at`.
     pub(crate) fn refund(&mut self, at: Ticks, cost: u64) {
         if at >= self.start {
             self.used = self.used.saturating_sub(cost);
         }
     }
 
-    /// When nothing of this counts any more.
+    /// The time from which nothing counts any more.
     pub(crate) fn fresh_at(&self, limit: Limit) -> Ticks {
         after(self.start, window_micros(limit))
     }
 
-    fn over(&self, now: Ticks, limit: Limit) -> bool {
+    fn has_ended(&self, now: Ticks, limit: Limit) -> bool {
         now >= self.fresh_at(limit)
     }
 }

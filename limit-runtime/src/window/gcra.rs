@@ -1,11 +1,11 @@
 //! The generic cell rate algorithm: a bucket of `burst` units that drains at N per T.
 //!
-//! At worst N + burst in an interval of length T: a full bucket at its start, and what drains
-//! meanwhile.
+//! Worst case: N + burst in an interval of length T, a full bucket at its start and the units that
+//! drain meanwhile.
 //!
-//! The state is the moment at which the bucket will be empty, exact to a fraction of a microsecond
-//! whose denominator is the count: rounding never adds up. After the virtual scheduling algorithm
-//! of ITU-T I.371, as in governor and redis-cell.
+//! The state is the time at which the bucket will be empty, exact to a fraction of a microsecond
+//! with the count as denominator, so rounding errors do not add up. The algorithm is the virtual
+//! scheduling algorithm of ITU-T I.371, as in governor and redis-cell.
 
 use super::{
     arithmetic::{after, until, window_micros},
@@ -18,21 +18,21 @@ use crate::{
 use limit_core::{Limit, MAX_COUNT};
 use std::num::NonZeroU64;
 
-/// How full one key's bucket is.
+/// The bucket of one key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Gcra {
-    /// When the bucket will be empty: whole microseconds.
+    /// The time at which the bucket will be empty, in whole microseconds.
     pub(crate) empty_at: Ticks,
-    /// And so many `count`-ths of a microsecond.
+    /// The fraction of a microsecond to add to it, in `count`-ths.
     pub(crate) fraction: u64,
-    /// The count of the limit for which this was written; zero if it never was.
+    /// The count of the limit when the bucket was last written; zero if it never was.
     pub(crate) count: u64,
 }
 
 impl Gcra {
-    /// How `limit` stands for a request of `cost` now, before anything is recorded.
+    /// The outcome for a request of `cost` at `now`, before anything is recorded.
     ///
-    /// `capacity` is what the bucket holds at most: see [`capacity`].
+    /// `capacity` is that of the bucket; see [`capacity`].
     pub(crate) fn assess(
         &self,
         now: Ticks,
@@ -53,7 +53,7 @@ impl Gcra {
         })
     }
 
-    /// Records a request of `cost`, at least 1, if it fits.
+    /// Records a request of `cost`, at least 1, if it is allowed.
     #[inline]
     pub(crate) fn consume(
         &mut self,
@@ -70,7 +70,7 @@ impl Gcra {
         }
         self.fill(now, limit.count().get(), level);
         let used = div_up(level, window);
-        // The last unit has drained once the bucket holds what the others weigh.
+        // One unit more remains once the bucket has drained to the other units.
         let others = u128::from(used.saturating_sub(1)) * u128::from(window);
         Some(Remaining {
             remaining: capacity.saturating_sub(used),
@@ -79,7 +79,7 @@ impl Gcra {
         })
     }
 
-    /// Records a request of `cost` now.
+    /// Records a request of `cost` at `now`.
     pub(crate) fn record(&mut self, now: Ticks, limit: Limit, cost: u64) {
         if cost == 0 {
             return;
@@ -88,9 +88,9 @@ impl Gcra {
         self.fill(now, limit.count().get(), level);
     }
 
-    /// Gives back what is left of `cost` units that were recorded at `at`. The bucket does not know
-    /// in which order its units drain, so those of the refund are taken to have drained first. What
-    /// is left drains as before.
+    /// Refunds what remains of `cost` units that were recorded at `at`. The bucket does not know in
+    /// which order its units drain, so the refunded ones are assumed to have drained first. The
+    /// other units drain as before.
     pub(crate) fn refund(&mut self, now: Ticks, at: Ticks, limit: Limit, cost: u64) {
         let drained = now.as_micros().saturating_sub(at.as_micros());
         let units = (u128::from(cost) * u128::from(window_micros(limit)))
@@ -99,14 +99,14 @@ impl Gcra {
         self.fill(now, self.count.max(1), level);
     }
 
-    /// When nothing of this counts any more.
+    /// The time from which nothing counts any more.
     pub(crate) fn fresh_at(&self) -> Ticks {
         after(self.empty_at, u64::from(self.fraction > 0))
     }
 
-    /// What the bucket holds: a unit of cost weighs one window, and each microsecond drains the
-    /// count. So a changed count keeps what is in it, and drains it at the new rate once something
-    /// is recorded.
+    /// The level of the bucket: a unit of cost adds one window (in microseconds), and each
+    /// microsecond drains `count`. So a changed count keeps the level, and drains it at the new
+    /// rate once something is recorded.
     fn level(&self, now: Ticks) -> u128 {
         let Some(ahead) = self.empty_at.as_micros().checked_sub(now.as_micros()) else {
             return 0;
@@ -130,12 +130,11 @@ impl Gcra {
     }
 }
 
-/// In microseconds (71 years): times to wait are never longer, in any store, so that each can be
-/// told and kept.
-const LONGEST: u64 = 1 << 51;
+/// The longest wait in microseconds (71 years). Every store can represent it.
+const MAX_WAIT: u64 = 1 << 51;
 
-/// What the bucket holds at most: the burst, but never more than drains within [`LONGEST`], nor
-/// more than the largest count.
+/// The capacity of the bucket: the burst, but at most what drains within [`MAX_WAIT`], and at most
+/// the largest count.
 #[inline(never)]
 pub(super) fn capacity(limit: Limit, burst: NonZeroU64) -> NonZeroU64 {
     let burst = match NonZeroU64::new(MAX_COUNT) {
@@ -143,11 +142,11 @@ pub(super) fn capacity(limit: Limit, burst: NonZeroU64) -> NonZeroU64 {
         None => burst,
     };
     let (count, window) = (u128::from(limit.count().get()), window_micros(limit));
-    let drains = u128::from(LONGEST) * count;
+    let drains = u128::from(MAX_WAIT) * count;
     if u128::from(burst.get()) * u128::from(window) <= drains {
         burst
     } else {
-        // The longest window is a seventh of that, so that it is never zero.
+        // The longest window is a seventh of `MAX_WAIT`, so this is never zero.
         let drains = to_u64(drains / u128::from(window.max(1)));
         NonZeroU64::new(drains).unwrap_or(NonZeroU64::MIN)
     }
@@ -157,7 +156,7 @@ fn to_u64(value: u128) -> u64 {
     u64::try_from(value).unwrap_or(u64::MAX)
 }
 
-/// Rounded up; nearly always, 64 bits suffice, and divide several times faster.
+/// Division, rounded up. Nearly always 64 bits suffice, which is several times faster.
 fn div_up(level: u128, by: u64) -> u64 {
     match u64::try_from(level) {
         Ok(level) => level.div_ceil(by.max(1)),

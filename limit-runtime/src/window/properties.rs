@@ -1,5 +1,4 @@
-//! What the counters promise, on random sequences: their worst case, their waits, and that refunds
-//! never give too much.
+//! Property tests of the counters on random sequences: worst cases, waits and refunds.
 
 use super::{counter::Counter, gcra::Gcra, strategy::Strategy};
 use crate::{
@@ -10,7 +9,7 @@ use limit_core::{Limit, MAX_COUNT};
 use std::{num::NonZeroU64, time::Duration};
 use test_support::random::Random;
 
-/// A counter under the strategy that it is of.
+/// A counter with its strategy.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Counted(Counter, Strategy);
 
@@ -23,13 +22,13 @@ impl Counted {
         self.0.consume(now, limit, self.1, cost)
     }
 
-    /// What any interval as long as the window may admit.
+    /// The largest number of units that an interval as long as the window may admit.
     fn worst(&self, limit: Limit) -> u64 {
         limit.count().get() + self.1.capacity(limit).get()
     }
 }
 
-/// What counts and costs are multiples of: one unit, or so many that they need more than 32 bits.
+/// The unit of counts and costs: 1, or a number so large that sums need more than 32 bits.
 fn scale(random: &mut Random) -> u64 {
     match random.below(3) {
         0 => MAX_COUNT / 12,
@@ -37,7 +36,7 @@ fn scale(random: &mut Random) -> u64 {
     }
 }
 
-/// Up to so many times `scale`; now and then the largest that there is.
+/// A multiple of `scale`, at most `most` times, and sometimes the largest count.
 fn count(random: &mut Random, most: u64, scale: u64) -> u64 {
     match random.below(8) {
         0 if scale > 1 => MAX_COUNT,
@@ -129,7 +128,7 @@ fn grows_on_the_tick(counter: Counted, now: Ticks, limit: Limit, outcome: &Outco
 }
 
 #[test]
-fn counters_keep_their_laws() {
+fn counters_keep_their_guarantees() {
     let mut random = Random::new(0x5eed_0300);
     for _ in 0..100_000 {
         let window = [1, 7, 333, 1_000, 60_000, 86_400_000][random.below(6) as usize];
@@ -360,7 +359,7 @@ fn a_refund_under_another_count_makes_no_wait_longer() {
 }
 
 #[test]
-fn no_bucket_holds_more_than_it_can_tell_the_end_of() {
+fn no_bucket_holds_more_than_drains_within_the_longest_wait() {
     let longest = limit(1, 3_650 * 86_400_000);
     for burst in [7, 8, 100_000, u32::MAX.into(), MAX_COUNT] {
         let [.., mut gcra] = counters(burst);

@@ -1,11 +1,10 @@
-//! The sliding window counter: the window before the present one counts in proportion to how much
-//! of it lies within the last T. After Cloudflare's counters of the same name.
+//! The sliding window counter: the previous window counts in proportion to its overlap with the
+//! last T. The algorithm is that of Cloudflare's counters of this name.
 //!
-//! It takes the hits of the earlier window to be spread evenly. Where all N came at its end, an
-//! interval of length T that begins there admits up to N more as the earlier window fades: at worst
-//! 2 N.
+//! It assumes that the hits of the previous window were spread evenly. Worst case: 2 N in an
+//! interval of length T, if all N hits of the previous window came at its end.
 //!
-//! Windows follow each other from the first hit on, so that not all keys turn over at once.
+//! Windows start at the first hit of a key, so not all keys change windows at once.
 
 use super::{
     arithmetic::{MAX_USED, after, mul_div_down, mul_div_up, until, window_micros},
@@ -17,62 +16,62 @@ use crate::{
 };
 use limit_core::Limit;
 
-/// What one key has consumed in its present window and the one before.
+/// The units that one key has consumed in its current and its previous window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sliding {
-    /// When the present window began.
+    /// The start of the current window.
     pub(crate) start: Ticks,
-    /// What was consumed in the window before.
+    /// The units consumed in the previous window.
     pub(crate) previous: u64,
-    /// What was consumed in the present window.
+    /// The units consumed in the current window.
     pub(crate) current: u64,
 }
 
 impl Sliding {
-    /// How `limit` stands for a request of `cost` now, before anything is recorded.
+    /// The outcome for a request of `cost` at `now`, before anything is recorded.
     pub(crate) fn assess(&self, now: Ticks, limit: Limit, cost: u64) -> Outcome {
         let window = window_micros(limit);
-        let state = self.turned(now, window);
+        let state = self.advanced(now, window);
         let usage = WindowUsage {
             used: state.estimate(now, window),
             capacity: limit.count(),
             reset_after: until(now, state.faded_at(window)),
         };
         usage.outcome(limit, cost, |target| {
-            until(now, state.falls_to(target, window))
+            until(now, state.time_until_at_most(target, window))
         })
     }
 
-    /// Records a request of `cost`, at least 1, if it fits.
+    /// Records a request of `cost`, at least 1, if it is allowed.
     #[inline]
     pub(crate) fn consume(&mut self, now: Ticks, limit: Limit, cost: u64) -> Option<Remaining> {
         let window = window_micros(limit);
-        let turned = self.turned(now, window);
-        let used = turned.estimate(now, window);
+        let advanced = self.advanced(now, window);
+        let used = advanced.estimate(now, window);
         let remaining = limit.count().get().checked_sub(used)?.checked_sub(cost)?;
         *self = Self {
-            // What fits is below the count.
-            current: turned.current.saturating_add(cost),
-            ..turned
+            // Cannot exceed the count.
+            current: advanced.current.saturating_add(cost),
+            ..advanced
         };
         Some(Remaining {
             remaining,
             reset_after: until(now, self.faded_at(window)),
-            // No more is used than fits, so that one unit less leaves more.
-            next_after: until(now, self.falls_to(used + cost - 1, window)),
+            // `used` is within the count, so one unit less means one more remaining.
+            next_after: until(now, self.time_until_at_most(used + cost - 1, window)),
         })
     }
 
-    /// Records a request of `cost` now.
+    /// Records a request of `cost` at `now`.
     pub(crate) fn record(&mut self, now: Ticks, limit: Limit, cost: u64) {
         if cost == 0 {
             return;
         }
-        *self = self.turned(now, window_micros(limit));
+        *self = self.advanced(now, window_micros(limit));
         self.current = self.current.saturating_add(cost).min(MAX_USED);
     }
 
-    /// Gives back up to `cost` units that were recorded at `at`.
+    /// Refunds up to `cost` units that were recorded at `at`.
     pub(crate) fn refund(&mut self, at: Ticks, limit: Limit, cost: u64) {
         if at >= self.start {
             self.current = self.current.saturating_sub(cost);
@@ -81,13 +80,13 @@ impl Sliding {
         }
     }
 
-    /// When nothing of this counts any more.
+    /// The time from which nothing counts any more.
     pub(crate) fn fresh_at(&self, limit: Limit) -> Ticks {
         self.faded_at(window_micros(limit))
     }
 
-    /// The same counts, seen from the window that `now` lies in.
-    fn turned(self, now: Ticks, window: u64) -> Self {
+    /// The counters advanced to the window that contains `now`.
+    fn advanced(self, now: Ticks, window: u64) -> Self {
         if self.previous == 0 && self.current == 0 {
             return Self { start: now, ..self };
         }
@@ -95,19 +94,19 @@ impl Sliding {
         if age < window {
             self
         } else if age / 2 < window {
-            let turned = Self {
+            let advanced = Self {
                 start: after(self.start, window),
                 previous: self.current,
                 current: 0,
             };
-            // Nothing is left to fade: the next hit begins its own windows.
+            // Nothing fades any more: the next hit starts a window.
             if self.current == 0 {
                 Self {
                     start: now,
-                    ..turned
+                    ..advanced
                 }
             } else {
-                turned
+                advanced
             }
         } else {
             Self {
@@ -134,8 +133,8 @@ impl Sliding {
         }
     }
 
-    /// The moment from which the estimate is `target` or less, which it is not yet.
-    fn falls_to(&self, target: u64, window: u64) -> Ticks {
+    /// The time from which the estimate is at most `target`. It must be more now.
+    fn time_until_at_most(&self, target: u64, window: u64) -> Ticks {
         match target.checked_sub(self.current) {
             Some(room) => after(self.start, fades_to(self.previous, room, window)),
             None => after(
@@ -146,7 +145,8 @@ impl Sliding {
     }
 }
 
-/// How far into the next window the `count` of a past one has faded to `room`.
+/// The time after the start of a window at which the `count` of the previous one has faded to
+/// `room`.
 fn fades_to(count: u64, room: u64, window: u64) -> u64 {
     if count <= room {
         return 0;

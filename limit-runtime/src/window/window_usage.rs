@@ -4,21 +4,21 @@ use crate::decision::{Outcome, Remaining};
 use limit_core::Limit;
 use std::num::NonZeroU64;
 
-/// What a limit of N per T has left, before anything is recorded.
+/// The usage of a limit, before a request is recorded.
 pub(super) struct WindowUsage {
-    /// What is counted at present; more than `capacity` after forced hits.
+    /// The units that count now; more than `capacity` after forced hits.
     pub(super) used: u64,
-    /// What may be counted at most.
+    /// The largest number of units that may count.
     pub(super) capacity: NonZeroU64,
-    /// Microseconds until nothing is counted any more.
+    /// Microseconds until nothing counts any more.
     pub(super) reset_after: u64,
 }
 
 impl WindowUsage {
-    /// The outcome for a request of `cost`; `wait` says in how many microseconds `used` has fallen
-    /// to its argument.
+    /// The outcome for a request of `cost`. `wait` computes the microseconds until `used` has
+    /// fallen to its argument.
     pub(super) fn outcome(self, limit: Limit, cost: u64, wait: impl Fn(u64) -> u64) -> Outcome {
-        // A cost of zero asks whether anything is left.
+        // A cost of zero is allowed if at least one unit remains.
         let wanted = cost.max(1);
         let capacity = self.capacity.get();
         let left = Remaining {
@@ -32,7 +32,7 @@ impl WindowUsage {
         } else if wanted > capacity {
             outcome.into_exceeds_capacity()
         } else if wanted == 1 {
-            // One unit fits as soon as one more remains.
+            // One unit is allowed as soon as one more remains.
             outcome.refused(left.next_after)
         } else {
             outcome.refused(wait(capacity - wanted))
@@ -40,7 +40,7 @@ impl WindowUsage {
     }
 }
 
-/// What `used` has to fall to before more of `capacity` remains; `None` if nothing is used.
+/// The value of `used` at which more remains; `None` if nothing is used.
 #[inline]
 fn grows_below(used: u64, capacity: NonZeroU64) -> Option<u64> {
     used.min(capacity.get()).checked_sub(1)

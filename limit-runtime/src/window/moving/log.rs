@@ -1,4 +1,4 @@
-//! Writing a log: a ring of hits in a buffer that somebody else holds.
+//! A log, writable: a ring of hits in a borrowed buffer.
 
 use super::{
     entry::{Entry, Hit, Stamp, Total, partition},
@@ -6,21 +6,21 @@ use super::{
     ring_range::RingRange,
 };
 
-/// There is no place for one more hit.
+/// The buffer has no room for one more hit.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Full;
 
-/// A log to be written.
+/// A writable log.
 #[derive(Debug)]
 pub(crate) struct Log<'a, E> {
-    /// A ring.
+    /// The ring buffer.
     pub(crate) hits: &'a mut [E],
-    /// Which part of it is used.
+    /// The used part of the buffer.
     pub(crate) shape: RingRange,
 }
 
 impl<E: Entry> Log<'_, E> {
-    /// Forgets what came `horizon` ticks or longer before `stamp`.
+    /// Removes hits that are `horizon` ticks or more older than `stamp`.
     pub(crate) fn forget(&mut self, stamp: E::Stamp, horizon: u64) {
         while self.shape.len > 0 {
             let oldest = self.hit(0);
@@ -38,10 +38,10 @@ impl<E: Entry> Log<'_, E> {
         }
     }
 
-    /// Adds a hit behind all others, as it is.
+    /// Appends a hit unchanged.
     ///
     /// # Errors
-    /// If the buffer has no place for it.
+    /// If the buffer has no room.
     #[inline]
     pub(crate) fn append(&mut self, hit: E) -> Result<(), Full> {
         let index = self.shape.len;
@@ -53,7 +53,7 @@ impl<E: Entry> Log<'_, E> {
         Ok(())
     }
 
-    /// The oldest hit; of no meaning if there is none.
+    /// The oldest hit; unspecified if the log is empty.
     pub(crate) fn oldest(&self) -> E {
         self.hit(0)
     }
@@ -65,8 +65,8 @@ impl<E: Entry> Log<'_, E> {
         Some(self.hit(last))
     }
 
-    /// Copies the hits to the beginning of `to`, which is large enough; the log lies there from now
-    /// on.
+    /// Copies the hits to the beginning of `to`, which must be large enough, and returns their
+    /// range.
     pub(crate) fn copy_to(&self, to: &mut [E]) -> RingRange {
         for (index, place) in (0..self.shape.len).zip(to) {
             *place = self.hit(index);
@@ -77,7 +77,7 @@ impl<E: Entry> Log<'_, E> {
         }
     }
 
-    /// The same hits, each with its total, at the beginning of `to`, which is large enough.
+    /// Copies the hits, with their totals, to the beginning of `to`, which must be large enough.
     pub(crate) fn weigh(&self, to: &mut [Hit<E::Stamp>]) -> RingRange {
         for (index, place) in (0..self.shape.len).zip(to) {
             let hit = self.hit(index);
@@ -104,11 +104,10 @@ impl<E: Entry> Log<'_, E> {
 }
 
 impl<T: Stamp> Log<'_, Hit<T>> {
-    /// Records `cost` at `stamp`, or with the newest hit if its stamp, rounded up, lies ahead of
-    /// that.
+    /// Records `cost` at `stamp`, or at the newest hit if that has a later (rounded up) time.
     ///
     /// # Errors
-    /// If the buffer has no place for it; nothing was recorded then.
+    /// If the buffer has no room. Nothing is recorded then.
     #[inline]
     pub(crate) fn push(&mut self, stamp: T, cost: u64) -> Result<(), Full> {
         let newest = self.newest();
@@ -123,7 +122,7 @@ impl<T: Stamp> Log<'_, Hit<T>> {
         let before = newest.map_or(self.shape.base, |newest| newest.total.get());
         let held = T::Total::since(before, self.shape.base);
         if cost > T::Total::MAX - held {
-            self.give_up(cost - (T::Total::MAX - held), index);
+            self.drop_oldest(cost - (T::Total::MAX - held), index);
         }
         let hit = self.hit_mut(index);
         hit.total = T::Total::low(before.wrapping_add(cost));
@@ -134,10 +133,10 @@ impl<T: Stamp> Log<'_, Hit<T>> {
     }
 
     /// Makes room for one more hit by merging hits that are as close to each other as `resolution`
-    /// allows. They merge to the later time: a log may count longer than it should, and never
-    /// shorter.
+    /// allows. They merge to the later time, so a hit may count for longer, and never for less
+    /// time.
     ///
-    /// Now is the tick `now`, and `stamp` is `ahead` of it.
+    /// `now` is the current tick, and `stamp` is `ahead` ticks later.
     pub(crate) fn merge(&mut self, stamp: T, now: u64, ahead: u64, resolution: &Resolution) {
         let len = self.shape.len;
         let age = |log: &Self, index| log.hit(index).at.until(stamp).saturating_sub(ahead);
@@ -176,8 +175,8 @@ impl<T: Stamp> Log<'_, Hit<T>> {
         }
     }
 
-    /// Gives back up to `cost` units of the hit that came `age` ticks before the newest, or of the
-    /// one it merged into.
+    /// Refunds up to `cost` units of the hit that is `age` ticks older than the newest, or of the
+    /// hit it was merged into.
     pub(crate) fn refund(&mut self, age: u64, cost: u64) {
         let Some(last) = self.shape.len.checked_sub(1) else {
             return;
@@ -186,8 +185,8 @@ impl<T: Stamp> Log<'_, Hit<T>> {
         let index = partition(last, |index| self.hit(index).at.until(newest) > age);
         let before = match index.checked_sub(1) {
             Some(before) => self.hit(before).total.get(),
-            // Before the first hit, nothing says whether it merged or was forgotten: what is
-            // forgotten stays so.
+            // It is unknown whether a hit before the first one was merged or removed; a removed
+            // one is not refunded.
             None if self.hit(0).at.until(newest) != age => return,
             None => self.shape.base,
         };
@@ -199,7 +198,7 @@ impl<T: Stamp> Log<'_, Hit<T>> {
         }
     }
 
-    /// Every second hit merges into the next.
+    /// Merges every second hit into the next one.
     #[cold]
     fn halve(&mut self) {
         let len = self.shape.len;
@@ -211,9 +210,9 @@ impl<T: Stamp> Log<'_, Hit<T>> {
         self.shape.len = kept;
     }
 
-    /// The oldest hits give up `units`: no limit counts further than the total can say.
+    /// Removes `units` from the oldest hits: a total cannot represent more.
     #[cold]
-    fn give_up(&mut self, units: u64, len: u32) {
+    fn drop_oldest(&mut self, units: u64, len: u32) {
         let base = self.shape.base;
         let raised = base.wrapping_add(units);
         for index in 0..len {

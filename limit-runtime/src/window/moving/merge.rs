@@ -1,42 +1,42 @@
-//! Which hits may merge once a log is full: the promise of a bounded log.
+//! Which hits may be merged once a log is full, so that its memory is bounded.
 //!
-//! Past B entries, those that lie in one cell of a grid become one, at the time of the latest. The
-//! cells of a window of length T are T/B long, so no hit counts longer than T + T/B, and a steady
-//! flood still gets B/(B+1) of the count. Merging whatever two hits are closest would promise less:
-//! under a flood these are always the two newest, and all of it would pile up in one entry that
-//! leaves at the very end.
+//! Beyond B entries, all hits in one cell of a grid become one, with the time of the latest. The
+//! cells of a window of length T are T/B long, so no hit counts for longer than T + T/B, and a
+//! steady flood still gets B/(B+1) of the count. Merging the two closest hits would guarantee less:
+//! under a flood these are always the two newest, so all hits would end in one entry that leaves
+//! last.
 //!
-//! Several limits share a log. A hit that is too old for the shorter window merges by the cells of
-//! the next longer one, and only if more than B hits lie between the two: so each limit is exact
-//! while its own window holds up to B hits, whatever longer windows beside it hold. Each grid is a
-//! multiple of the one before, so that the delays of a hit that merges twice do not add up.
+//! Several limits share a log. A hit that is too old for a shorter window is merged on the grid of
+//! the next longer one, and only if there are more than B hits between the two windows. So each
+//! limit is exact while its window holds up to B hits, whatever longer windows hold. Each grid is a
+//! multiple of the previous one, so the delays of a hit that is merged twice do not add up.
 
 use smallvec::SmallVec;
 
-/// The most entries that can be asked for: with eight limits, the log stays below 2^18 entries.
+/// The largest setting of B. With eight limits, a log has fewer than 2^18 entries.
 pub(crate) const MAX_ENTRIES: u32 = 1 << 14;
 
-/// How coarse a log may become.
+/// The grids of a log.
 #[derive(Debug)]
 pub(crate) struct Resolution {
     entries: u32,
-    /// Oldest last.
+    /// From the shortest window to the longest.
     segments: SmallVec<[Segment; 4]>,
 }
 
-/// The hits that are too old for one window, and not for the next.
+/// The hits that are too old for one window and not for the next longer one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Segment {
-    /// Ticks: the length of the window that these are too old for.
+    /// The length of the window that these are too old for, in ticks.
     pub(super) youngest: u64,
-    /// Ticks: the length of the window that they count in.
+    /// The length of the window that they count in, in ticks.
     window: u64,
-    /// Ticks: the cells of its grid.
+    /// The length of a cell of its grid, in ticks.
     cell: u64,
 }
 
 impl Resolution {
-    /// For windows of these lengths, in ticks.
+    /// The grids for windows of these lengths, in ticks.
     pub(crate) fn new(entries: u32, windows: impl IntoIterator<Item = u64>) -> Self {
         let mut windows: SmallVec<[u64; 8]> = windows.into_iter().collect();
         windows.sort_unstable();
@@ -57,12 +57,12 @@ impl Resolution {
         Self { entries, segments }
     }
 
-    /// Up to so many hits, each window is exact.
+    /// B: the number of hits up to which each window is exact.
     pub(super) fn entries(&self) -> u32 {
         self.entries
     }
 
-    /// How many entries there may be: merging always makes room below it.
+    /// The largest number of entries. Merging always makes room below it.
     pub(crate) fn capacity(&self) -> usize {
         let entries = self.entries as usize;
         match self.segments.len() {
@@ -71,8 +71,8 @@ impl Resolution {
         }
     }
 
-    /// The same where there is one window. Some more than is promised, so that a full log is not
-    /// gone through for each cell of its grid.
+    /// The capacity for one window. It is larger than B, so that a full log is not searched for
+    /// each cell of its grid.
     #[inline]
     pub(crate) fn capacity_of_one(entries: u32) -> usize {
         let entries = entries.clamp(1, MAX_ENTRIES) as usize;
@@ -83,7 +83,7 @@ impl Resolution {
         self.segments.first().map_or(0, |segment| segment.window)
     }
 
-    /// Whether two hits that are young enough for every window may merge.
+    /// Whether two hits that count in every window may be merged.
     pub(super) fn merges_young(&self, now: u64, older: u64, younger: u64) -> bool {
         let segment = self.segments.first();
         segment.is_some_and(|segment| older < segment.window && segment.merges(now, older, younger))
@@ -94,13 +94,13 @@ impl Resolution {
     }
 }
 
-/// The cells of the grid on which the hits in a window of this length merge, in ticks.
+/// The length of a grid cell for a window of this length, in ticks.
 pub(crate) fn grid(window: u64, entries: u32) -> u64 {
     window.div_ceil(entries.clamp(1, MAX_ENTRIES).into()).max(1)
 }
 
 impl Segment {
-    /// Whether hits of these ages lie in one cell.
+    /// Whether hits of these ages are in one cell.
     pub(super) fn merges(self, now: u64, older: u64, younger: u64) -> bool {
         now.saturating_sub(older) / self.cell == now.saturating_sub(younger) / self.cell
     }

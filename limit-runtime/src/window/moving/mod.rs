@@ -1,19 +1,19 @@
-//! The moving window: no interval of the window's length, wherever it starts, holds more than the
-//! count.
+//! The moving window (sliding-window log): no interval as long as the window, wherever it starts,
+//! holds more than the count.
 //!
-//! The log holds one entry per request whatever its cost: when it was, and the running total up to
-//! and including it. What a window holds is the difference of two totals, so any limit can be read
-//! from the same log, and a limit that changes keeps its history. After Cloudflare's and Figma's
-//! "sliding window log", with totals in place of one entry per unit.
+//! The log holds one entry per request, whatever its cost: its time, and the running total up to
+//! and including it. The units in a window are the difference of two totals, so any limit can be
+//! read from one log, and a changed limit keeps its history. This is the "sliding window log" of
+//! Cloudflare and Figma, with totals instead of one entry per unit.
 //!
-//! A hit is stamped with the *end* of the tick it came in, and has left once a whole window has
-//! passed since: rounding may count it longer, by less than a tick, and never shorter.
+//! A hit has the time of the *end* of its tick, and leaves one window later. So rounding may count
+//! it for longer, by less than a tick, and never for less time.
 //!
-//! Where every hit is one unit, which is the most usual, its place in the log says the total, and
-//! only the time is kept.
+//! While all hits are single units, the usual case, the total follows from the index of an entry,
+//! and only times are stored.
 //!
-//! Times and totals are kept in 32 bits and compared by their differences, which survive
-//! wrap-around; in 64 bits where 32 do not suffice.
+//! Times and totals have 32 bits and are compared by differences, which survive wrap-around; 64
+//! bits if 32 do not suffice.
 
 mod entry;
 mod log;

@@ -1,18 +1,18 @@
 //! The part of a ring buffer that a log uses.
 
-/// Which part of a buffer is a log.
+/// The part of a ring buffer that a log uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RingRange {
-    /// Where the oldest hit lies.
+    /// The position of the oldest hit.
     pub(crate) head: u32,
-    /// How many hits there are.
+    /// The number of hits.
     pub(crate) len: u32,
     /// The running total before the oldest hit.
     pub(crate) base: u64,
 }
 
 impl RingRange {
-    /// Where the hit of this index lies in a buffer of this size.
+    /// The position of the hit with this index in a buffer of this size.
     #[inline]
     pub(crate) fn place(self, index: u32, size: usize) -> usize {
         let place = self.head as usize + index as usize;

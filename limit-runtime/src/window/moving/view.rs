@@ -12,19 +12,19 @@ use crate::{
 use limit_core::Limit;
 use std::time::Duration;
 
-/// A log to be read.
+/// A read-only log.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct View<'a, E> {
-    /// A ring.
+    /// The ring buffer.
     pub(crate) hits: &'a [E],
-    /// Which part of it is used.
+    /// The used part of the buffer.
     pub(crate) shape: RingRange,
-    /// The stamp of the newest hit, in full.
+    /// The time of the newest hit in 64 bits.
     pub(crate) newest: Ticks,
 }
 
 impl<E: Entry> View<'_, E> {
-    /// A log in which nothing was ever recorded.
+    /// An empty log.
     pub(crate) const EMPTY: Self = Self {
         hits: &[],
         shape: RingRange {
@@ -35,7 +35,7 @@ impl<E: Entry> View<'_, E> {
         newest: Ticks::from_micros(0),
     };
 
-    /// The same hits with times in microseconds, and totals that begin at zero.
+    /// The hits with times in microseconds, and totals that start at zero.
     pub(crate) fn to_micros(self) -> impl Iterator<Item = Hit<u64>> {
         (0..self.shape.len).map(move |index| {
             let back = self.age(index).saturating_mul(E::Stamp::MICROS);
@@ -46,12 +46,12 @@ impl<E: Entry> View<'_, E> {
         })
     }
 
-    /// How `limit` stands for a request of `cost` now, before anything is recorded.
+    /// The outcome for a request of `cost` at `now`, before anything is recorded.
     #[inline]
     pub(crate) fn assess(&self, now: Ticks, limit: Limit, cost: u64) -> Outcome {
         let window = window_micros(limit);
         let all = self.total(self.shape.len);
-        // So long ago, or longer, before the newest hit: that has left.
+        // Hits at least this much older than the newest have left.
         let leaves = self.newest.as_micros().saturating_add(window);
         let cut = leaves.saturating_sub(now.as_micros());
         let hits_gone = self.left_by(cut.div_ceil(E::Stamp::MICROS));
@@ -70,7 +70,7 @@ impl<E: Entry> View<'_, E> {
         })
     }
 
-    /// What was consumed within `window` before now, and when the newest of it was.
+    /// The units consumed within the last `window`.
     pub(crate) fn sum(&self, now: Ticks, window: Duration) -> u64 {
         let micros = u64::try_from(window.as_micros()).unwrap_or(u64::MAX);
         let leaves = self.newest.as_micros().saturating_add(micros);
@@ -78,7 +78,7 @@ impl<E: Entry> View<'_, E> {
         self.total(self.shape.len) - self.total(self.left_by(cut.div_ceil(E::Stamp::MICROS)))
     }
 
-    /// What the first `count` hits come to.
+    /// The units of the first `count` hits.
     #[inline]
     fn total(&self, count: u32) -> u64 {
         match count.checked_sub(1) {
@@ -90,10 +90,10 @@ impl<E: Entry> View<'_, E> {
         }
     }
 
-    /// How many hits came `cut` ticks or longer before the newest.
+    /// The number of hits that are `cut` ticks or more older than the newest.
     #[inline]
     fn left_by(&self, cut: u64) -> u32 {
-        // Most of the time, all have left or none has.
+        // Usually all have left, or none.
         if cut == 0 {
             return self.shape.len;
         }
