@@ -3,8 +3,8 @@
 /// A checked constant [`Limits`](crate::Limits) value.
 ///
 /// Takes any constant `&str`. A string that is not valid does not compile, and the compile error
-/// says what was found, what is allowed and what to write instead. For a string that is only known at
-/// run time, use [`Limits::parse`](crate::Limits::parse).
+/// says what was found, what is allowed and what to write instead. For a string that is only known
+/// at run time, use [`Limits::parse`](crate::Limits::parse).
 ///
 /// ```
 /// use limit_core::{Limits, limits};

@@ -48,8 +48,8 @@
 //!
 //! # What is promised
 //!
-//! - Under the moving window, no interval as long as the window, wherever it starts, admits more than the count.
-//!   Windows are half open: a hit exactly one window ago is free.
+//! - Under the moving window, no interval as long as the window, wherever it starts, admits more
+//!   than the count. Windows are half open: a hit exactly one window ago is free.
 //! - A request under several limits of its handler consumes from all of them or from none; a
 //!   refused request consumes nothing. A layer's limits are checked first: a request that the
 //!   handler's limits refuse counts on the layer's.

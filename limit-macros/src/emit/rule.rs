@@ -98,8 +98,8 @@ impl RuleEmitter<'_> {
         }
     }
 
-    /// Passes an expression of the user to the runtime. All tokens have the span of one token of it,
-    /// so that the compiler reports a mistake once, and there.
+    /// Passes an expression of the user to the runtime. All tokens have the span of one token of
+    /// it, so that the compiler reports a mistake once, and there.
     fn source(&self, purpose: Purpose, expr: &Expr) -> TokenStream {
         let span = name_span(expr);
         let runtime = self.context.runtime.at(span);

@@ -16,12 +16,12 @@ pub(super) struct Reading {
     pub(super) nanos: u64,
 }
 
-/// How long the counter is used after a reading of the operating system's clock. Such a reading takes
-/// about 30 ns, so one per tenth of a millisecond costs next to nothing.
+/// How long the counter is used after a reading of the operating system's clock. Such a reading
+/// takes about 30 ns, so one per tenth of a millisecond costs next to nothing.
 pub(super) const TRUSTED: Duration = Duration::from_micros(100);
 
-/// Converts cycles to nanoseconds. Converts none before the cycle length is known, and if the counter is
-/// not usable.
+/// Converts cycles to nanoseconds. Converts none before the cycle length is known, and if the
+/// counter is not usable.
 #[derive(Debug)]
 pub(super) struct TscCalibration {
     /// The number of cycles after a reading for which the counter is used; 0 for none.
@@ -32,8 +32,8 @@ pub(super) struct TscCalibration {
     measurement: Option<Mutex<Measurement>>,
 }
 
-/// The span that is being measured, and the result of the last one. A result is used once the next span
-/// agrees: a single one may have been measured across a suspension of the machine.
+/// The span that is being measured, and the result of the last one. A result is used once the next
+/// span agrees: a single one may have been measured across a suspension of the machine.
 #[derive(Debug, Default)]
 struct Measurement {
     start: Option<Reading>,
@@ -42,8 +42,8 @@ struct Measurement {
 
 /// Fractional bits of the cycle length.
 const FRACTION: u32 = 32;
-/// Nanoseconds that a span may last: long enough to be exact, short enough for a busy process to have
-/// a reading at its end.
+/// Nanoseconds that a span may last: long enough to be exact, short enough for a busy process to
+/// have a reading at its end.
 const SPAN: Range<u64> = 10_000_000..1_000_000_000;
 /// Two spans agree if their results differ by less than one part in this many.
 const AGREEMENT: u64 = 1_000;
@@ -58,7 +58,8 @@ impl TscCalibration {
         }
     }
 
-    /// The nanoseconds that this many cycles take; `None` if the counter is not to be used for this long.
+    /// The nanoseconds that this many cycles take; `None` if the counter is not to be used for this
+    /// long.
     #[inline]
     pub(super) fn nanos(&self, cycles: u64) -> Option<u64> {
         if cycles >= self.trusted.load(Ordering::Acquire) {
@@ -116,7 +117,8 @@ impl Measurement {
     }
 }
 
-/// `duration` in nanoseconds. `Duration::as_nanos` has 128 bits, and takes longer than reading the time.
+/// `duration` in nanoseconds. `Duration::as_nanos` has 128 bits, and takes longer than reading the
+/// time.
 pub(super) fn nanos(duration: Duration) -> u64 {
     let seconds = duration.as_secs().saturating_mul(1_000_000_000);
     seconds.saturating_add(duration.subsec_nanos().into())

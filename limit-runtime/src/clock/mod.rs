@@ -57,8 +57,8 @@ enum Source {
 impl Clock {
     /// The operating system's monotonic clock, which does not step back when the date is set.
     ///
-    /// Between two readings of it, the processor's time-stamp counter measures the time, for at most a
-    /// tenth of a millisecond.
+    /// Between two readings of it, the processor's time-stamp counter measures the time, for at
+    /// most a tenth of a millisecond.
     #[must_use]
     pub fn monotonic() -> Self {
         Self(Source::Monotonic(TscClock::of_process()))

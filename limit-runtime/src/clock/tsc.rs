@@ -1,13 +1,13 @@
 //! The operating system's monotonic clock in a third of the time: between two readings of it, the
 //! processor's time-stamp counter (TSC) measures the time.
 //!
-//! The counter is used for at most [`TRUSTED`] after a reading; then the thread reads the operating system
-//! again. So the time is never further ahead of the last reading than that, whatever the counter does
-//! (another speed after a live migration, another value on another core), and an error of the calibration
-//! amounts to nanoseconds.
+//! The counter is used for at most [`TRUSTED`] after a reading; then the thread reads the operating
+//! system again. So the time is never further ahead of the last reading than that, whatever the
+//! counter does (another speed after a live migration, another value on another core), and an error
+//! of the calibration amounts to nanoseconds.
 //!
-//! The counter is used only if the kernel's own clock uses it, and while its speed is the same from one
-//! hundredth of a second to the next. Otherwise each reading is the operating system's.
+//! The counter is used only if the kernel's own clock uses it, and while its speed is the same from
+//! one hundredth of a second to the next. Otherwise each reading is the operating system's.
 
 use super::calibration::{Reading, TscCalibration, nanos};
 use std::{cell::Cell, sync::LazyLock, time::Instant};
@@ -26,8 +26,8 @@ struct Process {
 const MAX_READ_CYCLES: u64 = 2_000;
 
 thread_local! {
-    /// The last reading of this thread, so that no thread waits for another. The initial one is too old
-    /// to be used.
+    /// The last reading of this thread, so that no thread waits for another. The initial one is too
+    /// old to be used.
     static LAST: Cell<Reading> = const { Cell::new(Reading { cycles: 1 << 63, nanos: 0 }) };
 }
 
@@ -57,8 +57,8 @@ impl TscClock {
         let before = cycles();
         let nanos = nanos(began.elapsed());
         let took = cycles().wrapping_sub(before);
-        // If the thread was interrupted in between, time and counter do not belong together: the next
-        // call reads again.
+        // If the thread was interrupted in between, time and counter do not belong together: the
+        // next call reads again.
         if took < MAX_READ_CYCLES {
             let cycles = before.wrapping_add(took / 2);
             let reading = Reading { cycles, nanos };
@@ -94,8 +94,8 @@ fn kernel_uses_tsc() -> bool {
 mod tests {
     use super::*;
 
-    /// Nanoseconds: the processor may read the counter out of order, and the cycle length is exact to
-    /// one part in a thousand.
+    /// Nanoseconds: the processor may read the counter out of order, and the cycle length is exact
+    /// to one part in a thousand.
     const SLACK: u64 = 2_000;
 
     #[test]

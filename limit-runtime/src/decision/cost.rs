@@ -2,8 +2,8 @@
 
 use limit_core::MAX_COUNT;
 
-/// The largest cost that is recorded, which is more than any limit allows. A larger forced charge is
-/// recorded as this one.
+/// The largest cost that is recorded, which is more than any limit allows. A larger forced charge
+/// is recorded as this one.
 pub(crate) const MAX_COST: u64 = MAX_COUNT + 1;
 
 /// The cost that is recorded for a charge of `cost`.

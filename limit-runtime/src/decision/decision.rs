@@ -98,8 +98,8 @@ impl Decision {
         &self.receipts
     }
 
-    /// Whether all limits allowed the request. If not, nothing was consumed from any of them, except
-    /// by a [forced](crate::store::Action::Force) charge.
+    /// Whether all limits allowed the request. If not, nothing was consumed from any of them,
+    /// except by a [forced](crate::store::Action::Force) charge.
     #[must_use]
     pub fn is_allowed(&self) -> bool {
         self.is_allowed
@@ -133,15 +133,16 @@ impl Decision {
         self.retry_after().map(|wait| whole_millis(wait).max(1))
     }
 
-    /// Whether the cost of the refused request exceeds the capacity of a limit, so that no wait helps.
+    /// Whether the cost of the refused request exceeds the capacity of a limit, so that no wait
+    /// helps.
     #[must_use]
     pub fn exceeds_capacity(&self) -> bool {
         self.outcomes.iter().any(Outcome::exceeds_capacity)
     }
 
     /// The outcome that matters most to the client: of the limits that refused, the one with the
-    /// longest wait; if none refused, the one with the fewest units remaining, and of equal ones the
-    /// one that takes longest to grow. `None` if there are no limits.
+    /// longest wait; if none refused, the one with the fewest units remaining, and of equal ones
+    /// the one that takes longest to grow. `None` if there are no limits.
     #[must_use]
     pub fn strictest(&self) -> Option<&Outcome> {
         self.outcomes.get(strictest(self.outcomes.iter())?)

@@ -106,9 +106,9 @@ impl Outcome {
 
     /// The outcome after this time, if nothing else has happened.
     ///
-    /// What remains may have grown by an unknown number of units. Then one unit more is certain, and
-    /// [`next_after`](Self::next_after) is an upper bound: the time until the refused request fits, or
-    /// until all units are available again.
+    /// What remains may have grown by an unknown number of units. Then one unit more is certain,
+    /// and [`next_after`](Self::next_after) is an upper bound: the time until the refused request
+    /// fits, or until all units are available again.
     pub(crate) fn after(&self, by: Duration) -> Self {
         let by = whole_micros(by);
         let retry_after = match self.retry_after {

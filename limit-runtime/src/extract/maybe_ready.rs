@@ -12,11 +12,11 @@ use std::{
 /// A boxed future.
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// A value that is usually ready, or a future of it. The future is boxed by default, so that the futures
-/// of handlers stay small.
+/// A value that is usually ready, or a future of it. The future is boxed by default, so that the
+/// futures of handlers stay small.
 ///
-/// It is no future itself: an `await` of it would reserve room for the value in the caller's future. The
-/// macro `ready_or_await!` takes the value out.
+/// It is no future itself: an `await` of it would reserve room for the value in the caller's
+/// future. The macro `ready_or_await!` takes the value out.
 pub enum MaybeReady<T, F = BoxFuture<T>> {
     /// The value.
     Ready(T),

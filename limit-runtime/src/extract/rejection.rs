@@ -2,7 +2,8 @@
 
 use axum::response::{IntoResponse, Response};
 
-/// A response that takes the place of the handler's. Boxed: responses are large, and rejections rare.
+/// A response that takes the place of the handler's. Boxed: responses are large, and rejections
+/// rare.
 pub(crate) type Rejection = Box<Response>;
 
 /// Makes a rejection from what a function of extractors, or one of its extractors, failed with.

@@ -74,7 +74,8 @@ impl Limiter {
         }
     }
 
-    /// [`of`](Self::of) without the warning of a missing layer, which the check of the request gives.
+    /// [`of`](Self::of) without the warning of a missing layer, which the check of the request
+    /// gives.
     pub(crate) fn find(parts: &Parts) -> &Self {
         let limiter = parts.extensions.get::<Self>();
         limiter.unwrap_or_else(|| Self::global())
