@@ -10,8 +10,8 @@ use limit_core::Limits;
 
 /// A cost to consume from one budget, with the limits that apply to it.
 ///
-/// A budget is identified by scope, key and strategy. Several charges can be checked together: all of
-/// them are consumed, or none.
+/// A budget is identified by scope, key and strategy. Several charges can be checked together: all
+/// of them are consumed, or none.
 ///
 /// ```
 /// use limit_runtime::{IntoKey, Limiter, limits, store::{Action, Charge, Scope}};
@@ -64,7 +64,8 @@ impl<'a> Charge<'a> {
         }
     }
 
-    /// Sets the cost. Default: 1. A cost of 0 consumes nothing, and is allowed if a cost of 1 would be.
+    /// Sets the cost. Default: 1. A cost of 0 consumes nothing, and is allowed if a cost of 1 would
+    /// be.
     #[must_use]
     #[inline]
     pub fn cost(self, cost: u64) -> Self {
@@ -98,8 +99,8 @@ pub enum Action {
     /// Decide as for [`Consume`](Self::Consume), but consume nothing.
     Peek,
     /// Consume the charges even if they are denied, for work that is already done. Usage may then
-    /// exceed a limit, and further charges are denied until it has decreased. The decision is as for
-    /// [`Consume`](Self::Consume).
+    /// exceed a limit, and further charges are denied until it has decreased. The decision is as
+    /// for [`Consume`](Self::Consume).
     Force,
 }
 

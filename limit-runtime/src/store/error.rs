@@ -31,8 +31,8 @@ impl StoreError {
         }
     }
 
-    /// An error that is not an outage: the store is reachable, but its answer is unexpected. It does
-    /// not count for the circuit breaker.
+    /// An error that is not an outage: the store is reachable, but its answer is unexpected. It
+    /// does not count for the circuit breaker.
     #[cfg_attr(
         not(feature = "redis"),
         expect(dead_code, reason = "only the Redis store returns such errors")

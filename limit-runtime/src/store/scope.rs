@@ -8,7 +8,7 @@
 /// ```
 /// use limit_runtime::store::Scope;
 ///
-/// // `#[rate_limit("10/minute", key = client_ip)] async fn predict() {}` in the module `my_app::api`
+/// // `#[rate_limit("10/minute", key = client_ip)] async fn predict() {}` in `my_app::api`
 /// let of_handler = Scope::handler("my_app::api::predict", "client_ip");
 /// // `scope = "models"`
 /// let shared = Scope::shared("models");
@@ -67,8 +67,8 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// This scope on one route, as with `scope = route`. `template` is the complete path template of
-    /// the route.
+    /// This scope on one route, as with `scope = route`. `template` is the complete path template
+    /// of the route.
     #[must_use]
     pub const fn on_route(self, template: &'a str) -> Self {
         Self {

@@ -22,15 +22,15 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Checks all `charges` together, and consumes them as `action` specifies.
     ///
     /// The decision has one outcome for each limit of each charge, in that order. If charges were
-    /// consumed, it also has one receipt for each charge. For rate-limit headers that state when more
-    /// is available, set [`Outcome::with_next_after`](crate::Outcome::with_next_after).
+    /// consumed, it also has one receipt for each charge. For rate-limit headers that state when
+    /// more is available, set [`Outcome::with_next_after`](crate::Outcome::with_next_after).
     ///
     /// # Errors
     /// If the store could not answer. The charges may have been consumed or not.
     fn check<'a>(&'a self, charges: &'a [Charge<'a>], action: Action) -> StoreFuture<'a, Decision>;
 
-    /// Refunds `charges`, which an earlier check consumed. `receipts` are those of that check, in the
-    /// order of the charges.
+    /// Refunds `charges`, which an earlier check consumed. `receipts` are those of that check, in
+    /// the order of the charges.
     ///
     /// The cost of a charge may be lower than what the check consumed. No more is refunded than the
     /// check consumed and the store still counts. The limiter refunds each unit of a
@@ -44,8 +44,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         receipts: &'a [Receipt],
     ) -> StoreFuture<'a, ()>;
 
-    /// Clears the budgets of `key` in `scope` under all strategies. Returns the number of budgets that
-    /// were cleared: one for each strategy that had counted something.
+    /// Clears the budgets of `key` in `scope` under all strategies. Returns the number of budgets
+    /// that were cleared: one for each strategy that had counted something.
     ///
     /// # Errors
     /// If the store could not answer. The budgets may have been cleared or not.
@@ -74,9 +74,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         0
     }
 
-    /// Whether a denial holds until its `retry_after` has passed, unless there is a refund, a reset or
-    /// a changed limit. If so, this process repeats a denial for up to a second without another call
-    /// to the store. Default: `false`.
+    /// Whether a denial holds until its `retry_after` has passed, unless there is a refund, a reset
+    /// or a changed limit. If so, this process repeats a denial for up to a second without another
+    /// call to the store. Default: `false`.
     fn denials_last(&self) -> bool {
         false
     }

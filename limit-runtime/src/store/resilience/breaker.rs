@@ -1,8 +1,8 @@
 //! Circuit breaker: stops calls to a store that keeps failing.
 //!
-//! Closed: every request calls the store. It opens after [`FAILURES_IN_A_ROW`] failures in a row, or
-//! when half of at least [`MIN_CALLS`] calls within [`PERIOD`] failed. Open: only the prober calls
-//! the store, and its first success closes the breaker.
+//! Closed: every request calls the store. It opens after [`FAILURES_IN_A_ROW`] failures in a row,
+//! or when half of at least [`MIN_CALLS`] calls within [`PERIOD`] failed. Open: only the prober
+//! calls the store, and its first success closes the breaker.
 
 use crate::clock::Ticks;
 use parking_lot::Mutex;

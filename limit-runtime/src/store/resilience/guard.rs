@@ -274,8 +274,8 @@ fn strictest_fallback(charges: &[Charge<'_>], default: Fallback) -> Fallback {
         .unwrap_or(default)
 }
 
-/// Limits each receipt of the store's decision to the cost of its charge, and adds the receipt of the
-/// local counts if they have one.
+/// Limits each receipt of the store's decision to the cost of its charge, and adds the receipt of
+/// the local counts if they have one.
 fn with_receipts_for(
     charges: &[Charge<'_>],
     mut decision: Decision,

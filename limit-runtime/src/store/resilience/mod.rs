@@ -2,11 +2,12 @@
 //!
 //! - One deadline for the whole call. A check that misses it is not repeated, because the store may
 //!   have counted it.
-//! - A circuit breaker, which stops calls to a store that keeps failing. A background task probes the
-//!   store until it answers again, so that no request has to wait for it.
+//! - A circuit breaker, which stops calls to a store that keeps failing. A background task probes
+//!   the store until it answers again, so that no request has to wait for it.
 //! - A fallback for checks that the store does not answer. For `Fallback::Local`, local counts are
 //!   kept up to date while the store answers.
-//! - A cache of denials, which repeats a denial without a call to the store while it certainly holds.
+//! - A cache of denials, which repeats a denial without a call to the store while it certainly
+//!   holds.
 
 mod breaker;
 mod denial_cache;

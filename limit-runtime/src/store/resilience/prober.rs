@@ -1,4 +1,5 @@
-//! Background task that calls the store while the breaker is open, and closes it at the first answer.
+//! Background task that calls the store while the breaker is open, and closes it at the first
+//! answer.
 
 use super::shared::Shared;
 use crate::{
