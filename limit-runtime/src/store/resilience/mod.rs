@@ -18,7 +18,6 @@ mod prober;
 mod shared;
 
 pub use self::health::{Health, StoreHealth};
-pub(crate) use self::{
-    guard::Guard,
-    shared::{DEADLINE, Settings},
-};
+#[cfg(feature = "redis")]
+pub(crate) use self::shared::DEADLINE;
+pub(crate) use self::{guard::Guard, shared::Settings};
