@@ -34,8 +34,9 @@ use std::sync::{
 #[derive(Debug)]
 pub struct Receipt {
     at: u64,
-    /// When the shadow of a remote store counted it; [`NOWHERE`](Self::NOWHERE) if it did not.
-    shadow: u64,
+    /// When the local counts kept beside a remote store counted it; [`NOWHERE`](Self::NOWHERE) if
+    /// they did not.
+    local: u64,
     /// How many units the charge consumed.
     cost: u64,
     /// Shared by all clones. Made by the first clone or refund, so that a check allocates nothing.
@@ -65,7 +66,7 @@ impl Receipt {
     pub(crate) const fn of_cost(at: u64, cost: u64) -> Self {
         Self {
             at,
-            shadow: Self::NOWHERE,
+            local: Self::NOWHERE,
             cost: recorded_cost(cost),
             given_back: OnceLock::new(),
         }
@@ -85,30 +86,32 @@ impl Receipt {
         }
     }
 
-    /// The same, for a charge that the shadow counted as `own` says.
-    pub(crate) fn with_shadow(self, own: &Self) -> Self {
+    /// Adds the receipt of the local counts, for a charge that both counted.
+    pub(crate) fn with_local(self, local: &Self) -> Self {
         Self {
-            shadow: own.at,
+            local: local.at,
             ..self
         }
     }
 
-    /// For a charge that only the shadow counted, as `self` says.
-    pub(crate) fn shadow_only(self) -> Self {
+    /// Turns a receipt of the local counts into that of a charge which the remote store did not
+    /// count.
+    pub(crate) fn local_only(self) -> Self {
         Self {
             at: Self::NOWHERE,
-            shadow: self.at,
+            local: self.at,
             ..self
         }
     }
 
-    pub(crate) fn is_shadow_only(&self) -> bool {
+    /// Whether only the local counts counted the charge.
+    pub(crate) fn is_local_only(&self) -> bool {
         self.at == Self::NOWHERE
     }
 
-    /// What the shadow needs to give the charge back, if it counted it.
-    pub(crate) fn shadow(&self) -> Option<Self> {
-        (self.shadow != Self::NOWHERE).then(|| Self::new(self.shadow))
+    /// The receipt of the local counts, if they counted the charge.
+    pub(crate) fn local(&self) -> Option<Self> {
+        (self.local != Self::NOWHERE).then(|| Self::new(self.local))
     }
 
     /// Claims up to `units` to be given back to the store: no other call claims the same units.
@@ -146,7 +149,7 @@ impl Clone for Receipt {
 
 impl PartialEq for Receipt {
     fn eq(&self, other: &Self) -> bool {
-        (self.at, self.shadow) == (other.at, other.shadow)
+        (self.at, self.local) == (other.at, other.local)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Charges, and what a check does with them.
+//! A charge on a budget, and the actions of a check.
 
 use super::{fallback::Fallback, scope::Scope};
 use crate::{
@@ -8,7 +8,10 @@ use crate::{
 };
 use limit_core::Limits;
 
-/// One budget that a request draws on: whose it is, what bounds it, and how much is wanted.
+/// A cost to consume from one budget, with the limits that apply to it.
+///
+/// A budget is identified by scope, key and strategy. Several charges can be checked together: all
+/// of them are consumed, or none.
 ///
 /// ```
 /// use limit_runtime::{IntoKey, Limiter, limits, store::{Action, Charge, Scope}};
@@ -17,7 +20,7 @@ use limit_core::Limits;
 /// # async fn main() -> Result<(), limit_runtime::store::StoreError> {
 /// let (tokens, requests) = (limits!("100_000/minute"), limits!("60/minute"));
 /// let key = "tenant-7".into_key();
-/// // All or nothing: a request and what it may cost.
+/// // One request, and the tokens it may use: both are consumed, or neither.
 /// let charges = [
 ///     Charge::new(Scope::shared("requests"), &key, &requests),
 ///     Charge::new(Scope::shared("tokens"), &key, &tokens).cost(1_500),
@@ -30,22 +33,24 @@ use limit_core::Limits;
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Charge<'a> {
-    /// Whose budget.
+    /// The scope of the budget.
     pub scope: Scope<'a>,
-    /// Who is counted.
+    /// The key to count by, such as a client's address or a tenant.
     pub key: &'a Key,
-    /// All of these must have room.
+    /// The limits of the budget. A charge is allowed if its cost fits in each of them.
     pub limits: &'a Limits,
-    /// How much the request takes. Zero asks whether anything is left.
+    /// The cost, in the unit of the limits (requests, tokens, …). A cost of 0 consumes nothing, and
+    /// is allowed if a cost of 1 would be.
     pub cost: u64,
-    /// How hits are counted.
+    /// The counting algorithm.
     pub strategy: Strategy,
-    /// What to do if a remote store does not answer; `None` as the limiter says.
+    /// What to do if a remote store does not answer. `None`: the limiter's [`Fallback`].
     pub on_store_error: Option<Fallback>,
 }
 
 impl<'a> Charge<'a> {
-    /// A charge of 1 on the budget of `key` in `scope`, which all of `limits` bound, by the moving window.
+    /// A charge of 1 on the budget of `key` in `scope`, under `limits` and
+    /// [`Strategy::MovingWindow`].
     #[must_use]
     #[inline]
     pub fn new(scope: Scope<'a>, key: &'a Key, limits: &'a Limits) -> Self {
@@ -59,21 +64,22 @@ impl<'a> Charge<'a> {
         }
     }
 
-    /// How much to take. Zero asks whether anything is left.
+    /// Sets the cost. Default: 1. A cost of 0 consumes nothing, and is allowed if a cost of 1 would
+    /// be.
     #[must_use]
     #[inline]
     pub fn cost(self, cost: u64) -> Self {
         Self { cost, ..self }
     }
 
-    /// How hits are counted.
+    /// Sets the counting algorithm. Default: [`Strategy::MovingWindow`].
     #[must_use]
     #[inline]
     pub fn strategy(self, strategy: Strategy) -> Self {
         Self { strategy, ..self }
     }
 
-    /// What to do if a remote store does not answer.
+    /// Sets what to do if a remote store does not answer. Default: the limiter's [`Fallback`].
     #[must_use]
     #[inline]
     pub fn on_store_error(self, fallback: Fallback) -> Self {
@@ -88,17 +94,18 @@ impl<'a> Charge<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Action {
-    /// Consume them if all have room.
+    /// Consume the charges if all of them are allowed.
     Consume,
-    /// Answer as [`Consume`](Self::Consume) would, and consume nothing.
+    /// Decide as for [`Consume`](Self::Consume), but consume nothing.
     Peek,
-    /// Consume them whether they have room or not: the work is done, and what is above a limit's count
-    /// has to leave the window before anybody is admitted again. The answer is as for `Consume`.
+    /// Consume the charges even if they are denied, for work that is already done. Usage may then
+    /// exceed a limit, and further charges are denied until it has decreased. The decision is as
+    /// for [`Consume`](Self::Consume).
     Force,
 }
 
-/// The decision that allows `charges` as if nothing was ever counted: of a limiter that is disabled,
-/// or under [`Fallback::Allow`].
+/// The decision that allows `charges` and reports unused limits: for a disabled limiter, and for
+/// [`Fallback::Allow`].
 pub(crate) fn all_allowed(charges: &[Charge<'_>]) -> Decision {
     Decision::new(charges.iter().flat_map(|charge| {
         let limits = charge.limits.iter();

@@ -1,49 +1,61 @@
-//! Why a limiter could not be connected to the store that a URL names.
+//! The error of connecting a limiter to the store at a URL.
 
 use std::fmt;
 
-/// Why a limiter could not be [connected](crate::Limiter::connect) to its store.
+/// A limiter could not be [connected](crate::Limiter::connect) to the store at a URL.
 ///
-/// A store that does not answer is no such error: the limiter starts without it, logs that once,
-/// and uses the store as soon as it answers.
+/// A store that does not answer is not an error: the limiter starts without it, logs a warning, and
+/// uses the store as soon as it answers.
+///
+/// ```
+/// use limit_runtime::{Limiter, store::ConnectError};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let error = Limiter::connect("rdis://cache:6379").await.unwrap_err();
+/// assert!(matches!(error, ConnectError::Url { .. }));
+/// assert!(error.to_string().contains("unknown scheme `rdis`"));
+/// # }
+/// ```
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The URL names no store. It is shown without its password.
+    /// The URL is invalid. The message shows it without its password.
     Url {
-        /// The URL, or the part of it that is to blame.
+        /// The URL, or the invalid part of it.
         found: Box<str>,
-        /// What is wrong, and what to write.
+        /// What is wrong, and what to write instead.
         problem: Box<str>,
     },
-    /// The store is known, but this program was built without it.
+    /// The URL's scheme needs a cargo feature that is not enabled.
     FeatureOff {
         /// The URL's scheme.
         scheme: Box<str>,
-        /// The feature of `limit-runtime` that turns it on.
+        /// The feature of `limit-runtime` to enable.
         feature: &'static str,
     },
-    /// The server rejects the connection.
+    /// The server refused the connection, for example because of a wrong password.
     Refused {
         /// The server's reason.
         reason: Box<str>,
     },
-    /// The server cannot do what the limiter needs.
+    /// The server does not meet a requirement, for example because its version is too old.
     Unfit {
-        /// What the server is.
+        /// The server's kind and version or setting, such as `Redis 6.0.16`.
         found: Box<str>,
-        /// What is needed.
+        /// The requirement.
         needed: &'static str,
     },
 }
 
 impl ConnectError {
-    /// For a URL that begins with nothing known.
+    /// The error for a URL without a scheme, or with an unknown one.
     pub(crate) fn unknown(url: &str) -> Self {
         let problem = match url.split_once("://") {
             None => "there is no scheme; write `redis://host:6379/0`".into(),
             Some((scheme, _)) => format!(
                 "unknown scheme `{scheme}`; allowed: memory, redis, rediss, redis+unix, redis+cluster, \
-                 rediss+cluster, redis+sentinel, rediss+sentinel, and the same with valkey"
+                 rediss+cluster, redis+sentinel, rediss+sentinel, and each with `valkey` instead of \
+                 `redis`"
             )
             .into(),
         };
@@ -60,8 +72,8 @@ impl fmt::Display for ConnectError {
             Self::Url { found, problem } => write!(f, "the store's URL `{found}`: {problem}"),
             Self::FeatureOff { scheme, feature } => write!(
                 f,
-                "the store's URL begins with `{scheme}://`, which this program was built without: \
-                 turn on the feature `{feature}` of limit-runtime in Cargo.toml",
+                "the store's URL has the scheme `{scheme}`, which needs the feature `{feature}`: in \
+                 Cargo.toml, write `limit-runtime = {{ …, features = [\"{feature}\"] }}`",
             ),
             Self::Refused { reason } => write!(
                 f,
@@ -75,7 +87,7 @@ impl fmt::Display for ConnectError {
     }
 }
 
-/// The text of [`Display`](fmt::Display): what `main` shows when it returns the error.
+/// Writes the text of [`Display`](fmt::Display), which is readable when `main` returns the error.
 impl fmt::Debug for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -84,24 +96,24 @@ impl fmt::Debug for ConnectError {
 
 impl std::error::Error for ConnectError {}
 
-/// What precedes `://`; empty if nothing does.
+/// The part of `url` before `://`. Empty if there is none.
 pub(crate) fn scheme(url: &str) -> &str {
     url.split_once("://").map_or("", |(scheme, _)| scheme)
 }
 
-/// Whether `url` is that of this process's memory.
+/// Whether `url` names the memory of this process.
 pub(crate) fn is_memory(url: &str) -> bool {
     scheme(url).split('+').next() == Some("memory")
 }
 
-/// The URL without the part that holds user and password.
+/// `url` with user and password replaced by `…`, for logs and errors.
 pub(crate) fn redacted(url: &str) -> Box<str> {
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.into();
     };
     let authority = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, rest) = rest.split_at(authority);
-    // A password may hold an `@` or a `/` that should have been escaped: hide too much rather than too little.
+    // A password may contain an unescaped `@` or `/`. Rather hide too much than too little.
     let shown = match (authority.rfind('@'), rest.rfind('@')) {
         (_, Some(at)) => format!("{scheme}://…@{}", &rest[at + 1..]),
         (Some(at), None) => format!("{scheme}://…@{}{rest}", &authority[at + 1..]),

@@ -1,12 +1,12 @@
-//! A store of the application's own, with the settings that apply around it.
+//! A user-defined store with its deadline and fallback.
 
 use super::{fallback::Fallback, resilience, store::Store};
 use std::{fmt, time::Duration};
 
-/// A [`Store`] of your own, with the deadline and the fallback that apply around it.
+/// A user-defined [`Store`] with its deadline and fallback.
 ///
-/// It is the argument of [`LimiterBuilder::store`](crate::LimiterBuilder::store), to which a store
-/// with the default settings can be passed as it is.
+/// Pass it to [`LimiterBuilder::store`](crate::LimiterBuilder::store). That method also takes a
+/// `Store` directly, with the default settings.
 ///
 /// ```
 /// use limit_runtime::{Limiter, store::{CustomStore, Fallback, Store}};
@@ -26,7 +26,7 @@ pub struct CustomStore {
 }
 
 impl CustomStore {
-    /// A store with the default settings.
+    /// A store with the default settings: a deadline of 50 ms and [`Fallback::Local`].
     pub fn new(store: impl Store) -> Self {
         Self::with_settings(store, resilience::Settings::default())
     }
@@ -38,13 +38,13 @@ impl CustomStore {
         }
     }
 
-    /// The maximum time that a request waits for the store. Default: 50 ms.
+    /// Sets the maximum time to wait for a call to the store. Default: 50 ms.
     pub fn store_deadline(mut self, deadline: Duration) -> Self {
         self.settings.deadline = deadline;
         self
     }
 
-    /// What happens to requests while the store does not answer. Default: [`Fallback::Local`].
+    /// Sets what to do with requests while the store does not answer. Default: [`Fallback::Local`].
     pub fn fallback(mut self, fallback: Fallback) -> Self {
         self.settings.fallback = fallback;
         self

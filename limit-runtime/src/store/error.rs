@@ -1,8 +1,18 @@
-//! Errors of stores.
+//! The error of a store.
 
 use std::fmt;
 
-/// A store that could not answer.
+/// A store could not answer a call.
+///
+/// A remote store's errors count for the circuit breaker and in
+/// [`Health::failed`](super::Health::failed).
+///
+/// ```
+/// use limit_runtime::store::StoreError;
+///
+/// let error = StoreError::new("the counter service answered with status 500");
+/// assert_eq!(error.to_string(), "the counter service answered with status 500");
+/// ```
 #[derive(Debug)]
 pub struct StoreError {
     message: Box<str>,
@@ -11,7 +21,7 @@ pub struct StoreError {
 }
 
 impl StoreError {
-    /// An error that says what the store could not do.
+    /// An error with a message that states what failed.
     #[must_use]
     pub fn new(message: impl Into<Box<str>>) -> Self {
         Self {
@@ -21,10 +31,11 @@ impl StoreError {
         }
     }
 
-    /// An error of ours: the store is well, so it does not count against it.
+    /// An error that is not an outage: the store is reachable, but its answer is unexpected. It
+    /// does not count for the circuit breaker.
     #[cfg_attr(
         not(feature = "redis"),
-        expect(dead_code, reason = "only remote stores err so")
+        expect(dead_code, reason = "only the Redis store returns such errors")
     )]
     pub(crate) fn bug(message: impl Into<Box<str>>) -> Self {
         Self {
@@ -33,12 +44,12 @@ impl StoreError {
         }
     }
 
-    /// Whether the store is out, so that asking it again soon is in vain.
+    /// Whether the error counts for the circuit breaker.
     pub(crate) fn is_outage(&self) -> bool {
         self.is_outage
     }
 
-    /// The same, with its cause.
+    /// An error with a message that states what failed, and its cause.
     #[must_use]
     pub fn with_source(
         message: impl Into<Box<str>>,

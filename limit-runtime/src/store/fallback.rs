@@ -1,33 +1,40 @@
-//! What happens to requests while the store is out.
+//! What to do with requests that a remote store does not answer.
 
-/// What to do with a request that the store cannot answer for.
+/// What to do with a request if the remote store does not answer in time, or with an error.
+///
+/// ```
+/// use limit_runtime::store::Fallback;
+///
+/// assert_eq!(Fallback::default(), Fallback::Local);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Fallback {
-    /// Count in this process. It has counted along while the store was well, so an outage hands out no
-    /// second budget; what other machines admit is not seen. No request fails.
+    /// Limit by the counts of this process. They are kept up to date while the store answers, so a
+    /// client does not get a second budget when an outage begins. What other processes admit is not
+    /// counted. No request fails because of the store.
     #[default]
     Local,
-    /// Let it through, uncounted.
+    /// Admit the request without counting it.
     Allow,
-    /// Refuse it with 503, and `Retry-After`.
+    /// Reject the request with status 503 and `Retry-After`.
     Deny,
 }
 
 impl Fallback {
-    /// What each is called in the environment and in configuration files.
+    /// The names in environment variables and configuration files.
     pub(crate) const WORDS: [(&str, Self); 3] = [
         ("local", Self::Local),
         ("allow", Self::Allow),
         ("deny", Self::Deny),
     ];
 
-    /// In the words of the log.
+    /// The consequence of an outage, for the log.
     pub(crate) fn consequence(self) -> &'static str {
         match self {
-            Self::Local => "counted in this process",
-            Self::Allow => "let through uncounted",
-            Self::Deny => "refused with 503",
+            Self::Local => "requests are limited by the counts of this process alone",
+            Self::Allow => "requests are admitted without limit",
+            Self::Deny => "requests are rejected with status 503",
         }
     }
 }

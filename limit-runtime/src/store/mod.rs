@@ -1,4 +1,4 @@
-//! Stores: where a limiter keeps what has been consumed.
+//! Stores: where a limiter keeps its counts.
 
 pub(crate) mod charge;
 pub(crate) mod connect;

@@ -1,12 +1,14 @@
-//! Scopes of budgets.
+//! The scope of a budget.
 
-/// The scope of a budget. Two [charges](crate::store::Charge) draw on one budget if scope, key and strategy are
-/// the same.
+/// The scope of a budget: a rule of a handler, a layer, or a name that handlers share.
+///
+/// Two [charges](super::Charge) consume from one budget if their scopes, keys and strategies are
+/// equal.
 ///
 /// ```
 /// use limit_runtime::store::Scope;
 ///
-/// // `#[rate_limit("10/minute", key = client_ip)] async fn predict() {}` in the module `my_app::api`
+/// // `#[rate_limit("10/minute", key = client_ip)] async fn predict() {}` in `my_app::api`
 /// let of_handler = Scope::handler("my_app::api::predict", "client_ip");
 /// // `scope = "models"`
 /// let shared = Scope::shared("models");
@@ -22,13 +24,13 @@ pub struct Scope<'a> {
     pub name: &'a str,
     /// The rule of a handler: its `name`, or its key as written. Empty for a shared scope.
     pub rule: &'a str,
-    /// The route's template, such as `/item/{id}`; empty where the budget is one for all routes.
+    /// The route's template, such as `/item/{id}`. Empty if one budget covers all routes.
     pub route: &'a str,
 }
 
 impl<'a> Scope<'a> {
-    /// The budget of one rule of a handler: its module path and function name, and the rule's
-    /// `name`, or its key as written.
+    /// The scope of one rule of a handler: the handler's module path and function name, and the
+    /// rule's `name` or, without one, its key as written.
     #[must_use]
     pub const fn handler(path: &'a str, rule: &'a str) -> Self {
         Self {
@@ -38,14 +40,14 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// The budgets of handlers whose `scope` is a function; its result is the first part of the key:
-    /// `limiter.reset_key(Scope::computed(), ("tenant-7", "alice"))`.
+    /// The scope of handlers whose `scope` option is a function. The function's result is the first
+    /// part of the key: `limiter.reset_key(Scope::computed(), ("tenant-7", "alice"))`.
     #[must_use]
     pub const fn computed() -> Self {
         Self::shared(Self::COMPUTED)
     }
 
-    /// A budget that is shared by name, as `scope = "models"` on handlers.
+    /// A scope that handlers share by its name, as with `scope = "models"`.
     #[must_use]
     pub const fn shared(name: &'a str) -> Self {
         Self {
@@ -55,7 +57,7 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// The budget of a layer of this name.
+    /// The scope of the layer with this name.
     #[must_use]
     pub const fn layer(name: &'a str) -> Self {
         Self {
@@ -65,7 +67,8 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// The same on one route, as `scope = route` says: the route's whole template.
+    /// This scope on one route, as with `scope = route`. `template` is the complete path template
+    /// of the route.
     #[must_use]
     pub const fn on_route(self, template: &'a str) -> Self {
         Self {
@@ -74,7 +77,7 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// What no scope of a user's can be named, and no rule: they begin with a control character.
+    // The control character keeps these names apart from those of users' scopes and rules.
     const COMPUTED: &'static str = "\u{1}computed";
     const LAYER: &'static str = "\u{1}layer";
 }

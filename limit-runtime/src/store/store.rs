@@ -1,4 +1,4 @@
-//! The trait of stores.
+//! The trait that stores implement.
 
 use super::{
     charge::{Action, Charge},
@@ -11,63 +11,76 @@ use crate::{
 };
 use std::{fmt, future::Future, pin::Pin};
 
-/// A place that counts: shared by machines, or of your own making.
+/// A backend that holds the counts of a limiter, usually a server that several processes share.
 ///
-/// A store answers every check atomically: all charges are consumed, or none.
+/// Implement it to count in a backend of your own, and pass the store to
+/// [`LimiterBuilder::store`](crate::LimiterBuilder::store). The limiter adds a deadline, a circuit
+/// breaker and a fallback; [`CustomStore`](super::CustomStore) has their settings.
+///
+/// Every check is atomic: all charges are consumed, or none.
 pub trait Store: fmt::Debug + Send + Sync + 'static {
-    /// Checks all `charges` as one, and consumes them as `action` says.
+    /// Checks all `charges` together, and consumes them as `action` specifies.
     ///
-    /// The decision has one outcome for each limit of each charge, in that order. Headers show when more
-    /// remains, as [`Outcome::with_next_after`](crate::Outcome::with_next_after) says.
+    /// The decision has one outcome for each limit of each charge, in that order. If charges were
+    /// consumed, it also has one receipt for each charge. For rate-limit headers that state when
+    /// more is available, set [`Outcome::with_next_after`](crate::Outcome::with_next_after).
     ///
     /// # Errors
-    /// When the store could not answer. The charges may then have been consumed or not.
+    /// If the store could not answer. The charges may have been consumed or not.
     fn check<'a>(&'a self, charges: &'a [Charge<'a>], action: Action) -> StoreFuture<'a, Decision>;
 
-    /// Gives back the costs of `charges`, which a check consumed and answered with `receipts`.
+    /// Refunds `charges`, which an earlier check consumed. `receipts` are those of that check, in
+    /// the order of the charges.
     ///
-    /// Cost by cost, no more is given back than that check consumed and the store still counts. The
-    /// limiter asks for each unit of a [receipt](Receipt) at most once.
+    /// The cost of a charge may be lower than what the check consumed. No more is refunded than the
+    /// check consumed and the store still counts. The limiter refunds each unit of a
+    /// [receipt](Receipt) at most once.
     ///
     /// # Errors
-    /// When the store could not answer. The charges may then have been given back or not.
+    /// If the store could not answer. The charges may have been refunded or not.
     fn refund<'a>(
         &'a self,
         charges: &'a [Charge<'a>],
         receipts: &'a [Receipt],
     ) -> StoreFuture<'a, ()>;
 
-    /// Clears the budgets of `key` in `scope`, under every strategy. Returns how many there were: one
-    /// for each strategy that counted something.
+    /// Clears the budgets of `key` in `scope` under all strategies. Returns the number of budgets
+    /// that were cleared: one for each strategy that had counted something.
     ///
     /// # Errors
-    /// When the store could not answer.
+    /// If the store could not answer. The budgets may have been cleared or not.
     fn reset_key<'a>(&'a self, scope: Scope<'a>, key: &'a Key) -> StoreFuture<'a, u64>;
 
-    /// Clears all budgets of this limiter, and nothing else that the store may hold.
+    /// Clears all budgets of this limiter. Other data in the backend is not affected.
     ///
     /// # Errors
-    /// When the store could not answer.
+    /// If the store could not answer. Some budgets may have been cleared.
     fn reset_all(&self) -> StoreFuture<'_, ()>;
 
-    /// What the budgets of `key` in `scope` are called in the store, to look at them there; `None` if it gives no names.
+    /// The name or pattern under which the backend holds the budgets of `key` in `scope`, for
+    /// inspection with the backend's own tools. Default: `None`, no such name.
     fn describe_key(&self, scope: Scope<'_>, key: &Key) -> Option<String> {
         let _ = (scope, key);
         None
     }
 
-    /// A number that changes when what was counted may have been lost, as after a new connection.
-    /// For a while after that this process admits no more than its own counts allow.
+    /// A number that changes whenever counts may have been lost, for example after a reconnect.
+    /// Default: 0, never.
+    ///
+    /// After a change, this process admits a check only if its local counts also allow it, until
+    /// everything it counted before the change has left the windows. The change from 0 to another
+    /// number is the first connection, and has no such effect.
     fn epoch(&self) -> u64 {
         0
     }
 
-    /// Whether a denial holds until its `retry_after` whatever else is asked meanwhile, short of a
-    /// refund, a reset or a changed limit. If so, this process repeats it by itself for up to a second.
+    /// Whether a denial holds until its `retry_after` has passed, unless there is a refund, a reset
+    /// or a changed limit. If so, this process repeats a denial for up to a second without another
+    /// call to the store. Default: `false`.
     fn denials_last(&self) -> bool {
         false
     }
 }
 
-/// What a [`Store`] answers, when it does.
+/// The boxed future that the methods of [`Store`] return.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;

@@ -1,4 +1,5 @@
-//! One budget in 32 bytes, so that two share a cache line and a key's first hits cost nothing beyond its place.
+//! One budget in 32 bytes: two fit in a cache line, and the first hits of a key need no other
+//! memory.
 
 use super::{
     identity::Variant,
@@ -17,19 +18,19 @@ use crate::{
 };
 use limit_core::Limit;
 
-/// A place in a table.
+/// An entry of a table.
 #[derive(Clone, Copy, Debug)]
 #[repr(align(32))]
 pub(super) struct Cell {
-    /// The lower half of the owner; its order is the table's.
+    /// The lower half of the owner. The table is sorted by it.
     pub(super) owner: u64,
-    /// From the lowest bit: 6 bits kind, 14 bits variant, 44 bits the millisecond from which it equals a fresh one.
+    /// From the lowest bit: 6 bits kind, 14 bits variant, 44 bits the millisecond of expiry.
     meta: u64,
     a: u64,
     b: u64,
 }
 
-/// What a budget holds.
+/// The counts of a budget.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum State {
     /// A log in microseconds of 32 bits.
@@ -38,11 +39,11 @@ pub(super) enum State {
     Coarse(Kept<COARSE_MICROS>),
     /// One hit, in microseconds of 64 bits.
     Single(Hit<u64>),
-    /// More of these, elsewhere.
+    /// Several hits, outside of the cell.
     WideRing { slot: u32, shape: RingRange },
-    /// What is no log.
+    /// A counter, not a log.
     Counter(Counter),
-    /// The same, elsewhere, because its numbers take more than 32 bits.
+    /// A counter outside of the cell, because its numbers have more than 32 bits.
     WideCounter { kind: WideCounter, slot: u32 },
 }
 
@@ -104,7 +105,8 @@ const KIND_BITS: u32 = 6;
 const VARIANT_BITS: u32 = 14;
 
 const EMPTY: u64 = 0;
-/// Kinds are numbers: first the forms of logs in microseconds, then those in milliseconds, then all others.
+/// The numbers of kinds: the forms of logs in microseconds, of logs in milliseconds, then all
+/// others.
 const LAST_FINE: u64 = FORMS;
 const FIRST_COARSE: u64 = LAST_FINE + 1;
 const LAST_COARSE: u64 = 2 * FORMS;
@@ -115,11 +117,11 @@ const SLIDING: u64 = SINGLE + 3;
 const GCRA: u64 = SINGLE + 4;
 const WIDE_SLIDING: u64 = SINGLE + 5;
 const WIDE_GCRA: u64 = SINGLE + 6;
-/// In a ring of whole times: its head and length have so many bits each, and its slot the others.
+/// In a ring of 64-bit times, head and length have this many bits each, and the slot has the rest.
 const INDEX_BITS: u32 = 20;
 
 impl Cell {
-    /// It stands behind all others, so that a search ends at it.
+    /// Sorts after all other cells, so that a search ends here.
     pub(super) const EMPTY: Self = Self {
         owner: u64::MAX,
         meta: EMPTY,
@@ -127,7 +129,7 @@ impl Cell {
         b: 0,
     };
 
-    /// A cell that holds `state` until the millisecond `fresh_at`.
+    /// A cell with `state` that expires at the millisecond `fresh_at`.
     #[inline]
     pub(super) fn new(owner: u64, variant: Variant, state: State, fresh_at: u64) -> Self {
         let (kind, a, b) = match state {
@@ -152,7 +154,7 @@ impl Cell {
         }
     }
 
-    /// A cell that holds what `limit` has counted; `None` if that does not fit.
+    /// A cell with the count of `limit`. `None` if it does not fit.
     #[inline]
     pub(super) fn counted(
         owner: u64,
@@ -172,7 +174,7 @@ impl Cell {
         self.meta == EMPTY
     }
 
-    /// Where it stands among the others.
+    /// The sort key.
     #[cfg(test)]
     pub(super) fn order(&self) -> (u64, u16) {
         (self.owner, self.variant().0)
@@ -184,14 +186,14 @@ impl Cell {
         Variant((self.meta >> KIND_BITS) as u16 & ((1 << VARIANT_BITS) - 1))
     }
 
-    /// The millisecond from which it equals a fresh one.
+    /// The millisecond of expiry.
     #[inline]
     pub(super) fn fresh_at(&self) -> u64 {
         self.meta >> (KIND_BITS + VARIANT_BITS)
     }
 
-    /// In what ticks a log's times are, and its form; of no meaning but the ticks where these are whole.
-    /// `None` if it is no log.
+    /// The resolution and the form of a log. With 64-bit times, the form has no meaning. `None` if
+    /// it is not a log.
     #[inline]
     pub(super) fn form(&self) -> Option<(Tier, u64)> {
         Some(match self.meta & ((1 << KIND_BITS) - 1) {
@@ -209,7 +211,7 @@ impl Cell {
         KINDS >> (self.meta & ((1 << KIND_BITS) - 1)) & 1 == 1
     }
 
-    /// What a log of 32-bit times is packed into.
+    /// The words of a log of 32-bit times.
     #[inline]
     pub(super) fn words(&self) -> (u64, u64) {
         (self.a, self.b)
@@ -254,7 +256,7 @@ impl Cell {
         })
     }
 
-    /// `None` if it is empty or a log, or lies elsewhere.
+    /// `None` if it is empty, a log, or outside of the cell.
     #[inline(always)]
     pub(super) fn counter(&self) -> Option<Counter> {
         let start = Ticks::from_micros(self.a);
@@ -279,7 +281,7 @@ impl Cell {
     }
 }
 
-/// The millisecond from which a counter equals a fresh one.
+/// The millisecond of a counter's expiry.
 #[inline]
 pub(super) fn fresh_at(counter: &Counter, limit: Limit) -> u64 {
     counter.fresh_at(limit).as_micros().div_ceil(1_000)
@@ -300,7 +302,7 @@ fn unpack_wide(a: u64, b: u64) -> (u32, RingRange) {
     (Total::low(b >> (2 * INDEX_BITS)), shape)
 }
 
-/// The kind of a counter whose numbers have 32 bits, and the words that it is kept in.
+/// The kind and the words of a counter with 32-bit numbers.
 #[inline]
 fn packed(counter: Counter) -> (u64, u64, u64) {
     match counter {

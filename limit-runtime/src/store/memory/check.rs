@@ -1,4 +1,4 @@
-//! One check: all charges are consumed, or none.
+//! A check: consumes all charges, or none.
 
 use super::{
     MemoryStore, PerSlot,
@@ -17,7 +17,7 @@ use parking_lot::MutexGuard;
 use smallvec::SmallVec;
 
 impl MemoryStore {
-    /// As [`Store::check`](crate::store::Store::check); memory always answers, and at once.
+    /// As [`Store::check`](crate::store::Store::check), but synchronous and without errors.
     pub(crate) fn check(&self, charges: &[Charge<'_>], action: Action) -> Decision {
         if let [charge] = charges
             && action == Action::Consume
@@ -28,8 +28,8 @@ impl MemoryStore {
         self.check_any(charges, action)
     }
 
-    /// The quick way, for one limit: `None` if there is more to be done; nothing was recorded then.
-    /// Where it is called, so that its answer need not be moved.
+    /// Fast path for a single limit. `None`: it does not apply, and nothing was recorded. Inlined,
+    /// so that the result is not moved.
     #[inline(always)]
     pub(crate) fn consume(&self, charge: &Charge<'_>) -> Option<(Outcome, Option<Receipt>)> {
         let &[limit] = charge.limits.as_slice() else {
@@ -41,7 +41,7 @@ impl MemoryStore {
         let strategy = charge.strategy;
         let owner = self.owners.owner(charge.scope, charge.key);
         let variant = self.windows.variant(strategy, limit.window_millis());
-        // Before the lock, which others may be waiting for.
+        // Before the lock, to hold the lock for a shorter time.
         let reading = self.clock.now();
         self.sweep_if_due(reading);
         let index = self.index(owner);
@@ -95,7 +95,8 @@ impl MemoryStore {
         }
     }
 
-    /// The first hit of a budget, unless that may have a history elsewhere, or finds no room.
+    /// The first hit of a budget. `None` if the budget may have counts in a shared budget, or if
+    /// there is no room.
     #[inline(never)]
     fn begin(
         &self,
@@ -120,7 +121,7 @@ impl MemoryStore {
         Quick::Consumed
     }
 
-    /// The general way: also for what [`consume`](Self::consume) has declined.
+    /// General path, for every check that [`consume`](Self::consume) does not handle.
     #[inline(never)]
     pub(crate) fn check_any(&self, charges: &[Charge<'_>], action: Action) -> Decision {
         if let [charge] = charges
@@ -142,8 +143,8 @@ impl MemoryStore {
         self.check_all(charges, action)
     }
 
-    /// One budget, one lock. `false` if the budget is new and has no room or a history elsewhere; nothing was
-    /// recorded then, and the decision is of no meaning.
+    /// A check of one budget under one lock. `false` if the budget is new and has no room, or
+    /// counts in a shared budget: then nothing was recorded, and the decision is invalid.
     #[inline]
     fn check_one(&self, slot: &Slot<'_>, action: Action, decision: &mut Decision) -> bool {
         let reading = self.clock.now();
@@ -182,7 +183,7 @@ impl MemoryStore {
         true
     }
 
-    /// The way for several budgets, and for new ones that have to share.
+    /// A check of several budgets, or of new ones that have to share a budget.
     #[inline(never)]
     fn check_all(&self, charges: &[Charge<'_>], action: Action) -> Decision {
         let slots = self.slots(charges);
@@ -190,7 +191,7 @@ impl MemoryStore {
             || self.overflow.0.is_remembered(millis(self.clock.now()));
         match self.try_all(&slots, charges, action, sharing) {
             Some(decision) => decision,
-            // There was no room for a new budget: this time, the shared ones are locked as well.
+            // There was no room for a new budget: lock the shared budgets as well.
             None => self
                 .try_all(&slots, charges, action, true)
                 .unwrap_or_else(Decision::empty),
@@ -215,7 +216,7 @@ impl MemoryStore {
                 .map(|slot| slot.owner)
                 .chain(spares.iter().copied()),
         );
-        // What each slot draws on: its own budget, or the one that it shares while it has none.
+        // The budget of each slot: its own, or the shared one while it has none.
         let mut drawn: PerSlot<Slot<'_>> = slots.into();
         for (slot, &spare) in drawn.iter_mut().zip(&spares) {
             let (shard, _) = locked.of(self, slot.owner);
@@ -225,11 +226,11 @@ impl MemoryStore {
         }
         let mut decision = Decision::empty();
         for (index, slot) in drawn.iter().enumerate() {
-            // Charges of one budget: later ones see what earlier ones will take.
+            // Several charges of one budget: later ones include the cost of earlier ones.
             let cost = drawn[..index]
                 .iter()
                 .filter(|earlier| earlier.is_same_budget(slot))
-                // A cost of zero asks whether anything is left beside them.
+                // A cost of 0 is allowed if one unit is left after the other charges.
                 .fold(slot.cost.max(1), |cost, earlier| {
                     cost.saturating_add(earlier.cost)
                 });
@@ -271,7 +272,7 @@ impl MemoryStore {
             }
             let place = shard.table.find(slot.owner.low, slot.variant);
             if place.is_err() && held[index] && slot.owner == slots[index].owner {
-                // It equalled a fresh one, and was dropped to make room for another of these.
+                // The cell had expired and was evicted for another budget of this check.
                 self.take(1);
             }
             let cell = shard.record(place, slot, now, self.bounds.log_entries, inherited);
@@ -293,8 +294,8 @@ impl MemoryStore {
         Some(decision.with_receipts(receipts))
     }
 
-    /// Takes a place for each new budget, and lets slots share where there is none. `false` if they would have to
-    /// share and may not; no place is taken then.
+    /// Reserves room for each new budget, and assigns shared budgets to slots without room. `false`
+    /// if sharing is necessary and not permitted: then nothing is reserved.
     fn find_places(
         &self,
         locked: &mut Locked<'_>,
@@ -327,7 +328,8 @@ impl MemoryStore {
         true
     }
 
-    /// Locks the shards of these owners, each once and in ascending order, so that two checks never wait for each other.
+    /// Locks the shards of these owners, each once and in ascending order, which prevents
+    /// deadlocks.
     fn lock(&self, owners: impl Iterator<Item = Owner>) -> Locked<'_> {
         let mut indices: PerSlot<usize> = owners.map(|owner| self.index(owner)).collect();
         indices.sort_unstable();
@@ -346,7 +348,7 @@ impl MemoryStore {
     }
 }
 
-/// The shards of a check, with the present moment of each.
+/// The locked shards of a check, each with its current time.
 struct Locked<'a>(PerSlot<(usize, MutexGuard<'a, Shard>, Ticks)>);
 
 impl<'a> Locked<'a> {

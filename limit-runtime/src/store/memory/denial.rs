@@ -1,23 +1,24 @@
-//! The last refusals in a shard, for whoever asks the same again: they are read without the lock, so that a client
-//! that keeps on knocking, on all cores at once, keeps nobody else waiting.
+//! Cache of the last denials of a shard, read without the shard's lock: a client that retries in a
+//! loop on all cores does not delay other clients.
 //!
-//! A refused request changes nothing, so a refusal of one unit by one limit stands until its wait is over, with nothing
-//! left, unless something else is done with the budget meanwhile. Whoever does that [forgets](Denial::forget) the
-//! refusal before the shard's lock is given back.
+//! A denied request changes nothing. So the denial of one unit by one limit holds until its
+//! `retry_after` has passed, with `remaining` 0, unless the budget changes before. Code that
+//! changes a budget [invalidates](Denial::forget) the denial before it releases the shard's lock.
 //!
-//! Writers are kept apart by the shard's lock. Readers follow them by a version, which is odd while one writes, as in
-//! Linux's seqlocks; the words are atomic, so that what is read meanwhile is of no use but does no harm.
+//! The cache is a seqlock: the shard's lock serializes writers, and a version, which is odd during
+//! a write, lets readers detect one. All words are atomic, so a read during a write is discarded
+//! and is not a data race.
 
 use super::identity::Owner;
 use crate::{clock::Ticks, decision::Outcome, window::Strategy};
 use limit_core::Limit;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
-/// The places for refusals of each shard; an owner has one of them, which it may have to share.
+/// The cached denials of all shards. Each owner has one place in its shard, which others may share.
 #[derive(Debug)]
 pub(super) struct Denials(Box<[Denial]>);
 
-/// How many places a shard has.
+/// The number of places of a shard.
 const EACH: usize = 4;
 
 impl Denials {
@@ -32,7 +33,7 @@ impl Denials {
         self.0.get(shard * EACH + owner.low as usize % EACH)
     }
 
-    /// Whatever is done in this shard from here on is not what was refused. Under the shard's lock.
+    /// Invalidates all cached denials of the shard. The caller holds the shard's lock.
     pub(super) fn forget(&self, shard: usize) {
         for denial in self.0.iter().skip(shard * EACH).take(EACH) {
             denial.forget();
@@ -40,7 +41,7 @@ impl Denials {
     }
 }
 
-/// One cache line, which its readers share.
+/// One cached denial, in one cache line.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 pub(super) struct Denial {
@@ -49,14 +50,14 @@ pub(super) struct Denial {
     high: AtomicU64,
     window: AtomicU64,
     count: AtomicU64,
-    /// These are the clock's microseconds. Zero if there is nothing to repeat.
+    /// Microseconds of the clock. 0 if there is no denial.
     until: AtomicU64,
     since: AtomicU64,
     reset_at: AtomicU64,
 }
 
 impl Denial {
-    /// The same refusal: the microseconds until all is available again, and until something is.
+    /// The microseconds until everything and until one unit is available again.
     #[inline(always)]
     pub(super) fn repeat(
         &self,
@@ -78,7 +79,7 @@ impl Denial {
             &self.reset_at,
         ]
         .map(|word| word.load(Ordering::Relaxed));
-        // The owner was read before the version: once more, then.
+        // The owner was read before the version, so compare it again.
         let low = self.low.load(Ordering::Relaxed);
         fence(Ordering::Acquire);
         if version % 2 == 1 || self.version.load(Ordering::Relaxed) != version {
@@ -90,7 +91,8 @@ impl Denial {
         (is_same && since <= now && now < until).then(|| (reset_at - now, until - now))
     }
 
-    /// Remembers a refusal of one unit that stands until its wait is over. Under the shard's lock.
+    /// Stores a denial of one unit that holds until its wait is over. The caller holds the shard's
+    /// lock.
     #[cold]
     pub(super) fn remember(
         &self,
@@ -122,7 +124,7 @@ impl Denial {
         });
     }
 
-    /// What is done with this owner's budgets from here on is not what was refused. Under the shard's lock.
+    /// Invalidates the cached denial of this owner. The caller holds the shard's lock.
     #[inline]
     pub(super) fn forget_if_of(&self, owner: Owner) {
         if self.low.load(Ordering::Relaxed) == owner.low {
@@ -147,8 +149,9 @@ impl Denial {
     }
 }
 
-/// What was asked, in two words: the window with the strategy above it, which is far shorter, and the count with the
-/// burst. A burst is spread over the word by an odd factor, so that all bits of both tell pairs apart.
+/// Limit and strategy in two words: the window with the strategy in its unused upper bits, and the
+/// count combined with the burst. The burst is multiplied by an odd number, which spreads it over
+/// all bits.
 #[inline]
 fn terms(limit: Limit, strategy: Strategy) -> (u64, u64) {
     (

@@ -1,4 +1,5 @@
-//! Who owns a budget, and which of the owner's budgets it is.
+//! Identity of a budget: a hash of scope and key (the owner), and which of the owner's budgets it
+//! is.
 
 use super::overflow::SHARED;
 use crate::{
@@ -15,29 +16,29 @@ use std::{
     },
 };
 
-/// Turns scopes and keys into owners, by a hash that nobody outside this process can predict.
+/// Hashes scopes and keys to owners, with a secret seed that differs in each process.
 ///
-/// Keys are what attackers choose. SipHash-1-3 with a seed of each process's own is made for this:
-/// whoever does not know the seed finds no collisions. Addresses are one word, which need not be hashed but only
-/// scattered: nothing of the result is ever shown, so there is less to guard than a text's collisions. Scopes are
-/// what the program's author chose, so a quicker hash with secret seeds of its own is laid over it.
+/// Attackers choose keys, so texts are hashed with SipHash-1-3, for which collisions cannot be
+/// found without the seed. An address is one word and is only scattered by a secret bijection: two
+/// addresses cannot collide, and the result is never shown. Scopes are chosen by the author of the
+/// program, so a faster hash with secret seeds is enough for them.
 #[derive(Debug)]
 pub(super) struct Owners {
     /// For names, rules and routes.
     scopes: [u64; 3],
     keys: [u64; 2],
-    /// What sets addresses of IPv4 and networks of IPv6 apart, which may be the same word.
+    /// Distinguishes IPv4 addresses from IPv6 networks, which may be equal as words.
     kinds: [u64; 2],
-    /// Odd, so that multiplying by them loses nothing.
+    /// Odd, so that multiplication by them is a bijection.
     factors: [u64; 3],
 }
 
 /// A scope and a key, as 128 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Owner {
-    /// Picks the shard.
+    /// Selects the shard.
     pub(super) high: u64,
-    /// Picks the place in the shard.
+    /// Selects the place in the shard.
     pub(super) low: u64,
 }
 
@@ -73,8 +74,9 @@ impl Owners {
         SipHasher13::new_with_keys(first, second).hash(bytes)
     }
 
-    /// A word by a bijection that nobody outside this process knows: no two addresses of a kind have one
-    /// hash. The upper bits of a product depend on all of the word, and then so do its lower ones.
+    /// A secret bijection on words: two addresses of one kind never have equal hashes. The upper
+    /// bits of a product depend on all bits of the word, and after the second step the lower ones
+    /// do too.
     #[inline]
     fn scatter(&self, word: u64) -> Hash128 {
         let [one, two, three] = self.factors;
@@ -83,16 +85,16 @@ impl Owners {
         let word = (word ^ word >> 32).wrapping_mul(three);
         let word = word ^ word >> 32;
         Hash128 {
-            // The place depends on the upper bits, the shard on those in the middle.
+            // The upper bits select the place, the middle bits the shard.
             h1: word.rotate_right(32),
             h2: word,
         }
     }
 
-    /// One of the few owners whose budgets are shared by those of `scope` for whom there is no room.
+    /// One of the owners of shared budgets in `scope`, for keys without room.
     pub(super) fn shared(&self, scope: Scope<'_>, owner: Owner) -> Owner {
         let number = owner.low % SHARED;
-        // Whatever the seed, no key is likely to have such a hash: this is nobody's own budget.
+        // It is unlikely, for any seed, that a key has such a hash.
         let [first, second] = self.keys.map(|seed| fold(seed ^ number, ODD));
         self.within(
             scope,
@@ -103,7 +105,7 @@ impl Owners {
         )
     }
 
-    /// The owner of a hashed key in a scope. The processor works on both hashes at a time.
+    /// The owner of a hashed key in a scope. The CPU computes both hashes in parallel.
     #[inline(always)]
     fn within(&self, scope: Scope<'_>, key: Hash128) -> Owner {
         let [name, rule, route] = self.scopes;
@@ -127,7 +129,7 @@ const ODD: u64 = 0x9E37_79B9_7F4A_7C15;
 fn fold_text(seed: u64, text: &str) -> u64 {
     let bytes = text.as_bytes();
     let seed = seed ^ bytes.len() as u64;
-    // The last ones may be among those before: the length says by how much.
+    // The last block may overlap the one before; the length makes this unambiguous.
     let last = match (
         bytes.last_chunk::<16>(),
         bytes.first_chunk::<8>(),
@@ -159,7 +161,7 @@ fn fold_block(seed: u64, block: [u8; 16]) -> u64 {
     fold(block as u64 ^ ODD, (block >> 64) as u64 ^ seed)
 }
 
-/// The two halves of a product, on top of each other: nearly every bit of the input reaches every bit of the output.
+/// The XOR of both halves of a product: nearly every input bit affects every output bit.
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "these are the halves")]
 fn fold(one: u64, other: u64) -> u64 {
@@ -167,7 +169,7 @@ fn fold(one: u64, other: u64) -> u64 {
     product as u64 ^ (product >> 64) as u64
 }
 
-/// Which of its owner's budgets one is: the strategy, and the window length where each has a counter of its own.
+/// Which of its owner's budgets it is: the strategy and, for counters, the window length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Variant(pub(super) u16);
 
@@ -181,10 +183,10 @@ impl Variant {
     }
 }
 
-/// The window lengths that counters were ever asked for: a number for each, so that a budget need not hold its own.
+/// Numbers the window lengths of counters, so that a budget stores a small number instead.
 ///
-/// A program has as many as its limits have windows, so this does not fill up unless windows are computed anew all the
-/// time. If it does, further windows share the counters of one, and a warning says so.
+/// A program has few window lengths, so the table does not fill up unless windows are computed. If
+/// it does, further lengths share the counters of one, and a warning is logged.
 pub(super) struct Windows(Box<[AtomicU64]>);
 
 const WINDOWS: u16 = 4096;
@@ -194,7 +196,7 @@ impl Windows {
         Self((0..WINDOWS).map(|_| AtomicU64::new(0)).collect())
     }
 
-    /// The counter for windows of this length.
+    /// The variant for windows of this length.
     pub(super) fn variant(&self, strategy: Strategy, window_millis: u64) -> Variant {
         match strategy {
             Strategy::MovingWindow => Variant::LOG,

@@ -1,5 +1,5 @@
-//! How a log of 32-bit times is kept: in its cell while it is small, in a ring when it outgrows that; and
-//! without totals while every hit is one unit.
+//! Encodings of a log of 32-bit times: up to 4 hits inline in the cell, more in a ring; totals only
+//! once a cost differs from 1.
 
 use super::{cell::Cell, slab::Slab};
 use crate::window::moving::{Hit, Log, Narrow, RingRange, Total};
@@ -19,17 +19,18 @@ pub(super) enum Kept<const MICROS: u64> {
         hits: [Hit<Narrow<MICROS>>; 2],
         len: u32,
     },
-    /// More hits of one unit each, elsewhere; but for the oldest, which nearly every check asks for.
+    /// More hits of one unit each, in a ring. The oldest is in the cell, because nearly every check
+    /// reads it.
     UnitRing {
         slot: u32,
         shape: RingRange,
         oldest: Narrow<MICROS>,
     },
-    /// More hits of any cost, elsewhere.
+    /// More hits of any cost, in a ring.
     Ring { slot: u32, shape: RingRange },
 }
 
-/// The logs of one kind of ticks that lie elsewhere.
+/// The logs of one resolution that are in rings.
 #[derive(Debug, Default)]
 pub(super) struct Rings<const MICROS: u64> {
     pub(super) units: Slab<Narrow<MICROS>>,
@@ -133,7 +134,7 @@ impl<const MICROS: u64> Few<MICROS> {
         self.0 >>= 32;
     }
 
-    /// Puts a time behind the `len` that there are.
+    /// Appends a time to the `len` existing ones.
     #[inline]
     pub(super) fn append(&mut self, len: u64, hit: Narrow<MICROS>) {
         let place = 32 * len;
@@ -142,7 +143,7 @@ impl<const MICROS: u64> Few<MICROS> {
 }
 
 impl<const MICROS: u64> Rings<MICROS> {
-    /// What all hits that are not forgotten come to.
+    /// The total cost of all hits that still count.
     #[inline]
     pub(super) fn held(&self, kept: &Kept<MICROS>) -> u64 {
         let held = |hits: &[Hit<Narrow<MICROS>>], shape: RingRange| {
@@ -201,14 +202,14 @@ impl<const MICROS: u64> Rings<MICROS> {
         }
     }
 
-    /// What all of it takes at present.
+    /// The size in bytes.
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
         self.units.bytes() + self.hits.bytes()
     }
 }
 
-/// A log of so many hits from the beginning of its buffer.
+/// A log of `len` hits from the beginning of its buffer.
 pub(super) fn shape_of(len: u32) -> RingRange {
     RingRange {
         head: 0,

@@ -1,4 +1,4 @@
-//! The moving window's log in a cell, and where it goes when it outgrows it.
+//! The log of the moving window: in a cell, or in a ring when it outgrows the cell.
 
 use super::{
     cell::{Cell, State},
@@ -15,15 +15,15 @@ use crate::{
 use smallvec::SmallVec;
 use std::time::Duration;
 
-/// What is asked of a log, however it is kept.
+/// A query that works on every encoding of a log.
 pub(super) trait Ask: Sized {
-    /// What it answers.
+    /// The result.
     type Answer;
 
-    /// The answer of this log.
+    /// The result for this log.
     fn ask<E: Entry>(self, log: View<'_, E>) -> Self::Answer;
 
-    /// The answer of a log of 32-bit times.
+    /// The result for a log of 32-bit times.
     #[inline]
     fn of_kept<const MICROS: u64>(
         self,
@@ -44,7 +44,7 @@ pub(super) trait Ask: Sized {
     }
 }
 
-/// When the newest hit of a log was.
+/// The time of the newest hit of a log.
 pub(super) struct Newest;
 
 impl Ask for Newest {
@@ -56,7 +56,7 @@ impl Ask for Newest {
     }
 }
 
-/// What was consumed within this time before now.
+/// The units consumed within this duration before now.
 struct Sum(Ticks, Duration);
 
 impl Ask for Sum {
@@ -103,7 +103,7 @@ pub(super) fn wide_view(hits: &[Hit<u64>], shape: RingRange) -> View<'_, Hit<u64
     }
 }
 
-/// What `before` becomes when a request is recorded.
+/// The new state after `before` when a request is recorded.
 #[inline]
 pub(super) fn record(
     shard: &mut Shard,
@@ -154,7 +154,8 @@ pub(super) fn record(
     Cell::new(slot.owner.low, slot.variant, state, fresh_at)
 }
 
-/// What `cell` holds once up to `cost` units of the hit at `at` are given back; `None` if that is no log.
+/// The state of `cell` after a refund of up to `cost` units of the hit at `at`. `None` if it is not
+/// a log.
 pub(super) fn refund(shard: &mut Shard, cell: &Cell, at: Ticks, cost: u64) -> Option<State> {
     Some(match cell.state()? {
         State::Fine(kept) => State::Fine(refund_kept(&mut shard.fine, cell, kept, at, cost)),
@@ -175,7 +176,7 @@ pub(super) fn refund(shard: &mut Shard, cell: &Cell, at: Ticks, cost: u64) -> Op
     })
 }
 
-/// Whether the totals of a log still have 32 bits with `cost` more. If not, it moves to where they have 64.
+/// Whether the totals of a log fit in 32 bits with `cost` more. If not, it moves to 64-bit totals.
 #[inline]
 fn has_room(shard: &Shard, cell: &Cell, write: &Write<'_>) -> bool {
     if !cell.has_narrow_totals() && write.slot.cost < 1 << 31 {
@@ -201,7 +202,7 @@ fn has_room_for_totals(shard: &Shard, cell: &Cell, write: &Write<'_>) -> bool {
     counts + write.slot.cost <= u32::MAX.into()
 }
 
-/// The same for a log of 32-bit times, which has totals from then on.
+/// The refund for a log of 32-bit times, which has totals afterwards.
 fn refund_kept<const MICROS: u64>(
     rings: &mut Rings<MICROS>,
     cell: &Cell,
@@ -224,7 +225,7 @@ fn refund_kept<const MICROS: u64>(
     }
 }
 
-/// A log that begins with all that `cell` counts, in a shard where it is `there`.
+/// A log that begins with everything `cell` counts, in a shard whose time is `there`.
 pub(super) fn bequeath(
     shard: &Shard,
     cell: &Cell,
@@ -253,14 +254,15 @@ pub(super) fn bequeath(
     Some(Inherited { state, fresh_at })
 }
 
-/// The longest window, in milliseconds, that was ever asked of a log: its newest hit is forgotten so long after it came.
+/// The longest window, in milliseconds, that a log was ever used with. Its newest hit expires after
+/// this time.
 #[inline]
 fn horizon(shard: &Shard, cell: &Cell) -> u64 {
     let newest = shard.read(Some(cell), Newest).as_micros();
     cell.fresh_at().saturating_sub(newest.div_ceil(1_000))
 }
 
-/// Ticks from the newest hit to the millisecond from which the log equals a fresh one.
+/// Ticks from the newest hit to the millisecond of the log's expiry.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "their difference has 32 bits"
@@ -269,7 +271,7 @@ fn ticks_to_fresh<const MICROS: u64>(cell: &Cell, newest: Narrow<MICROS>) -> u64
     newest.until(Narrow(fresh_ticks(cell, MICROS) as u32))
 }
 
-/// When the newest hit of a log was, in ticks, and for how many milliseconds it counts.
+/// The time of the newest hit of a log in ticks, and for how many milliseconds it counts.
 #[inline]
 pub(super) fn newest_and_horizon<const MICROS: u64>(
     cell: &Cell,
@@ -288,7 +290,7 @@ fn newest<E: Entry>(hits: &[E], shape: RingRange) -> Option<E> {
     hits.get(shape.place(last, hits.len())).copied()
 }
 
-/// Moves a log to where times are whole.
+/// Moves a log to 64-bit times.
 #[cold]
 fn widen(shard: &mut Shard, cell: &Cell, state: State) -> (u32, RingRange) {
     let mut hits = shard.read(Some(cell), InMicros);

@@ -1,9 +1,11 @@
 //! The in-memory store: shards of 32-byte cells, each shard behind its own lock.
 //!
-//! A check of one key locks one shard, finds one cell and writes it back: one cache line, no allocation.
-//! Shards are so many that none grows beyond some thousand cells: a table that has to grow does so in
-//! microseconds. Nothing runs in the background: new keys and, now and then, any check look at a few
-//! cells and drop those that equal a fresh one.
+//! A check of one key locks one shard, finds one cell and writes it back: one cache line, no
+//! allocation. The number of shards grows with `max_keys`, so that a shard has a few thousand cells
+//! at most and its table grows within microseconds. There is no background task: new keys, and
+//! occasionally other checks, scan a few cells and remove the expired ones.
+//!
+//! A cell is *expired* (or *equals a fresh one*) when everything it counts has left its windows.
 
 mod cell;
 mod check;
@@ -47,12 +49,12 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-/// How much a store may hold.
+/// Memory limits of a store.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
-    /// Budgets.
+    /// The maximum number of budgets.
     pub(crate) max_keys: usize,
-    /// Entries of a log, for each limit, before they merge.
+    /// The maximum number of log entries for each limit. Further hits are merged with neighbours.
     pub(crate) log_entries: u32,
 }
 
@@ -65,40 +67,40 @@ impl Default for Bounds {
     }
 }
 
-/// What a limiter holds in memory.
+/// Memory usage of a limiter, from [`Limiter::usage`](crate::Limiter::usage).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usage {
-    /// Keys that are held, with those that count no more and have not been dropped yet.
+    /// The number of budgets in memory, including expired ones that have not been removed yet.
     pub keys: usize,
-    /// Checks of new keys that found no room, and shared a budget.
+    /// The number of checks of new keys that used a shared budget, because `max_keys` was reached.
     pub overflowed: u64,
 }
 
-/// Keys for each shard: few enough that growing one is quick.
+/// Keys per shard: few enough that its table grows within microseconds.
 const SHARD_KEYS: usize = 4_096;
 const LEAST_SHARDS: usize = 64;
 const MOST_SHARDS: usize = 1 << 14;
 
-/// Most checks have one charge or two; more spill to the heap.
+/// Most checks have one or two charges; more are stored on the heap.
 type PerSlot<T> = SmallVec<[T; 2]>;
 
-/// Counts in this process.
+/// A store in the memory of this process.
 pub(crate) struct MemoryStore {
     clock: Clock,
     bounds: Bounds,
     owners: Owners,
     windows: Windows,
     shards: Box<[Apart<Mutex<Shard>>]>,
-    /// Apart from the locks of the shards.
+    /// Not under the locks of the shards.
     denials: Denials,
-    /// How many cells are taken.
+    /// The number of cells in use.
     keys: Apart<AtomicUsize>,
     overflow: Apart<Overflow>,
     sweep: Apart<Sweep>,
 }
 
-/// Aligned so that no two of these ever share a cache line, nor a pair that is fetched together.
+/// Aligned to two cache lines, which avoids false sharing (CPUs prefetch lines in pairs).
 #[derive(Default)]
 #[repr(align(128))]
 struct Apart<T>(T);
@@ -124,7 +126,7 @@ impl MemoryStore {
         }
     }
 
-    /// Gives back what the charges consumed, of each receipt no more than it was given for.
+    /// Refunds the charges, for each receipt at most what was consumed.
     pub(crate) fn refund(&self, charges: &[Charge<'_>], receipts: &[Receipt]) {
         let pairs = charges.iter().zip(receipts);
         let claimed: PerSlot<(u64, Ticks)> = pairs
@@ -154,7 +156,7 @@ impl MemoryStore {
         }
     }
 
-    /// Returns how many budgets counted something.
+    /// Returns the number of budgets that counted something.
     pub(crate) fn reset_key(&self, scope: Scope<'_>, key: &Key) -> u64 {
         let owner = self.owners.owner(scope, key);
         let index = self.index(owner);
@@ -175,7 +177,6 @@ impl MemoryStore {
         self.overflow.0.end();
     }
 
-    /// What is held, and how often there was no room.
     pub(crate) fn usage(&self) -> Usage {
         Usage {
             keys: self.keys(),
@@ -183,7 +184,7 @@ impl MemoryStore {
         }
     }
 
-    /// What tables and logs take at present.
+    /// The size of tables and logs in bytes.
     #[cfg(test)]
     fn bytes(&self) -> usize {
         self.shards.iter().map(|shard| shard.0.lock().bytes()).sum()
@@ -221,7 +222,7 @@ impl MemoryStore {
         self.windows.variant(strategy, window)
     }
 
-    /// Whose budget a slot shares when there is no room for its own.
+    /// The owner of the shared budget that a slot uses when there is no room for its own.
     fn spare(&self, slot: &Slot<'_>, charges: &[Charge<'_>]) -> Owner {
         let scope = charges
             .get(slot.charge)
@@ -234,7 +235,7 @@ impl MemoryStore {
         &self.shards[self.index(owner)].0
     }
 
-    /// Locks a shard, and says what time it is there.
+    /// Locks a shard. Returns it with the current time of the shard.
     #[inline]
     fn enter(&self, index: usize, reading: Ticks) -> (MutexGuard<'_, Shard>, Ticks) {
         let mut shard = self.shards[index].0.lock();
@@ -245,7 +246,7 @@ impl MemoryStore {
 
     #[cold]
     fn step_back(&self, index: usize, shard: &mut Shard) -> Ticks {
-        // It says until when in the clock's time, which has changed its meaning.
+        // Cached denials have an end in the clock's time, which has stepped back.
         self.denials.forget(index);
         shard.step_back(self.clock.now())
     }
@@ -259,7 +260,7 @@ impl MemoryStore {
         owner.high as usize & (self.shards.len() - 1)
     }
 
-    /// Takes a place for one more budget, if there is one or if one can be made in this shard.
+    /// Reserves room for one more budget. If the store is full, evicts expired cells of this shard.
     #[cold]
     fn reserve(&self, shard: &mut Shard, now: Ticks) -> bool {
         let keys = &self.keys.0;
@@ -286,8 +287,8 @@ impl MemoryStore {
     }
 }
 
-/// One in so many new keys looks at so many cells, to drop those that equal a fresh one: six for each, and more when
-/// there is no room.
+/// Every eighth new key scans [`LOOK`] cells for expired ones (six for each new key), and
+/// [`LOOK_HARD`] cells when the store is full.
 const TURNS: u32 = 8;
 const LOOK: usize = 48;
 const LOOK_HARD: usize = 128;

@@ -1,24 +1,24 @@
-//! What happens when there is no room for a new key: it shares a budget with others.
+//! Shared budgets, for new keys when the store is full.
 //!
-//! The budgets of those that are held stay what they are, so nobody floods itself free. A new key
-//! draws on one of a few budgets of its scope, which is stricter than one of its own. When there is room
-//! again, a new key begins with what its shared budget counted, so that it does not begin afresh.
+//! Existing budgets are not evicted, so a client cannot reset its budget with a flood of keys. A
+//! new key uses one of a few shared budgets of its scope, which is stricter than a budget of its
+//! own. When there is room again, the key's own budget begins with the counts of its shared budget.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// How many budgets of a scope new keys share.
+/// The number of shared budgets of a scope.
 pub(super) const SHARED: u64 = 64;
 
 #[derive(Default)]
 pub(super) struct Overflow {
-    /// The clock's millisecond from which all shared budgets equal fresh ones.
+    /// The clock's millisecond at which all shared budgets have expired.
     until: AtomicU64,
     count: AtomicU64,
     warned: AtomicBool,
 }
 
 impl Overflow {
-    /// Whether a new key may have a history in a shared budget.
+    /// Whether a new key may have counts in a shared budget.
     pub(super) fn is_remembered(&self, reading: u64) -> bool {
         reading < self.until.load(Ordering::Relaxed)
     }
@@ -28,7 +28,7 @@ impl Overflow {
         self.until.fetch_max(until, Ordering::Relaxed);
     }
 
-    /// A check had to share a budget.
+    /// Counts a check that used a shared budget.
     pub(super) fn happened(&self, max_keys: usize) {
         self.count.fetch_add(1, Ordering::Relaxed);
         if !self.warned.swap(true, Ordering::Relaxed) {
@@ -39,7 +39,7 @@ impl Overflow {
         }
     }
 
-    /// All budgets were dropped.
+    /// Ends sharing after all budgets were removed.
     pub(super) fn end(&self) {
         self.until.store(0, Ordering::Relaxed);
     }

@@ -1,8 +1,8 @@
-//! The commonest check, without detours: one limit, by a counter or in a log that was never asked for a longer
+//! Fast path for the most common check: one limit, in a counter or in a log without a longer
 //! window.
 //!
-//! It answers and records exactly as the general way does (the tests compare both with one model), or
-//! declines and leaves the check to that.
+//! It decides and records exactly as the general path does (the tests compare both with one model),
+//! or declines, and the general path takes over.
 
 use super::{
     cell::Cell,
@@ -25,36 +25,37 @@ use crate::{
 };
 use limit_core::Limit;
 
-/// What is to be consumed.
+/// The cost and limit to check.
 #[derive(Clone, Copy)]
 pub(super) struct Question {
     pub(super) owner: Owner,
     pub(super) variant: Variant,
     pub(super) limit: Limit,
     pub(super) strategy: Strategy,
-    /// One at least.
+    /// At least 1.
     pub(super) cost: u64,
     pub(super) now: Ticks,
     pub(super) entries: u32,
 }
 
-/// A ring with so many hits left is given back. Fewer than a cell can hold, or a log would often go back and forth.
+/// A ring with this many hits left is freed. Fewer than a cell can hold, so that a log does not
+/// move back and forth.
 const FEW_LEFT: u32 = 2;
 
-/// What came of it: small enough for a register. What is left is written where the caller wants it, so that it is
-/// not copied on the way.
+/// The result, small enough for a register. The remaining units are written to memory of the
+/// caller, which saves a copy.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Quick {
-    /// There was room, and it is recorded.
+    /// Allowed and recorded.
     Consumed,
-    /// There is no room.
+    /// Denied.
     Refused,
-    /// It takes more than a quick look.
+    /// The general path has to decide.
     Declined,
 }
 
 impl Shard {
-    /// Consumes from the budget in this place, which does not equal a fresh one.
+    /// Consumes from the budget in this place, which has not expired.
     #[inline]
     pub(super) fn consume_quickly(
         &mut self,
@@ -75,11 +76,11 @@ impl Shard {
     }
 }
 
-/// The present moment and a window, as the stamps of a log see them.
+/// The current time and a window, in the resolution of a log.
 struct Moment<const MICROS: u64> {
-    /// The end of the tick that it lies in.
+    /// The end of the current tick.
     stamp: Narrow<MICROS>,
-    /// For how many microseconds a hit counts that comes now.
+    /// For how many microseconds a hit at the current time counts.
     lasts: u64,
 }
 
@@ -105,7 +106,7 @@ impl<const MICROS: u64> Moment<MICROS> {
         self.age(hit) >= self.lasts
     }
 
-    /// What is left when a hit is recorded now, in a log whose `oldest` hit counts.
+    /// The remaining units after a hit is recorded now, in a log whose `oldest` hit still counts.
     #[inline]
     fn left(&self, remaining: u64, oldest: Narrow<MICROS>) -> Remaining {
         Remaining {
@@ -179,7 +180,7 @@ impl Question {
         Some(Quick::Consumed)
     }
 
-    /// More of them, elsewhere; back in the cell once there are few.
+    /// More hits of one unit in a ring, which move back to the cell once they are few.
     fn of_unit_ring<const MICROS: u64>(
         &self,
         cell: &mut Cell,
@@ -256,14 +257,14 @@ impl Question {
         Some(answer)
     }
 
-    /// Writes the cell of a log in which a hit was recorded.
+    /// Writes the cell of a log after a hit was recorded.
     #[inline(always)]
     fn renew(&self, cell: &mut Cell, words: (u64, u64, u64)) {
         let until = self.now.as_micros().div_ceil(1_000) + self.limit.window_millis();
         cell.renew(words, until);
     }
 
-    /// Hits of any cost. The shape holds only if the request was recorded.
+    /// Hits of any cost. The shape is valid only if the request was recorded.
     #[inline(always)]
     fn of_hits<const MICROS: u64>(
         &self,
@@ -316,7 +317,7 @@ impl Question {
         Some(Quick::Consumed)
     }
 
-    /// Makes the last place of a full log free, if the hit there lies in one cell of the grid with the one before it.
+    /// Frees the last place of a full log, if its hit is in one grid cell with the hit before it.
     fn merge<const MICROS: u64>(
         &self,
         moment: &Moment<MICROS>,
@@ -336,7 +337,8 @@ impl Question {
         })
     }
 
-    /// Whether the log was never asked for a longer window: its newest hit is forgotten when it leaves this one.
+    /// Whether the log was never used with a longer window: its newest hit expires with this
+    /// window.
     #[inline]
     fn is_of_window<const MICROS: u64>(&self, cell: &Cell, newest: Narrow<MICROS>) -> bool {
         let millis = 1_000 / MICROS;
@@ -362,7 +364,8 @@ impl Question {
         Cell::counted(self.owner.low, self.variant, counter, self.limit)
     }
 
-    /// What the first hit of a budget leaves, and its cell; `None` if it can never fit, or fits no cell.
+    /// The remaining units after the first hit of a budget, and its cell. `None` if the cost
+    /// exceeds the capacity or the counts do not fit in a cell.
     #[inline]
     pub(super) fn first(&self) -> Option<(Remaining, Cell)> {
         match Counter::fresh(self.strategy) {
@@ -410,7 +413,7 @@ impl Question {
     }
 }
 
-/// The oldest hit that has not been given back. `None` if there is none, which there is once one is recorded.
+/// The oldest hit that has not been refunded. `None` if there is none.
 #[cold]
 fn first_of_weight<const MICROS: u64>(
     hits: &[Hit<Narrow<MICROS>>],

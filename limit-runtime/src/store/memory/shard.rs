@@ -1,4 +1,4 @@
-//! A part of the store behind one lock: its table, the logs that outgrew their cells, and its time.
+//! A part of the store under one lock: its table, the logs that outgrew their cells, and its time.
 
 use super::{
     cell::{COARSE_MICROS, Cell, FINE_MICROS, State, WideCounter, WideWords, fresh_at},
@@ -21,7 +21,7 @@ use crate::{
 };
 use limit_core::Limit;
 
-/// What every check touches comes first, so that it lies in one cache line with the lock.
+/// The fields that every check uses come first, in one cache line with the lock.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(super) struct Shard {
@@ -30,35 +30,36 @@ pub(super) struct Shard {
     pub(super) fine: Rings<FINE_MICROS>,
     pub(super) coarse: Rings<COARSE_MICROS>,
     pub(super) wide_rings: Slab<Hit<u64>>,
-    /// Where to look next for cells that equal a fresh one.
+    /// Where the next scan for expired cells begins.
     hand: usize,
-    /// How many budgets were new.
+    /// The number of new budgets so far.
     begun: u32,
 }
 
-/// What a budget begins with, on its way from one shard to another.
+/// The counts that a budget takes over from a shared budget, which may be in another shard.
 #[derive(Debug)]
 pub(super) struct Inherited {
     pub(super) state: State,
-    /// The millisecond from which it equals a fresh one.
+    /// The millisecond of expiry.
     pub(super) fresh_at: u64,
 }
 
-/// Time that never falls: if the clock steps back, time goes on from where it was, and ages stay what they are.
+/// Monotonic time of a shard: if the clock steps back, time continues from its latest value, and
+/// ages of hits do not change.
 #[derive(Debug, Default)]
 struct Time {
     latest: u64,
     stepped_back: u64,
 }
 
-/// How a limit stands for a request of some cost now.
+/// Query: the outcome of a limit for a request of some cost now.
 struct Assess {
     now: Ticks,
     limit: Limit,
     cost: u64,
 }
 
-/// When the newest hit of a log was, and for how many hits there is a place.
+/// Query: the time of the newest hit of a log, and the number of its places.
 struct NewestAndPlaces;
 
 impl Ask for NewestAndPlaces {
@@ -86,16 +87,17 @@ impl Time {
     }
 }
 
-/// Microseconds by which a reading may lie before the latest one without the clock having stepped back.
+/// A reading that is this many microseconds before the latest one does not count as a clock step.
 const SLACK: u64 = 1_000;
 
 impl Shard {
-    /// The present moment, from a reading of the clock; `None` if this lies so far back that the clock has to be
-    /// read [again](Self::step_back) under the lock.
+    /// The current time, from a reading of the clock. `None` if the reading is so old that the
+    /// clock has to be read [again](Self::step_back) under the lock.
     #[inline]
     pub(super) fn now(&mut self, reading: Ticks) -> Option<Ticks> {
         let time = &mut self.time;
-        // Threads that read the clock at once may come here in any order: the latest of them counts.
+        // Threads may get here in another order than they read the clock: the latest reading
+        // counts.
         time.latest = match reading.as_micros() {
             later if later >= time.latest => later,
             earlier if time.latest - earlier <= SLACK => time.latest,
@@ -104,7 +106,7 @@ impl Shard {
         Some(self.time.now())
     }
 
-    /// The present moment, from a reading of the clock under the lock: if it lies far back, the clock stepped.
+    /// The current time, from a reading under the lock: if it is far back, the clock has stepped.
     #[cold]
     pub(super) fn step_back(&mut self, reading: Ticks) -> Ticks {
         if self.now(reading).is_none() {
@@ -115,30 +117,30 @@ impl Shard {
         self.time.now()
     }
 
-    /// The present moment as the clock reads it.
+    /// The current time in the clock's time.
     pub(super) fn latest_reading(&self) -> Ticks {
         Ticks::from_micros(self.time.latest)
     }
 
-    /// A moment of this shard's time, as the clock reads it.
+    /// Converts this shard's time to the clock's time.
     pub(super) fn reading(&self, millis: u64) -> u64 {
         millis.saturating_sub(self.time.stepped_back / 1_000)
     }
 
-    /// The cell of a budget, unless it equals a fresh one.
+    /// The cell of a budget, unless it has expired.
     #[inline]
     pub(super) fn find(&self, owner: Owner, variant: Variant, now: Ticks) -> Option<Cell> {
         self.live(self.table.find(owner.low, variant), now)
     }
 
-    /// The cell in a place that the table found, unless it equals a fresh one.
+    /// The cell in a place that the table found, unless it has expired.
     #[inline]
     pub(super) fn live(&self, place: Result<usize, usize>, now: Ticks) -> Option<Cell> {
         let cell = self.table.get(place.ok()?)?;
         (cell.fresh_at() > millis(now)).then_some(*cell)
     }
 
-    /// Whether what lies there does not equal a fresh one.
+    /// Whether the cell there has not expired.
     #[inline]
     pub(super) fn is_live(&self, place: usize, now: Ticks) -> bool {
         self.table
@@ -146,12 +148,12 @@ impl Shard {
             .is_some_and(|cell| cell.fresh_at() > millis(now))
     }
 
-    /// Whether a budget has a cell, even one that equals a fresh one.
+    /// Whether a budget has a cell, expired or not.
     pub(super) fn holds(&self, owner: Owner, variant: Variant) -> bool {
         self.table.find(owner.low, variant).is_ok()
     }
 
-    /// How `limit` stands for a request of `cost`, if `cell` is what is known.
+    /// The outcome of `limit` for a request of `cost`, given the budget's `cell`.
     #[inline]
     pub(super) fn assess(
         &self,
@@ -167,7 +169,7 @@ impl Shard {
         }
     }
 
-    /// Reads a log, however it is kept.
+    /// Runs a query on a log in any encoding.
     #[inline]
     pub(super) fn read<Q: Ask>(&self, cell: Option<&Cell>, question: Q) -> Q::Answer {
         let Some((cell, state)) = cell.and_then(|cell| Some((cell, cell.state()?))) else {
@@ -184,8 +186,8 @@ impl Shard {
         }
     }
 
-    /// Records a request in its budget's cell, which is returned with its place in the table. A budget that has none
-    /// begins with `inherited`, or with nothing.
+    /// Records a request in the cell of its budget. Returns the cell and its place in the table. A
+    /// new budget begins with `inherited`, or empty.
     #[inline]
     pub(super) fn record(
         &mut self,
@@ -212,7 +214,7 @@ impl Shard {
         after
     }
 
-    /// What `before` becomes.
+    /// The new state after `before`.
     #[inline]
     fn recorded(
         &mut self,
@@ -233,7 +235,7 @@ impl Shard {
         }
     }
 
-    /// Brings outcomes that were assessed before `slot` was recorded up to date.
+    /// Updates outcomes that were assessed before `slot` was recorded.
     #[inline]
     pub(super) fn settle(
         &self,
@@ -249,7 +251,7 @@ impl Shard {
         };
         for (outcome, &limit) in outcomes.iter_mut().zip(slot.limits) {
             let left = match (newest, outcome.remaining().checked_sub(slot.cost)) {
-                // The hits that counted before leave when they would have left.
+                // Earlier hits leave the window at unchanged times.
                 (Some(newest), Some(remaining)) => {
                     let reset_after = until(now, after(newest, window_micros(limit)));
                     let next_after = match outcome.left().next_after {
@@ -271,14 +273,14 @@ impl Shard {
         }
     }
 
-    /// When the newest hit of a log was, unless the log is so large that hits may have merged.
+    /// The time of the newest hit of a log, unless the log is so large that hits may have merged.
     #[inline]
     fn newest_of_spacious(&self, cell: &Cell, entries: u32) -> Option<Ticks> {
         let (newest, places) = self.read(Some(cell), NewestAndPlaces);
         (places < Resolution::capacity_of_one(entries)).then_some(newest)
     }
 
-    /// Puts a cell where the table found that it has to be.
+    /// Inserts a cell at the place that the table found.
     fn insert(&mut self, place: usize, cell: Cell) {
         if !self.table.is_full() {
             self.table.insert(place, cell);
@@ -289,7 +291,7 @@ impl Shard {
         self.table.insert(place, cell);
     }
 
-    /// Records the first hit of a budget where the table found its place, or found that it has to be.
+    /// Records the first hit of a budget at the place that the table found.
     #[inline]
     pub(super) fn begin(&mut self, place: Result<usize, usize>, cell: Cell) {
         match place {
@@ -303,14 +305,14 @@ impl Shard {
         }
     }
 
-    /// Whether it is the turn of a new budget to look for cells that equal a fresh one: many at once cost less than
-    /// a few each time.
+    /// Whether this new budget has to scan for expired cells: one long scan costs less than several
+    /// short ones.
     pub(super) fn is_turn_to_evict(&mut self, turns: u32) -> bool {
         self.begun = self.begun.wrapping_add(1);
         self.begun.is_multiple_of(turns)
     }
 
-    /// Gives back what a request consumed at `at`.
+    /// Refunds what a request consumed at `at`.
     pub(super) fn refund(&mut self, slot: &Slot<'_>, at: Ticks, now: Ticks) {
         let Ok(place) = self.table.find(slot.owner.low, slot.variant) else {
             return;
@@ -332,9 +334,9 @@ impl Shard {
         }
     }
 
-    /// What the budget of `slot` begins with where it takes over from `cell`: all that this counts, as if it had
-    /// just been consumed. Stricter than the truth, and never looser. `now` is this shard's time, and `there` that of the
-    /// shard where the budget will be.
+    /// The counts that the budget of `slot` takes over from `cell`: everything the cell counts, as
+    /// if consumed just now, which is conservative. `now` is the time of this shard, `there` that
+    /// of the shard of the new budget.
     pub(super) fn bequeath(
         &self,
         cell: &Cell,
@@ -351,7 +353,7 @@ impl Shard {
         }
     }
 
-    /// A cell for the budget of `slot`. A counter that does not fit one goes elsewhere.
+    /// A cell for the budget of `slot`. A counter that does not fit is stored outside of the cell.
     #[inline]
     fn cell(&mut self, slot: &Slot<'_>, state: State, fresh_at: u64) -> Cell {
         let state = match state {
@@ -399,8 +401,8 @@ impl Shard {
         Some(cell.and_then(|cell| self.counter(cell)).unwrap_or(fresh))
     }
 
-    /// Drops all cells of `owner`. Returns how many there were, and how many budgets counted
-    /// something in them: one for each strategy.
+    /// Removes all cells of `owner`. Returns the number of cells, and the number of budgets that
+    /// had counted something: one for each strategy.
     pub(super) fn clear(&mut self, owner: Owner, now: Ticks) -> (usize, u64) {
         let (Ok(first) | Err(first)) = self.table.find(owner.low, Variant::LOG);
         let (mut dropped, mut budgets) = (0, 0);
@@ -409,7 +411,7 @@ impl Shard {
             && !cell.is_empty()
             && cell.owner == owner.low
         {
-            // Cells are in the order of their variants, so those of one strategy follow each other.
+            // Cells are sorted by variant, so those of one strategy are adjacent.
             let strategy = Some(cell.variant().strategy_number());
             if cell.fresh_at() > millis(now) && counted != strategy {
                 counted = strategy;
@@ -421,7 +423,7 @@ impl Shard {
         (dropped, budgets)
     }
 
-    /// Drops everything, and says how many budgets there were.
+    /// Removes all cells. Returns how many there were.
     pub(super) fn reset(&mut self) -> usize {
         let dropped = self.table.len();
         self.table = Table::default();
@@ -431,7 +433,7 @@ impl Shard {
         dropped
     }
 
-    /// Looks at the next cells, drops those that equal a fresh one, and says how many.
+    /// Scans the next cells and removes expired ones. Returns how many were removed.
     pub(super) fn evict(&mut self, now: Ticks, look: usize) -> usize {
         let now = millis(now);
         let mut dropped = 0;
@@ -442,7 +444,7 @@ impl Shard {
                     break;
                 }
                 Some(cell) if !cell.is_empty() && cell.fresh_at() <= now => {
-                    // The next one may have moved here: the hand stays.
+                    // The next cell may have moved here, so the position stays.
                     self.drop_cell(self.hand, &cell);
                     dropped += 1;
                 }
@@ -455,7 +457,7 @@ impl Shard {
         dropped
     }
 
-    /// Whether the hand is back at the beginning.
+    /// Whether the scan position is at the beginning.
     pub(super) fn is_swept(&self) -> bool {
         self.hand == 0
     }
@@ -471,7 +473,7 @@ impl Shard {
         }
     }
 
-    /// What the table and the logs take at present.
+    /// The size of table and logs in bytes.
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
         let logs = self.fine.bytes() + self.coarse.bytes() + self.wide_rings.bytes();
@@ -484,7 +486,7 @@ impl Shard {
     }
 }
 
-/// Whole milliseconds, of which the last may have just begun.
+/// Milliseconds, rounded up.
 pub(super) fn millis(now: Ticks) -> u64 {
     now.as_micros() / 1_000
 }

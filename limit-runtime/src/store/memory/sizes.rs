@@ -1,5 +1,5 @@
-//! How large a log that lies elsewhere is, at first and as it grows: as large as its limits make use of, and no larger
-//! than its bound.
+//! Initial size and growth of a log's ring: as large as its limits can use, and at most its
+//! maximum.
 
 use super::{
     kept::UNITS,
@@ -8,16 +8,16 @@ use super::{
 };
 use crate::window::moving::{Resolution, Stamp};
 
-/// The first size of a log elsewhere that has totals.
+/// The first size of a ring with totals.
 const FIRST_RING: usize = 4;
-/// The same where hits have no totals: up to the second, it has as many places as are of use.
+/// The first size of a ring without totals. Below [`SMALL_UNIT_RING`], it is the useful size.
 const FIRST_UNIT_RING: usize = 8;
 const SMALL_UNIT_RING: usize = 12;
 /// Below this size, a ring grows to twice its size.
 const QUICK_RING: usize = 32;
 
 impl Write<'_> {
-    /// How coarse the log may become.
+    /// The grid to which hits may be merged.
     #[cold]
     pub(super) fn resolution<T: Stamp>(&self) -> Resolution {
         let windows = self.slot.limits.iter().map(|limit| limit.window_millis());
@@ -25,7 +25,7 @@ impl Write<'_> {
         Resolution::new(self.entries, windows)
     }
 
-    /// How many hits there may be at most.
+    /// The maximum number of hits.
     #[cold]
     pub(super) fn capacity<T: Stamp>(&self) -> usize {
         let mut limits = self.slot.limits.iter();
@@ -35,7 +35,7 @@ impl Write<'_> {
         self.resolution::<T>().capacity()
     }
 
-    /// The first size of a ring with totals, of which there may be `most`.
+    /// The first size of a ring with totals, at most `most`.
     pub(super) fn first_ring(&self, most: usize) -> usize {
         FIRST_RING.min(self.useful()).clamp(3, most.max(3))
     }
@@ -51,13 +51,14 @@ impl Write<'_> {
         size.clamp(UNITS + 1, self.capacity::<T>().max(UNITS + 1))
     }
 
-    /// As many hits as the limits can admit.
+    /// The number of hits that the limits can admit.
     fn useful(&self) -> usize {
         let counts = self.slot.limits.iter().map(|limit| limit.count().get());
         usize::try_from(counts.max().unwrap_or(1)).unwrap_or(usize::MAX)
     }
 
-    /// The next size of a ring: twice as large, or larger by half if it is large; but no larger than is of use.
+    /// The next size of a ring: twice the size, or 1.5 times if it is large, but no larger than
+    /// useful.
     pub(super) fn grown(&self, places: usize, most: usize) -> usize {
         let more = if places < QUICK_RING {
             places

@@ -1,8 +1,7 @@
-//! The logs that have outgrown their cells.
+//! Slab allocator for the rings of logs that have outgrown their cells.
 //!
-//! Rings of one size lie side by side in chunks, so that a ring is found through one small table that stays in
-//! the processor's caches, and only the ring itself has to be fetched from memory. A chunk that holds no
-//! ring any more is given back.
+//! Rings of one size are stored together in chunks. The table of chunks is small enough for the CPU
+//! caches, so only the ring itself is fetched from memory. A chunk without rings is freed.
 
 use crate::window::moving::{Entry, Log, RingRange};
 use std::{mem, ops::Range};
@@ -12,16 +11,16 @@ use std::{mem, ops::Range};
 pub(super) struct Slab<E> {
     chunks: Vec<Chunk<E>>,
     classes: Vec<Class>,
-    /// Chunks that were given back: their numbers are free.
+    /// The free numbers of chunks that were freed.
     vacant: Vec<u32>,
 }
 
-/// Rings of one size, in one piece.
+/// Rings of one size in one allocation.
 #[derive(Debug)]
 struct Chunk<E> {
     /// Empty while no ring is taken.
     hits: Box<[E]>,
-    /// Of each ring.
+    /// The size of each ring.
     size: u32,
     class: u32,
     /// A bit for each ring.
@@ -36,14 +35,14 @@ struct Class {
     roomy: Vec<u32>,
 }
 
-/// About so many bytes lie together: few, so that they are given back soon.
+/// The approximate size of a chunk in bytes: small, so that it becomes empty and is freed soon.
 const CHUNK: usize = 8_192;
 /// As many as there are bits.
 const MOST_RINGS: usize = 64;
 /// The lower bits of a slot say which ring of its chunk.
 const RING_BITS: u32 = MOST_RINGS.ilog2();
 
-/// What size a ring of at least so many hits has: in steps of an eighth, so that there are few sizes.
+/// Rounds a ring's size up, in steps of an eighth, so that there are few different sizes.
 pub(super) fn rounded(size: usize) -> usize {
     let step = (1_usize << size.max(8).ilog2()) / 8;
     size.max(1).next_multiple_of(step)
@@ -78,7 +77,7 @@ impl<E: Entry> Slab<E> {
         hits.unwrap_or(&mut [])
     }
 
-    /// A new ring of this size. Sizes are [rounded], or as large as a log may become, so that there are few.
+    /// A new ring of this size. Sizes are [rounded], or the maximum of a log.
     #[cold]
     pub(super) fn insert(&mut self, size: usize) -> u32 {
         let found = self.classes.iter().position(|class| class.size == size);
@@ -127,14 +126,14 @@ impl<E: Entry> Slab<E> {
         }
     }
 
-    /// Moves the log of this shape to a ring of another size, and says which, and its shape there.
+    /// Moves the log of this shape to a ring of another size. Returns the ring and the new shape.
     #[cold]
     pub(super) fn resize(&mut self, slot: u32, shape: RingRange, size: usize) -> (u32, RingRange) {
         if self.get(slot).len() == size {
             return (slot, shape);
         }
         let to = self.insert(size);
-        // Out of its chunk while it is copied: the two lie in different ones.
+        // Taken out of the table during the copy: the two rings are in different chunks.
         let (number, ring) = apart(slot);
         let Some(chunk) = self.chunks.get_mut(number) else {
             return (to, shape);
@@ -180,7 +179,7 @@ impl<E: Entry> Slab<E> {
         number
     }
 
-    /// Whether these are the rings that are taken, each once, and all others are given back.
+    /// Whether exactly these rings are in use, each once.
     #[cfg(test)]
     pub(super) fn assert_holds(&self, mut slots: Vec<u32>) {
         assert!(self.classes.len() < 128, "{} sizes", self.classes.len());
@@ -206,7 +205,7 @@ impl<E: Entry> Slab<E> {
         assert!(slots.iter().all(|&slot| !self.get(slot).is_empty()));
     }
 
-    /// What all of it takes at present.
+    /// The size in bytes.
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
         let hits: usize = self.chunks.iter().map(|chunk| chunk.hits.len()).sum();
@@ -219,7 +218,7 @@ impl<E: Entry> Slab<E> {
 }
 
 impl<E> Chunk<E> {
-    /// Where a ring lies.
+    /// The position of a ring.
     #[inline]
     fn place(&self, ring: usize) -> Range<usize> {
         let size = self.size as usize;
@@ -227,7 +226,7 @@ impl<E> Chunk<E> {
     }
 }
 
-/// How many rings of so many hits, each of so many bytes, a chunk has.
+/// The number of rings in a chunk, from hits per ring and bytes per hit.
 fn rings(size: usize, bytes: usize) -> usize {
     (CHUNK / (size.max(1) * bytes)).clamp(1, MOST_RINGS)
 }

@@ -1,10 +1,10 @@
-//! What a check asks of the store: a slot for each budget that it reads or writes.
+//! The parts of a check: one slot for each budget that it reads or writes.
 
 use super::identity::{Owner, Variant};
 use crate::window::Strategy;
 use limit_core::Limit;
 
-/// One limit of one charge, or all the limits of a charge that one log answers for.
+/// One limit of a charge, or all limits of a charge that share one log.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Slot<'a> {
     pub(super) owner: Owner,

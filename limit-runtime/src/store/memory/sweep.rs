@@ -1,10 +1,11 @@
-//! Giving memory back although no new keys come: a slice of work, at most each millisecond.
+//! Incremental removal of expired cells when there are no new keys: at most one slice per
+//! millisecond.
 
 use super::MemoryStore;
 use crate::clock::Ticks;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-/// Cells that one slice looks at: about a microsecond's work.
+/// Cells per slice: about one microsecond of work.
 const SLICE: usize = 512;
 
 #[derive(Default)]
@@ -16,8 +17,8 @@ pub(super) struct Sweep {
 }
 
 impl MemoryStore {
-    /// Whoever first comes in a new millisecond looks at a slice of a shard that is free at the moment, and drops
-    /// the cells that equal a fresh one.
+    /// The first check of each millisecond scans a slice of one shard, if its lock is free, and
+    /// removes the expired cells.
     #[inline]
     pub(super) fn sweep_if_due(&self, reading: Ticks) {
         let millis = reading.as_micros() / 1_000;

@@ -1,23 +1,24 @@
-//! The map of a shard: cells in one array, ordered by owner.
+//! Hash map of a shard: cells in one array, sorted by owner (ordered linear probing).
 //!
-//! A cell lies as near as it can behind the place that its owner is multiplied onto, in order, with empty
-//! places between. So a search ends at the first cell that is not smaller, growing is one pass from
-//! front to back, and taking a cell out leaves nothing behind. Owners are hashes under a secret seed:
-//! nobody can choose keys that crowd one place.
+//! A cell is stored at or after the place to which its owner is scaled, in sorted order, with empty
+//! places between. So a search ends at the first cell that is not smaller, growth is one pass from
+//! front to back, and removal leaves no tombstone. Owners are hashes with a secret seed, so an
+//! attacker cannot choose keys that crowd one place.
 
 use super::{cell::Cell, identity::Variant};
 
-/// Cells in order. At most four in five places are taken.
+/// Sorted cells. At most four in five places are in use.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     cells: Box<[Cell]>,
-    /// How many places owners are spread over; those behind take what is pushed past the end.
+    /// The number of places that owners are scaled to. Further places hold cells pushed past the
+    /// end.
     homes: usize,
     len: usize,
 }
 
 const LEAST: usize = 8;
-/// How many cells a search compares before it decides anything: they lie in two cache lines, or three.
+/// The number of cells that a search compares before its first branch: two or three cache lines.
 const LOOK: usize = 4;
 const MOST_TAIL: usize = 128;
 
@@ -39,11 +40,12 @@ impl Table {
         self.cells[place] = cell;
     }
 
-    /// Where this budget is, or where it would have to be.
+    /// The place of this budget, or the place to insert it.
     #[inline]
     pub(super) fn find(&self, owner: u64, variant: Variant) -> Result<usize, usize> {
         let mut place = self.home(owner);
-        // Most are among these. In a large table, all of them are waited for at once, as no branch depends on any.
+        // Most searches end here. No branch depends on a single cell, so the CPU fetches all of
+        // them at once.
         if let Some(first) = self.cells.get(place..place + LOOK) {
             place += first.iter().filter(|cell| cell.owner < owner).count();
         }
@@ -82,7 +84,7 @@ impl Table {
         self.len += 1;
     }
 
-    /// Takes a cell out; those behind it move up as far as they may.
+    /// Removes a cell. The cells behind it move up where possible.
     pub(super) fn remove(&mut self, place: usize) {
         let behind = self.cells[place + 1..]
             .iter()
@@ -94,13 +96,13 @@ impl Table {
         self.len -= 1;
     }
 
-    /// Makes the table larger by half.
+    /// Grows the table by half.
     #[cold]
     pub(super) fn grow(&mut self) {
         self.rebuild(self.homes + self.homes / 2);
     }
 
-    /// Makes the table as small as its cells allow, with room to grow.
+    /// Shrinks the table to its cells, with some room to grow.
     #[cold]
     pub(super) fn shrink(&mut self) {
         if self.len == 0 {
@@ -110,13 +112,13 @@ impl Table {
         }
     }
 
-    /// What the cells take at present.
+    /// The size in bytes.
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
         self.cells.len() * size_of::<Cell>()
     }
 
-    /// How many cells a search for this owner looks at, beyond the first.
+    /// The number of cells that a search for this owner visits after the first.
     #[cfg(test)]
     pub(super) fn distance(&self, owner: u64) -> usize {
         let (Ok(place) | Err(place)) = self.find(owner, Variant::LOG);

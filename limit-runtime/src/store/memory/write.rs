@@ -1,4 +1,5 @@
-//! A request on its way into a log: in a cell while it is small, elsewhere when it outgrows that.
+//! Records a request in a log: in the cell while the log is small, in a ring when it outgrows the
+//! cell.
 
 use super::{
     cell::State,
@@ -11,14 +12,14 @@ use crate::{
     window::moving::{Entry, Full, Hit, Log, Narrow, Resolution, RingRange, Stamp, Total},
 };
 
-/// In milliseconds, the windows that are shorter than this are read right from 32 bits of microseconds.
+/// Windows shorter than this many milliseconds can use 32-bit microseconds.
 const FINE: u64 = (1 << 31) / 1_000;
-/// The same for milliseconds.
+/// Windows shorter than this many milliseconds can use 32-bit milliseconds.
 const COARSE: u64 = 1 << 31;
-/// Milliseconds: windows this long or longer do not mind that hits are stamped in milliseconds.
+/// For windows of at least this many milliseconds, a resolution of milliseconds is precise enough.
 const SECOND: u64 = 1_000;
 
-/// In what ticks a log keeps its times.
+/// The resolution of a log.
 #[derive(Clone, Copy)]
 pub(super) enum Tier {
     /// Microseconds, of 32 bits.
@@ -42,7 +43,7 @@ impl Tier {
         }
     }
 
-    /// The same for a log that begins with a request of `cost`.
+    /// The resolution of a log that begins with a request of `cost`.
     #[inline]
     pub(super) fn with_cost(self, cost: u64) -> Self {
         if cost > u32::MAX.into() {
@@ -61,7 +62,7 @@ enum Unfit {
     Heavy,
 }
 
-/// One request on its way into a log.
+/// One request to record in a log.
 pub(super) struct Write<'a> {
     pub(super) slot: &'a Slot<'a>,
     pub(super) now: Ticks,
@@ -214,7 +215,7 @@ impl Write<'_> {
         Kept::Ring { slot, shape }
     }
 
-    /// Records the request in a log elsewhere, and says where it lies then.
+    /// Records the request in a ring. Returns where the log is then.
     pub(super) fn to_ring<T: Stamp>(
         &self,
         rings: &mut Slab<Hit<T>>,
@@ -257,7 +258,7 @@ impl Write<'_> {
         if self.slot.cost != 1 || !log.newest().is_none_or(is_first) {
             return Err(Unfit::Heavy);
         }
-        // No bound is less than this, so that it is looked at more closely only by those that reach it.
+        // No capacity is less than this, so the exact one is computed only for larger logs.
         if log.shape.len as usize >= Resolution::capacity_of_one(self.entries)
             && log.shape.len as usize >= self.capacity::<T>()
         {
@@ -269,12 +270,12 @@ impl Write<'_> {
     #[inline]
     fn push<T: Stamp>(&self, log: &mut Log<'_, Hit<T>>) -> Result<(), Full> {
         let stamp = T::end_of(self.now);
-        // What is still counted now must not be forgotten.
+        // Hits that still count must not be lost.
         log.forget(stamp, ticks::<T>(self.horizon) + self.ahead::<T>());
         log.push(stamp, self.slot.cost)
     }
 
-    /// Ticks by which a stamp, which is rounded up, lies ahead of now.
+    /// By how many ticks a stamp, which is rounded up, is ahead of now.
     fn ahead<T: Stamp>(&self) -> u64 {
         u64::from(!self.now.as_micros().is_multiple_of(T::MICROS))
     }

@@ -1,7 +1,8 @@
-//! When to stop asking a store that does not answer.
+//! Circuit breaker: stops calls to a store that keeps failing.
 //!
-//! Closed, every request asks. After [`IN_A_ROW`] failures in a row, or when half of at least
-//! [`ENOUGH`] calls in a second failed, it opens: nobody asks but the prober, whose first success closes it.
+//! Closed: every request calls the store. It opens after [`FAILURES_IN_A_ROW`] failures in a row,
+//! or when half of at least [`MIN_CALLS`] calls within [`PERIOD`] failed. Open: only the prober
+//! calls the store, and its first success closes the breaker.
 
 use crate::clock::Ticks;
 use parking_lot::Mutex;
@@ -10,25 +11,28 @@ use std::{
     time::Duration,
 };
 
-const IN_A_ROW: u32 = 5;
-const ENOUGH: u32 = 20;
+const FAILURES_IN_A_ROW: u32 = 5;
+const MIN_CALLS: u32 = 20;
 const PERIOD: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Default)]
 pub(super) struct Breaker {
+    /// Every request reads this, without the lock.
     is_open: AtomicBool,
-    state: Mutex<State>,
+    stats: Mutex<CallStats>,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    in_a_row: u32,
-    since: Ticks,
+struct CallStats {
+    failures_in_a_row: u32,
+    period_start: Ticks,
+    /// Calls in the current period.
     calls: u32,
+    /// Failures in the current period.
     failures: u32,
-    opened: Ticks,
-    /// When the prober was last heard of.
-    prober: Ticks,
+    opened_at: Ticks,
+    /// When the prober last called [`prober_is_alive`](Breaker::prober_is_alive).
+    prober_seen_at: Ticks,
 }
 
 impl Breaker {
@@ -38,69 +42,69 @@ impl Breaker {
     }
 
     pub(super) fn success(&self, now: Ticks) {
-        let mut state = self.state.lock();
-        state.in_a_row = 0;
-        state.count(now, false);
+        let mut stats = self.stats.lock();
+        stats.failures_in_a_row = 0;
+        stats.count(now, false);
     }
 
-    /// Answers whether this failure opened it.
+    /// Counts a failure. Returns whether it opened the breaker.
     pub(super) fn failure(&self, now: Ticks) -> bool {
-        let mut state = self.state.lock();
-        state.in_a_row = state.in_a_row.saturating_add(1);
-        state.count(now, true);
-        let half = state.calls >= ENOUGH && state.failures * 2 >= state.calls;
-        if self.is_open() || !(half || state.in_a_row >= IN_A_ROW) {
+        let mut stats = self.stats.lock();
+        stats.failures_in_a_row = stats.failures_in_a_row.saturating_add(1);
+        stats.count(now, true);
+        let half_failed = stats.calls >= MIN_CALLS && stats.failures * 2 >= stats.calls;
+        if self.is_open() || !(half_failed || stats.failures_in_a_row >= FAILURES_IN_A_ROW) {
             return false;
         }
-        state.opened = now;
-        state.prober = now;
+        stats.opened_at = now;
+        stats.prober_seen_at = now;
         self.is_open.store(true, Ordering::Release);
         true
     }
 
-    /// Answers how long it was open.
+    /// Closes the breaker. Returns how long it was open.
     pub(super) fn close(&self, now: Ticks) -> Duration {
-        let mut state = self.state.lock();
-        let open = now.since(state.opened);
-        *state = State::default();
+        let mut stats = self.stats.lock();
+        let open_for = now.since(stats.opened_at);
+        *stats = CallStats::default();
         self.is_open.store(false, Ordering::Release);
-        open
+        open_for
     }
 
-    /// How long it has been open, if it is.
+    /// How long the breaker has been open; `None` if it is closed.
     pub(super) fn open_for(&self, now: Ticks) -> Option<Duration> {
-        let state = self.state.lock();
-        self.is_open().then(|| now.since(state.opened))
+        let stats = self.stats.lock();
+        self.is_open().then(|| now.since(stats.opened_at))
     }
 
-    /// The prober lives.
-    pub(super) fn prober_lives(&self, now: Ticks) {
-        self.state.lock().prober = now;
+    pub(super) fn prober_is_alive(&self, now: Ticks) {
+        self.stats.lock().prober_seen_at = now;
     }
 
-    /// Answers, to one caller only, whether a new prober is needed because the last one has been silent for so long:
-    /// its runtime may have ended.
-    pub(super) fn wants_prober(&self, now: Ticks, silent: Duration) -> bool {
-        let Some(mut state) = self.state.try_lock() else {
+    /// Whether a new prober is needed: none has reported for more than `max_silence`, for example
+    /// because its runtime has shut down. Returns `true` to one caller only.
+    pub(super) fn needs_prober(&self, now: Ticks, max_silence: Duration) -> bool {
+        // If the lock is taken, a later request starts the prober.
+        let Some(mut stats) = self.stats.try_lock() else {
             return false;
         };
-        let wants = self.is_open() && now.since(state.prober) > silent;
-        if wants {
-            state.prober = now;
+        let is_needed = self.is_open() && now.since(stats.prober_seen_at) > max_silence;
+        if is_needed {
+            stats.prober_seen_at = now;
         }
-        wants
+        is_needed
     }
 }
 
-impl State {
-    fn count(&mut self, now: Ticks, failed: bool) {
-        if now.since(self.since) >= PERIOD {
-            self.since = now;
+impl CallStats {
+    fn count(&mut self, now: Ticks, has_failed: bool) {
+        if now.since(self.period_start) >= PERIOD {
+            self.period_start = now;
             self.calls = 0;
             self.failures = 0;
         }
         self.calls = self.calls.saturating_add(1);
-        self.failures += u32::from(failed);
+        self.failures += u32::from(has_failed);
     }
 }
 
@@ -141,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_of_the_second_before_do_not_count() {
+    fn failures_of_an_earlier_second_do_not_count() {
         let breaker = Breaker::default();
         for millis in 0..9 {
             breaker.success(at(2 * millis));
@@ -157,11 +161,11 @@ mod tests {
         for _ in 0..5 {
             breaker.failure(at(0));
         }
-        let silent = Duration::from_secs(3);
-        assert!(!breaker.wants_prober(at(3_000), silent));
-        assert!(breaker.wants_prober(at(3_001), silent));
-        assert!(!breaker.wants_prober(at(3_002), silent));
-        breaker.prober_lives(at(6_000));
-        assert!(!breaker.wants_prober(at(6_001), silent));
+        let max_silence = Duration::from_secs(3);
+        assert!(!breaker.needs_prober(at(3_000), max_silence));
+        assert!(breaker.needs_prober(at(3_001), max_silence));
+        assert!(!breaker.needs_prober(at(3_002), max_silence));
+        breaker.prober_is_alive(at(6_000));
+        assert!(!breaker.needs_prober(at(6_001), max_silence));
     }
 }

@@ -2,11 +2,11 @@
 
 use super::{
     breaker::Breaker,
-    denials::Denials,
+    denial_cache::DenialCache,
     health::{Counters, Health, StoreHealth, count},
-    local_counts::{Reservation, Shadow},
+    local_counts::{LocalCharge, LocalCounts},
     prober,
-    shared::{IS_OUT, Settings, Shared},
+    shared::{Settings, Shared, unavailable},
 };
 use crate::{
     clock::Clock,
@@ -24,7 +24,7 @@ use crate::{
 use smallvec::SmallVec;
 use std::{future::Future, sync::Arc};
 
-/// A remote store, guarded.
+/// A remote store with a deadline, a circuit breaker, a fallback and a denial cache around it.
 #[derive(Debug)]
 pub(crate) struct Guard(Arc<Shared>);
 
@@ -36,12 +36,12 @@ impl Guard {
         bounds: Bounds,
     ) -> Self {
         Self(Arc::new(Shared {
-            denials: store.denials_last().then(Denials::new),
-            shadow: Shadow::new(clock.clone(), bounds, store.epoch()),
+            denials: store.denials_last().then(DenialCache::new),
+            local_counts: LocalCounts::new(clock.clone(), bounds, store.epoch()),
             store,
             settings,
             clock,
-            real: Clock::monotonic(),
+            real_clock: Clock::monotonic(),
             breaker: Breaker::default(),
             counters: Counters::default(),
         }))
@@ -55,11 +55,12 @@ impl Guard {
         action: Action,
     ) -> Result<Decision, StoreError> {
         let shared = &*self.0;
-        let sent = shared.clock.now();
+        let sent_at = shared.clock.now();
+        // A forced charge consumes even if it is denied, so its denial cannot be repeated.
         let denials = shared.denials.as_ref().filter(|_| action != Action::Force);
-        let denials = denials.map(|denials| (denials, denials.question(charges)));
-        if let Some((denials, question)) = &denials
-            && let Some(denial) = denials.recall(question, sent)
+        let denials = denials.map(|denials| (denials, denials.fingerprint(charges)));
+        if let Some((denials, fingerprint)) = &denials
+            && let Some(denial) = denials.get(fingerprint, sent_at)
         {
             count(&shared.counters.repeated_denials);
             return Ok(denial);
@@ -68,126 +69,133 @@ impl Guard {
         if self.is_open() {
             return shared.fall_back(fallback, charges, action, None);
         }
-        let reserves = action != Action::Peek && fallback == Fallback::Local;
-        // A forced charge is never refused.
-        let is_bound =
-            || action == Action::Consume && shared.shadow.is_on_probation(shared.store.epoch());
-        let mut reservation = None;
-        if reserves && is_bound() {
-            match shared.shadow.try_reserve(charges) {
-                Ok(own) => reservation = Some(own),
+        let charges_locally = action != Action::Peek && fallback == Fallback::Local;
+        // A forced charge is never denied, so the local counts do not apply to it.
+        let must_fit_locally = || {
+            action == Action::Consume && shared.local_counts.is_on_probation(shared.store.epoch())
+        };
+        let mut local_charge = None;
+        if charges_locally && must_fit_locally() {
+            match shared.local_counts.try_charge(charges) {
+                Ok(charge) => local_charge = Some(charge),
                 Err(denial) => return Ok(denial),
             }
-        } else if reserves {
-            reservation = Some(shared.shadow.reserve(charges));
+        } else if charges_locally {
+            local_charge = Some(shared.local_counts.charge(charges));
         }
-        let decision = match self.ask(shared.store.check(charges, action)).await {
+        let decision = match self.send(shared.store.check(charges, action)).await {
             Ok(decision) => decision,
             Err(error) => {
-                // It may have been counted.
-                shared.forget_denials(charges);
-                drop(reservation);
+                // The store may have counted the charges.
+                shared.invalidate_denials(charges);
+                drop(local_charge);
                 return shared.fall_back(fallback, charges, action, Some(error));
             }
         };
         let consumed = !decision.receipts().is_empty();
         if consumed {
-            shared.forget_denials(charges);
+            shared.invalidate_denials(charges);
         } else {
-            drop(reservation);
-            if let Some((denials, question)) = &denials
+            drop(local_charge);
+            if let Some((denials, fingerprint)) = &denials
                 && !decision.is_allowed()
             {
-                let told = shared.clock.now();
-                denials.keep(question, charges, &decision, (sent, told));
+                let answered_at = shared.clock.now();
+                denials.insert(fingerprint, charges, &decision, (sent_at, answered_at));
             }
             return Ok(decision);
         }
-        // The connection may have been lost, and counts with it, while this was under way.
-        if reservation.as_ref().is_some_and(|own| !own.had_room()) && is_bound() {
-            drop(reservation.take());
-            match shared.shadow.try_reserve(charges) {
-                Ok(own) => reservation = Some(own),
+        // The store may have reconnected during the call and lost its counts, which begins a
+        // probation: then the charges must fit in the local counts as well.
+        if local_charge
+            .as_ref()
+            .is_some_and(|charge| !charge.did_fit())
+            && must_fit_locally()
+        {
+            drop(local_charge.take());
+            match shared.local_counts.try_charge(charges) {
+                Ok(charge) => local_charge = Some(charge),
                 Err(denial) => return Ok(denial),
             }
         }
-        let own = reservation.and_then(Reservation::keep);
-        let own = own.as_ref().map_or(&[][..], Decision::receipts);
-        Ok(with_receipts_for(charges, decision, own))
+        let local = local_charge.and_then(LocalCharge::commit);
+        let local = local.as_ref().map_or(&[][..], Decision::receipts);
+        Ok(with_receipts_for(charges, decision, local))
     }
 
-    /// The denial of this charge, if this process knows it without asking the store.
+    /// The denial of this charge, if it can be repeated without a call to the store.
     pub(crate) fn known_denial(&self, charge: &Charge<'_>) -> Option<Decision> {
         let shared = &*self.0;
-        let known = shared.denials.as_ref()?.known(charge, shared.clock.now());
-        if known.is_some() {
+        let denials = shared.denials.as_ref()?;
+        let denial = denials.get_single(charge, shared.clock.now());
+        if denial.is_some() {
             count(&shared.counters.repeated_denials);
         }
-        known
+        denial
     }
 
     /// # Errors
-    /// When the store did not answer. It then still counts what was to be given back.
+    /// When the store did not answer. The charges may then be refunded or not.
     pub(crate) async fn refund(
         &self,
         charges: &[Charge<'_>],
         receipts: &[Receipt],
     ) -> Result<(), StoreError> {
         let shared = &*self.0;
-        shared.forget_denials(charges);
+        shared.invalidate_denials(charges);
         let pairs = || charges.iter().copied().zip(receipts);
-        let (here, shadows): (SmallVec<[_; 2]>, SmallVec<[_; 2]>) = pairs()
+        let (local, local_receipts): (SmallVec<[_; 2]>, SmallVec<[_; 2]>) = pairs()
             .filter_map(|(charge, receipt)| {
-                let own = receipt.shadow()?;
-                Some((charge.cost(receipt.claim_local(charge.cost)), own))
+                let local = receipt.local()?;
+                Some((charge.cost(receipt.claim_local(charge.cost)), local))
             })
             .unzip();
-        shared.shadow.refund(&here, &shadows);
-        let there = pairs().filter(|(_, receipt)| !receipt.is_shadow_only());
-        if there.clone().next().is_some() && self.is_open() {
-            // Nothing is sent, so that the receipts stay good.
-            return Err(StoreError::new(IS_OUT));
+        shared.local_counts.refund(&local, &local_receipts);
+        let remote = pairs().filter(|(_, receipt)| !receipt.is_local_only());
+        if remote.clone().next().is_some() && self.is_open() {
+            // No units are claimed from the receipts, so the refund can be tried again later.
+            return Err(unavailable());
         }
-        let (there, receipts): (SmallVec<[_; 2]>, SmallVec<[_; 2]>) = there
+        let (remote, receipts): (SmallVec<[_; 2]>, SmallVec<[_; 2]>) = remote
             .filter_map(|(charge, receipt)| {
                 let units = receipt.claim(charge.cost);
                 (units > 0).then(|| (charge.cost(units), receipt.clone()))
             })
             .unzip();
-        if there.is_empty() {
+        if remote.is_empty() {
             return Ok(());
         }
-        let result = self.ask(shared.store.refund(&there, &receipts)).await;
-        // Those that were answered meanwhile.
-        shared.forget_denials(charges);
+        let result = self.send(shared.store.refund(&remote, &receipts)).await;
+        // Again, for denials that were inserted during the call.
+        shared.invalidate_denials(charges);
         result
     }
 
     /// # Errors
-    /// When the store did not answer. Only this process has forgotten then.
+    /// When the store did not answer. The local counts are reset, the store's may be or not.
     pub(crate) async fn reset_key(&self, scope: Scope<'_>, key: &Key) -> Result<u64, StoreError> {
         let shared = &*self.0;
         if let Some(denials) = &shared.denials {
-            // They are not kept by scope and key alone; an operator's reset is rare.
-            denials.reset();
+            // Denials cannot be looked up by scope and key alone, and resets are rare: clear all.
+            denials.clear();
         }
-        let local = shared.shadow.reset_key(scope, key);
+        let local = shared.local_counts.reset_key(scope, key);
         let remote = self.call(shared.store.reset_key(scope, key)).await?;
-        // Each budget is counted in both, unless one of them has missed it: the store during an
-        // outage, this process the checks of others.
+        // Most budgets exist in both. The store lacks those created during an outage, the local
+        // counts lack those of other processes.
         Ok(remote.max(local))
     }
 
-    /// Without a deadline: it takes as long as the store has keys.
+    /// Has no deadline, because its duration grows with the number of keys in the store.
     ///
     /// # Errors
-    /// When the store did not answer. Only this process has forgotten then.
+    /// When the store did not answer. The local counts are reset, the store's may be or not.
     pub(crate) async fn reset_all(&self) -> Result<(), StoreError> {
         let shared = &*self.0;
         if let Some(denials) = &shared.denials {
-            denials.reset();
+            denials.clear();
         }
-        shared.shadow.reset_all();
+        shared.local_counts.reset_all();
         shared.store.reset_all().await
     }
 
@@ -197,45 +205,43 @@ impl Guard {
 
     pub(crate) fn health(&self) -> Health {
         let shared = &*self.0;
-        let open = shared.breaker.open_for(shared.real.now());
+        let open = shared.breaker.open_for(shared.real_clock.now());
         shared.counters.health(match open {
             None => StoreHealth::Up,
             Some(since) => StoreHealth::Down { since },
         })
     }
 
+    /// Whether the breaker is open. Then also replaces the prober if it is gone.
     fn is_open(&self) -> bool {
         let shared = &self.0;
-        let is_open = shared.breaker.is_open();
-        if is_open
-            && shared
-                .breaker
-                .wants_prober(shared.real.now(), prober::SILENT)
-        {
+        let breaker = &shared.breaker;
+        let is_open = breaker.is_open();
+        if is_open && breaker.needs_prober(shared.real_clock.now(), prober::MAX_SILENCE) {
             prober::start(shared);
         }
         is_open
     }
 
-    /// A call that has no fallback.
+    /// Calls the store unless the breaker is open; there is no fallback.
     async fn call<T>(
         &self,
         call: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         if self.is_open() {
-            return Err(StoreError::new(IS_OUT));
+            return Err(unavailable());
         }
-        self.ask(call).await
+        self.send(call).await
     }
 
-    /// Asks the store, for as long as the deadline allows, and takes note of how it went.
-    async fn ask<T>(
+    /// Calls the store within the deadline, and counts the result for the breaker and the counters.
+    async fn send<T>(
         &self,
         call: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         let shared = &self.0;
-        let result = shared.in_time(call).await;
-        let now = shared.real.now();
+        let result = shared.with_deadline(call).await;
+        let now = shared.real_clock.now();
         match &result {
             Ok(_) => {
                 count(&shared.counters.answered);
@@ -243,9 +249,9 @@ impl Guard {
             }
             Err(error) => {
                 count(&shared.counters.failed);
-                tracing::debug!(%error, "the rate limiter's store failed a call");
+                tracing::debug!(%error, "rate-limit store call failed");
                 if error.is_outage() && shared.breaker.failure(now) {
-                    shared.say_opened(error);
+                    shared.log_opened(error);
                     prober::start(shared);
                 }
             }
@@ -254,7 +260,7 @@ impl Guard {
     }
 }
 
-/// The fallback for several charges at once: the strictest of theirs.
+/// The strictest fallback of the charges. A charge without one has the `default`.
 fn strictest_fallback(charges: &[Charge<'_>], default: Fallback) -> Fallback {
     let strictness = |fallback: &Fallback| match fallback {
         Fallback::Allow => 0,
@@ -268,14 +274,18 @@ fn strictest_fallback(charges: &[Charge<'_>], default: Fallback) -> Fallback {
         .unwrap_or(default)
 }
 
-/// The store's decision, with receipts that are good for no more than the costs of `charges`, and for the shadow
-/// as well where it counted them.
-fn with_receipts_for(charges: &[Charge<'_>], mut decision: Decision, own: &[Receipt]) -> Decision {
+/// Limits each receipt of the store's decision to the cost of its charge, and adds the receipt of
+/// the local counts if they have one.
+fn with_receipts_for(
+    charges: &[Charge<'_>],
+    mut decision: Decision,
+    local: &[Receipt],
+) -> Decision {
     let receipts = decision.take_receipts().into_iter().zip(charges);
     let receipts = receipts.enumerate().map(|(index, (receipt, charge))| {
         let receipt = receipt.with_cost(charge.cost);
-        match own.get(index) {
-            Some(own) => receipt.with_shadow(own),
+        match local.get(index) {
+            Some(local) => receipt.with_local(local),
             None => receipt,
         }
     });

@@ -1,25 +1,36 @@
-//! How a limiter's store is doing.
+//! State and counters of a limiter's store.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
-/// How a limiter's store is doing; from [`Limiter::health`](crate::Limiter::health). Counts are since the limiter was made.
+/// State and counters of a limiter's store, from [`Limiter::health`](crate::Limiter::health).
+///
+/// Counters start at 0 when the limiter is built.
+///
+/// ```
+/// use limit_runtime::{Limiter, store::StoreHealth};
+///
+/// let health = Limiter::new().health();
+/// assert_eq!(health.store, StoreHealth::Memory);
+/// assert_eq!(health.fallbacks, 0);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Health {
-    /// Whether it answers.
+    /// Whether the store answers.
     pub store: StoreHealth,
     /// Calls that the store answered.
     pub answered: u64,
-    /// Calls that it did not answer in time, or with an error.
+    /// Calls that failed: the store returned an error, or no answer before the deadline.
     pub failed: u64,
-    /// Checks that the fallback answered: those that failed, and those that did not ask while the store was out.
+    /// Checks that the [`Fallback`](crate::store::Fallback) decided: the call failed, or the store
+    /// was down and not called.
     pub fallbacks: u64,
-    /// Denials that were repeated without asking the store again.
+    /// Denials that were repeated without another call to the store.
     pub repeated_denials: u64,
-    /// How often the store was given up for out.
+    /// How often the state changed to [`StoreHealth::Down`].
     pub outages: u64,
 }
 
@@ -27,13 +38,15 @@ pub struct Health {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreHealth {
-    /// This process's own memory: it always does.
+    /// The limiter counts in this process's memory, which always answers.
     Memory,
-    /// It is asked.
+    /// The store answers, and every check may call it.
     Up,
-    /// It is not asked, for so long already; a prober looks for its return.
+    /// Too many calls failed. Checks use the [`Fallback`](crate::store::Fallback) and do not call
+    /// the store. A background task calls it at growing intervals of up to 0.8 seconds, and its
+    /// first answer ends this state.
     Down {
-        /// How long.
+        /// How long the store has been down.
         since: Duration,
     },
 }
@@ -44,7 +57,7 @@ impl Health {
     }
 }
 
-/// What happened, counted.
+/// The counters of [`Health`].
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     pub(super) answered: AtomicU64,
@@ -68,7 +81,7 @@ impl Counters {
     }
 }
 
-/// One more.
+/// Adds 1.
 pub(super) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }

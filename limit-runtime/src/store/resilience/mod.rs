@@ -1,15 +1,16 @@
-//! Resilience around any remote store: a store that fails or hangs does not take the application down.
+//! Resilience around any remote store: a slow or failing store does not take the application down.
 //!
-//! - One deadline for the whole call. A check that misses it is not repeated, because the store may have
-//!   counted it.
-//! - A circuit breaker, which stops calls to a store that does not answer. A background task probes the
-//!   store until it answers again, so no request has to.
-//! - A fallback for requests that the store does not answer. For `Fallback::Local`, local counts are
+//! - One deadline for the whole call. A check that misses it is not repeated, because the store may
+//!   have counted it.
+//! - A circuit breaker, which stops calls to a store that keeps failing. A background task probes
+//!   the store until it answers again, so that no request has to wait for it.
+//! - A fallback for checks that the store does not answer. For `Fallback::Local`, local counts are
 //!   kept up to date while the store answers.
-//! - A denial is repeated without asking the store for as long as it certainly holds.
+//! - A cache of denials, which repeats a denial without a call to the store while it certainly
+//!   holds.
 
 mod breaker;
-mod denials;
+mod denial_cache;
 mod guard;
 mod health;
 mod local_counts;

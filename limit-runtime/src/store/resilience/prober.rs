@@ -1,4 +1,5 @@
-//! The task that looks for the store's return while nobody else asks it.
+//! Background task that calls the store while the breaker is open, and closes it at the first
+//! answer.
 
 use super::shared::Shared;
 use crate::{
@@ -14,44 +15,45 @@ use std::{
 };
 use tokio::runtime::Handle;
 
-/// The first wait; it doubles.
-const FIRST: Duration = Duration::from_millis(25);
-/// The longest wait, so that a store that returned is used again within a second.
-const LONGEST: Duration = Duration::from_millis(800);
-/// A prober that was not heard of for so long has ended with its runtime.
-pub(super) const SILENT: Duration = Duration::from_secs(3);
+/// The first interval. Each further interval is twice as long.
+const FIRST_INTERVAL: Duration = Duration::from_millis(25);
+/// The longest interval: a store that answers again is used within a second.
+const MAX_INTERVAL: Duration = Duration::from_millis(800);
+/// A prober that has not reported for this long is gone, because its runtime has shut down.
+pub(super) const MAX_SILENCE: Duration = Duration::from_secs(3);
 
-/// What it asks: it writes, so that a replica or a full server does not pass for well, and it is gone in a second.
+/// The probe writes, so that a read-only replica or a full server does not count as healthy. Its
+/// key expires after one second.
 const LIMITS: Limits = limit_core::limits!("1/second");
-const SCOPE: Scope<'static> = Scope::shared("limit-runtime: is the store there?");
+const SCOPE: Scope<'static> = Scope::shared("limit-runtime: probe");
 
-/// Starts it, unless there is no runtime: the next request tries again.
+/// Starts the prober. Without a tokio runtime it does nothing, and a later request tries again.
 pub(super) fn start(shared: &Arc<Shared>) {
     if let Ok(runtime) = Handle::try_current() {
-        runtime.spawn(look(Arc::downgrade(shared)));
+        runtime.spawn(run(Arc::downgrade(shared)));
     }
 }
 
-async fn look(shared: Weak<Shared>) {
-    let mut wait = FIRST;
+async fn run(shared: Weak<Shared>) {
+    let mut interval = FIRST_INTERVAL;
     loop {
-        tokio::time::sleep(jittered(wait)).await;
-        wait = (wait * 2).min(LONGEST);
-        // The limiter is gone, and nobody asks any more.
+        tokio::time::sleep(jittered(interval)).await;
+        interval = (interval * 2).min(MAX_INTERVAL);
+        // The limiter has been dropped.
         let Some(shared) = shared.upgrade() else {
             return;
         };
         if !shared.breaker.is_open() {
             return;
         }
-        shared.breaker.prober_lives(shared.real.now());
-        match shared.in_time(probe(&shared)).await {
+        shared.breaker.prober_is_alive(shared.real_clock.now());
+        match shared.with_deadline(probe(&shared)).await {
             Ok(()) => {
-                let open = shared.breaker.close(shared.real.now());
-                shared.say_closed(open);
+                let open_for = shared.breaker.close(shared.real_clock.now());
+                shared.log_closed(open_for);
                 return;
             }
-            Err(error) => tracing::debug!(%error, "the rate limiter's store is still out"),
+            Err(error) => tracing::debug!(%error, "rate-limit store still unavailable"),
         }
     }
 }
@@ -70,9 +72,10 @@ async fn probe(shared: &Shared) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Somewhere in the upper half, so that machines do not come all at once.
-fn jittered(wait: Duration) -> Duration {
-    let half = wait / 2;
+/// A random duration between half of `interval` and `interval`, so that processes do not probe in
+/// step.
+fn jittered(interval: Duration) -> Duration {
+    let half = interval / 2;
     let micros = u64::try_from(half.as_micros()).unwrap_or(u64::MAX).max(1);
     half + Duration::from_micros(RandomState::new().hash_one(0) % micros)
 }

@@ -1,10 +1,10 @@
-//! The state of a guarded store, which the guard and the background prober share.
+//! State of a guarded store that the guard and the background prober share.
 
 use super::{
     breaker::Breaker,
-    denials::Denials,
+    denial_cache::DenialCache,
     health::{Counters, StoreHealth, count},
-    local_counts::Shadow,
+    local_counts::LocalCounts,
 };
 use crate::{
     clock::Clock,
@@ -18,27 +18,25 @@ use crate::{
 };
 use std::{future::Future, time::Duration};
 
-pub(super) const IS_OUT: &str = "the rate limiter's store is out";
-
-/// How long a request waits for a store, by default.
+/// The default of [`Settings::deadline`].
 pub(crate) const DEADLINE: Duration = Duration::from_millis(50);
 
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) store: Box<dyn Store>,
     pub(super) settings: Settings,
-    /// What limits are measured by; a test's, perhaps.
+    /// The limiter's clock, which measures windows. It may be a test clock.
     pub(super) clock: Clock,
-    /// What the store's behaviour is measured by: always real.
-    pub(super) real: Clock,
+    /// Measures how long the store is unavailable. Never a test clock.
+    pub(super) real_clock: Clock,
     pub(super) breaker: Breaker,
-    pub(super) shadow: Shadow,
-    /// If the store's denials last.
-    pub(super) denials: Option<Denials>,
+    pub(super) local_counts: LocalCounts,
+    /// `None` if [`Store::denials_last`] is false.
+    pub(super) denials: Option<DenialCache>,
     pub(super) counters: Counters,
 }
 
-/// What a user can set.
+/// Settings of a guarded store.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
     pub(crate) fallback: Fallback,
@@ -55,18 +53,20 @@ impl Default for Settings {
 }
 
 impl Shared {
-    pub(super) async fn in_time<T>(
+    pub(super) async fn with_deadline<T>(
         &self,
         call: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        // Outside of a runtime there is no timer, and a store that needs none.
+        // Outside of a tokio runtime there is no timer; only a store that needs none runs there.
         if tokio::runtime::Handle::try_current().is_err() {
             return call.await;
         }
         let deadline = self.settings.deadline;
         match tokio::time::timeout(deadline, call).await {
             Ok(result) => result,
-            Err(_) => Err(StoreError::new(format!("no answer within {deadline:?}"))),
+            Err(_) => Err(StoreError::new(format!(
+                "the store did not answer within the deadline of {deadline:?}"
+            ))),
         }
     }
 
@@ -80,37 +80,42 @@ impl Shared {
         count(&self.counters.fallbacks);
         match fallback {
             Fallback::Local => {
-                let mut decision = self.shadow.check(charges, action);
+                let mut decision = self.local_counts.check(charges, action);
                 let receipts = decision.take_receipts();
-                Ok(decision.with_receipts(receipts.into_iter().map(Receipt::shadow_only)))
+                Ok(decision.with_receipts(receipts.into_iter().map(Receipt::local_only)))
             }
             Fallback::Allow => Ok(all_allowed(charges)),
-            Fallback::Deny => Err(error.unwrap_or_else(|| StoreError::new(IS_OUT))),
+            Fallback::Deny => Err(error.unwrap_or_else(unavailable)),
         }
     }
 
-    pub(super) fn forget_denials(&self, charges: &[Charge<'_>]) {
+    pub(super) fn invalidate_denials(&self, charges: &[Charge<'_>]) {
         if let Some(denials) = &self.denials {
-            denials.forget(charges);
+            denials.invalidate(charges);
         }
     }
 
-    pub(super) fn say_opened(&self, error: &StoreError) {
+    pub(super) fn log_opened(&self, error: &StoreError) {
         count(&self.counters.outages);
         let consequence = self.settings.fallback.consequence();
         tracing::warn!(
             %error,
-            "the rate limiter's store does not answer: until it does, requests are {consequence}",
+            "rate-limit store unavailable: {consequence} until it answers again",
         );
     }
 
-    pub(super) fn say_closed(&self, open: Duration) {
+    pub(super) fn log_closed(&self, unavailable_for: Duration) {
         let health = self.counters.health(StoreHealth::Up);
         tracing::info!(
-            ?open,
+            ?unavailable_for,
             failed = health.failed,
             fallbacks = health.fallbacks,
-            "the rate limiter's store answers again",
+            "rate-limit store available again: checks use the store",
         );
     }
+}
+
+/// The error of a call that was not made because the breaker is open.
+pub(super) fn unavailable() -> StoreError {
+    StoreError::new("rate-limit store unavailable: not called until it answers a probe")
 }

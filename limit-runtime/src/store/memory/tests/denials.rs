@@ -1,4 +1,4 @@
-//! Refusals that are repeated without the lock: never longer than they hold.
+//! Cached denials: read without the lock, and never repeated longer than they hold.
 
 use super::{charge, hit, limits, store};
 use crate::{clock::TestClock, decision::Verdict, key::IntoKey, store::Action, window::Strategy};
@@ -12,7 +12,7 @@ use test_support::random::Random;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// A store with one hit of 1/minute, whose refusal was given and repeated.
+/// A store with one hit of 1/minute, and a denial that was given and repeated.
 macro_rules! refused {
     ($clock:ident, $store:ident, $limits:ident) => {
         let $clock = TestClock::new();
@@ -112,12 +112,12 @@ fn a_clock_that_steps_back_and_forth_neither_frees_nor_binds() {
     }
     assert!(hit(&store, "a", &limits, 1).is_allowed());
     assert!(!hit(&store, "a", &limits, 1).is_allowed());
-    // Now the clock comes to where the first refusal was given.
+    // Now the clock reaches the time of the first denial.
     clock.advance(Duration::from_secs(3_600 - 60));
     assert!(hit(&store, "a", &limits, 1).is_allowed());
 }
 
-/// As a client that only ever asks again: admitted exactly when it was told to come.
+/// A client that retries in a loop is admitted exactly when `retry_after` has passed.
 #[test]
 fn many_refused_clients_of_one_place_are_each_told_the_truth() {
     let clock = TestClock::new();
@@ -177,7 +177,7 @@ fn readers_without_the_lock_never_see_half_a_refusal() {
     assert_eq!(clock.now(), began);
 }
 
-/// A look at the budget itself says what is true.
+/// Reads the budget without the cache.
 #[test]
 fn a_refusal_says_what_a_look_at_the_budget_says_under_every_strategy() {
     let burst = |burst| Strategy::Gcra {

@@ -1,4 +1,4 @@
-//! A store that is full: nobody floods himself free, and nobody goes unlimited.
+//! A full store: no client resets its budget by a flood of keys, and no client is unlimited.
 
 use super::{SCOPE, charge, hit, limits, store};
 use crate::{clock::TestClock, key::IntoKey, store::Action};
@@ -20,7 +20,7 @@ fn a_blocked_key_stays_blocked_through_ten_times_max_keys() {
     }
     assert!(!hit(&store, "blocked", &limits, 1).is_allowed());
     assert!(store.usage().overflowed > 17_000);
-    // Until what others shared has left, it would have to share, too, once its own budget was dropped.
+    // Until the counts of the shared budget expire, it would have to share it after an eviction.
     clock.advance(Duration::from_secs(60));
     assert!(hit(&store, "blocked", &limits, 1).is_allowed());
 }
@@ -38,7 +38,7 @@ fn new_keys_share_budgets_while_the_store_is_full() {
         .count();
     assert_eq!(admitted, 64 * 10, "64 budgets of ten");
     assert_eq!(store.usage().keys, 164);
-    // Those that have a budget of their own do not notice.
+    // Keys with a budget of their own are not affected.
     assert_eq!(hit(&store, 7_u32, &limits, 1).outcomes()[0].remaining(), 8);
 }
 
@@ -55,7 +55,7 @@ fn a_key_that_shared_does_not_begin_afresh_when_there_is_room() {
         assert!(hit(&store, "late", &limits, 1).is_allowed());
     }
     assert!(!hit(&store, "late", &limits, 1).is_allowed());
-    // The first ten count no more, so that there is room; the five of the newcomer do.
+    // The first ten have expired, so there is room; the five of the newcomer still count.
     clock.advance(Duration::from_secs(31));
     assert!(!hit(&store, "late", &limits, 1).is_allowed());
     clock.advance(Duration::from_secs(30));
@@ -123,7 +123,7 @@ fn keys_are_counted_right_when_checks_have_two_of_them() {
     let mut random = Random::new(3);
     for turn in 0..100_000_u64 {
         clock.advance(Duration::from_micros(300));
-        // One that comes back, and one that does not.
+        // One key that returns, and one that does not.
         let (tenant, user) = (random.below(2_000).into_key(), (turn, "user").into_key());
         let both = [charge(&tenant, &short, 1), charge(&user, &short, 1)];
         store.check(&both, Action::Consume);
@@ -153,7 +153,7 @@ fn what_a_shared_budget_counted_is_inherited_although_the_clock_stepped_back() {
         assert!(store.shard(spare).lock().now(clock.now()).is_some());
         clock.step_back(Duration::from_secs(20));
         store.reset_key(SCOPE, &"filler".into_key());
-        // The shared budget takes a place, too.
+        // The shared budget takes a place as well.
         store.release(1);
         come(6);
         assert_eq!(admitted, 3);

@@ -1,4 +1,4 @@
-//! The moving window beside the model, on a million random sequences.
+//! The moving window compared with a model, on a million random sequences.
 
 use super::{charge, hit, limits, store};
 use crate::{

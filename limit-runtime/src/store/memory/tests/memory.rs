@@ -1,4 +1,4 @@
-//! How much is held, for how long, and how far a search can be from home.
+//! Memory usage, expiry, and the length of searches in the table.
 
 use super::{SCOPE, hit, limits, store};
 use crate::{
@@ -104,7 +104,8 @@ fn a_log_is_no_larger_than_its_limits_and_its_bound_allow() {
     }
 }
 
-/// Owners are hashes under a secret seed: to an attacker, as to this test, they are random numbers.
+/// Owners are hashes with a secret seed, so for an attacker they are random numbers, as in this
+/// test.
 #[test]
 fn no_search_is_far_from_home() {
     let mut random = Random::new(3);
@@ -176,7 +177,8 @@ fn a_table_finds_what_it_holds_and_nothing_else() {
     let mut held = std::collections::BTreeSet::new();
     let state = State::Single(Hit { at: 1, total: 1 });
     for step in 0..300_000 {
-        // Few owners, so that many are found, dropped and met again, and some share all but the variant.
+        // Few owners, so that many are found, removed and inserted again, and some differ only in
+        // the variant.
         let owner = random.below(400) << 55;
         let variant = Variant(random.below(3) as u16);
         match table.find(owner, variant) {

@@ -1,4 +1,4 @@
-//! The store beside models that are too simple to be wrong, and under attack.
+//! Tests of the store against simple models, and under attack.
 
 mod denials;
 mod flood;

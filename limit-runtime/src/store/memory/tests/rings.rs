@@ -1,4 +1,4 @@
-//! Long logs of many keys, which grow, share chunks, change their form and go.
+//! Long logs of many keys, which grow, share chunks, change their encoding and expire.
 
 use super::{SCOPE, charge, store};
 use crate::{
@@ -73,7 +73,7 @@ fn assert_matched<const MICROS: u64>(
     rings.hits.assert_holds(hits);
 }
 
-/// What a sequence is made of, beside hits of one unit.
+/// The operations of a sequence besides hits of one unit.
 #[derive(Clone, Copy)]
 struct Mix {
     refunds: bool,

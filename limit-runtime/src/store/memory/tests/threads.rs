@@ -1,4 +1,4 @@
-//! Many threads: exactly the count, whatever they do at once.
+//! Concurrency: many threads together are admitted exactly as often as the limit allows.
 
 use super::{hit, limits, store};
 use crate::clock::TestClock;
