@@ -37,48 +37,48 @@ pub struct Receipt {
     /// When the local counts kept beside a remote store counted it; [`NOWHERE`](Self::NOWHERE) if
     /// they did not.
     local: u64,
-    /// How many units the charge consumed.
+    /// The units that the charge consumed.
     cost: u64,
     /// Shared by all clones. Made by the first clone or refund, so that a check allocates nothing.
-    given_back: OnceLock<Arc<GivenBack>>,
+    refunded: OnceLock<Arc<Refunded>>,
 }
 
 /// The number of refunded units of a charge.
 #[derive(Debug, Default)]
-struct GivenBack {
-    /// To the store.
+struct Refunded {
+    /// Refunded to the store.
     store: AtomicU64,
-    /// To the local counts kept beside a remote store.
+    /// Refunded to the local counts that are kept beside a remote store.
     local: AtomicU64,
 }
 
 impl Receipt {
     const NOWHERE: u64 = u64::MAX;
 
-    /// For a charge that was counted at `at`.
+    /// A receipt for a charge that the store counted at `at`, on its own clock.
     #[must_use]
     pub const fn new(at: u64) -> Self {
         Self::of_cost(at, MAX_COST)
     }
 
-    /// For a charge of `cost` units that was counted at `at`.
+    /// A receipt for a charge of `cost` units that the store counted at `at`.
     #[inline]
     pub(crate) const fn of_cost(at: u64, cost: u64) -> Self {
         Self {
             at,
             local: Self::NOWHERE,
             cost: recorded_cost(cost),
-            given_back: OnceLock::new(),
+            refunded: OnceLock::new(),
         }
     }
 
-    /// When the store counted it.
+    /// The time at which the store counted the charge, on its own clock.
     #[must_use]
     pub const fn at(&self) -> u64 {
         self.at
     }
 
-    /// The same, for a charge of which at most `cost` units can be given back.
+    /// Sets the number of units that can be refunded at most.
     pub(crate) fn with_cost(self, cost: u64) -> Self {
         Self {
             cost: recorded_cost(cost),
@@ -114,34 +114,34 @@ impl Receipt {
         (self.local != Self::NOWHERE).then(|| Self::new(self.local))
     }
 
-    /// Claims up to `units` to be given back to the store: no other call claims the same units.
-    /// Returns how many were claimed.
+    /// Claims up to `units` for a refund to the store, and returns how many. No other call claims
+    /// these units.
     pub(crate) fn claim(&self, units: u64) -> u64 {
-        self.claim_from(&self.given_back().store, units)
+        self.claim_from(&self.refunded().store, units)
     }
 
-    /// The same for the local counts kept beside a remote store.
+    /// Claims up to `units` for a refund to the local counts, and returns how many.
     pub(crate) fn claim_local(&self, units: u64) -> u64 {
-        self.claim_from(&self.given_back().local, units)
+        self.claim_from(&self.refunded().local, units)
     }
 
-    fn claim_from(&self, given_back: &AtomicU64, units: u64) -> u64 {
+    fn claim_from(&self, refunded: &AtomicU64, units: u64) -> u64 {
         let claimable = |given: u64| units.min(self.cost.saturating_sub(given));
-        let before = given_back.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |given| {
+        let before = refunded.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |given| {
             Some(given.saturating_add(claimable(given)))
         });
         before.map_or(0, claimable)
     }
 
-    fn given_back(&self) -> &Arc<GivenBack> {
-        self.given_back.get_or_init(Arc::default)
+    fn refunded(&self) -> &Arc<Refunded> {
+        self.refunded.get_or_init(Arc::default)
     }
 }
 
 impl Clone for Receipt {
     fn clone(&self) -> Self {
         Self {
-            given_back: OnceLock::from(self.given_back().clone()),
+            refunded: OnceLock::from(self.refunded().clone()),
             ..*self
         }
     }
