@@ -69,15 +69,21 @@ impl Target {
                         match (kind, tls) {
                             (Kind::Unix, _) => "db, user, pass",
                             (_, true) => "tls-ca",
-                            (_, false) => "none",
+                            (_, false) => "none; remove it",
                         }
                     )));
                 }
             }
         }
+        let example = match kind {
+            Kind::Server => "redis://user:password@host:6379/0",
+            Kind::Unix => "redis+unix:///run/redis.sock?db=0",
+            Kind::Cluster => "redis+cluster://user:password@host1:6379,host2:6379",
+            Kind::Sentinel => "redis+sentinel://user:password@host1:26379,host2:26379/master/0",
+        };
         let node = |url: String| {
             url.into_connection_info()
-                .map_err(|error| invalid(error.to_string()))
+                .map_err(|error| invalid(format!("{error}; write it like `{example}`")))
         };
         let server_scheme = if tls { "rediss" } else { "redis" };
         let topology = match kind {
@@ -146,7 +152,12 @@ fn parameters(query: &str) -> impl Iterator<Item = (&str, &str)> {
 }
 
 fn read_certificate(path: &str) -> Result<Vec<u8>, String> {
-    std::fs::read(path).map_err(|error| format!("cannot read the certificate `{path}`: {error}"))
+    std::fs::read(path).map_err(|error| {
+        format!(
+            "cannot read the certificate `{path}`: {error}; write the path of a PEM file, \
+             as in `?tls-ca=/path/ca.pem`"
+        )
+    })
 }
 
 /// A URL without its scheme: `user:password@host1,host2/path`.
@@ -206,6 +217,7 @@ mod tests {
             problem("redis://h?timeout=3").contains("unknown parameter `timeout`; allowed: none")
         );
         assert!(problem("redis://h/zero").contains("redis://h/zero"));
+        assert!(problem("redis://h/zero").contains("write it like `redis://user:password@host"));
     }
 
     #[cfg(not(feature = "redis-cluster"))]
