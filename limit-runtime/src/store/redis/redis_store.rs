@@ -60,9 +60,10 @@ pub struct RedisStore {
 impl RedisStore {
     /// Creates a store from a URL, without connecting. The first check opens the connection.
     ///
-    /// [`Limiter::connect`](crate::Limiter::connect) lists the URLs, except `memory://`. The
-    /// connection waits 40 ms for each reply, to match the default deadline of 50 ms. For a longer
-    /// deadline, use [`LimiterBuilder::remote`](crate::LimiterBuilder::remote), which adapts both.
+    /// The URL is one of those that [`Limiter::connect`](crate::Limiter::connect) lists, but not
+    /// `memory://`. The connection waits at most 40 ms for each reply, which fits the default
+    /// deadline of 50 ms. For a longer deadline, use
+    /// [`LimiterBuilder::remote`](crate::LimiterBuilder::remote), which adapts both.
     ///
     /// ```no_run
     /// use limit_runtime::{Limiter, store::redis::RedisStore};

@@ -26,7 +26,7 @@ pub(super) enum Topology {
     Cluster(Vec<ConnectionInfo>),
 }
 
-/// The kind of connection that a scheme stands for.
+/// The kind of connection that a scheme selects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Server,
