@@ -169,7 +169,7 @@ impl RemoteBuilder {
     #[cfg(feature = "redis")]
     async fn connect_redis(self) -> Result<Limiter, ConnectError> {
         let settings = self.guard_settings();
-        let mut store = RedisStore::under(settings.deadline, &self.url)?;
+        let mut store = RedisStore::with_deadline(settings.deadline, &self.url)?;
         if let Some(prefix) = &self.key_prefix {
             store = store.key_prefix(prefix);
         }
@@ -180,7 +180,7 @@ impl RemoteBuilder {
         if let Some(clock) = clock.filter(|clock| clock.is_test()) {
             store = store.clock(clock.clone());
         }
-        store.parley().await?;
+        store.handshake().await?;
         let store = CustomStore::with_settings(store, settings);
         Ok(self.builder.store(store).build())
     }

@@ -1,28 +1,28 @@
-//! Checks that are waiting go out together.
+//! Batches concurrent checks into few script calls.
 //!
-//! At most [`IN_FLIGHT`] scripts are under way at once. A check that finds a free place goes at
-//! once and alone, so nothing is added to it; one that finds none waits for the next place, and
-//! leaves together with all who wait then.
+//! At most [`MAX_IN_FLIGHT`] calls are in flight at once. If there is a free slot, a check is sent
+//! immediately and alone, so batching adds no latency. Otherwise it waits in a queue. When a call
+//! ends, its slot takes all waiting checks, up to [`MAX_BATCH`], and sends them in one call.
 
-use super::{link::Link, request::Request, script::Scripts};
+use super::{connection::Connection, request::CheckRequest, script::Scripts};
 use crate::clock::Clock;
 use parking_lot::Mutex;
 use redis::{ErrorKind, RedisError, Value};
 use std::{collections::VecDeque, fmt, sync::Arc};
 use tokio::{runtime::Handle, sync::oneshot};
 
-/// One is being counted while the next is on its way.
-const IN_FLIGHT: usize = 2;
-/// A script holds the server for its whole run: about 2 ms for so many.
-const AT_ONCE: usize = 256;
+/// The server runs one call while the next one is on its way.
+const MAX_IN_FLIGHT: usize = 2;
+/// A script blocks the server while it runs: about 2 ms for a batch of this size.
+const MAX_BATCH: usize = 256;
 
-/// The script's answer to one request: the server's time, and the numbers of the request.
-pub(super) type Answer = Result<(i64, Vec<i64>), RedisError>;
+/// The reply to one request: the server's time in microseconds, and the numbers for the request.
+pub(super) type CheckReply = Result<(i64, Vec<i64>), RedisError>;
 
 pub(super) struct Batcher {
-    link: Link,
+    connection: Connection,
     scripts: Arc<Scripts>,
-    /// In tests, the time that goes with each call.
+    /// Replaces the server's clock in tests.
     clock: Option<Clock>,
     queue: Mutex<Queue>,
 }
@@ -30,78 +30,83 @@ pub(super) struct Batcher {
 #[derive(Default)]
 struct Queue {
     in_flight: usize,
-    waiting: VecDeque<Waiting>,
+    waiting: VecDeque<WaitingCheck>,
 }
 
-struct Waiting {
-    request: Request,
-    answer: oneshot::Sender<Answer>,
+struct WaitingCheck {
+    request: CheckRequest,
+    reply: oneshot::Sender<CheckReply>,
 }
 
 impl Batcher {
-    pub(super) fn new(link: Link, scripts: Arc<Scripts>, clock: Option<Clock>) -> Arc<Self> {
+    pub(super) fn new(
+        connection: Connection,
+        scripts: Arc<Scripts>,
+        clock: Option<Clock>,
+    ) -> Arc<Self> {
         Arc::new(Self {
-            link,
+            connection,
             scripts,
             clock,
             queue: Mutex::default(),
         })
     }
 
-    pub(super) async fn run(self: &Arc<Self>, request: Request) -> Answer {
-        // In a cluster, those who wait together would go to different servers.
-        if !self.link.is_one_server() {
-            return self.alone(&request).await;
+    pub(super) async fn run(self: &Arc<Self>, request: CheckRequest) -> CheckReply {
+        // A cluster has no batches: the requests of one batch could belong to different servers.
+        if !self.connection.is_one_server() {
+            return self.send_one(&request).await;
         }
-        match self.enter(request) {
-            Entry::Free(place, request) => {
-                let answer = self.alone(&request).await;
-                drop(place);
-                answer
+        match self.send_or_enqueue(request) {
+            NextStep::Send(slot, request) => {
+                let reply = self.send_one(&request).await;
+                drop(slot);
+                reply
             }
-            Entry::Full(answer) => answer.await.unwrap_or_else(|_| Err(gone())),
+            NextStep::Wait(reply) => reply.await.unwrap_or_else(|_| Err(batch_dropped())),
         }
     }
 
-    fn enter(self: &Arc<Self>, request: Request) -> Entry {
+    fn send_or_enqueue(self: &Arc<Self>, request: CheckRequest) -> NextStep {
         let mut queue = self.queue.lock();
-        if queue.in_flight < IN_FLIGHT {
+        if queue.in_flight < MAX_IN_FLIGHT {
             queue.in_flight += 1;
-            return Entry::Free(Place(self.clone()), request);
+            return NextStep::Send(Slot(self.clone()), request);
         }
-        let (sender, answer) = oneshot::channel();
-        queue.waiting.push_back(Waiting {
+        let (sender, receiver) = oneshot::channel();
+        queue.waiting.push_back(WaitingCheck {
             request,
-            answer: sender,
+            reply: sender,
         });
-        Entry::Full(answer)
+        NextStep::Wait(receiver)
     }
 
-    async fn alone(&self, request: &Request) -> Answer {
+    async fn send_one(&self, request: &CheckRequest) -> CheckReply {
         let (now, mut replies) = self.send(&[request]).await?;
         Ok((now, replies.pop().unwrap_or_default()))
     }
 
-    /// Counts all of `waiting` in one script, and tells each its answer.
-    async fn together(&self, waiting: Vec<Waiting>) {
-        let requests: Vec<_> = waiting.iter().map(|one| &one.request).collect();
+    /// Sends all of `checks` in one script call, and passes each its reply.
+    async fn send_batch(&self, checks: Vec<WaitingCheck>) {
+        let requests: Vec<_> = checks.iter().map(|check| &check.request).collect();
         let result = self.send(&requests).await;
-        // Whoever gave up meanwhile does not listen any more.
+        // A reply to a check that was cancelled meanwhile is dropped.
         match result {
             Ok((now, replies)) => {
-                for (one, reply) in waiting.into_iter().zip(replies) {
-                    let _ = one.answer.send(Ok((now, reply)));
+                for (check, reply) in checks.into_iter().zip(replies) {
+                    let _ = check.reply.send(Ok((now, reply)));
                 }
             }
             Err(error) => {
-                for one in waiting {
-                    let _ = one.answer.send(Err(error.clone()));
+                for check in checks {
+                    let _ = check.reply.send(Err(error.clone()));
                 }
             }
         }
     }
 
-    async fn send(&self, requests: &[&Request]) -> Result<(i64, Vec<Vec<i64>>), RedisError> {
+    /// Returns the server's time and one reply for each request.
+    async fn send(&self, requests: &[&CheckRequest]) -> Result<(i64, Vec<Vec<i64>>), RedisError> {
         let keys: Vec<&str> = requests
             .iter()
             .flat_map(|request| request.keys.iter().map(String::as_str))
@@ -111,16 +116,17 @@ impl Batcher {
             args.extend_from_slice(&request.args);
         }
         args.extend(self.clock.as_ref().map(|clock| clock.now().as_micros()));
-        let open = self.link.get().await?;
-        let result = self.scripts.check.run(&*open.wire, &keys, &args).await;
-        self.link.saw(&open, result.as_ref().err());
-        let numbers = whole_numbers(result?)?;
-        let (&now, mut rest) = numbers.split_first().ok_or_else(garbled)?;
+        let open = self.connection.get().await?;
+        let script = &self.scripts.check;
+        let result = script.run(&*open.transport, &keys, &args).await;
+        self.connection.report(&open, result.as_ref().err());
+        let numbers = parse_integers(result?)?;
+        let (&now, mut rest) = numbers.split_first().ok_or_else(unexpected_reply)?;
         let mut replies = Vec::with_capacity(requests.len());
         for request in requests {
             let (reply, more) = rest
                 .split_at_checked(request.reply_len())
-                .ok_or_else(garbled)?;
+                .ok_or_else(unexpected_reply)?;
             replies.push(reply.to_vec());
             rest = more;
         }
@@ -131,67 +137,69 @@ impl Batcher {
 impl fmt::Debug for Batcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Batcher")
-            .field("link", &self.link)
+            .field("connection", &self.connection)
             .finish_non_exhaustive()
     }
 }
 
-enum Entry {
-    Free(Place, Request),
-    Full(oneshot::Receiver<Answer>),
+enum NextStep {
+    Send(Slot, CheckRequest),
+    Wait(oneshot::Receiver<CheckReply>),
 }
 
-/// One of the few places under way. When it falls free, those who wait take it.
-struct Place(Arc<Batcher>);
+/// The right to have one call in flight. When it is dropped, it passes to the waiting checks.
+struct Slot(Arc<Batcher>);
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         let mut queue = self.0.queue.lock();
-        let mut waiting = Vec::new();
-        while waiting.len() < AT_ONCE {
+        let mut batch = Vec::new();
+        while batch.len() < MAX_BATCH {
             match queue.waiting.pop_front() {
-                // Who gave up was answered by the fallback, and must not be counted here as well.
-                Some(one) if one.answer.is_closed() => {}
-                Some(one) => waiting.push(one),
+                // A cancelled check missed its deadline, and the fallback has decided about its
+                // request. It must not be counted as well.
+                Some(check) if check.reply.is_closed() => {}
+                Some(check) => batch.push(check),
                 None => break,
             }
         }
-        // Without a runtime there is nobody left to answer.
-        let runtime = Handle::try_current().ok().filter(|_| !waiting.is_empty());
+        // Without a runtime, no task is left that waits for a reply.
+        let runtime = Handle::try_current().ok().filter(|_| !batch.is_empty());
         let Some(runtime) = runtime else {
             queue.in_flight -= 1;
             return;
         };
         drop(queue);
+        // `in_flight` stays as it is: the new slot replaces this one.
         let batcher = self.0.clone();
         runtime.spawn(async move {
-            let place = Place(batcher);
-            place.0.together(waiting).await;
+            let slot = Slot(batcher);
+            slot.0.send_batch(batch).await;
         });
     }
 }
 
-fn whole_numbers(value: Value) -> Result<Vec<i64>, RedisError> {
+fn parse_integers(value: Value) -> Result<Vec<i64>, RedisError> {
     let Value::Array(values) = value else {
-        return Err(garbled());
+        return Err(unexpected_reply());
     };
     values
         .into_iter()
         .map(|value| match value {
             Value::Int(number) => Ok(number),
-            _ => Err(garbled()),
+            _ => Err(unexpected_reply()),
         })
         .collect()
 }
 
-fn garbled() -> RedisError {
+fn unexpected_reply() -> RedisError {
     (
         ErrorKind::UnexpectedReturnType,
-        "the script did not answer with whole numbers",
+        "unexpected reply of the rate limiting script: expected a list of integers",
     )
         .into()
 }
 
-fn gone() -> RedisError {
-    (ErrorKind::Io, "the task that asked for several is gone").into()
+fn batch_dropped() -> RedisError {
+    (ErrorKind::Io, "the task that sent the batch was cancelled").into()
 }

@@ -1,26 +1,25 @@
-//! Charges as script arguments, and the script's numbers as a decision.
+//! Converts charges to arguments of a script, and the reply of a script to a decision.
 
-use super::digest::{self, Namer};
+use super::key_names::{self, KeyNames};
 use crate::{
     decision::{Decision, Outcome, Receipt, Verdict, recorded_cost},
     store::{Action, Charge, StoreError},
     window::Strategy,
 };
-use parking_lot::RwLock;
 use smallvec::SmallVec;
 use std::time::Duration;
 
-/// One check, as the script takes it.
+/// The keys and arguments of one check. `lua/check.lua` documents the arguments.
 #[derive(Debug)]
-pub(super) struct Request {
-    /// One for each limit of each charge.
+pub(super) struct CheckRequest {
+    /// One key for each limit of each charge.
     pub(super) keys: SmallVec<[String; 2]>,
     /// Action, number of limits, and five numbers for each limit.
     pub(super) args: SmallVec<[u64; 12]>,
 }
 
-impl Request {
-    pub(super) fn new(namer: &Namer, charges: &[Charge<'_>], action: Action) -> Self {
+impl CheckRequest {
+    pub(super) fn new(key_names: &KeyNames, charges: &[Charge<'_>], action: Action) -> Self {
         let mut request = Self {
             keys: SmallVec::new(),
             args: SmallVec::new(),
@@ -36,13 +35,13 @@ impl Request {
         });
         request.args.push(limits as u64);
         for charge in charges {
-            let owner = namer.owner(charge.scope, charge.key);
+            let prefix = key_names.budget_prefix(charge.scope, charge.key);
             for limit in charge.limits {
                 let window_millis = limit.window_millis();
-                let key = digest::budget(&owner, charge.strategy, window_millis);
+                let key = key_names::redis_key(&prefix, charge.strategy, window_millis);
                 request.keys.push(key);
                 request.args.extend([
-                    number(charge.strategy),
+                    strategy_index(charge.strategy),
                     limit.count().get(),
                     window_millis.saturating_mul(1_000),
                     recorded_cost(charge.cost),
@@ -53,25 +52,29 @@ impl Request {
         request
     }
 
-    /// How many numbers the script answers this request with.
+    /// How many numbers the reply to this request has.
     pub(super) fn reply_len(&self) -> usize {
         1 + 4 * self.keys.len()
     }
 }
 
-/// The arguments of a refund: keys, and six numbers for each.
-pub(super) fn refund(
-    namer: &Namer,
+/// The keys of a refund, and the arguments: six numbers for each key, see `lua/refund.lua`.
+pub(super) fn refund_arguments(
+    key_names: &KeyNames,
     charge: &Charge<'_>,
     receipt: &Receipt,
 ) -> (Vec<String>, Vec<u64>) {
-    let owner = namer.owner(charge.scope, charge.key);
+    let prefix = key_names.budget_prefix(charge.scope, charge.key);
     let (mut keys, mut args) = (Vec::new(), Vec::new());
     for limit in charge.limits {
         let window_millis = limit.window_millis();
-        keys.push(digest::budget(&owner, charge.strategy, window_millis));
+        keys.push(key_names::redis_key(
+            &prefix,
+            charge.strategy,
+            window_millis,
+        ));
         args.extend([
-            number(charge.strategy),
+            strategy_index(charge.strategy),
             limit.count().get(),
             window_millis.saturating_mul(1_000),
             recorded_cost(charge.cost),
@@ -82,52 +85,17 @@ pub(super) fn refund(
     (keys, args)
 }
 
-/// The strategies and windows that this process has checked: with them the keys of an owner can
-/// be named without a search. There are as many as the program's limits have; the bound is for those who make limits up.
-#[derive(Debug, Default)]
-pub(super) struct Rules(RwLock<Vec<(char, u64)>>);
-
-const MAX_RULES: usize = 1024;
-
-impl Rules {
-    pub(super) fn note(&self, charges: &[Charge<'_>]) {
-        for charge in charges {
-            for limit in charge.limits {
-                let rule = (digest::letter(charge.strategy), limit.window_millis());
-                if self.0.read().contains(&rule) {
-                    continue;
-                }
-                let mut rules = self.0.write();
-                if rules.len() < MAX_RULES && !rules.contains(&rule) {
-                    rules.push(rule);
-                }
-            }
-        }
-    }
-
-    /// The keys that `owner` can have, those of each strategy together.
-    pub(super) fn keys_by_strategy(&self, owner: &str) -> Vec<Vec<String>> {
-        let mut rules = self.0.read().clone();
-        rules.sort_unstable();
-        let name = |(letter, window): &(char, u64)| format!("{owner}:{letter}{window}");
-        rules
-            .chunk_by(|one, next| one.0 == next.0)
-            .map(|windows| windows.iter().map(name).collect())
-            .collect()
-    }
-}
-
-/// Makes the decision out of what the script said at `now` on the server's clock.
+/// Converts the reply of the script to a decision. `now` is the server's time in microseconds.
 ///
 /// # Errors
-/// When the numbers are too few or make no sense.
-pub(super) fn decision(
+/// If the reply is too short, or a number is out of range.
+pub(super) fn parse_decision(
     charges: &[Charge<'_>],
     now: i64,
     reply: &[i64],
 ) -> Result<Decision, StoreError> {
-    let garbled = || StoreError::bug("the script's answer makes no sense");
-    let (&consumed, numbers) = reply.split_first().ok_or_else(garbled)?;
+    let invalid = || StoreError::bug("unexpected reply of the rate limiting script in Redis");
+    let (&consumed, numbers) = reply.split_first().ok_or_else(invalid)?;
     let limits = charges.iter().flat_map(|charge| {
         let limits = charge.limits.iter();
         limits.map(|&limit| (limit, charge.strategy.capacity(limit)))
@@ -135,17 +103,18 @@ pub(super) fn decision(
     let mut outcomes: SmallVec<[Outcome; 4]> = SmallVec::new();
     let mut numbers = numbers.chunks_exact(4);
     for (limit, capacity) in limits {
-        let &[remaining, reset, wait, next] = numbers.next().ok_or_else(garbled)? else {
-            return Err(garbled());
+        let &[remaining, reset_after, wait, next_after] = numbers.next().ok_or_else(invalid)?
+        else {
+            return Err(invalid());
         };
-        let remaining = u64::try_from(remaining).map_err(|_| garbled())?;
-        let reset_after = micros(reset).ok_or_else(garbled)?;
+        let remaining = u64::try_from(remaining).map_err(|_| invalid())?;
+        let reset_after = micros(reset_after).ok_or_else(invalid)?;
         let verdict = match wait {
             0 => Verdict::Allowed,
             -1 => Verdict::ExceedsCapacity,
-            wait => Verdict::RetryAfter(micros(wait).ok_or_else(garbled)?),
+            wait => Verdict::RetryAfter(micros(wait).ok_or_else(invalid)?),
         };
-        let next_after = micros(next).ok_or_else(garbled)?;
+        let next_after = micros(next_after).ok_or_else(invalid)?;
         outcomes.push(
             Outcome::new(limit, remaining, reset_after, verdict)
                 .with_capacity(capacity)
@@ -156,7 +125,7 @@ pub(super) fn decision(
     if consumed == 0 {
         return Ok(decision);
     }
-    let now = u64::try_from(now).map_err(|_| garbled())?;
+    let now = u64::try_from(now).map_err(|_| invalid())?;
     Ok(decision.with_receipts(charges.iter().map(|_| Receipt::new(now))))
 }
 
@@ -164,7 +133,7 @@ fn micros(number: i64) -> Option<Duration> {
     u64::try_from(number).ok().map(Duration::from_micros)
 }
 
-/// Its place in the scripts' table, which Lua counts from 1.
-fn number(strategy: Strategy) -> u64 {
+/// The index in the table `strategies` of the scripts. Lua counts from 1.
+fn strategy_index(strategy: Strategy) -> u64 {
     1 + u64::from(strategy.number())
 }

@@ -1,9 +1,10 @@
-//! The script family: shared parts, one part for each strategy, and what is asked of them.
+//! The Lua scripts: assembles them from their parts, and runs them by their hash.
 //!
-//! A script is known to the server by its hash; a server that does not know it (restarted, flushed,
-//! failed over) says so without running anything, and is sent the text once.
+//! `EVALSHA` runs a script that the server has in its script cache. After a restart, a failover or
+//! `SCRIPT FLUSH`, the server answers `NOSCRIPT` without running anything. Then `EVAL` sends the
+//! whole text.
 
-use super::wire::Wire;
+use super::transport::Transport;
 use redis::{Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
 
 const HEAD: &str = include_str!("lua/head.lua");
@@ -18,16 +19,16 @@ const STRATEGIES: [&str; 4] = [
 const CHECK: &str = include_str!("lua/check.lua");
 const REFUND: &str = include_str!("lua/refund.lua");
 
-/// Which clock the scripts read.
+/// The clock that the scripts read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Time {
-    /// The server's own.
+pub(super) enum ScriptClock {
+    /// The server's.
     Server,
-    /// The last argument, so that tests can move it.
+    /// The last argument, in microseconds, so that tests can set the time.
     Argument,
 }
 
-/// The scripts, put together.
+/// The complete scripts.
 #[derive(Debug)]
 pub(super) struct Scripts {
     pub(super) check: Script,
@@ -35,11 +36,11 @@ pub(super) struct Scripts {
 }
 
 impl Scripts {
-    pub(super) fn new(time: Time) -> Self {
+    pub(super) fn new(clock: ScriptClock) -> Self {
         let script = |main: &str| {
-            let clock = match time {
-                Time::Server => SERVER_CLOCK,
-                Time::Argument => TEST_CLOCK,
+            let clock = match clock {
+                ScriptClock::Server => SERVER_CLOCK,
+                ScriptClock::Argument => TEST_CLOCK,
             };
             let mut parts = vec![HEAD, clock];
             parts.extend(STRATEGIES);
@@ -69,19 +70,19 @@ impl Script {
         }
     }
 
-    /// Runs it.
+    /// Runs the script, and returns its reply.
     ///
     /// # Errors
-    /// Whatever the connection or the server has to say, but for a script that is not known yet.
+    /// Any error of the connection or the server, except `NOSCRIPT`.
     pub(super) async fn run(
         &self,
-        wire: &dyn Wire,
+        transport: &dyn Transport,
         keys: &[&str],
         args: &[u64],
     ) -> Result<Value, RedisError> {
-        let command = |verb: &str, script: &str| {
+        let command = |name: &str, script: &str| {
             let mut command = Cmd::new();
-            command.arg(verb).arg(script).arg(keys.len());
+            command.arg(name).arg(script).arg(keys.len());
             for key in keys {
                 command.arg(*key);
             }
@@ -90,17 +91,17 @@ impl Script {
             }
             command
         };
-        match wire.send(&command("EVALSHA", &self.sha)).await {
-            // Nothing was counted, so asking again is safe.
+        match transport.send(&command("EVALSHA", &self.sha)).await {
+            // The script did not run, so nothing was counted, and a retry is safe.
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                wire.send(&command("EVAL", &self.text)).await
+                transport.send(&command("EVAL", &self.text)).await
             }
             reply => reply,
         }
     }
 }
 
-/// The text without comments and indentation: what is sent when the server does not know it.
+/// Removes comments, blank lines and indentation, so that `EVAL` sends less.
 fn compact(text: &str) -> String {
     let mut compact = String::with_capacity(text.len());
     for line in text.lines().map(str::trim) {

@@ -1,17 +1,17 @@
-//! The URLs that lead to Redis and Valkey.
+//! Parses the URLs of Redis and Valkey.
 //!
-//! One server's URL is read by the `redis` crate; those of clusters and sentinels name several
-//! hosts, each of which is read as if it stood alone.
+//! The `redis` crate parses the URL of a single server. The URL of a cluster or of sentinels has
+//! several hosts. It is split into one URL for each host, which that crate then parses.
 
 use crate::store::{ConnectError, connect::redacted};
 use redis::{ConnectionInfo, IntoConnectionInfo};
 
-/// What a URL says.
+/// The parts of a URL.
 pub(super) struct Target {
     pub(super) topology: Topology,
-    /// The URL without its password.
-    pub(super) shown: Box<str>,
-    /// The certificate that the server's must be signed by, if not one of the system's: PEM.
+    /// The URL without user and password, for errors.
+    pub(super) redacted_url: Box<str>,
+    /// The certificate authority for the server's certificate, as PEM. `None`: those of the system.
     pub(super) ca: Option<Vec<u8>>,
 }
 
@@ -26,7 +26,7 @@ pub(super) enum Topology {
     Cluster(Vec<ConnectionInfo>),
 }
 
-/// How a scheme is connected to.
+/// The kind of connection that a scheme selects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Server,
@@ -35,94 +35,100 @@ enum Kind {
     Cluster,
 }
 
-/// The parameters that only a socket's URL has, because it has no other place for them.
+/// Parameters of a Unix socket's URL, in which the path leaves no other place for them.
 const UNIX_PARAMETERS: [&str; 3] = ["db", "user", "pass"];
 
 impl Target {
     /// # Errors
-    /// When the URL leads nowhere; the error says what to write.
+    /// If the URL is invalid, or needs a feature that is not enabled.
     pub(super) fn parse(url: &str) -> Result<Self, ConnectError> {
-        let wrong = |problem: String| ConnectError::Url {
+        let invalid = |problem: String| ConnectError::Url {
             found: redacted(url),
             problem: problem.into(),
         };
         let (scheme, rest) = url
             .split_once("://")
             .ok_or_else(|| ConnectError::unknown(url))?;
-        let (kind, tls) = kind_of(scheme).ok_or_else(|| ConnectError::unknown(url))?;
-        let off = |feature| ConnectError::FeatureOff {
+        let (kind, tls) = parse_scheme(scheme).ok_or_else(|| ConnectError::unknown(url))?;
+        let feature_off = |feature| ConnectError::FeatureOff {
             scheme: scheme.into(),
             feature,
         };
         if tls && !cfg!(feature = "redis-tls") {
-            return Err(off("redis-tls"));
+            return Err(feature_off("redis-tls"));
         }
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         let mut ca = None;
         for (name, value) in parameters(query) {
             match name {
-                "tls-ca" if tls => ca = Some(read(value).map_err(wrong)?),
+                "tls-ca" if tls => ca = Some(read_certificate(value).map_err(invalid)?),
                 name if kind == Kind::Unix && UNIX_PARAMETERS.contains(&name) => {}
                 name => {
-                    return Err(wrong(format!(
+                    return Err(invalid(format!(
                         "unknown parameter `{name}`; allowed: {}",
                         match (kind, tls) {
                             (Kind::Unix, _) => "db, user, pass",
                             (_, true) => "tls-ca",
-                            (_, false) => "none",
+                            (_, false) => "none; remove it",
                         }
                     )));
                 }
             }
         }
+        let example = match kind {
+            Kind::Server => "redis://user:password@host:6379/0",
+            Kind::Unix => "redis+unix:///run/redis.sock?db=0",
+            Kind::Cluster => "redis+cluster://user:password@host1:6379,host2:6379",
+            Kind::Sentinel => "redis+sentinel://user:password@host1:26379,host2:26379/master/0",
+        };
         let node = |url: String| {
             url.into_connection_info()
-                .map_err(|error| wrong(error.to_string()))
+                .map_err(|error| invalid(format!("{error}; write it like `{example}`")))
         };
-        let plain = if tls { "rediss" } else { "redis" };
+        let server_scheme = if tls { "rediss" } else { "redis" };
         let topology = match kind {
-            Kind::Server => Topology::Server(node(format!("{plain}://{rest}"))?),
+            Kind::Server => Topology::Server(node(format!("{server_scheme}://{rest}"))?),
             Kind::Unix if query.is_empty() => {
                 Topology::Server(node(format!("redis+unix://{rest}"))?)
             }
             Kind::Unix => Topology::Server(node(format!("redis+unix://{rest}?{query}"))?),
             #[cfg(feature = "redis-cluster")]
             Kind::Cluster => {
-                let several = Several::split(rest);
-                let urls = several.urls(plain, 6379, several.path);
+                let hosts = MultiHost::split(rest);
+                let urls = hosts.urls(server_scheme, 6379, hosts.path);
                 Topology::Cluster(urls.map(node).collect::<Result<_, _>>()?)
             }
             #[cfg(not(feature = "redis-cluster"))]
-            Kind::Cluster => return Err(off("redis-cluster")),
+            Kind::Cluster => return Err(feature_off("redis-cluster")),
             #[cfg(feature = "redis-sentinel")]
             Kind::Sentinel => {
-                let several = Several::split(rest);
-                let (master, db) = several.path.split_once('/').unwrap_or((several.path, ""));
+                let hosts = MultiHost::split(rest);
+                let (master, db) = hosts.path.split_once('/').unwrap_or((hosts.path, ""));
                 if master.is_empty() {
-                    return Err(wrong(
+                    return Err(invalid(
                         "no master is named; write `redis+sentinel://host1,host2/master`"
                             .to_owned(),
                     ));
                 }
-                let urls = several.urls(plain, 26379, db);
+                let urls = hosts.urls(server_scheme, 26379, db);
                 Topology::Sentinel {
                     nodes: urls.map(node).collect::<Result<_, _>>()?,
                     master: master.into(),
                 }
             }
             #[cfg(not(feature = "redis-sentinel"))]
-            Kind::Sentinel => return Err(off("redis-sentinel")),
+            Kind::Sentinel => return Err(feature_off("redis-sentinel")),
         };
         Ok(Self {
             topology,
-            shown: redacted(url),
+            redacted_url: redacted(url),
             ca,
         })
     }
 }
 
-/// How a scheme is connected to, and whether over TLS. `valkey` is `redis` by its other name.
-fn kind_of(scheme: &str) -> Option<(Kind, bool)> {
+/// The kind of connection, and whether it uses TLS. `valkey` is a synonym for `redis`.
+fn parse_scheme(scheme: &str) -> Option<(Kind, bool)> {
     let (base, suffix) = scheme.split_once('+').unwrap_or((scheme, ""));
     let tls = match base {
         "redis" | "valkey" => false,
@@ -145,21 +151,26 @@ fn parameters(query: &str) -> impl Iterator<Item = (&str, &str)> {
         .map(|parameter| parameter.split_once('=').unwrap_or((parameter, "")))
 }
 
-fn read(path: &str) -> Result<Vec<u8>, String> {
-    std::fs::read(path).map_err(|error| format!("cannot read the certificate `{path}`: {error}"))
+fn read_certificate(path: &str) -> Result<Vec<u8>, String> {
+    std::fs::read(path).map_err(|error| {
+        format!(
+            "cannot read the certificate `{path}`: {error}; write the path of a PEM file, \
+             as in `?tls-ca=/path/ca.pem`"
+        )
+    })
 }
 
-/// `user:password@host1,host2/path`.
+/// A URL without its scheme: `user:password@host1,host2/path`.
 #[cfg(any(feature = "redis-cluster", feature = "redis-sentinel"))]
-struct Several<'a> {
-    /// With its `@`.
+struct MultiHost<'a> {
+    /// `user:password@`, or empty.
     user: &'a str,
     hosts: &'a str,
     path: &'a str,
 }
 
 #[cfg(any(feature = "redis-cluster", feature = "redis-sentinel"))]
-impl<'a> Several<'a> {
+impl<'a> MultiHost<'a> {
     fn split(rest: &'a str) -> Self {
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let at = authority.rfind('@').map_or(0, |at| at + 1);
@@ -167,10 +178,10 @@ impl<'a> Several<'a> {
         Self { user, hosts, path }
     }
 
-    /// The URL of each host as if it stood alone.
+    /// One URL for each host.
     fn urls(&self, scheme: &str, port: u16, db: &str) -> impl Iterator<Item = String> {
         self.hosts.split(',').map(move |host| {
-            // The colons of an IPv6 address stand in brackets.
+            // An IPv6 address is in brackets, so a colon after them begins a port.
             let after_brackets = host.rsplit(']').next().unwrap_or(host);
             if after_brackets.contains(':') {
                 format!("{scheme}://{}{host}/{db}", self.user)
@@ -206,6 +217,7 @@ mod tests {
             problem("redis://h?timeout=3").contains("unknown parameter `timeout`; allowed: none")
         );
         assert!(problem("redis://h/zero").contains("redis://h/zero"));
+        assert!(problem("redis://h/zero").contains("write it like `redis://user:password@host"));
     }
 
     #[cfg(not(feature = "redis-cluster"))]

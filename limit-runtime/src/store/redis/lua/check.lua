@@ -1,11 +1,13 @@
--- Checks requests one after the other, each all or nothing.
+-- Checks requests one after the other. Each request consumes from all of its limits or from none.
 --
--- KEYS: one for each limit of each request. ARGV: the number of requests; for each its action
--- (0 consume, 1 peek, 2 force) and number of limits; for each limit the strategy, count, window in
--- us, cost and burst.
--- Replies with whole numbers: the time; for each request whether it consumed; for each of its
--- limits what remains, the time until all of it does, the time to wait (0 if there was room, -1 if
--- there never will be), and the time until more remains.
+-- KEYS: one key for each limit of each request.
+-- ARGV: the number of requests; then for each request:
+--   the action (0 consume, 1 peek, 2 force) and the number of limits; then for each limit:
+--     the index of the strategy, the count, the window in us, the cost, and the burst.
+-- Returns a list of integers: the time; then for each request:
+--   1 if it consumed, else 0; then for each limit:
+--     the units that remain, the time until all are available, the time to wait (0 if there is
+--     room, -1 if the cost exceeds the capacity), and the time until more units remain.
 local reply = { now }
 local key, arg = 0, 1
 
@@ -21,7 +23,8 @@ for _ = 1, tonumber(ARGV[1]) do
     local count, window = tonumber(ARGV[arg + 2]), tonumber(ARGV[arg + 3])
     local cost, burst = tonumber(ARGV[arg + 4]), tonumber(ARGV[arg + 5])
     arg = arg + 5
-    -- Several charges may draw on one budget: later ones see what earlier ones will take.
+    -- Two charges can use one budget. The later one is checked as if the earlier one had consumed.
+    -- A cost of 0 checks whether one unit is left.
     local budget = opened[name]
     if not budget then
       budget = { strategy = strategy, state = strategy.open(name, window, count), taken = 0 }
@@ -48,7 +51,7 @@ for _ = 1, tonumber(ARGV[1]) do
       local budget, place = budgets[index], at + 4 * (index - 1)
       if budget.taken > 0 then
         reply[place + 1] = math.max(reply[place + 1] - budget.taken, 0)
-        reply[place + 2] = budget.strategy.consumed(budget.state)
+        reply[place + 2] = budget.strategy.reset_after(budget.state)
       end
     end
   end

@@ -1,29 +1,34 @@
--- Lua has one kind of number, which holds whole numbers exactly up to 2^53. Every value here is
--- whole and stays below that: microseconds since 1970 need 51 bits.
+-- Shared helpers. The complete script is this file, a clock, the four strategies, and check.lua or
+-- refund.lua. All times are in microseconds, unless a comment states another unit.
+--
+-- Numbers in Lua are doubles, which represent integers exactly up to 2^53. All values here are
+-- integers below that. Microseconds since 1970 need 51 bits.
 local call = redis.call
 local pack, unpack_ = struct.pack, struct.unpack
 local TWO_30, TWO_32 = 1073741824, 4294967296
--- What counters go up to: more than any limit allows.
+-- The maximum of counters. It is above the largest count of a limit.
 local MAX_USED = 2 ^ 50
 
--- Whole quotients: `a / b` alone could round up to the next whole number.
+-- Integer division, rounded down. `a / b` alone could round up to the next integer.
 local function div(a, b)
   return (a - a % b) / b
 end
 
+-- Integer division, rounded up.
 local function div_up(a, b)
   return div(a + b - 1, b)
 end
 
--- The quotient and remainder of (a * b + plus) / c, digit by digit because the product may not fit.
--- a and the quotient < 2^53; b, c and plus <= 2^50. A quotient beyond that is rounded.
+-- The quotient and remainder of (a * b + plus) / c. If the product is 2^53 or more, this is a long
+-- division, digit by digit. Requires a and the quotient < 2^53, and b, c and plus <= 2^50. A larger
+-- quotient is rounded.
 local function mul_div(a, b, c, plus)
   plus = plus or 0
   if a * b + plus < 2 ^ 53 then
     local product = a * b + plus
     return div(product, c), product % c
   end
-  -- The largest digits for which rest * digit + high * b is exact.
+  -- The base of the digits: the largest one with which rest * digit + high * b stays exact.
   local digit, place = 65536, 2 ^ 48
   if (b + c) * digit > 2 ^ 53 then
     digit, place = 16, 2 ^ 52
@@ -43,5 +48,12 @@ local function mul_div(a, b, c, plus)
   return quotient + div(rest + plus, c), (rest + plus) % c
 end
 
--- One table for each strategy: open, assess, record, consumed, next_after, refund.
+-- The strategies, by the index that Rust sends. Each is a table of functions:
+--   open(key, window, count): reads the state of a budget at time `now`
+--   assess(state, count, wanted, burst): what remains, the time until all of it is available, and
+--     the time until `wanted` units fit (0 if they fit now, -1 if they never do)
+--   record(state, cost, count): consumes `cost` units, and saves the state
+--   reset_after(state): the time until all is available again, once something was recorded
+--   next_after(state, count, burst): the time until more remains, or 0 if nothing is used
+--   refund(key, window, cost, at, count): gives back up to `cost` units that were consumed at `at`
 local strategies = {}

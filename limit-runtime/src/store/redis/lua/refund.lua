@@ -1,7 +1,8 @@
--- Gives costs back.
+-- Gives back units of one charge.
 --
--- KEYS: one for each limit of each charge. ARGV: for each the strategy, count, window in us, cost,
--- burst and the time at which the charge was consumed.
+-- KEYS: one key for each limit of the charge.
+-- ARGV: for each limit the index of the strategy, the count, the window in us, the cost, the burst,
+-- and the time at which the charge was consumed.
 for index = 1, #KEYS do
   local arg = 6 * (index - 1)
   local function number(place)

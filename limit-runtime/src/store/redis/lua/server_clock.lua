@@ -1,16 +1,16 @@
--- Time is the server's, in whole microseconds; it stands still while a script runs.
+-- The server's time in microseconds. It does not change while a script runs.
 local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
 
--- The key lives `ms` milliseconds from now.
-local function keep(key, ms)
+-- Sets the time to live of a key, in milliseconds.
+local function set_ttl(key, ms)
   call('PEXPIRE', key, ms)
 end
 
--- How many milliseconds the key has left: -1 if it would stay for ever, -2 if there is none.
-local function left(key)
+-- The time to live of a key, in milliseconds: -1 if the key does not expire, -2 if there is no key.
+local function get_ttl(key)
   return call('PTTL', key)
 end
 
--- Forgets a key whose time is up: the server does so by itself.
-local function ripe(key) end
+-- Nothing to do: the server deletes expired keys by itself.
+local function delete_if_expired(_) end

@@ -1,18 +1,19 @@
--- The sliding window counter: (start, previous, current) in a string. Windows follow each other
--- from the first hit on, and the one before counts in proportion to how much of it lies within
--- the last window's length, rounded up.
+-- The sliding window counter. A key holds a string of (start, previous, current): the start of the
+-- current window, and the units of the previous and the current one. Windows follow each other from
+-- the first hit on. The previous window counts in proportion to how much of it is less than one
+-- window ago, rounded up.
 local sliding = {}
 strategies[3] = sliding
 
 function sliding.open(key, window)
-  ripe(key)
+  delete_if_expired(key)
   local state = { key = key, window = window, start = now, previous = 0, current = 0 }
   local packed = call('GET', key)
   if not packed then
     return state
   end
   local start, previous, current = unpack_('>I8I8I8', packed)
-  -- If the clock went back, the window starts now.
+  -- If the clock stepped back, the current window starts now.
   start = math.min(start, now)
   if now >= start + window then
     start, previous, current = start + window, current, 0
@@ -26,8 +27,8 @@ function sliding.open(key, window)
   return state
 end
 
--- The time until nothing of it counts any more.
-function sliding.consumed(state)
+-- The time until neither window counts any more.
+function sliding.reset_after(state)
   if state.current > 0 then
     return state.start + 2 * state.window - now
   elseif state.previous > 0 then
@@ -38,37 +39,37 @@ end
 
 local function save_sliding(state)
   call('SET', state.key, pack('>I8I8I8', state.start, state.previous, state.current))
-  keep(state.key, div_up(sliding.consumed(state), 1000) + 1)
+  set_ttl(state.key, div_up(sliding.reset_after(state), 1000) + 1)
 end
 
--- How far into the next window the `count` of a past one has faded to `room`.
-local function fades_to(count, room, window)
+-- The time, from the end of a window with `count` units, until at most `room` of them count.
+local function fade_time(count, room, window)
   if count <= room then
     return 0
   end
   return window - (mul_div(window, room, count))
 end
 
--- The estimate of what the last window's length holds.
+-- The estimated number of units in the last `window` microseconds.
 local function estimate(state)
   local whole, rest = mul_div(state.window - (now - state.start), state.previous, state.window)
   return whole + (rest > 0 and 1 or 0) + state.current
 end
 
--- The time until the estimate is no more than `target`, which it is above now.
-local function falls_to(state, target)
-  local till
+-- The time until the estimate is at most `target`. Requires that it is above `target` now.
+local function time_to_fall_to(state, target)
+  local at
   if target >= state.current then
-    till = state.start + fades_to(state.previous, target - state.current, state.window)
+    at = state.start + fade_time(state.previous, target - state.current, state.window)
   else
-    till = state.start + state.window + fades_to(state.current, target, state.window)
+    at = state.start + state.window + fade_time(state.current, target, state.window)
   end
-  return till - now
+  return at - now
 end
 
 function sliding.assess(state, count, wanted)
   local used = estimate(state)
-  local reset = sliding.consumed(state)
+  local reset = sliding.reset_after(state)
   if used + wanted <= count then
     return count - used, reset, 0
   end
@@ -76,17 +77,17 @@ function sliding.assess(state, count, wanted)
   if wanted > count then
     return remaining, reset, -1
   end
-  local ttl = left(state.key)
+  -- Repairs a time to live that is missing, or too long after the clock stepped back.
+  local ttl = get_ttl(state.key)
   if ttl == -1 or ttl > div_up(2 * state.window, 1000) + 1 then
     save_sliding(state)
   end
-  return remaining, reset, falls_to(state, count - wanted)
+  return remaining, reset, time_to_fall_to(state, count - wanted)
 end
 
--- The time until more of `count` remains; 0 if all of it does.
 function sliding.next_after(state, count)
   local used = estimate(state)
-  return used > 0 and falls_to(state, math.min(used, count) - 1) or 0
+  return used > 0 and time_to_fall_to(state, math.min(used, count) - 1) or 0
 end
 
 function sliding.record(state, cost)
@@ -94,7 +95,7 @@ function sliding.record(state, cost)
   save_sliding(state)
 end
 
--- Gives back what was consumed at `at`, if that was in one of the two windows.
+-- Has no effect if `at` is before both windows.
 function sliding.refund(key, window, cost, at)
   local state = sliding.open(key, window)
   if state.previous == 0 and state.current == 0 then

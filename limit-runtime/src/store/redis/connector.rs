@@ -1,6 +1,9 @@
-//! Where a URL leads, and how a connection to it is opened.
+//! Opens connections to the server, the Sentinel master or the cluster of a URL.
 
-use super::{url::Target, wire::Wire};
+use super::{
+    transport::Transport,
+    url::{Target, Topology},
+};
 use crate::store::ConnectError;
 use redis::{
     AsyncConnectionConfig, Client, ConnectionInfo, ErrorKind, ProtocolVersion, PushInfo, PushKind,
@@ -8,25 +11,28 @@ use redis::{
 };
 use std::{sync::Arc, time::Duration};
 
-/// How long a silent peer is believed in.
+/// An idle connection is probed after this time, and then every fifth of it.
 const KEEPALIVE: Duration = Duration::from_secs(5);
+/// The system closes a connection if sent data is not acknowledged for this long.
 const USER_TIMEOUT: Duration = Duration::from_secs(2);
-/// Checks that wait for the socket at once; more wait for a place.
-const PIPELINE: usize = 1024;
+/// How many commands can wait for the socket. Further ones wait until there is room.
+const PIPELINE_BUFFER: usize = 1024;
 
-/// How long a server may take.
+/// Time-outs of a connection.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Times {
-    /// For an answer.
+pub(super) struct Timeouts {
+    /// From a command to its reply.
     response: Duration,
-    /// For a connection; nobody waits for it any longer than for an answer.
+    /// To open the connection. No request waits for this longer than its deadline.
     connect: Duration,
 }
 
-impl Times {
-    /// Under this deadline over the whole call. An answer has less, so that a slow server is noticed as such: 40 and
-    /// 100 ms under the usual 50.
-    pub(super) fn under(deadline: Duration) -> Self {
+impl Timeouts {
+    /// Time-outs for a limiter with this deadline: 40 ms and 100 ms for the default of 50 ms.
+    ///
+    /// The response time-out is shorter than the deadline. Otherwise the deadline would cancel
+    /// every late command, and the connection would never see a time-out.
+    pub(super) fn within(deadline: Duration) -> Self {
         Self {
             response: deadline * 4 / 5,
             connect: deadline * 2,
@@ -34,52 +40,50 @@ impl Times {
     }
 }
 
-/// What connections are opened from.
-pub(super) enum Source {
-    Server(Box<Client>, Times),
+/// A client of the `redis` crate that opens connections, or a connection of the application.
+pub(super) enum Connector {
+    Server(Box<Client>, Timeouts),
     #[cfg(feature = "redis-sentinel")]
     Sentinel(
         Box<tokio::sync::Mutex<redis::sentinel::SentinelClient>>,
-        Times,
+        Timeouts,
     ),
     #[cfg(feature = "redis-cluster")]
     Cluster(Box<redis::cluster::ClusterClient>),
-    /// The user's own, which is never opened again by us.
-    Given(Arc<dyn Wire>),
+    /// A connection that the application made. It is never reopened here.
+    External(Arc<dyn Transport>),
 }
 
-impl Source {
+impl Connector {
     /// # Errors
-    /// When the settings of the URL cannot go together.
-    pub(super) fn new(target: Target, times: Times) -> Result<Self, ConnectError> {
+    /// If the `redis` crate rejects the settings of the URL.
+    pub(super) fn new(target: Target, timeouts: Timeouts) -> Result<Self, ConnectError> {
         #[cfg(feature = "redis-tls")]
-        install_crypto();
-        let found = target.shown;
-        let wrong = |error: RedisError| ConnectError::Url {
+        install_crypto_provider();
+        let found = target.redacted_url;
+        let invalid = |error: RedisError| ConnectError::Url {
             found: found.clone(),
             problem: error.to_string().into(),
         };
         match target.topology {
-            super::url::Topology::Server(info) => client(with_tcp(info), target.ca.as_deref())
-                .map(|client| Self::Server(Box::new(client), times))
-                .map_err(wrong),
+            Topology::Server(info) => client(with_tcp(info), target.ca.as_deref())
+                .map(|client| Self::Server(Box::new(client), timeouts))
+                .map_err(invalid),
             #[cfg(feature = "redis-sentinel")]
-            super::url::Topology::Sentinel { nodes, master } => {
-                sentinel(&nodes, &master, target.ca.as_deref())
-                    .map(|client| Self::Sentinel(Box::new(tokio::sync::Mutex::new(client)), times))
-                    .map_err(wrong)
-            }
+            Topology::Sentinel { nodes, master } => sentinel(&nodes, &master, target.ca.as_deref())
+                .map(|client| Self::Sentinel(Box::new(tokio::sync::Mutex::new(client)), timeouts))
+                .map_err(invalid),
             #[cfg(feature = "redis-cluster")]
-            super::url::Topology::Cluster(nodes) => cluster(nodes, target.ca.as_deref(), times)
+            Topology::Cluster(nodes) => cluster(nodes, target.ca.as_deref(), timeouts)
                 .map(|client| Self::Cluster(Box::new(client)))
-                .map_err(wrong),
+                .map_err(invalid),
         }
     }
 
-    /// Whether one script may touch keys of different owners.
+    /// Whether all keys are on one server, so that one script may use any of them.
     pub(super) fn is_one_server(&self) -> bool {
         match self {
-            Self::Server(..) | Self::Given(_) => true,
+            Self::Server(..) | Self::External(_) => true,
             #[cfg(feature = "redis-sentinel")]
             Self::Sentinel(..) => true,
             #[cfg(feature = "redis-cluster")]
@@ -87,49 +91,52 @@ impl Source {
         }
     }
 
-    /// Opens a connection; `lost` is called once when it is found dead, at once where the server speaks RESP3.
+    /// Opens a connection.
+    ///
+    /// `on_disconnect` is called when a connection that uses RESP3 to a server is lost.
     ///
     /// # Errors
-    /// When there is no server, or it does not let us in.
+    /// If the server does not answer, or rejects the connection.
     pub(super) async fn open(
         &self,
-        lost: impl Fn() + Send + Sync + 'static,
-    ) -> Result<Arc<dyn Wire>, RedisError> {
+        on_disconnect: impl Fn() + Send + Sync + 'static,
+    ) -> Result<Arc<dyn Transport>, RedisError> {
         match self {
-            Self::Server(client, times) => server(client, *times, lost).await,
+            Self::Server(client, timeouts) => open_server(client, *timeouts, on_disconnect).await,
             #[cfg(feature = "redis-sentinel")]
-            Self::Sentinel(sentinels, times) => {
+            Self::Sentinel(sentinels, timeouts) => {
                 let client = sentinels.lock().await.async_get_client().await?;
-                server(&client, *times, lost).await
+                open_server(&client, *timeouts, on_disconnect).await
             }
             #[cfg(feature = "redis-cluster")]
             Self::Cluster(client) => Ok(Arc::new(client.get_async_connection().await?)),
-            Self::Given(wire) => Ok(wire.clone()),
+            Self::External(transport) => Ok(transport.clone()),
         }
     }
 }
 
-async fn server(
+async fn open_server(
     client: &Client,
-    times: Times,
-    lost: impl Fn() + Send + Sync + 'static,
-) -> Result<Arc<dyn Wire>, RedisError> {
+    timeouts: Timeouts,
+    on_disconnect: impl Fn() + Send + Sync + 'static,
+) -> Result<Arc<dyn Transport>, RedisError> {
     let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(times.connect))
-        .set_response_timeout(Some(times.response))
-        .set_pipeline_buffer_size(PIPELINE);
-    let watched = config.clone().set_push_sender(move |push: PushInfo| {
+        .set_connection_timeout(Some(timeouts.connect))
+        .set_response_timeout(Some(timeouts.response))
+        .set_pipeline_buffer_size(PIPELINE_BUFFER);
+    let with_push = config.clone().set_push_sender(move |push: PushInfo| {
         if push.kind == PushKind::Disconnection {
-            lost();
+            on_disconnect();
         }
         Ok::<_, std::convert::Infallible>(())
     });
     match client
-        .get_multiplexed_async_connection_with_config(&watched)
+        .get_multiplexed_async_connection_with_config(&with_push)
         .await
     {
         Ok(connection) => Ok(Arc::new(connection)),
-        // A proxy that speaks the older protocol only: a lost connection shows at the next request.
+        // A proxy may support only RESP2, which has no push messages. Then the next request finds
+        // out that the connection is lost.
         Err(error) if error.kind() == ErrorKind::RESP3NotSupported => {
             let info = client.get_connection_info();
             let settings = info
@@ -221,15 +228,15 @@ fn sentinel(
 fn cluster(
     nodes: Vec<ConnectionInfo>,
     ca: Option<&[u8]>,
-    times: Times,
+    timeouts: Timeouts,
 ) -> Result<redis::cluster::ClusterClient, RedisError> {
-    // The defaults are 16 retries that wait up to 655 s.
+    // The crate's defaults are 16 retries, with waits of up to 655 s.
     let builder = redis::cluster::ClusterClientBuilder::new(nodes.into_iter().map(with_tcp))
         .retries(1)
         .min_retry_wait(10)
         .max_retry_wait(50)
-        .connection_timeout(times.connect)
-        .response_timeout(times.response)
+        .connection_timeout(timeouts.connect)
+        .response_timeout(timeouts.response)
         .tcp_settings(tcp())
         .use_protocol(ProtocolVersion::RESP3);
     #[cfg(feature = "redis-tls")]
@@ -248,11 +255,13 @@ fn certificates(ca: &[u8]) -> redis::TlsCertificates {
     }
 }
 
-/// rustls wants one provider for the whole process and panics without: *ring* unless the program chose another.
+/// Installs *ring* as the crypto provider of rustls, unless the program has chosen another one.
+///
+/// Without a provider for the process, rustls panics.
 #[cfg(feature = "redis-tls")]
-fn install_crypto() {
+fn install_crypto_provider() {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // Whoever comes first wins; either will do.
+        // Fails if another thread has installed one meanwhile, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
 }

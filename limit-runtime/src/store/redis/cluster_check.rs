@@ -1,9 +1,11 @@
-//! Charges of several owners in a cluster: their keys live on different servers, so no script sees all.
+//! Checks of several keys in a cluster.
 //!
-//! They are reserved one after the other, and given back if a later one refuses. Nothing is ever
-//! admitted too much; for the moment between, others may be refused who would have had room.
+//! Keys with different hash tags may be on different servers, and a script sees only the keys of
+//! its own server. So the charges are consumed one after the other, and refunded if a later one is
+//! denied. This never admits more than a limit allows. Between consumption and refund, another
+//! request may be denied although it would have had room.
 
-use super::RedisStore;
+use super::redis_store::RedisStore;
 use crate::{
     decision::Decision,
     store::{Action, Charge, StoreError},
@@ -11,36 +13,36 @@ use crate::{
 use smallvec::SmallVec;
 
 impl RedisStore {
-    pub(super) async fn check_in_order(
+    pub(super) async fn check_in_cluster(
         &self,
         charges: &[Charge<'_>],
         action: Action,
     ) -> Result<Decision, StoreError> {
-        let shares_owner = |charge: &Charge<'_>, first: &Charge<'_>| {
-            charge.scope == first.scope && charge.key == first.key
-        };
         let Some(first) = charges.first() else {
             return Ok(Decision::new([]));
         };
-        if charges.iter().all(|charge| shares_owner(charge, first)) {
-            return self.check_once(charges, action).await;
+        let is_on_server_of_first =
+            |charge: &Charge<'_>| charge.scope == first.scope && charge.key == first.key;
+        if charges.iter().all(is_on_server_of_first) {
+            return self.check_in_one_call(charges, action).await;
         }
         let mut outcomes: SmallVec<[_; 4]> = SmallVec::new();
         let mut receipts: SmallVec<[_; 2]> = SmallVec::new();
-        // After a denial the rest is only asked how it stands.
         let mut action = action;
         for (index, charge) in charges.iter().enumerate() {
-            let one = std::slice::from_ref(charge);
-            let decision = self.check_once(one, action).await;
-            let refused = match &decision {
+            let charge = std::slice::from_ref(charge);
+            let decision = self.check_in_one_call(charge, action).await;
+            let must_refund = match &decision {
                 Ok(decision) => action == Action::Consume && !decision.is_allowed(),
                 Err(_) => action == Action::Consume,
             };
-            if refused {
-                let taken = charges.get(..index).unwrap_or_default();
-                let result = self.give_back(taken, &receipts).await;
+            if must_refund {
+                let consumed = charges.get(..index).unwrap_or_default();
+                let result = self.refund_each(consumed, &receipts).await;
                 receipts.clear();
+                // The decision needs the outcomes of the remaining charges, but must not consume.
                 action = Action::Peek;
+                // If the check failed, its error is returned below, not that of the refund.
                 if decision.is_ok() {
                     result?;
                 }

@@ -1,13 +1,14 @@
-//! A connection, whatever it leads to: one server, a cluster, or one of the user's own.
+//! An object-safe trait over the connection types of the `redis` crate.
 
 use redis::{Cmd, RedisFuture, Value, aio::ConnectionLike};
 
-/// Takes commands from many tasks at once.
-pub(super) trait Wire: Send + Sync {
+/// A connection to a server or a cluster, to which many tasks can send commands concurrently.
+pub(super) trait Transport: Send + Sync {
+    /// Sends a command and waits for its reply. An error reply is an `Err`.
     fn send<'a>(&'a self, command: &'a Cmd) -> RedisFuture<'a, Value>;
 }
 
-impl<C: ConnectionLike + Clone + Send + Sync + 'static> Wire for C {
+impl<C: ConnectionLike + Clone + Send + Sync + 'static> Transport for C {
     fn send<'a>(&'a self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         let mut connection = self.clone();
         Box::pin(async move {

@@ -1,0 +1,198 @@
+//! A connection that is opened by the first request, and again after it was lost.
+//!
+//! The `redis` crate's `ConnectionManager` reconnects inside a request, and its time-outs do not
+//! cover that wait. Here, a separate task opens the connection. Requests wait for it within their
+//! own deadline, and fail at once if the last attempt has only just failed.
+
+use super::{connector::Connector, server_error::has_code, transport::Transport};
+use parking_lot::Mutex;
+use redis::{ErrorKind, RedisError, ServerErrorKind};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use tokio::{runtime::Handle, sync::Notify};
+
+/// For this long after a failed attempt, requests fail with its error, without a new attempt.
+const RETRY_DELAY: Duration = Duration::from_millis(10);
+/// After this time, the task that opens a connection is considered lost. Its runtime may have
+/// ended.
+const OPENING_TIMEOUT: Duration = Duration::from_secs(2);
+/// After this many time-outs in a row, the connection is replaced: it may be half open.
+const MAX_TIMEOUTS: u32 = 3;
+
+/// A handle to the connection. Its clones share one connection.
+#[derive(Clone)]
+pub(super) struct Connection(Arc<Inner>);
+
+struct Inner {
+    connector: Connector,
+    state: Mutex<State>,
+    /// Notified when `Opening` ends.
+    state_changed: Notify,
+    times_opened: Arc<AtomicU64>,
+}
+
+enum State {
+    Closed,
+    Opening { since: Instant },
+    Open(OpenConnection),
+    Failed { at: Instant, error: RedisError },
+}
+
+/// An open connection.
+#[derive(Clone)]
+pub(super) struct OpenConnection {
+    pub(super) transport: Arc<dyn Transport>,
+    /// Tells this connection from earlier and later ones.
+    number: u64,
+    /// Time-outs in a row.
+    timeouts: Arc<AtomicU32>,
+}
+
+impl Connection {
+    pub(super) fn new(connector: Connector) -> Self {
+        Self(Arc::new(Inner {
+            connector,
+            state: Mutex::new(State::Closed),
+            state_changed: Notify::new(),
+            times_opened: Arc::default(),
+        }))
+    }
+
+    /// Whether all keys are on one server, so that one script may use any of them.
+    pub(super) fn is_one_server(&self) -> bool {
+        self.0.connector.is_one_server()
+    }
+
+    /// How often a connection was opened. Counts from before the last time may be lost.
+    pub(super) fn times_opened(&self) -> u64 {
+        self.0.times_opened.load(Ordering::Acquire)
+    }
+
+    /// Returns the open connection, or opens one.
+    ///
+    /// # Errors
+    /// If the attempt to open it fails, or an attempt failed less than [`RETRY_DELAY`] ago.
+    pub(super) async fn get(&self) -> Result<OpenConnection, RedisError> {
+        let mut has_waited = false;
+        loop {
+            let state_changed = self.0.state_changed.notified();
+            tokio::pin!(state_changed);
+            // Registers before the state is read, so that no change is missed.
+            state_changed.as_mut().enable();
+            {
+                let mut state = self.0.state.lock();
+                match &*state {
+                    State::Open(open) => return Ok(open.clone()),
+                    State::Failed { at, error } if has_waited || at.elapsed() < RETRY_DELAY => {
+                        return Err(error.clone());
+                    }
+                    State::Opening { since } if since.elapsed() < OPENING_TIMEOUT => {}
+                    State::Closed | State::Failed { .. } | State::Opening { .. } => {
+                        self.0.start_opening(&mut state);
+                    }
+                }
+            }
+            state_changed.await;
+            has_waited = true;
+        }
+    }
+
+    /// Reports the result of a request on `open`. Errors can show that the connection is dead; the
+    /// next request then opens a new one.
+    pub(super) fn report(&self, open: &OpenConnection, error: Option<&RedisError>) {
+        let Some(error) = error else {
+            if open.timeouts.load(Ordering::Relaxed) > 0 {
+                open.timeouts.store(0, Ordering::Relaxed);
+            }
+            return;
+        };
+        let is_dead = if error.is_timeout() {
+            open.timeouts.fetch_add(1, Ordering::Relaxed) + 1 >= MAX_TIMEOUTS
+        } else {
+            // A master that was demoted to a replica keeps its connections open. Only a new
+            // connection reaches the new master.
+            error.is_unrecoverable_error()
+                || error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
+                || has_code(error, "READONLY")
+        };
+        if is_dead {
+            self.0.close(open.number);
+        }
+    }
+}
+
+impl Inner {
+    /// Opens the connection in a separate task, because the request that needs it may be cancelled.
+    fn start_opening(self: &Arc<Self>, state: &mut State) {
+        *state = State::Opening {
+            since: Instant::now(),
+        };
+        let inner = self.clone();
+        tokio::spawn(async move {
+            let number = inner.times_opened.load(Ordering::Acquire) + 1;
+            let weak = Arc::downgrade(&inner);
+            let on_disconnect = move || {
+                if let Some(inner) = weak.upgrade() {
+                    inner.reopen(number);
+                }
+            };
+            let result = inner.connector.open(on_disconnect).await;
+            let mut state = inner.state.lock();
+            *state = match result {
+                Ok(transport) => {
+                    inner.times_opened.store(number, Ordering::Release);
+                    State::Open(OpenConnection {
+                        transport,
+                        number,
+                        timeouts: Arc::default(),
+                    })
+                }
+                Err(error) => State::Failed {
+                    at: Instant::now(),
+                    error,
+                },
+            };
+            drop(state);
+            inner.state_changed.notify_waiters();
+        });
+    }
+
+    /// Closes connection `number`, if it is still the current one.
+    fn close(&self, number: u64) {
+        let mut state = self.state.lock();
+        if is_current(&state, number) {
+            *state = State::Closed;
+        }
+    }
+
+    /// Replaces connection `number` if it is still the current one.
+    ///
+    /// For a connection that was lost between requests, so that the next request need not wait.
+    fn reopen(self: &Arc<Self>, number: u64) {
+        let mut state = self.state.lock();
+        if is_current(&state, number) {
+            *state = State::Closed;
+            if Handle::try_current().is_ok() {
+                self.start_opening(&mut state);
+            }
+        }
+    }
+}
+
+fn is_current(state: &State, number: u64) -> bool {
+    matches!(state, State::Open(open) if open.number == number)
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("times_opened", &self.times_opened())
+            .finish_non_exhaustive()
+    }
+}

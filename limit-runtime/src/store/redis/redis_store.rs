@@ -1,0 +1,210 @@
+//! The type `RedisStore`, its settings, and the calls that one server can answer.
+
+use super::{
+    batch::Batcher,
+    connection::Connection,
+    connector::{Connector, Timeouts},
+    key_names::KeyNames,
+    known_windows::KnownWindows,
+    request::{self, CheckRequest},
+    script::{ScriptClock, Scripts},
+    server_error::store_error,
+    url::Target,
+};
+use crate::{
+    clock::Clock,
+    decision::{Decision, Receipt},
+    key::Key,
+    store::{Action, Charge, ConnectError, Scope, StoreError, resilience::DEADLINE},
+};
+use redis::{Cmd, FromRedisValue, aio::ConnectionLike};
+use std::{sync::Arc, time::Duration};
+
+const DEFAULT_KEY_PREFIX: &str = "limit";
+
+/// A [`Store`](crate::store::Store) that counts in Redis (6.2 or later) or Valkey.
+///
+/// Most programs need only [`Limiter::connect`](crate::Limiter::connect), which also checks that
+/// the server is suitable. Use this type to share a connection with the rest of the program:
+///
+/// ```no_run
+/// use limit_runtime::{Limiter, store::redis::{RedisStore, redis}};
+/// use std::time::Duration;
+///
+/// # async fn example() -> redis::RedisResult<()> {
+/// let client = redis::Client::open("redis://cache:6379")?;
+/// let config = redis::AsyncConnectionConfig::new()
+///     .set_response_timeout(Some(Duration::from_millis(40)));
+/// // This connection does not reconnect. A `ConnectionManager` does; it needs the feature
+/// // `connection-manager` of the `redis` crate.
+/// let connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+/// let store = RedisStore::from_redis_connection(connection).key_prefix("inference");
+/// let limiter = Limiter::builder().store(store).build();
+/// # Ok(())
+/// # }
+/// ```
+///
+/// The limiter applies its deadline (50 ms by default) and its fallback around this store. To
+/// change them, wrap the store in a [`CustomStore`](crate::store::CustomStore).
+#[derive(Debug)]
+pub struct RedisStore {
+    pub(super) key_names: KeyNames,
+    pub(super) connection: Connection,
+    /// Replaces the server's clock in tests.
+    clock: Option<Clock>,
+    scripts: Arc<Scripts>,
+    batcher: Arc<Batcher>,
+    known_windows: KnownWindows,
+}
+
+impl RedisStore {
+    /// Creates a store from a URL, without connecting. The first check opens the connection.
+    ///
+    /// The URL is one of those that [`Limiter::connect`](crate::Limiter::connect) lists, but not
+    /// `memory://`. The connection waits at most 40 ms for each reply, which fits the default
+    /// deadline of 50 ms. For a longer deadline, use
+    /// [`LimiterBuilder::remote`](crate::LimiterBuilder::remote), which adapts both.
+    ///
+    /// ```no_run
+    /// use limit_runtime::{Limiter, store::redis::RedisStore};
+    ///
+    /// # fn example() -> Result<(), limit_runtime::store::ConnectError> {
+    /// let store = RedisStore::new("redis://cache:6379/0")?;
+    /// let limiter = Limiter::builder().store(store).build();
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// If the URL is invalid, or needs a feature of this crate that is not enabled.
+    pub fn new(url: &str) -> Result<Self, ConnectError> {
+        Self::with_deadline(DEADLINE, url)
+    }
+
+    /// Like [`new`](Self::new), with time-outs of the connection that fit into `deadline`.
+    pub(crate) fn with_deadline(deadline: Duration, url: &str) -> Result<Self, ConnectError> {
+        let timeouts = Timeouts::within(deadline);
+        let connector = Connector::new(Target::parse(url)?, timeouts)?;
+        Ok(Self::from_connector(connector))
+    }
+
+    /// Creates a store from a connection of the `redis` crate to one server.
+    ///
+    /// Use a connection that reconnects by itself, such as a `ConnectionManager`, because this
+    /// store cannot reopen it. Set its response time-out below the limiter's deadline (50 ms by
+    /// default). A cluster connection is not supported: pass a `redis+cluster://` URL to
+    /// [`new`](Self::new) instead.
+    ///
+    /// The trait `ConnectionLike` is that of the `redis` crate, version 1, which this module
+    /// [re-exports](mod@super::redis). A new major version of that crate needs a new major version
+    /// of this one.
+    pub fn from_redis_connection(
+        connection: impl ConnectionLike + Clone + Send + Sync + 'static,
+    ) -> Self {
+        Self::from_connector(Connector::External(Arc::new(connection)))
+    }
+
+    fn from_connector(connector: Connector) -> Self {
+        let connection = Connection::new(connector);
+        let scripts = Arc::new(Scripts::new(ScriptClock::Server));
+        Self {
+            key_names: KeyNames::new(DEFAULT_KEY_PREFIX, None),
+            batcher: Batcher::new(connection.clone(), scripts.clone(), None),
+            connection,
+            clock: None,
+            scripts,
+            known_windows: KnownWindows::default(),
+        }
+    }
+
+    /// The prefix of all keys in Redis. Default: `limit`.
+    ///
+    /// Limiters share their budgets if their prefixes and their [secrets](Self::key_secret) are
+    /// equal. Give each application that uses the server a prefix of its own.
+    #[must_use]
+    pub fn key_prefix(mut self, prefix: &str) -> Self {
+        self.key_names.set_prefix(prefix);
+        self
+    }
+
+    /// The secret for the hash in key names. Default: a constant that is public.
+    ///
+    /// The names of keys in Redis contain a keyed hash of the client's key, never the key itself.
+    /// Without a secret, a person with access to Redis can hash a guessed key and look for it. All
+    /// machines that share budgets need equal secrets.
+    #[must_use]
+    pub fn key_secret(mut self, secret: &str) -> Self {
+        self.key_names.set_secret(secret);
+        self
+    }
+
+    /// Uses this clock instead of the server's. For tests with a
+    /// [`TestClock`](crate::clock::TestClock).
+    ///
+    /// All limiters that share the store must use one clock.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
+        let clock = clock.into();
+        self.scripts = Arc::new(Scripts::new(ScriptClock::Argument));
+        self.batcher = Batcher::new(
+            self.connection.clone(),
+            self.scripts.clone(),
+            Some(clock.clone()),
+        );
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Checks `charges` in one script call. In a cluster, their scope and key must be equal.
+    pub(super) async fn check_in_one_call(
+        &self,
+        charges: &[Charge<'_>],
+        action: Action,
+    ) -> Result<Decision, StoreError> {
+        let request = CheckRequest::new(&self.key_names, charges, action);
+        self.known_windows.record(charges);
+        let (now, reply) = self.batcher.run(request).await.map_err(store_error)?;
+        request::parse_decision(charges, now, &reply)
+    }
+
+    pub(super) async fn refund_each(
+        &self,
+        charges: &[Charge<'_>],
+        receipts: &[Receipt],
+    ) -> Result<(), StoreError> {
+        // One call for each charge, because in a cluster their keys may be on different servers.
+        for (charge, receipt) in charges.iter().zip(receipts) {
+            let (keys, mut args) = request::refund_arguments(&self.key_names, charge, receipt);
+            args.extend(self.clock.as_ref().map(|clock| clock.now().as_micros()));
+            let keys: Vec<_> = keys.iter().map(String::as_str).collect();
+            let open = self.connection.get().await.map_err(store_error)?;
+            let script = &self.scripts.refund;
+            let result = script.run(&*open.transport, &keys, &args).await;
+            self.connection.report(&open, result.as_ref().err());
+            result.map_err(store_error)?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn delete_budgets(
+        &self,
+        scope: Scope<'_>,
+        key: &Key,
+    ) -> Result<u64, StoreError> {
+        let prefix = self.key_names.budget_prefix(scope, key);
+        let mut cleared = 0;
+        // One command for each strategy: all windows of a strategy together count as one budget.
+        for keys in self.known_windows.keys_by_strategy(&prefix) {
+            let mut command = Cmd::new();
+            command.arg("DEL").arg(keys);
+            let open = self.connection.get().await.map_err(store_error)?;
+            let result = open.transport.send(&command).await;
+            self.connection.report(&open, result.as_ref().err());
+            let deleted = u64::from_redis_value(result.map_err(store_error)?).map_err(|_| {
+                StoreError::bug("unexpected reply of Redis to DEL: expected a number")
+            })?;
+            cleared += u64::from(deleted > 0);
+        }
+        Ok(cleared)
+    }
+}
