@@ -73,5 +73,8 @@ async fn a_success_in_place_of_a_rejection_is_logged_once_with_the_fix() {
     let lines = log.lines();
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].contains("WARN"), "{lines:?}");
-    assert!(lines[0].contains("is 200, which is not a client error"), "{lines:?}");
+    assert!(
+        lines[0].contains("is 200, which is not a client error"),
+        "{lines:?}"
+    );
 }
