@@ -32,7 +32,7 @@ pub trait Source<R: Role, S>: Send {
         false
     }
 
-    /// Whether the value needs no function of the user's.
+    /// Whether the value needs no function of the application.
     fn is_cheap(&self, parts: &Parts, is_built_in: IsBuiltIn) -> bool;
 
     /// The value for this request.
@@ -141,7 +141,7 @@ impl<S: Sync> Source<CostRole, S> for u64 {
     }
 }
 
-/// Several key functions, whose keys are one key together.
+/// Several key functions, combined into one key.
 #[derive(Debug)]
 pub struct KeyTuple<T>(pub T);
 

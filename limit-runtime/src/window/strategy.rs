@@ -20,7 +20,7 @@ pub enum Strategy {
     /// Windows that start at the first hit and end T later. The least state; an interval that
     /// spans two windows may admit up to 2 N.
     FixedWindow,
-    /// Two fixed windows, of which the earlier one counts in proportion to how much of it lies
+    /// Two fixed windows, of which the earlier one counts in proportion to how much of it is
     /// within T. Smooth, of constant size; an interval may admit up to 2 N when all hits of a
     /// window came at its end.
     SlidingWindow,

@@ -3,22 +3,22 @@
 use crate::clock::Ticks;
 use std::fmt::Debug;
 
-/// A time as it stands in a log.
+/// The time of an entry.
 pub(crate) trait Stamp: Copy + Debug + Default + Eq {
     /// The length of a tick.
     const MICROS: u64;
 
-    /// The running total beside such a time.
+    /// The type of running totals in entries with such times.
     type Total: Total;
 
-    /// The end of the tick that `now` lies in.
+    /// The end of the tick that contains `now`.
     fn end_of(now: Ticks) -> Self;
 
-    /// Ticks from here to `later`.
+    /// Ticks from `self` to `later`.
     fn until(self, later: Self) -> u64;
 }
 
-/// A running total: it wraps around, so that only the difference of two means anything.
+/// A running total. It wraps around, so only differences are meaningful.
 pub(crate) trait Total: Copy + Debug + Default + Eq {
     /// The largest difference.
     const MAX: u64;
@@ -26,10 +26,10 @@ pub(crate) trait Total: Copy + Debug + Default + Eq {
     /// The lower bits of `units`.
     fn low(units: u64) -> Self;
 
-    /// Without wrapping any further.
+    /// The total in 64 bits, without further wrap-around.
     fn get(self) -> u64;
 
-    /// What was added between `base` and `total`.
+    /// The units added between `base` and `total`.
     #[inline]
     fn since(total: u64, base: u64) -> u64 {
         Self::low(total.wrapping_sub(base)).get()
@@ -68,7 +68,7 @@ impl Total for u64 {
     }
 }
 
-/// Ticks of so many microseconds, of which the lower 32 bits are kept.
+/// A time in ticks of `MICROS` microseconds, of which the lower 32 bits are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Narrow<const MICROS: u64>(pub(crate) u32);
 
@@ -84,10 +84,10 @@ impl<const MICROS: u64> Narrow<MICROS> {
     }
 }
 
-/// Microseconds: for windows of up to 35 minutes.
+/// Ticks of a microsecond, for windows of up to 35 minutes.
 pub(crate) type Fine = Narrow<1>;
 
-/// Milliseconds: for windows from there to 24 days.
+/// Ticks of a millisecond, for longer windows of up to 24 days.
 pub(crate) type Coarse = Narrow<1_000>;
 
 impl<const MICROS: u64> Stamp for Narrow<MICROS> {
@@ -122,27 +122,27 @@ impl Stamp for u64 {
     }
 }
 
-/// An entry of a log.
+/// An entry with a total.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Hit<T: Stamp> {
-    /// When it was.
+    /// The time of the hit.
     pub(crate) at: T,
     /// The running total up to and including it.
     pub(crate) total: T::Total,
 }
 
-/// How a hit is kept: with a total, or without one where every hit is one unit.
+/// An entry of a log: with a total, or without one while all hits are single units.
 pub(crate) trait Entry: Copy + Debug + Default {
-    /// When it was.
+    /// The time of the hit.
     type Stamp: Stamp;
 
-    /// When it was.
+    /// The time of the hit.
     fn at(self) -> Self::Stamp;
 
-    /// The running total up to and including it, as the hit of this index.
+    /// The running total up to and including this hit, which has this index.
     fn total(self, index: u32) -> u64;
 
-    /// The running total before the hit that follows, once this one is forgotten.
+    /// The running total before the next hit, once this one is removed.
     fn base(self) -> u64;
 }
 
