@@ -4,7 +4,7 @@
 //!   unreachable, each process continues with what it has counted itself
 //! * `GET /invoice?text=…`: 10 a minute as well. While Redis is unreachable, the response is 503,
 //!   because a wrong count is not acceptable here
-//! * `GET /health`: the state of the store
+//! * `GET /health`: the state of the store (`Down` after five failed calls)
 //!
 //! `redis-server &`, then `cargo run --example distributed --features redis`, and in another
 //! terminal the same command with `PORT=8001` (`REDIS_URL` names another server). Then try:

@@ -45,6 +45,7 @@
 //! | `redis-sentinel` | Redis behind Sentinel: `redis+sentinel://` |
 //! | `redis-tls` | Redis over TLS: `rediss://` |
 //! | `uuid` | [`IntoKey`] for `uuid::Uuid` |
+//! | `serde` | limits, [`Strategy`], [`HeaderStyle`] and fallbacks in configuration files |
 //!
 //! # What is promised
 //!

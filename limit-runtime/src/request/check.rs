@@ -108,15 +108,14 @@ pub(crate) fn check_rules(
         // A `Decision` is large to move; an allowed request needs only the outcome.
         let denial = match limiter.try_check_single(&charge) {
             Some((outcome, receipt)) if outcome.is_allowed() => {
-                let admission = Admission::headers_only(headers(&[outcome]), limiter.clone());
+                let admission = Admission::headers_only(headers(&[outcome]), limiter);
                 resolution.set_charged_at(receipt.as_ref().map_or(0, Receipt::at));
                 return MaybeReady::Ready(Ok(admission));
             }
             Some((outcome, _)) => Ok(Decision::new([outcome])),
             None => match limiter.check_general(&[charge], Action::Consume) {
                 Ok(decision) if decision.is_allowed() => {
-                    let admission =
-                        Admission::headers_only(headers(decision.outcomes()), limiter.clone());
+                    let admission = Admission::headers_only(headers(decision.outcomes()), limiter);
                     resolution.set_charged_at(decision.receipts().first().map_or(0, Receipt::at));
                     return MaybeReady::Ready(Ok(admission));
                 }
