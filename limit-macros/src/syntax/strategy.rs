@@ -1,5 +1,6 @@
 //! `strategy = …`: the name of a strategy, with a burst for GCRA.
 
+use limit_core::MAX_COUNT;
 use std::num::NonZeroU64;
 use syn::punctuated::Punctuated;
 use syn::{Expr, ExprAssign, ExprCall, ExprLit, Lit, LitStr, Token};
@@ -52,6 +53,8 @@ const MISSING_BURST: &str = "`gcra` needs a burst, the most units that can be co
 const ZERO_BURST: &str = "the burst is 0, so every request would be rejected: \
      write a burst of at least 1";
 
+const LARGE_BURST: &str = "this burst is too large: write a burst of at most 999_999_999_999_999";
+
 fn gcra(expr: &Expr, args: &Punctuated<Expr, Token![,]>, errors: &mut Errors) -> Option<Strategy> {
     let burst = match (args.first(), args.len()) {
         (Some(Expr::Assign(ExprAssign { left, right, .. })), 1) => {
@@ -65,6 +68,10 @@ fn gcra(expr: &Expr, args: &Punctuated<Expr, Token![,]>, errors: &mut Errors) ->
                 ) => match burst.base10_parse().map(NonZeroU64::new) {
                     Ok(None) => {
                         errors.at_tokens(burst, ZERO_BURST);
+                        return None;
+                    }
+                    Ok(Some(value)) if value.get() > MAX_COUNT => {
+                        errors.at_tokens(burst, LARGE_BURST);
                         return None;
                     }
                     parsed => parsed.ok().flatten(),

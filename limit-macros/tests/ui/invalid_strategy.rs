@@ -20,6 +20,17 @@ async fn slip() {}
 #[rate_limit("10/minute", strategy = "moving_window")]
 async fn text() {}
 
+#[rate_limit("10/minute", strategy = gcra(burst = 1_000_000_000_000_000))]
+async fn large_burst() {}
+
 fn main() {
-    let _ = (no_burst, zero_burst, cost_above_the_burst, arguments, slip, text);
+    let _ = (
+        no_burst,
+        zero_burst,
+        large_burst,
+        cost_above_the_burst,
+        arguments,
+        slip,
+        text,
+    );
 }

@@ -133,9 +133,9 @@ where
 ///
 /// `M` is the form of the function; it is always inferred. This trait is sealed.
 #[diagnostic::on_unimplemented(
-    message = "a constant as the key is one budget for everybody",
+    message = "a constant key is one budget shared by all clients",
     label = "is the same for all requests",
-    note = "write `header(\"x-api-key\")` to count by a header, `everyone` if one budget for everybody is meant, or a function of extractors, such as `client_ip`"
+    note = "write `header(\"x-api-key\")` to count by a header, `everyone` if one budget for all clients is meant, or a function of extractors, such as `client_ip`"
 )]
 pub trait KeyOfRequest<M> {
     #[doc(hidden)]

@@ -164,10 +164,13 @@ impl Resolution {
         let (key, key_rejection) = split(key);
         let (limits, limits_rejection) = split(limits);
         let (cost, cost_rejection) = split(cost);
-        let rejection = key_rejection.or(limits_rejection).or(cost_rejection);
+        let rejections = [key_rejection, limits_rejection, cost_rejection];
+        // Each rejection is looked at, so that each function that fails with a success is reported.
+        let rejections = rejections.map(|rejection| Some(with_error_status(*rejection?)));
+        let rejection = rejections.into_iter().flatten().next();
         let is_first = self.response.is_none() || rule.index < self.rejected_by;
         if let Some(response) = rejection.filter(|_| is_first) {
-            self.response = Some(Box::new(with_error_status(*response)));
+            self.response = Some(Box::new(response));
             self.rejected_by = rule.index;
         }
         if let (Some(key), Some(limits)) = (key, limits.flatten()) {

@@ -101,6 +101,9 @@ pub enum Action {
     /// Consume the charges even if they are denied, for work that is already done. Usage may then
     /// exceed a limit, and further charges are denied until it has decreased. The decision is as
     /// for [`Consume`](Self::Consume).
+    ///
+    /// Fixed and sliding windows count up to 2⁵⁰ units, which is more than any limit allows. Units
+    /// beyond that do not count, so a refund of a charge that passed it frees units in use.
     Force,
 }
 

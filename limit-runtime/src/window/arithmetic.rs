@@ -8,8 +8,8 @@ pub(crate) fn window_micros(limit: Limit) -> u64 {
     limit.window_millis().saturating_mul(1_000)
 }
 
-/// The largest value of a counter: more than any limit allows, and small enough for exact
-/// computation in the scripts of a remote store.
+/// The largest value of a counter, which only forced charges can reach: more than any limit allows,
+/// and small enough for exact computation in the scripts of a remote store, which count equally.
 pub(super) const MAX_USED: u64 = 1 << 50;
 
 /// `a * b / c`, rounded up, without intermediate overflow; `u64::MAX` if the result is larger.

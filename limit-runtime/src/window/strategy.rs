@@ -1,7 +1,7 @@
 //! Strategies: how hits are counted.
 
 use super::gcra;
-use limit_core::Limit;
+use limit_core::{Limit, MAX_COUNT};
 use std::num::NonZeroU64;
 
 /// How requests are counted against a limit of N per T.
@@ -49,11 +49,11 @@ impl Strategy {
         }
     }
 
-    /// Zero where there is none.
+    /// The burst, at most the largest count; zero for strategies without one.
     #[inline]
     pub(crate) fn burst(self) -> u64 {
         match self {
-            Self::Gcra { burst } => burst.get(),
+            Self::Gcra { burst } => burst.get().min(MAX_COUNT),
             _ => 0,
         }
     }

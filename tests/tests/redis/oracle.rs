@@ -93,7 +93,8 @@ async fn agree_on_buckets(server: &Server, limits: [&str; 5], unit: u64) {
             clock.advance(Duration::from_micros(random.below(20_000_000)));
         }
         let limits = &limits[usize::try_from(random.below(5)).unwrap()];
-        let burst = [5, 5, 100][usize::try_from(random.below(3)).unwrap()] * unit;
+        let bursts = [5 * unit, 5 * unit, 100 * unit, u64::MAX];
+        let burst = random.pick(&bursts);
         let burst = NonZeroU64::new(burst).unwrap();
         let cost = (1 + random.below(3)) * unit + u64::from(unit > 1) * random.below(2);
         let charge = Charge::new(Scope::shared("buckets"), &key, limits)

@@ -17,7 +17,9 @@ function gcra.open(key, window, count)
   if not packed then
     return state
   end
-  local written, empty, part, stored_count = unpack_('>I8I8I8I8', packed)
+  -- Values of 24 bytes are of a version with counts of 32 bits.
+  local format = #packed == 24 and '>I8I8I4I4' or '>I8I8I8I8'
+  local written, empty, part, stored_count = unpack_(format, packed)
   -- If the clock stepped back, `now` is before `written`. The step must not lengthen the wait.
   local ahead = empty - math.max(written, now)
   if ahead >= 0 then

@@ -12,7 +12,9 @@ function sliding.open(key, window)
   if not packed then
     return state
   end
-  local start, previous, current = unpack_('>I8I8I8', packed)
+  -- Values of 16 bytes are of a version with counts of 32 bits.
+  local format = #packed == 16 and '>I8I4I4' or '>I8I8I8'
+  local start, previous, current = unpack_(format, packed)
   -- If the clock stepped back, the current window starts now.
   start = math.min(start, now)
   if now >= start + window then
