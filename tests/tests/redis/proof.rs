@@ -1,10 +1,11 @@
 //! What must be true of the server when all is done.
 
-use limit_runtime::{Limiter, limits};
+use limit_runtime::{Limiter, Strategy, limits};
 use std::{
     env,
     io::{Read, Write},
     net::TcpStream,
+    num::NonZeroU64,
     time::Duration,
 };
 use test_support::{
@@ -161,4 +162,31 @@ async fn every_redis_key_expires_and_one_without_expiry_gets_it() {
             .is_allowed()
     );
     assert_eq!(counts(), (2, 2));
+}
+
+#[tokio::test]
+async fn counters_stored_with_32_bits_are_still_read() {
+    let server = Server::redis();
+    let limiter = patient(&server.url()).await;
+    let name = limiter.describe_key("", "alice").unwrap();
+    let gcra = Strategy::Gcra {
+        burst: NonZeroU64::new(10).unwrap(),
+    };
+    for (strategy, suffix, now, before) in [
+        (Strategy::SlidingWindow, 's', ">I8I8I8", ">I8I4I4"),
+        (gcra, 'g', ">I8I8I8I8", ">I8I8I4I4"),
+    ] {
+        let limits = limits!("10/hour");
+        let check = || limiter.check(&limits, "alice").strategy(strategy);
+        check().cost(4).await.unwrap();
+        let rewrite = format!(
+            "EVAL \"redis.call('SET', KEYS[1], struct.pack('{before}', struct.unpack('{now}', \
+             redis.call('GET', KEYS[1]))), 'KEEPTTL')\" 1 {name}:{suffix}3600000"
+        );
+        assert!(ask(server.port(), &rewrite).unwrap().starts_with("$-1"));
+        let remaining = check().peek().await.unwrap().outcomes()[0].remaining();
+        assert_eq!(remaining, 6, "{strategy:?}");
+        assert!(check().cost(6).await.unwrap().is_allowed(), "{strategy:?}");
+        assert!(!check().await.unwrap().is_allowed(), "{strategy:?}");
+    }
 }
