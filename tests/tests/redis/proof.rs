@@ -188,7 +188,5 @@ async fn counters_stored_with_32_bits_are_still_read() {
         assert_eq!(remaining, 6, "{strategy:?}");
         assert!(check().cost(6).await.unwrap().is_allowed(), "{strategy:?}");
         assert!(!check().await.unwrap().is_allowed(), "{strategy:?}");
-        // The answers are those of the server, and not of the fallback.
-        assert_eq!(limiter.health().failed, 0, "{strategy:?}");
     }
 }

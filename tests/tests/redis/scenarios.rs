@@ -1,6 +1,6 @@
 //! Redis gives what every store must give.
 
-use limit_runtime::{Limiter, clock::TestClock, limits};
+use limit_runtime::{Limiter, clock::TestClock, limits, store::Fallback};
 use std::time::Duration;
 use test_support::{next_after, refunds, scenarios, servers::Server};
 
@@ -23,6 +23,8 @@ impl Redis {
             .clock(clock.clone())
             .remote(&server.url())
             .store_deadline(Duration::from_secs(10))
+            // So that no answer is one of the local counts.
+            .fallback(Fallback::Deny)
             .connect()
             .await
             .unwrap();

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     clock::Ticks,
-    window::moving::{Coarse, Entry, Hit, Log, Narrow, RingRange, Stamp, View},
+    window::moving::{Entry, Hit, Log, Narrow, RingRange, Stamp, View},
 };
 use smallvec::SmallVec;
 use std::time::Duration;
@@ -168,10 +168,8 @@ pub(super) fn refund(shard: &mut Shard, cell: &Cell, at: Ticks, cost: u64) -> Op
             State::Single(hit)
         }
         State::WideRing { slot, shape } => {
-            let hits = shard.wide_rings.get_mut(slot);
-            let newest = wide_view(hits, shape).newest;
-            let oldest = Log { hits, shape }.oldest().at;
-            refund_hit(hits, shape, newest, at_of_oldest(at, oldest), cost);
+            let newest = wide_view(shard.wide_rings.get(slot), shape).newest;
+            refund_hit(shard.wide_rings.get_mut(slot), shape, newest, at, cost);
             State::WideRing { slot, shape }
         }
         State::Counter(_) | State::WideCounter { .. } => return None,
@@ -309,17 +307,6 @@ fn widen(shard: &mut Shard, cell: &Cell, state: State) -> (u32, RingRange) {
     };
     let shape = log.copy_to(shard.wide_rings.get_mut(slot));
     (slot, shape)
-}
-
-/// The time of a hit in a log with 64-bit times whose oldest hit is at `oldest`. A log that was moved
-/// from ticks of a millisecond has the ends of these ticks as times, and so has its oldest hit.
-fn at_of_oldest(at: Ticks, oldest: u64) -> Ticks {
-    let end_of_tick = at.as_micros().div_ceil(Coarse::MICROS) * Coarse::MICROS;
-    if end_of_tick == oldest {
-        Ticks::from_micros(oldest)
-    } else {
-        at
-    }
 }
 
 fn refund_hit<T: Stamp>(
