@@ -12,7 +12,9 @@ impl Limiter {
     ///
     /// The two slices are matched by position. To give back a part of a charge, pass the charge
     /// with a smaller cost. All refunds of a [`Receipt`] and its clones together give back at most
-    /// the cost of its charge.
+    /// the cost of its charge. Units that cannot be attributed to a charge with certainty are not
+    /// given back; they count until their window ends. In the in-memory store, these are the oldest
+    /// units of a moving window at the moment when it comes to hold more than 4,294,967,295.
     ///
     /// ```
     /// use limit_runtime::{IntoKey, Limiter, limits, store::{Action, Charge, Scope}};
