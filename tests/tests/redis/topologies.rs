@@ -164,8 +164,7 @@ async fn a_failover_of_sentinel_is_followed() {
     loop {
         let limiter = patient(&url).await;
         let check = limiter.check(&limits!("3/minute; 5/hour"), "alice").peek();
-        let decision = check.await.unwrap();
-        if limiter.health().answered > 0 {
+        if let Ok(decision) = check.await {
             assert!(!decision.is_allowed());
             break;
         }
