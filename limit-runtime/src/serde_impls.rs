@@ -4,6 +4,7 @@
 
 use crate::{
     HeaderNames, HeaderStyle, Strategy,
+    limiter::words::Words,
     store::{Fallback, Health, StoreHealth, Usage},
 };
 use http::HeaderName;
@@ -225,18 +226,5 @@ fn from_word<T: Clone, E: Error>(
             "unknown {what} `{text}`: allowed: {}",
             Words(words)
         ))),
-    }
-}
-
-/// Shows the words as `a`, `b`, `c`.
-struct Words<'a, T>(&'a [(&'a str, T)]);
-
-impl<T> fmt::Display for Words<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, (word, _)) in self.0.iter().enumerate() {
-            let separator = if index > 0 { ", " } else { "" };
-            write!(f, "{separator}`{word}`")?;
-        }
-        Ok(())
     }
 }

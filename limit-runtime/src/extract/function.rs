@@ -2,8 +2,8 @@
 //!
 //! A key, limits or cost function is any function or closure of 0 to 8 arguments. Each argument is
 //! an extractor ([`FromRequestParts`]); one of them, in any place, may instead be borrowed from the
-//! request head: `&Parts`, `&HeaderMap`, `&Method`, `&Uri` or `&Extensions`. What it returns is
-//! the business of [`output`](super::output).
+//! request head: `&Parts`, `&HeaderMap`, `&Method`, `&Uri` or `&Extensions`. What it may return is
+//! in [`output`](super::output).
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
@@ -19,15 +19,8 @@ use limit_core::Limits;
 
 /// A function of extractors, or a constant in the place of one.
 ///
-/// `M` is the form of its arguments; it is always inferred.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is neither a function of extractors nor a constant that fits here",
-    label = "cannot be called with what a request holds",
-    note = "write a sync or async function of 0 to 8 arguments; each is an extractor (`FromRequestParts`), and one of them may be `&Parts` or `&HeaderMap`",
-    note = "it is called before the body is read, so that its arguments cannot be `Json`, `Form`, `Bytes`, `String` or another extractor of the body",
-    note = "an extractor of application state (`State<T>`) must also be an argument of the handler, unless the attribute says `state = AppState`",
-    note = "a closure says the types of its arguments: `|headers: HeaderMap| …`"
-)]
+/// `M` is the form of its arguments; it is always inferred. The compiler's messages are those of
+/// the traits in [`role_fn`](super::role_fn), which are the bounds that users meet.
 pub trait ExtractFn<S, M>: Sized {
     /// Whether it is no function, but a constant.
     const IS_CONSTANT: bool = false;
@@ -37,7 +30,7 @@ pub trait ExtractFn<S, M>: Sized {
     /// What it returns, possibly borrowed from the request head.
     type Output<'a>;
 
-    /// Extracts the arguments; the rejection of the first that fails is the answer.
+    /// Extracts the arguments, or returns the rejection of the first one that fails.
     fn extract(
         parts: &mut Parts,
         state: &S,
@@ -145,8 +138,8 @@ macro_rules! extract_body {
     };
 }
 
-// `F: FnOnce(…) -> O` and not `F: Apply<…>`: only so does inference learn the arguments' types
-// before it asks whether they are extractors, and tells this form from the borrowing ones.
+// `F: FnOnce(…) -> O` and not `F: Apply<…>`: this way, the compiler infers the arguments' types
+// before it checks that they are extractors, and can tell this form from the borrowing ones.
 macro_rules! owned {
     ($($T:ident)*) => {
         #[diagnostic::do_not_recommend]

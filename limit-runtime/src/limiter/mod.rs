@@ -8,6 +8,7 @@
 //! | `builder/` | [`LimiterBuilder`]: the settings of a limiter |
 //! | `remote.rs` | [`RemoteBuilder`]: the settings of a limiter with a remote store |
 //! | `env/` | a limiter with settings from environment variables |
+//! | `words.rs` | the words that settings are written as |
 //! | `process_wide.rs` | the process-wide limiter |
 //! | `wait_queue/` | queues of requests that wait for room in a budget |
 //! | `drain.rs` | reads the unread bodies of refused requests |
@@ -25,6 +26,7 @@ mod limiter;
 mod process_wide;
 mod remote;
 pub(crate) mod wait_queue;
+pub(crate) mod words;
 
 pub use self::{
     builder::LimiterBuilder,

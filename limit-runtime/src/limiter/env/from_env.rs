@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     client_ip::{ForwardedHeader, TrustedProxies, TrustedProxiesError},
-    limiter::{Limiter, LimiterBuilder, remote},
+    limiter::{Limiter, LimiterBuilder, remote, words::Words},
     response::{header_style::HeaderStyle, retry_after::RetryAfterStyle},
     store::{Fallback, connect},
 };
@@ -191,17 +191,11 @@ impl Settings {
             .find(|(word, _)| word.eq_ignore_ascii_case(found));
         match chosen {
             Some((_, value)) => Ok(Some(value.clone())),
-            None => {
-                let words: Vec<_> = choices
-                    .iter()
-                    .map(|(word, _)| format!("`{word}`"))
-                    .collect();
-                Err(EnvError::Value {
-                    variable,
-                    found: found.to_owned(),
-                    allowed: words.join(", "),
-                })
-            }
+            None => Err(EnvError::Value {
+                variable,
+                found: found.to_owned(),
+                allowed: Words(choices).to_string(),
+            }),
         }
     }
 
