@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Instructions of one check, by callgrind: what two runs differ by, divided by the checks they differ by.
+# Targets: hot 350, many 450, two 620, denied 350, new 750.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 command -v valgrind >/dev/null || { echo "valgrind is not installed"; exit 0; }

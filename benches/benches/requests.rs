@@ -1,5 +1,8 @@
-//! What a limit costs a request, beside tower_governor and an empty middleware:
+//! What a limit costs a request, beside `tower_governor` and an empty middleware:
 //! `cargo bench -p limit-benches --bench requests`.
+//!
+//! Processor time of `Router::call`, including the construction of the request, in short
+//! interleaved turns.
 #![allow(
     clippy::unwrap_used,
     clippy::float_arithmetic,
@@ -11,93 +14,82 @@ use axum::{
     Router,
     body::Body,
     extract::{ConnectInfo, Request},
+    http::StatusCode,
     middleware::{Next, from_fn},
     response::Response,
     routing::get,
 };
 use limit_benches::{
+    handlers::{annotated, bare, refused, tower_governor, two_headers, two_limits},
     ready,
-    rounds::{Contender, Rounds},
+    turns::{Contender, Turns},
 };
-use limit_runtime::{HeaderStyle, Limiter, rate_limit};
-use std::{net::SocketAddr, sync::Arc};
+use limit_runtime::{HeaderStyle, Limiter};
+use std::net::SocketAddr;
 use tower::Service;
-use tower_governor::{GovernorLayer, governor::GovernorConfigBuilder};
-
-async fn bare() -> &'static str {
-    "hello"
-}
-
-#[rate_limit("4000000000/day")]
-async fn limited() -> &'static str {
-    "hello"
-}
-
-#[rate_limit("1/day")]
-async fn refused() -> &'static str {
-    "hello"
-}
 
 async fn pass(request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-fn call(mut router: Router) -> impl FnMut(u64) {
+fn call(router: &mut Router) -> Response {
     let address = SocketAddr::from(([192, 0, 2, 1], 40_000));
-    move |times| {
-        for _ in 0..times {
-            let mut request = Request::get("/").body(Body::empty()).unwrap();
-            request.extensions_mut().insert(ConnectInfo(address));
-            drop(ready(router.call(request)).unwrap());
-        }
-    }
+    let mut request = Request::get("/").body(Body::empty()).unwrap();
+    request.extensions_mut().insert(ConnectInfo(address));
+    ready(router.call(request)).unwrap()
+}
+
+/// Requests that are all answered alike.
+fn contender(name: &str, status: StatusCode, mut router: Router) -> Contender<'static> {
+    // The first request is allowed by each limit.
+    call(&mut router);
+    assert_eq!(call(&mut router).status(), status, "{name}");
+    Contender::new(name, move |times| {
+        (0..times).for_each(|_| drop(call(&mut router)));
+    })
 }
 
 fn main() {
     let quiet = Limiter::builder().header_style(HeaderStyle::Off).build();
-    let mut roomy = GovernorConfigBuilder::default();
-    let roomy = roomy
-        .per_nanosecond(1)
-        .burst_size(u32::MAX)
-        .finish()
-        .unwrap();
-    let mut tight = GovernorConfigBuilder::default();
-    let tight = tight.per_second(86_400).burst_size(1).finish().unwrap();
     let router = |route| Router::new().route("/", route);
+    let ok = |name, router| contender(name, StatusCode::OK, router);
+    let too_many = |name, router| contender(name, StatusCode::TOO_MANY_REQUESTS, router);
     let mut contenders = [
-        Contender::new("bare", call(router(get(bare)))),
-        Contender::new("limited", call(router(get(limited)))),
-        Contender::new(
-            "limited, no headers",
-            call(router(get(limited)).layer(quiet.layer())),
+        ok("bare", router(get(bare))),
+        ok("two constant headers", router(get(two_headers))),
+        ok("annotated", router(get(annotated))),
+        ok("two limits", router(get(two_limits))),
+        too_many("429", router(get(refused))),
+        ok(
+            "annotated, no headers",
+            router(get(annotated)).layer(quiet.layer()),
         ),
-        Contender::new(
+        ok(
             "limiter's layer alone",
-            call(router(get(bare)).layer(quiet.layer())),
+            router(get(bare)).layer(quiet.layer()),
         ),
-        Contender::new("refused", call(router(get(refused)))),
-        Contender::new("from_fn", call(router(get(bare)).layer(from_fn(pass)))),
-        Contender::new(
+        ok("from_fn", router(get(bare)).layer(from_fn(pass))),
+        ok(
             "tower_governor",
-            call(router(get(bare)).layer(GovernorLayer::new(Arc::new(roomy)))),
+            router(get(bare)).layer(tower_governor(u32::MAX, 1)),
         ),
-        Contender::new(
-            "tower_governor refused",
-            call(router(get(bare)).layer(GovernorLayer::new(Arc::new(tight)))),
+        too_many(
+            "tower_governor 429",
+            router(get(bare)).layer(tower_governor(1, 86_400)),
         ),
     ];
-    let rounds = Rounds::of(11, 100_000, &mut contenders);
+    let turns = Turns::run(201, 1_000, &mut contenders);
     println!(
-        "{:<24} {:>8} {:>12} {:>8}",
-        "ns per request", "", "above bare", "ratio"
+        "{:<24} {:>8} {:>12} {:>14}",
+        "ns per request", "", "above bare", "share of bare"
     );
     for (index, contender) in contenders.iter().enumerate() {
+        let (nanos, above) = (turns.nanos(index), turns.ratio(index, 0) - 1.0);
         println!(
-            "{:<24} {:>8.0} {:>12.0} {:>8.2}",
+            "{:<24} {nanos:>8.0} {:>12.0} {:>12.0} %",
             contender.name,
-            rounds.nanos(index),
-            rounds.nanos(index) - rounds.nanos(0),
-            rounds.ratio(index, 0),
+            above * turns.nanos(0),
+            above * 100.0,
         );
     }
 }

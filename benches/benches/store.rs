@@ -1,5 +1,8 @@
-//! One check in memory beside governor's, in interleaved rounds:
-//! `cargo bench -p limit-benches --bench store`.
+//! One check in memory beside governor's: `cargo bench -p limit-benches --bench store [PART]`.
+//! `PART` selects the rows whose names contain it.
+//!
+//! Processor time, in short interleaved turns. A ratio is the median, over all turns, of what a
+//! check takes here and what governor's takes in the same turn.
 #![allow(
     clippy::unwrap_used,
     clippy::float_arithmetic,
@@ -10,180 +13,478 @@
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use limit_benches::{
     check, check_peer,
-    keys::{address, text, uniform, zipf},
-    rounds::{Contender, Rounds},
+    keys::{KeyNumbers, Order, address, text},
+    turns::{Contender, Turns, verdict},
 };
-use limit_runtime::{IntoKey, Limiter, Limits, Strategy, limits};
-use std::{hash::Hash, num::NonZeroU32, time::Duration};
+use limit_runtime::{IntoKey, Limit, Limiter, Limits, Strategy, clock::TestClock, limits};
+use std::{
+    hash::Hash,
+    net::IpAddr,
+    num::{NonZeroU32, NonZeroU64},
+    time::{Duration, Instant},
+};
 
 const ROOMY: Limits = limits!("4_000_000_000/minute");
-/// Of so short a window that most keys have but a hit or two at a time.
-const BRIEF: Limits = limits!("4_000_000_000/second");
+const TWO: Limits = limits!("100_000_000/second; 4_000_000_000/minute");
+const EIGHT: Limits = limits!(
+    "100_000_000/second; 450_000_000 per 5 seconds; 800_000_000 per 10 seconds; \
+     2_200_000_000 per 30 seconds; 4_000_000_000/minute; 18_000_000_000 per 5 minutes; \
+     50_000_000_000 per 15 minutes; 60_000_000_000 per 20 minutes"
+);
+/// Nothing expires while it is measured, and no log is full.
+const DAILY: Limits = limits!("1_000/day");
+/// Microseconds are told apart, so that hits of one key do not merge.
+const GROWING: Limits = limits!("1_000_000/minute");
+/// Under GCRA, each hit lasts 86 µs: what is hit more often never expires.
+const LASTING: Limits = limits!("1_000_000_000/day");
 const TIGHT: Limits = limits!("1/day");
-const SOME: NonZeroU32 = NonZeroU32::new(4_000_000_000).unwrap();
 
-/// What is asked, of whom, and by how many threads.
-struct Case<'a> {
-    name: &'a str,
-    limits: &'a Limits,
-    /// Numbers of keys, in the order in which they come.
-    sequence: &'a [u32],
-    threads: usize,
-    times: u64,
-    /// What part of governor's time is aimed at.
+const MOVING: Strategy = Strategy::MovingWindow;
+
+/// One row of the table.
+struct Case {
+    name: &'static str,
+    /// The ratio of the moving window that is aimed at.
     target: f64,
+    /// The limits of the moving window.
+    limits: Limits,
+    /// The limit of governor, and of GCRA here. Its states do not expire while they are measured:
+    /// what has expired is dropped here, but kept by governor.
+    rate: Limits,
+    /// Whether GCRA is measured here, too.
+    with_gcra: bool,
+    keys: u32,
+    text: bool,
+    order: Order,
+    threads: usize,
+    /// Hits in each key's log before the first turn. The turns must add few to them.
+    hits: u32,
+    /// How often all of it is repeated with new limiters.
+    repeat: usize,
+    turns: usize,
+    /// Checks in a turn.
+    times: u64,
+    /// Whether the ratio is that of all turns together, because they differ by design.
+    as_one: bool,
 }
 
-impl Case<'_> {
-    fn by_address(&self) {
-        self.compare(address);
-    }
+const ALLOWED: Case = Case {
+    name: "",
+    target: f64::INFINITY,
+    limits: ROOMY,
+    rate: LASTING,
+    with_gcra: true,
+    keys: 1_000,
+    text: false,
+    order: Order::Random,
+    threads: 1,
+    hits: 0,
+    repeat: 1,
+    turns: 201,
+    times: 20_000,
+    as_one: false,
+};
 
-    /// The keys are made before the time is taken.
-    fn by_text(&self, keys: u32) {
-        let keys: Vec<String> = (0..keys).map(text).collect();
-        self.compare(|number| &keys[number as usize]);
+const DENIED: Case = Case {
+    limits: TIGHT,
+    rate: TIGHT,
+    hits: 1,
+    ..ALLOWED
+};
+
+const TWO_LIMITS: Case = Case {
+    limits: TWO,
+    with_gcra: false,
+    ..ALLOWED
+};
+
+/// The turns add 0.4 hits to each log.
+const MILLION: Case = Case {
+    limits: DAILY,
+    rate: DAILY,
+    keys: 1_000_000,
+    order: Order::Dependent,
+    turns: 100,
+    times: 4_000,
+    ..ALLOWED
+};
+
+/// The turns add 0.5 hits to each log.
+const HUNDRED_THOUSAND: Case = Case {
+    keys: 100_000,
+    repeat: 4,
+    turns: 25,
+    times: 2_000,
+    ..MILLION
+};
+
+/// The turns add 300 hits to each log.
+const GROWING_LOGS: Case = Case {
+    limits: GROWING,
+    rate: DAILY,
+    as_one: true,
+    ..ALLOWED
+};
+
+const CASES: &[Case] = &[
+    Case {
+        name: "hot key",
+        target: 1.0,
+        keys: 1,
+        ..ALLOWED
+    },
+    Case {
+        name: "1,000 keys",
+        target: 1.1,
+        ..ALLOWED
+    },
+    Case {
+        name: "denied, hot key",
+        target: 0.9,
+        keys: 1,
+        ..DENIED
+    },
+    Case {
+        name: "denied, 1,000 keys",
+        target: 1.0,
+        ..DENIED
+    },
+    Case {
+        name: "denied, hot key, 2 threads",
+        target: 0.25,
+        keys: 1,
+        threads: 2,
+        turns: 101,
+        times: 50_000,
+        ..DENIED
+    },
+    Case {
+        name: "two limits, hot key",
+        target: 1.5,
+        keys: 1,
+        ..TWO_LIMITS
+    },
+    Case {
+        name: "two limits, 1,000 keys",
+        target: 2.0,
+        ..TWO_LIMITS
+    },
+    Case {
+        name: "text, hot key",
+        target: 1.2,
+        keys: 1,
+        text: true,
+        ..ALLOWED
+    },
+    Case {
+        name: "text, 1,000 keys",
+        target: 1.25,
+        text: true,
+        ..ALLOWED
+    },
+    Case {
+        name: "10^6 keys, 2 hits each",
+        target: 0.9,
+        hits: 2,
+        ..MILLION
+    },
+    Case {
+        name: "10^6 keys, 9 hits each",
+        target: 0.95,
+        hits: 9,
+        ..MILLION
+    },
+    Case {
+        name: "10^6 keys, 40 hits each",
+        target: 1.4,
+        hits: 40,
+        ..MILLION
+    },
+    Case {
+        name: "10^5 keys, 2 hits each",
+        target: 1.0,
+        hits: 2,
+        ..HUNDRED_THOUSAND
+    },
+    Case {
+        name: "10^5 keys, 9 hits each",
+        target: 1.1,
+        hits: 9,
+        ..HUNDRED_THOUSAND
+    },
+    Case {
+        name: "10^5 keys, 40 hits each",
+        target: 1.6,
+        hits: 40,
+        ..HUNDRED_THOUSAND
+    },
+    Case {
+        name: "growing logs, 10^3 keys",
+        target: 1.8,
+        repeat: 15,
+        turns: 30,
+        times: 10_000,
+        ..GROWING_LOGS
+    },
+    Case {
+        name: "growing logs, 10^4 keys",
+        target: 1.4,
+        keys: 10_000,
+        repeat: 5,
+        turns: 150,
+        ..GROWING_LOGS
+    },
+    Case {
+        name: "hot key, 2 threads",
+        target: 0.65,
+        keys: 1,
+        threads: 2,
+        turns: 101,
+        ..ALLOWED
+    },
+    Case {
+        name: "1,000 keys, 2 threads",
+        target: 1.0,
+        threads: 2,
+        turns: 101,
+        ..ALLOWED
+    },
+];
+
+impl Case {
+    fn measure(&self) {
+        if self.text {
+            // The keys are made before the time is taken.
+            let keys: Vec<String> = (0..self.keys).map(text).collect();
+            self.compare(|number| &keys[number as usize]);
+        } else {
+            self.compare(address);
+        }
     }
 
     fn compare<K>(&self, key: impl Fn(u32) -> K + Sync)
     where
         K: IntoKey + PeerKey<Peer: Send + Sync>,
     {
-        let (quota, burst) = if *self.limits == TIGHT {
-            let day = Duration::from_secs(86_400);
-            (Quota::with_period(day).unwrap(), NonZeroU32::MIN)
-        } else {
-            (Quota::per_minute(SOME), SOME)
-        };
-        let peer: DefaultKeyedRateLimiter<K::Peer> = RateLimiter::keyed(quota);
-        let [moving, gcra] = [(); 2].map(|()| Limiter::builder().max_keys(2_000_000).build());
-        let hit_peer = |number| {
-            key(number).check(&peer);
-        };
-        let hit_moving = |number| {
-            check(&moving, self.limits, Strategy::MovingWindow, key(number));
-        };
-        let hit_gcra = |number| {
-            let burst = burst.into();
-            check(&gcra, self.limits, Strategy::Gcra { burst }, key(number));
-        };
-        let mut contenders = [
-            Contender::new("governor", self.running(&hit_peer)),
-            Contender::new("moving", self.running(&hit_moving)),
-            Contender::new("gcra", self.running(&hit_gcra)),
-        ];
-        let rounds = Rounds::of(9, self.times, &mut contenders);
-        print!("{:<30} {:>8.1}", self.name, rounds.nanos(0));
-        for contender in [1, 2] {
-            let ratio = rounds.ratio(contender, 0);
-            let verdict = if ratio <= self.target {
-                "reached"
-            } else {
-                "missed"
-            };
-            let nanos = rounds.nanos(contender);
-            print!("  {nanos:>8.1} {ratio:>6.2} {verdict:<8}");
+        let burst = self.rate.first().count();
+        let gcra_strategy = Strategy::Gcra { burst };
+        let mut all = Turns::default();
+        for _ in 0..self.repeat {
+            let peer: DefaultKeyedRateLimiter<K::Peer> = RateLimiter::keyed(quota(&self.rate));
+            let [moving, gcra] = [(); 2].map(|()| Limiter::builder().max_keys(2_000_000).build());
+            let check_peer = |number| key(number).check(&peer);
+            let check_moving = |number| check(&moving, &self.limits, MOVING, key(number));
+            let check_gcra = |number| check(&gcra, &self.rate, gcra_strategy, key(number));
+
+            self.fill(self.hits, check_moving);
+            // Further hits would only change a number in the state of a key.
+            self.fill(self.hits.min(2), check_peer);
+            let mut contenders = vec![
+                self.contender("governor", check_peer),
+                self.contender("moving", check_moving),
+            ];
+            if self.with_gcra {
+                self.fill(self.hits.min(2), check_gcra);
+                contenders.push(self.contender("gcra", check_gcra));
+            }
+            let turns = Turns::run(self.turns, self.times, &mut contenders);
+            all.append(if self.as_one { turns.as_one() } else { turns });
+
+            let allows = self.rate != TIGHT;
+            assert_eq!(check_peer(0), allows, "governor's answer");
+            assert_eq!(check_moving(0), allows, "the moving window's answer");
+            assert!(!self.with_gcra || check_gcra(0) == allows, "GCRA's answer");
         }
-        println!(" {:>6.2}", self.target);
+        self.print(&all);
     }
 
-    /// Runs `one` over the sequence, so many times on each thread, each of which begins elsewhere.
-    fn running<'s>(&'s self, one: &'s (impl Fn(u32) + Sync)) -> impl FnMut(u64) + 's {
-        let mut place = 0;
-        let run = move |start: usize, times: u64| {
-            let mut place = start;
-            for _ in 0..times {
-                one(self.sequence[place]);
-                place = if place + 1 == self.sequence.len() {
-                    0
-                } else {
-                    place + 1
-                };
+    /// Gives each key so many hits, each at a time of its own.
+    fn fill(&self, hits: u32, check: impl Fn(u32) -> bool) {
+        // A block fits into the cache, and takes longer than the largest tick of a log, 1 ms.
+        const BLOCK: u32 = 25_000;
+        for block in 0..self.keys.div_ceil(BLOCK) {
+            let start = block * BLOCK;
+            for _ in 0..hits {
+                (start..self.keys.min(start + BLOCK)).for_each(|number| {
+                    check(number);
+                });
             }
-            place
-        };
-        move |times| {
-            if self.threads == 1 {
-                place = run(place, times);
-                return;
-            }
-            std::thread::scope(|scope| {
-                for thread in 0..self.threads {
-                    scope.spawn(move || run(self.sequence.len() * thread / self.threads, times));
-                }
-            });
         }
     }
+
+    fn contender<'a>(
+        &self,
+        name: &'static str,
+        check: impl Fn(u32) -> bool + Sync + 'a,
+    ) -> Contender<'a> {
+        let (keys, order, threads) = (self.keys, self.order, self.threads);
+        if threads == 1 {
+            let mut numbers = KeyNumbers::new(keys, order, 0);
+            return Contender::new(name, move |times| numbers.take(times, &check));
+        }
+        Contender::on_threads(name, threads, move |thread, range| {
+            let seed = range.start * threads as u64 + thread as u64;
+            KeyNumbers::new(keys, order, seed).take(range.end - range.start, &check);
+        })
+    }
+
+    fn print(&self, turns: &Turns) {
+        let (nanos, ratio) = (turns.nanos(1), turns.ratio(1, 0));
+        print!(
+            "{:<28} {:>8.1}  {nanos:>8.1} {ratio:>6.2} {:>6.2} {:<8}",
+            self.name,
+            turns.nanos(0),
+            self.target,
+            verdict(ratio, self.target),
+        );
+        if self.with_gcra {
+            print!(" {:>8.1} {:>6.2}", turns.nanos(2), turns.ratio(2, 0));
+        }
+        println!();
+    }
+}
+
+/// governor's quota for a rate of N per window, and a burst of N.
+fn quota(rate: &Limits) -> Quota {
+    let limit = rate.first();
+    let burst = NonZeroU32::try_from(limit.count()).unwrap();
+    let window = Duration::from_millis(limit.window_millis());
+    Quota::with_period(window / burst.get())
+        .unwrap()
+        .allow_burst(burst)
 }
 
 /// A key as governor takes it.
 trait PeerKey {
     type Peer: Clone + Eq + Hash;
 
-    fn check(&self, peer: &DefaultKeyedRateLimiter<Self::Peer>);
+    fn check(&self, peer: &DefaultKeyedRateLimiter<Self::Peer>) -> bool;
 }
 
-impl PeerKey for std::net::IpAddr {
+impl PeerKey for IpAddr {
     type Peer = Self;
 
-    fn check(&self, peer: &DefaultKeyedRateLimiter<Self>) {
-        check_peer(peer, self);
+    fn check(&self, peer: &DefaultKeyedRateLimiter<Self>) -> bool {
+        check_peer(peer, self)
     }
 }
 
 impl PeerKey for &String {
     type Peer = String;
 
-    fn check(&self, peer: &DefaultKeyedRateLimiter<String>) {
-        check_peer(peer, self);
+    fn check(&self, peer: &DefaultKeyedRateLimiter<String>) -> bool {
+        check_peer(peer, self)
     }
 }
 
+/// Eight limits beside one.
+fn number_of_limits(name: &str, keys: u32, target: f64) {
+    let contender = |name, limits: Limits| {
+        let limiter = Limiter::new();
+        let mut numbers = KeyNumbers::new(keys, Order::Random, 0);
+        Contender::new(name, move |times| {
+            numbers.take(times, |number| {
+                check(&limiter, &limits, MOVING, address(number))
+            });
+        })
+    };
+    let mut contenders = [contender("one", ROOMY), contender("eight", EIGHT)];
+    let turns = Turns::run(201, 10_000, &mut contenders);
+    let ratio = turns.ratio(1, 0);
+    println!(
+        "{name:<28} {:>8.1}  {:>8.1} {ratio:>6.2} {target:>6.2} {}",
+        turns.nanos(0),
+        turns.nanos(1),
+        verdict(ratio, target),
+    );
+}
+
+/// One key with a full log, from 10 to 10^6 hits in a window. The check must take as long whatever
+/// the limit is.
+fn log_sizes(target: f64) {
+    const SIZES: [u64; 9] = [
+        10, 100, 1_000, 1_500, 2_000, 5_000, 20_000, 100_000, 1_000_000,
+    ];
+    let mut contenders: Vec<_> = SIZES.into_iter().map(full_log).collect();
+    // The test clock costs each check as much. Its time is subtracted.
+    let clock = TestClock::new();
+    contenders.push(Contender::new("clock", move |times| {
+        (0..times).for_each(|_| clock.advance(Duration::from_micros(1)));
+    }));
+    let turns = Turns::run(101, 5_000, &mut contenders);
+    let clock = turns.nanos(SIZES.len());
+    let nanos: Vec<_> = (0..SIZES.len())
+        .map(|size| turns.nanos(size) - clock)
+        .collect();
+    println!("\nfull log of N per minute: ns per check, under a test clock");
+    for (size, nanos) in SIZES.iter().zip(&nanos) {
+        println!("N = {size:<8} {nanos:>8.1}");
+    }
+    let most = nanos.iter().copied().fold(0.0, f64::max);
+    let least = nanos.iter().copied().fold(f64::INFINITY, f64::min);
+    let ratio = most / least;
+    println!(
+        "{:<28} {ratio:>6.2} {target:>6.2} {}",
+        "most / least",
+        verdict(ratio, target)
+    );
+}
+
+/// Hits at a rate of `size` per minute, all of which are allowed, once the log is full.
+fn full_log(size: u64) -> Contender<'static> {
+    const MINUTE: Duration = Duration::from_secs(60);
+    // The limit is a little above the rate: a hit that is rounded or merged leaves the log later.
+    let limit = Limit::per_minute(NonZeroU64::new(size + size / 256 + 1).unwrap());
+    let limits = Limits::single(limit);
+    let clock = TestClock::new();
+    let limiter = Limiter::builder().clock(clock.clone()).build();
+    let pause = MINUTE / u32::try_from(size).unwrap();
+    // Returns how many of the hits were denied.
+    let hit = move |times: u64| {
+        let denied = (0..times).filter(|_| {
+            clock.advance(pause);
+            !check(&limiter, &limits, MOVING, address(1))
+        });
+        denied.count()
+    };
+    let denied = hit(2 * size + 2_000);
+    if denied > 0 {
+        println!("N = {size}: {denied} hits were denied while the log was filled");
+    }
+    Contender::new(size.to_string(), move |times| {
+        hit(times);
+    })
+}
+
 fn main() {
+    let started = Instant::now();
     let only = std::env::args()
         .nth(1)
-        .filter(|case| !case.starts_with("--"));
+        .filter(|part| !part.starts_with("--"));
+    let selected = |name: &str| only.as_deref().is_none_or(|only| name.contains(only));
+
     println!(
-        "{:<30} {:>8}  {:>8} {:>6} {:<8}  {:>8} {:>6} {:<8} {:>6}",
-        "ns per check", "governor", "moving", "ratio", "", "gcra", "ratio", "", "target"
+        "{:<28} {:>8}  {:>8} {:>6} {:>6} {:<8} {:>8} {:>6}",
+        "ns per check", "governor", "moving", "ratio", "target", "", "gcra", "ratio"
     );
-    let (million, thousand) = (uniform(1_000_000, 4_000_000), uniform(1_000, 100_000));
-    let skewed = zipf(1_000_000, 4_000_000);
-    let case = |name, limits, sequence, threads, target| {
-        let times = 2_000_000 / threads as u64;
-        let case = Case {
-            name,
-            limits,
-            sequence,
-            threads,
-            times,
-            target,
-        };
-        only.as_deref()
-            .is_none_or(|only| name.contains(only))
-            .then_some(case)
-    };
-    let cases = [
-        case("hot key", &ROOMY, &[1], 1, 0.6),
-        case("1,000 keys", &ROOMY, &thousand, 1, 0.6),
-        case("10^6 uniform, few hits each", &BRIEF, &million, 1, 0.6),
-        case("10^6 uniform, many hits each", &ROOMY, &million, 1, 0.6),
-        case("10^6 zipf, few hits each", &BRIEF, &skewed, 1, 0.7),
-        case("10^6 zipf, many hits each", &ROOMY, &skewed, 1, 0.7),
-        case("denied", &TIGHT, &[1], 1, 0.6),
-        case("denied, 1,000 keys", &TIGHT, &thousand, 1, 0.6),
-        case("denied, 2 threads", &TIGHT, &[1, 1], 2, 0.7),
-        case("hot key, 2 threads", &ROOMY, &[1, 1], 2, 0.7),
-        case("1,000 keys, 2 threads", &ROOMY, &thousand, 2, 0.7),
-        case("10^6 uniform, 2 threads", &BRIEF, &million, 2, 0.7),
-    ];
-    cases.iter().flatten().for_each(Case::by_address);
-    let texts = [
-        case("10^6 texts, few hits each", &BRIEF, &million, 1, 0.6),
-        case("10^6 texts, many hits each", &ROOMY, &million, 1, 0.6),
-    ];
-    texts
-        .iter()
-        .flatten()
-        .for_each(|case| case.by_text(1_000_000));
+    for case in CASES.iter().filter(|case| selected(case.name)) {
+        case.measure();
+    }
+
+    let limit_cases = [("8 limits, hot key", 1), ("8 limits, 1,000 keys", 1_000)];
+    if limit_cases.iter().any(|(name, _)| selected(name)) {
+        println!(
+            "\n{:<28} {:>8}  {:>8} {:>6} {:>6}",
+            "ns per check", "1 limit", "8 limits", "ratio", "target"
+        );
+    }
+    for (name, keys) in limit_cases {
+        if selected(name) {
+            number_of_limits(name, keys, 2.8);
+        }
+    }
+    if selected("full log") {
+        log_sizes(1.2);
+    }
+    println!("\n{:.0} s in all", started.elapsed().as_secs_f64());
 }

@@ -1,6 +1,7 @@
 //! Sends requests to a handler, bare or limited, through its router: for `run.sh` beside this file,
 //! which counts instructions and allocations. The layered handlers are under a layer with a limiter
-//! that adds no headers.
+//! that adds no headers. `two_headers` sets two constant headers and has no limit; `tower_governor`
+//! is the bare handler under that library's layer, which sets none.
 
 use axum::{
     Router,
@@ -9,6 +10,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, Method, Request, StatusCode},
     routing::get,
 };
+use limit_benches::handlers::{tower_governor, two_headers, two_limits};
 use limit_runtime::{HeaderStyle, Limiter, client_ip, everyone, rate_limit};
 use std::{
     future::Future,
@@ -78,7 +80,10 @@ fn main() -> ExitCode {
         "bare_argument" => global(get(bare_argument)),
         "limited_argument" => global(get(limited_argument)),
         "limited_twice" => global(get(limited_twice)),
+        "two_limits" => global(get(two_limits)),
         "refused" => global(get(refused)),
+        "two_headers" => global(get(two_headers)),
+        "tower_governor" => global(get(bare)).layer(tower_governor(u32::MAX, 1)),
         "layered_bare" => layered(get(bare)),
         "layered_limited" => layered(get(limited)),
         "layered_by_header" => layered(get(by_borrowed_header)),

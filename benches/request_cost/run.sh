@@ -25,7 +25,9 @@ allocations() {
 
 printf '%-20s %14s %12s %14s %12s\n' handler instructions 'over bare' allocations 'over bare'
 bare_instructions='' bare_allocations=''
-for handler in bare limited bare_argument limited_argument limited_twice refused layered_bare layered_limited layered_by_header; do
+handlers='bare two_headers tower_governor limited two_limits refused bare_argument limited_argument limited_twice
+    layered_bare layered_limited layered_by_header'
+for handler in $handlers; do
     i=$(instructions $handler)
     a=$(allocations $handler)
     : "${bare_instructions:=$i}" "${bare_allocations:=$a}"

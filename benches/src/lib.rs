@@ -10,8 +10,10 @@
     reason = "these are measurements"
 )]
 
+pub mod cpu_time;
+pub mod handlers;
 pub mod keys;
-pub mod rounds;
+pub mod turns;
 
 use governor::DefaultKeyedRateLimiter;
 use limit_runtime::{

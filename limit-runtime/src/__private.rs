@@ -1,7 +1,7 @@
 //! Items that the expansion of `#[rate_limit]` uses. Not a public API: they change without notice.
 
 pub use crate::Strategy;
-pub use crate::extract::role::IntoCost;
+pub use crate::extract::{limits::LiteralLimits, role::IntoCost};
 pub use crate::handler::{
     limited::Limited,
     respond::{charge_and_respond, respond},
@@ -9,7 +9,7 @@ pub use crate::handler::{
 pub use crate::policy::{
     charge_timing::ChargeTiming,
     config::{PolicyConfig, ScopeConfig},
-    constants::{gcra, parsed},
+    constants::gcra,
     last_argument::{Callable, LastInBody, LastInHead, NotCallable, try_cost, try_key, try_limits},
     rule::{Policy, Rules, rule},
     source::{KeyTuple, cost, key, limits, scope, scoped},

@@ -38,6 +38,15 @@ impl Key {
         &self.0
     }
 
+    /// The text, if the key is one text and nothing else.
+    #[inline]
+    pub(crate) fn text(&self) -> Option<&[u8]> {
+        match self.0.as_slice() {
+            [tag, rest @ ..] if *tag == Tag::Text as u8 => rest.get(PREFIX - 1..),
+            _ => None,
+        }
+    }
+
     /// The address, if the key is an IPv4 address or an IPv6 network and nothing else.
     #[inline]
     pub(crate) fn address(&self) -> Option<Address> {
@@ -66,9 +75,20 @@ impl Key {
 
     /// A part of variable length: its tag, its length and its content.
     fn variable(tag: Tag, bytes: &[u8]) -> Self {
+        let mut inline = [0; INLINE];
+        let [first, rest @ ..] = &mut inline;
+        *first = tag as u8;
+        let len = (bytes.len() as u64).to_le_bytes();
+        if let Some((prefix, rest)) = rest.split_first_chunk_mut()
+            && let Some(content) = rest.get_mut(..bytes.len())
+        {
+            *prefix = len;
+            content.copy_from_slice(bytes);
+            return Self(SmallVec::from_buf_and_len(inline, PREFIX + bytes.len()));
+        }
         let mut encoded = SmallVec::with_capacity(PREFIX + bytes.len());
         encoded.push(tag as u8);
-        encoded.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+        encoded.extend_from_slice(&len);
         encoded.extend_from_slice(bytes);
         Self(encoded)
     }

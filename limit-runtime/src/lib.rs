@@ -126,6 +126,7 @@ pub use self::{
         rate_limit_info::{PolicyInfo, RateLimitInfo},
         retry_after::RetryAfterStyle,
     },
+    store::memory::WhenFull,
     window::Strategy,
 };
 #[doc(inline)]

@@ -42,13 +42,13 @@ impl oracle::StoreUnderTest for Memory {
         self.limiter.refund(charges, receipts).await.unwrap();
     }
 
-    fn tick(window: u64, is_large: bool) -> u64 {
-        // Microseconds and then milliseconds, while 31 bits hold the window and 32 the totals.
-        match window {
-            0..0x8000_0000 => 1,
-            _ if !is_large && window < 0x8000_0000 * 1_000 => 1_000,
-            _ => 1,
-        }
+    fn tick(window: u64, _: bool) -> u64 {
+        // The smallest power of two with which 31 bits hold the window.
+        let ticks = (0..).map(|shift| 1 << shift);
+        ticks
+            .into_iter()
+            .find(|tick| window.div_ceil(*tick) < 1 << 31)
+            .unwrap()
     }
 }
 
@@ -60,7 +60,31 @@ async fn every_answer_is_that_of_the_model() {
 #[tokio::test]
 async fn memory_keeps_every_row() {
     let memory = Memory::new();
-    scenarios::run(&memory.limiter, &memory.clock, &[]).await;
+    // Its second is rounded to the ticks of a year.
+    let rounded = ["limits that differ keep a year and a second apart"];
+    scenarios::run(&memory.limiter, &memory.clock, &rounded).await;
+}
+
+/// A log has one tick for all limits, so a second beside a year is rounded up, and never down.
+#[tokio::test]
+async fn a_second_beside_a_year_lasts_two_ticks_longer_at_most() {
+    let memory = Memory::new();
+    let limits = limits!("2/second; 1000/year");
+    let tick = Duration::from_micros(1 << 14);
+    for step in 0..200 {
+        for _ in 0..2 {
+            let check = memory.limiter.check(&limits, "alice");
+            assert!(check.await.unwrap().is_allowed());
+        }
+        let refused = memory.limiter.check(&limits, "alice").await.unwrap();
+        let wait = refused.retry_after().unwrap();
+        assert!(wait >= Duration::from_secs(1), "{wait:?}");
+        assert!(wait < Duration::from_secs(1) + 2 * tick, "{wait:?}");
+        memory.clock.advance(wait - Duration::from_micros(1));
+        let sooner = memory.limiter.check(&limits, "alice");
+        assert!(!sooner.await.unwrap().is_allowed());
+        memory.clock.advance(Duration::from_micros(1 + step * 7));
+    }
 }
 
 #[tokio::test]

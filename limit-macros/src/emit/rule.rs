@@ -1,7 +1,10 @@
 //! The code that builds a rule.
 
+use limit_core::Limits;
+use limit_core::header_text::{Label, WriteText, labels, write_policies};
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote_spanned};
+use std::fmt::{self, Write};
 use syn::ext::IdentExt;
 use syn::{Expr, LitStr};
 
@@ -41,7 +44,7 @@ impl RuleEmitter<'_> {
         let constructor = self.context.runtime.at(span).rule();
         let settings = settings(self.context, rule);
         let key = self.key_with_scope(rule);
-        let limits = self.limits(&rule.limits);
+        let limits = self.limits(rule);
         let cost = self.cost(&rule.cost);
         quote_spanned!(span=> #constructor(#settings, #key, #limits, #cost))
     }
@@ -73,17 +76,26 @@ impl RuleEmitter<'_> {
         }
     }
 
-    fn limits(&self, limits: &RuleLimits) -> TokenStream {
-        match limits {
+    fn limits(&self, rule: &Rule) -> TokenStream {
+        match &rule.limits {
             RuleLimits::Literal(limits, span) => {
                 let span = spans::hygienic_span_at(*span);
-                let parsed_limits = self.context.runtime.at(span).parsed_limits();
+                let literal_limits = self.context.runtime.at(span).literal_limits();
                 let pairs = limits.iter().map(|limit| {
                     let count = limit.count().get();
                     let millis = limit.window_millis();
                     quote_spanned!(span=> (#count, #millis))
                 });
-                quote_spanned!(span=> const { &#parsed_limits([#(#pairs),*]) })
+                let HeaderTexts {
+                    policy,
+                    state_prefixes,
+                } = HeaderTexts::new(rule, limits);
+                // A static, because a constant cannot be a reference to what is made later.
+                quote_spanned! {span=> {
+                    static __LIMITS: #literal_limits =
+                        #literal_limits::new([#(#pairs),*], #policy, &[#(#state_prefixes),*]);
+                    &__LIMITS
+                }}
             }
             RuleLimits::Expr(expr) => self.source(Purpose::Limits, expr),
         }
@@ -110,6 +122,50 @@ impl RuleEmitter<'_> {
             runtime.source(purpose, expr, &state)
         }
     }
+}
+
+/// The texts of response headers that are constant for literal limits.
+#[derive(Default)]
+struct HeaderTexts {
+    /// The value of `RateLimit-Policy`.
+    policy: String,
+    /// For each limit, the value of `RateLimit` up to the units that remain.
+    state_prefixes: Vec<String>,
+}
+
+impl HeaderTexts {
+    /// Empty if headers show a burst instead of the limits, which the runtime knows how to write.
+    fn new(rule: &Rule, limits: &Limits) -> Self {
+        if let Strategy::Gcra { burst } = rule.strategy
+            && limits.iter().any(|limit| burst > limit.count())
+        {
+            return Self::default();
+        }
+        let labels = || labels(&rule.label, limits);
+        let state_prefix = |label: Label<'_>| text(|text| label.write_state_prefix(text));
+        Self {
+            policy: text(|text| write_policies(labels().zip(limits.iter().copied()), text)),
+            state_prefixes: labels().map(state_prefix).collect(),
+        }
+    }
+}
+
+/// A header text.
+struct Text(String);
+
+impl Write for Text {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.write_str(text)
+    }
+}
+
+impl WriteText for Text {}
+
+fn text(write: impl FnOnce(&mut Text) -> fmt::Result) -> String {
+    let mut text = Text(String::new());
+    // Writing to a string cannot fail.
+    let _ = write(&mut text);
+    text.0
 }
 
 /// The constant settings of a rule.

@@ -58,7 +58,7 @@ impl Runtime {
         scope_shared: ScopeConfig::Shared;
         scope_of_handler: ScopeConfig::Handler;
         scope_computed: ScopeConfig::Computed;
-        parsed_limits: parsed;
+        literal_limits: LiteralLimits;
         default_key: DefaultKey;
         key_tuple: KeyTuple;
         key_with_scope: scoped;

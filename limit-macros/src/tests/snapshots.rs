@@ -38,7 +38,14 @@ fn limits_only() {
                             )
                         },
                         ::limit_runtime::__private::DefaultKey,
-                        const { &::limit_runtime::__private::parsed([(10u64, 60000u64)]) },
+                        {
+                            static __LIMITS: ::limit_runtime::__private::LiteralLimits = ::limit_runtime::__private::LiteralLimits::new(
+                                [(10u64, 60000u64)],
+                                "\"health\";q=10;w=60",
+                                &["\"health\";r="],
+                            );
+                            &__LIMITS
+                        },
                         1u64,
                     )
                 }
@@ -89,11 +96,13 @@ fn a_key_function_state_and_a_body() {
                             let __it = api_key;
                             ::limit_runtime::__private::key::<__S, _, _>(__it)
                         },
-                        const {
-                            &::limit_runtime::__private::parsed([
-                                (10u64, 1000u64),
-                                (100u64, 60000u64),
-                            ])
+                        {
+                            static __LIMITS: ::limit_runtime::__private::LiteralLimits = ::limit_runtime::__private::LiteralLimits::new(
+                                [(10u64, 1000u64), (100u64, 60000u64)],
+                                "\"predict-1s\";q=10;w=1, \"predict-60s\";q=100;w=60",
+                                &["\"predict-1s\";r=", "\"predict-60s\";r="],
+                            );
+                            &__LIMITS
                         },
                         1u64,
                     )
@@ -149,7 +158,14 @@ fn a_cost_over_the_arguments_and_a_direct_function() {
                             )
                         },
                         ::limit_runtime::__private::DefaultKey,
-                        const { &::limit_runtime::__private::parsed([(1000u64, 3600000u64)]) },
+                        {
+                            static __LIMITS: ::limit_runtime::__private::LiteralLimits = ::limit_runtime::__private::LiteralLimits::new(
+                                [(1000u64, 3600000u64)],
+                                "\"predict\";q=1000;w=3600",
+                                &["\"predict\";r="],
+                            );
+                            &__LIMITS
+                        },
                         1u64,
                     )
                 }
@@ -259,7 +275,14 @@ fn several_attributes_with_many_options() {
                                 let __it = everyone;
                                 ::limit_runtime::__private::key::<__S, _, _>(__it)
                             },
-                            const { &::limit_runtime::__private::parsed([(100u64, 60000u64)]) },
+                            {
+                                static __LIMITS: ::limit_runtime::__private::LiteralLimits = ::limit_runtime::__private::LiteralLimits::new(
+                                    [(100u64, 60000u64)],
+                                    "\"all\";q=100;w=60",
+                                    &["\"all\";r="],
+                                );
+                                &__LIMITS
+                            },
                             {
                                 let __it = weight;
                                 ::limit_runtime::__private::cost::<__S, _, _>(__it)
@@ -328,7 +351,14 @@ fn a_generic_handler_that_returns_a_future() {
                             let __it = key::<T>;
                             ::facade::limiting::__private::key::<AppState, _, _>(__it)
                         },
-                        const { &::facade::limiting::__private::parsed([(10u64, 60000u64)]) },
+                        {
+                            static __LIMITS: ::facade::limiting::__private::LiteralLimits = ::facade::limiting::__private::LiteralLimits::new(
+                                [(10u64, 60000u64)],
+                                "\"generic\";q=10;w=60",
+                                &["\"generic\";r="],
+                            );
+                            &__LIMITS
+                        },
                         1u64,
                     )
                 }
@@ -391,7 +421,14 @@ fn a_function_that_may_take_the_last_argument() {
                             let __it = by_claims;
                             ::limit_runtime::__private::key::<__S, _, _>(__it)
                         },
-                        const { &::limit_runtime::__private::parsed([(10u64, 60000u64)]) },
+                        {
+                            static __LIMITS: ::limit_runtime::__private::LiteralLimits = ::limit_runtime::__private::LiteralLimits::new(
+                                [(10u64, 60000u64)],
+                                "\"me\";q=10;w=60",
+                                &["\"me\";r="],
+                            );
+                            &__LIMITS
+                        },
                         1u64,
                     )
                 }
@@ -422,7 +459,14 @@ fn a_function_that_may_take_the_last_argument() {
                                 ::limit_runtime::__private::try_key::<__S, _>(__it).source()
                             }
                         },
-                        const { &::limit_runtime::__private::parsed([(10u64, 60000u64)]) },
+                        {
+                            static __LIMITS: ::limit_runtime::__private::LiteralLimits = ::limit_runtime::__private::LiteralLimits::new(
+                                [(10u64, 60000u64)],
+                                "\"me\";q=10;w=60",
+                                &["\"me\";r="],
+                            );
+                            &__LIMITS
+                        },
                         1u64,
                     )
                 }

@@ -22,15 +22,21 @@ const FORWARDING_HEADERS: [&str; 6] = [
     "fastly-client-ip",
 ];
 
-/// Checks a request from `peer` that is counted for `client`, and logs a misconfiguration.
+static CHECK: ProxyCheck = ProxyCheck::new();
+
+/// Whether enough requests have been checked, so that [`observe`] does nothing.
 #[inline]
+pub(crate) fn is_finished() -> bool {
+    CHECK.is_finished()
+}
+
+/// Checks a request from `peer` that is counted for `client`, and logs a misconfiguration.
 pub(crate) fn observe(
     peer: IpAddr,
     client: IpAddr,
     headers: &HeaderMap,
     proxies: Option<&TrustedProxies>,
 ) {
-    static CHECK: ProxyCheck = ProxyCheck::new();
     if !CHECK.is_finished() {
         warn_of(CHECK.check(peer, client, headers, proxies), peer);
     }

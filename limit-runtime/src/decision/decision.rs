@@ -41,11 +41,13 @@ impl Decision {
         self
     }
 
-    /// The decision on one limit, with its receipt if it was consumed.
-    #[inline]
-    pub(crate) fn from_single(outcome: Outcome, receipt: Option<Receipt>) -> Self {
+    /// The decision on one charge, with its receipt if it was consumed.
+    #[inline(always)]
+    pub(crate) fn of<const N: usize>(outcomes: [Outcome; N], receipt: Option<Receipt>) -> Self {
         let mut decision = Self::empty();
-        decision.push(outcome);
+        for outcome in outcomes {
+            decision.push(outcome);
+        }
         if let Some(receipt) = receipt {
             decision.push_receipt(receipt);
         }
@@ -151,15 +153,6 @@ impl Decision {
 
 /// The index of the outcome that matters most to the client; see [`Decision::strictest`].
 pub(crate) fn strictest<'a>(outcomes: impl Iterator<Item = &'a Outcome>) -> Option<usize> {
-    // A cost above the capacity is the longest wait of all; an allowed request has none.
-    let rank = |outcome: &Outcome| {
-        (
-            u64::MAX - outcome.retry_after_micros(),
-            outcome.remaining(),
-            u64::MAX - outcome.next_after_micros(),
-            u64::MAX - outcome.limit().window_millis(),
-        )
-    };
-    let ranked = outcomes.map(rank).enumerate();
+    let ranked = outcomes.map(Outcome::rank).enumerate();
     ranked.min_by_key(|&(_, rank)| rank).map(|(index, _)| index)
 }

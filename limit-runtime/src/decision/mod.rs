@@ -6,12 +6,14 @@ mod decision;
 mod outcome;
 mod receipt;
 mod rounding;
+mod strictest_outcome;
 
 pub(crate) use self::{
     cost::recorded_cost,
     decision::strictest,
-    outcome::Remaining,
-    rounding::{whole_millis, whole_seconds},
+    outcome::{Remaining, quota},
+    rounding::{whole_micros, whole_millis, whole_seconds},
+    strictest_outcome::StrictestOutcome,
 };
 pub use self::{
     decision::Decision,

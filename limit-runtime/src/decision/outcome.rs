@@ -258,11 +258,6 @@ impl Outcome {
         Duration::from_micros(self.reset_after)
     }
 
-    /// [`next_after`](Self::next_after) in microseconds.
-    pub(super) const fn next_after_micros(&self) -> u64 {
-        self.next_after
-    }
-
     /// [`reset_after`](Self::reset_after) in microseconds.
     pub(crate) const fn reset_after_micros(&self) -> u64 {
         self.reset_after
@@ -278,26 +273,47 @@ impl Outcome {
         }
     }
 
+    /// Its numbers: what remains and when it grows, the wait, and the capacity.
+    #[inline(always)]
+    pub(crate) fn into_parts(self) -> (Remaining, u64, NonZeroU64) {
+        (self.left(), self.retry_after, self.capacity)
+    }
+
+    /// The outcome of `limit` with these numbers.
+    #[inline(always)]
+    pub(crate) fn from_parts(
+        limit: Limit,
+        left: Remaining,
+        retry_after: u64,
+        capacity: NonZeroU64,
+    ) -> Self {
+        Self {
+            retry_after,
+            ..Self::allowed(limit, capacity, left)
+        }
+    }
+
+    /// Orders outcomes by how much they matter to the client, the strictest first: of limits that
+    /// refuse, the longest wait; of others, the fewest units remaining, and of equal ones the
+    /// longest time until they grow.
+    #[inline]
+    pub(crate) fn rank(&self) -> (u64, u64, u64, u64) {
+        // A cost above the capacity is the longest wait of all; an allowed request has none.
+        (
+            u64::MAX - self.retry_after,
+            self.remaining,
+            u64::MAX - self.next_after,
+            u64::MAX - self.limit.window_millis(),
+        )
+    }
+
     /// The limit for headers, which never show more remaining units than the limit allows.
     ///
     /// A burst above the count is shown with the time in which it is replenished, which is the same
     /// rate.
     #[inline]
     pub(crate) fn quota(&self) -> Limit {
-        if self.capacity <= self.limit.count() {
-            return self.limit;
-        }
-        self.quota_of_burst()
-    }
-
-    #[cold]
-    fn quota_of_burst(&self) -> Limit {
-        let (burst, count) = (self.capacity.get(), self.limit.count().get());
-        let millis = u128::from(self.limit.window_millis()) * u128::from(burst);
-        let millis = u64::try_from(millis.div_ceil(u128::from(count))).unwrap_or(u64::MAX);
-        let window = Duration::from_millis(millis).min(MAX_WINDOW);
-        let quota = Limit::new(self.capacity, window).unwrap_or(self.limit);
-        quota.with_unit(self.limit.unit())
+        quota(self.limit, self.capacity)
     }
 
     /// The wait in microseconds: zero if the request was allowed, `u64::MAX` if no wait helps.
@@ -360,6 +376,25 @@ impl fmt::Debug for Outcome {
             .field("verdict", &self.verdict())
             .finish()
     }
+}
+
+/// The limit that headers show for a limit of this capacity; see [`Outcome::quota`].
+#[inline]
+pub(crate) fn quota(limit: Limit, capacity: NonZeroU64) -> Limit {
+    if capacity <= limit.count() {
+        return limit;
+    }
+    quota_of_burst(limit, capacity)
+}
+
+#[cold]
+fn quota_of_burst(limit: Limit, capacity: NonZeroU64) -> Limit {
+    let (burst, count) = (capacity.get(), limit.count().get());
+    let millis = u128::from(limit.window_millis()) * u128::from(burst);
+    let millis = u64::try_from(millis.div_ceil(u128::from(count))).unwrap_or(u64::MAX);
+    let window = Duration::from_millis(millis).min(MAX_WINDOW);
+    let quota = Limit::new(capacity, window).unwrap_or(limit);
+    quota.with_unit(limit.unit())
 }
 
 /// The remaining units of a limit, and when they grow.

@@ -10,7 +10,7 @@ pub(crate) fn whole_seconds(duration: Duration) -> u64 {
 }
 
 /// Whole microseconds, rounded up.
-pub(super) fn whole_micros(duration: Duration) -> u64 {
+pub(crate) fn whole_micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos().div_ceil(1_000)).unwrap_or(u64::MAX)
 }
 

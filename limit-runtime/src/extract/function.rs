@@ -25,6 +25,9 @@ pub trait ExtractFn<S, M>: Sized {
     /// Whether it is no function, but a constant.
     const IS_CONSTANT: bool = false;
 
+    /// Whether no argument has to be extracted.
+    const HAS_NO_EXTRACTOR: bool;
+
     /// The extracted arguments.
     type Arguments: Send;
     /// What it returns, possibly borrowed from the request head.
@@ -38,6 +41,9 @@ pub trait ExtractFn<S, M>: Sized {
         Extracted<Self::Arguments>,
         impl Future<Output = Extracted<Self::Arguments>> + Send,
     >;
+
+    /// The arguments of a function without extractors, else `None`.
+    fn no_arguments() -> Option<Self::Arguments>;
 
     /// Calls the function.
     fn call<'a>(self, parts: &'a Parts, arguments: Self::Arguments) -> Self::Output<'a>;
@@ -138,6 +144,25 @@ macro_rules! extract_body {
     };
 }
 
+macro_rules! no_extractor {
+    () => {
+        const HAS_NO_EXTRACTOR: bool = true;
+
+        #[inline]
+        fn no_arguments() -> Option<Self::Arguments> {
+            Some(())
+        }
+    };
+    ($($T:ident)+) => {
+        const HAS_NO_EXTRACTOR: bool = false;
+
+        #[inline]
+        fn no_arguments() -> Option<Self::Arguments> {
+            None
+        }
+    };
+}
+
 // `F: FnOnce(…) -> O` and not `F: Apply<…>`: this way, the compiler infers the arguments' types
 // before it checks that they are extractors, and can tell this form from the borrowing ones.
 macro_rules! owned {
@@ -151,6 +176,8 @@ macro_rules! owned {
         {
             type Arguments = ($($T,)*);
             type Output<'a> = O;
+
+            no_extractor!($($T)*);
 
             #[inline]
             fn extract(
@@ -191,6 +218,8 @@ macro_rules! borrowed {
         {
             type Arguments = ($($Before,)* $($After,)*);
             type Output<'a> = <F as Apply<($($Before,)* &'a Part, $($After,)*)>>::Output;
+
+            no_extractor!($($Before)* $($After)*);
 
             #[inline]
             fn extract(
@@ -238,6 +267,8 @@ macro_rules! constant {
 
             type Arguments = ();
             type Output<'a> = Self;
+
+            no_extractor!();
 
             #[inline]
             fn extract(

@@ -51,12 +51,17 @@ pub(crate) fn ready<R: Role>(value: R::Value) -> MaybeResolved<R, NoFuture<Resol
 /// A trait of the form and not of `V`: while the form is not known, the compiler has nothing to say
 /// about this bound, and reports only that `V` is no [`Output`].
 pub trait Form<R: Role, V> {
+    /// Whether the value is ready without awaiting anything.
+    const IS_READY: bool;
+
     /// The value, or the response that takes the place of the handler's.
     fn resolve(output: V) -> MaybeResolved<R, impl Future<Output = Resolved<R>> + Send>;
 }
 
 #[diagnostic::do_not_recommend]
 impl<R: Role, V: IntoValue<R>> Form<R, V> for Plain {
+    const IS_READY: bool = true;
+
     #[inline]
     fn resolve(output: V) -> MaybeResolved<R, impl Future<Output = Resolved<R>> + Send> {
         ready::<R>(output.into_value())
@@ -65,6 +70,8 @@ impl<R: Role, V: IntoValue<R>> Form<R, V> for Plain {
 
 #[diagnostic::do_not_recommend]
 impl<R: Role, V, E: IntoResponse, W: Form<R, V>> Form<R, Result<V, E>> for Fallible<W> {
+    const IS_READY: bool = W::IS_READY;
+
     #[inline]
     fn resolve(output: Result<V, E>) -> MaybeResolved<R, impl Future<Output = Resolved<R>> + Send> {
         match output {
@@ -76,6 +83,8 @@ impl<R: Role, V, E: IntoResponse, W: Form<R, V>> Form<R, Result<V, E>> for Falli
 
 // Recommended: a future that is not `Send` is reported as such, with its `await`.
 impl<R: Role, V: Future + Send, W: Form<R, V::Output>> Form<R, V> for Later<W> {
+    const IS_READY: bool = false;
+
     #[inline]
     fn resolve(output: V) -> MaybeResolved<R, impl Future<Output = Resolved<R>> + Send> {
         MaybeReady::Pending(async move { ready_or_await!(W::resolve(output.await)) })

@@ -7,8 +7,9 @@ use http::request::Parts;
 use std::future::Future;
 
 use super::function::{Borrowed, ConstantKey, ExtractFn, Owned};
-use super::maybe_ready::ready_or_await;
+use super::maybe_ready::{MaybeReady, ready_or_await};
 use super::output::{CostOutput, Form, KeyOutput, LimitsOutput, Output};
+use super::rejection::not_ready;
 use super::role::{CostRole, KeyRole, LimitsRole, Resolved, Role};
 
 /// A function of extractors that returns a value of the role `R`, or a constant in its place.
@@ -17,6 +18,13 @@ use super::role::{CostRole, KeyRole, LimitsRole, Resolved, Role};
 pub trait RoleFn<R: Role, S, M>: Send {
     /// Whether it is a constant.
     const IS_CONSTANT: bool;
+
+    /// Whether it takes no extractor and returns no future, so that
+    /// [`resolve_now`](Self::resolve_now) can be called.
+    const IS_READY: bool;
+
+    /// The value of a function that is ready. Any other function rejects the request.
+    fn resolve_now(self, parts: &Parts) -> Resolved<R>;
 
     /// Extracts the arguments, calls the function and awaits its value.
     fn resolve(self, parts: &mut Parts, state: &S) -> impl Future<Output = Resolved<R>> + Send;
@@ -32,6 +40,18 @@ where
     for<'a> W: Form<R, F::Output<'a>>,
 {
     const IS_CONSTANT: bool = F::IS_CONSTANT;
+    const IS_READY: bool = F::HAS_NO_EXTRACTOR && <W as Form<R, F::Output<'static>>>::IS_READY;
+
+    #[inline]
+    fn resolve_now(self, parts: &Parts) -> Resolved<R> {
+        let Some(arguments) = F::no_arguments() else {
+            return Err(not_ready());
+        };
+        match W::resolve(self.call(parts, arguments)) {
+            MaybeReady::Ready(value) => value,
+            MaybeReady::Pending(_) => Err(not_ready()),
+        }
+    }
 
     #[inline]
     #[expect(

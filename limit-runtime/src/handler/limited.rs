@@ -1,25 +1,32 @@
 //! The single argument of a limited handler: its extraction checks the request, then extracts the
 //! handler's own arguments.
 
+use crate::extract::maybe_ready::BoxFuture;
 use crate::policy::{
     charge_timing::ChargeTiming,
     resolution::Resolution,
-    rule::{Policy, Rules},
+    rule::{Policy, Rules, Single},
 };
 use crate::request::{
     admission::Admission,
-    check::resolve_and_check,
+    check::{
+        CheckedSingle, Stop, check_resolved, complete_check, resolve_and_check,
+        resolve_and_check_now, resolve_and_check_single,
+    },
     current_request::{self, CurrentRequest},
-    early_response::finish_early_response,
+    early_response::EarlyResponse,
 };
+use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
+use http::request::Parts;
 use pin_project_lite::pin_project;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
+use std::mem;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 /// Extractor that `#[rate_limit]` puts in place of a handler's arguments: it checks the request,
 /// then extracts the arguments.
@@ -76,40 +83,41 @@ impl<P, T> fmt::Debug for Limited<P, T> {
 #[derive(Debug)]
 pub struct ViaMarker<M>(PhantomData<fn() -> M>);
 
-pin_project! {
-    /// Future of [`Limited`] for a handler without arguments.
-    ///
-    /// The policy is only in this outer type, so that handlers with rules and arguments of the same
-    /// types share the code of the inner future.
-    struct LimitedFuture<P, F> {
-        #[pin]
-        extracting: F,
-        policy: PhantomData<fn() -> P>,
-    }
+/// Future of [`Limited`] for a handler without arguments.
+///
+/// The policy is only in this outer type, so that handlers with rules of the same types share the
+/// code of the check.
+struct LimitedFuture<'a, P> {
+    checked: Checked<'a>,
+    policy: PhantomData<fn() -> P>,
 }
 
-impl<P, F> LimitedFuture<P, F> {
-    #[inline]
-    fn new(extracting: F) -> Self {
-        let policy = PhantomData;
-        Self { extracting, policy }
-    }
+/// The result of a check, which is usually ready.
+enum Checked<'a> {
+    Admitted(Admission),
+    /// `None` once it has been taken.
+    Refused(Option<EarlyResponse>),
+    Pending(Pin<Box<dyn Future<Output = Result<Admission, EarlyResponse>> + Send + 'a>>),
 }
 
-impl<P, T, F> Future for LimitedFuture<P, F>
-where
-    F: Future<Output = Result<(Admission, T), Response>>,
-{
-    type Output = Result<Limited<P, T>, Response>;
+impl<P> Future for LimitedFuture<'_, P> {
+    type Output = Result<Limited<P, ()>, EarlyResponse>;
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let extracted = self.project().extracting.poll(cx);
-        extracted.map_ok(|(admission, arguments)| Limited {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let checked = match &mut self.checked {
+            Checked::Admitted(admission) => Ok(mem::take(admission)),
+            Checked::Refused(response) => match response.take() {
+                Some(response) => Err(response),
+                None => return Poll::Pending,
+            },
+            Checked::Pending(pending) => ready!(pending.as_mut().poll(cx)),
+        };
+        Poll::Ready(checked.map(|admission| Limited {
             admission,
-            arguments,
+            arguments: (),
             policy: PhantomData,
-        })
+        }))
     }
 }
 
@@ -136,9 +144,9 @@ impl<P, F> CurrentRequestFuture<P, F> {
 
 impl<P, T, F> Future for CurrentRequestFuture<P, F>
 where
-    F: Future<Output = Result<(Admission, T), Response>>,
+    F: Future<Output = Result<(Admission, T), EarlyResponse>>,
 {
-    type Output = Result<Limited<P, T>, Response>;
+    type Output = Result<Limited<P, T>, EarlyResponse>;
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -152,48 +160,96 @@ where
     }
 }
 
+/// Checks a request to a handler without arguments.
+///
+/// Rules that are ready are checked at once, not when a future is polled, so that no future has to
+/// keep the request.
+fn check<'a, S: Sync, R: Rules<S> + 'a>(
+    rules: R,
+    timing: ChargeTiming,
+    mut parts: Parts,
+    body: Body,
+    state: &'a S,
+) -> Checked<'a> {
+    if !(R::ARE_ALWAYS_READY || rules.are_ready(&parts)) {
+        return Checked::Pending(Box::pin(async move {
+            let mut resolution = Resolution::default();
+            let checked = resolve_and_check(rules, timing, &mut parts, state, &mut resolution);
+            match checked.await {
+                Ok(admission) => Ok(admission),
+                Err(stop) => complete(stop, parts, body, resolution).await,
+            }
+        }));
+    }
+    if R::COUNT > 1 {
+        let mut resolution = Resolution::default();
+        let checked = resolve_and_check_now(rules, timing, &mut parts, &mut resolution);
+        return complete_early(checked, parts, body, resolution);
+    }
+    match resolve_and_check_single(rules, timing, &parts) {
+        Single::Exempt => Checked::Admitted(Admission::unlimited()),
+        Single::Checked(CheckedSingle::Admitted(admission, _)) => Checked::Admitted(admission),
+        Single::Checked(CheckedSingle::Refused(response)) => {
+            Checked::Refused(Some(response.finish(&mut parts, body)))
+        }
+        Single::Unchecked(mut resolution) => {
+            let checked = check_resolved(timing, &mut parts, &mut resolution);
+            complete_early(checked, parts, body, *resolution)
+        }
+    }
+}
+
+/// Completes a check as far as possible without awaiting anything.
+fn complete_early<'a>(
+    checked: Result<Admission, Stop>,
+    mut parts: Parts,
+    body: Body,
+    resolution: Resolution,
+) -> Checked<'a> {
+    match checked {
+        Ok(admission) => Checked::Admitted(admission),
+        Err(Stop::Refused(response)) => Checked::Refused(Some(response.finish(&mut parts, body))),
+        Err(stop) => Checked::Pending(complete(stop, parts, body, resolution)),
+    }
+}
+
+/// Completes a check that has stopped.
+#[cold]
+fn complete(
+    stop: Stop,
+    mut parts: Parts,
+    body: Body,
+    mut resolution: Resolution,
+) -> BoxFuture<Result<Admission, EarlyResponse>> {
+    Box::pin(async move {
+        let completed = complete_check!(stop, parts, resolution);
+        completed.map_err(|response| response.finish(&mut parts, body))
+    })
+}
+
 /// Extracts the arguments of a handler.
 ///
 /// `extract` is a function with an async block: the future of an `async fn` stores the request a
 /// second time.
 struct Arguments<T>(PhantomData<T>);
 
-impl Arguments<()> {
-    fn extract<S: Sync, R: Rules<S>>(
-        mut rules: R,
-        timing: ChargeTiming,
-        request: Request,
-        state: &S,
-    ) -> impl Future<Output = Result<(Admission, ()), Response>> + Send {
-        let (mut parts, body) = request.into_parts();
-        async move {
-            let mut resolution = Resolution::default();
-            match resolve_and_check!(R, rules, resolution, timing, parts, state) {
-                Ok(admission) => Ok((admission, ())),
-                Err(response) => Err(finish_early_response(&parts, body, response)),
-            }
-        }
-    }
-}
-
 #[diagnostic::do_not_recommend]
 impl<S, P> FromRequest<S, ViaMarker<()>> for Limited<P, ()>
 where
     S: Send + Sync,
-    P: Policy<S>,
+    P: Policy<S> + 'static,
 {
-    type Rejection = Response;
+    type Rejection = EarlyResponse;
 
     fn from_request(
         request: Request,
         state: &S,
-    ) -> impl Future<Output = Result<Self, Response>> + Send {
-        LimitedFuture::<P, _>::new(Arguments::<()>::extract(
-            P::rules(),
-            P::CHARGE_TIMING,
-            request,
-            state,
-        ))
+    ) -> impl Future<Output = Result<Self, EarlyResponse>> + Send {
+        let (parts, body) = request.into_parts();
+        LimitedFuture::<P> {
+            checked: check(P::rules(), P::CHARGE_TIMING, parts, body, state),
+            policy: PhantomData,
+        }
     }
 }
 
@@ -212,28 +268,38 @@ macro_rules! impl_limited {
     ($($T:ident)* ; $Last:ident) => {
         impl<$($T,)* $Last> Arguments<($($T,)* $Last,)> {
             #[allow(non_snake_case)]
-            fn extract<S, M, R>(
-                mut rules: R,
+            fn extract<'a, S, M, R>(
+                rules: R,
                 timing: ChargeTiming,
                 request: Request,
-                state: &S,
-            ) -> impl Future<Output = Result<(Admission, ($($T,)* $Last,)), Response>> + Send
+                state: &'a S,
+            ) -> impl Future<Output = Result<(Admission, ($($T,)* $Last,)), EarlyResponse>> + Send
             where
                 S: Sync,
-                R: Rules<S>,
+                R: Rules<S> + 'a,
                 $($T: FromRequestParts<S> + Send + 'static,)*
                 $Last: FromRequest<S, M> + Send + 'static,
             {
                 let (mut parts, body) = request.into_parts();
                 async move {
                     let mut resolution = Resolution::default();
-                    let admission = match resolve_and_check!(R, rules, resolution, timing, parts, state) {
+                    let checked = if R::ARE_ALWAYS_READY || rules.are_ready(&parts) {
+                        resolve_and_check_now(rules, timing, &mut parts, &mut resolution)
+                    } else {
+                        let (parts, resolution) = (&mut parts, &mut resolution);
+                        resolve_and_check(rules, timing, parts, state, resolution).await
+                    };
+                    let checked = match checked {
+                        Ok(admission) => Ok(admission),
+                        Err(stop) => complete_check!(stop, parts, resolution),
+                    };
+                    let admission = match checked {
                         Ok(admission) => admission,
                         Err(response) => {
-                            return Err(finish_early_response(&parts, body, response));
+                            return Err(response.finish(&mut parts, body));
                         }
                     };
-                    let admission = current_request::begin_extraction(admission);
+                    let admission = current_request::begin_extraction(admission, &parts);
                     let (admission, rejection) = 'rejected: {
                         $(
                             let extracting = $T::from_request_parts(&mut parts, state);
@@ -251,7 +317,7 @@ macro_rules! impl_limited {
                         }
                     };
                     let admission = current_request::update(admission);
-                    Err(admission.reject(rejection, timing).await)
+                    Err(admission.reject(rejection, timing).await.into())
                 }
             }
         }
@@ -260,16 +326,17 @@ macro_rules! impl_limited {
         impl<S, P, M, L, $($T,)* $Last> FromRequest<S, ViaMarker<(M, L)>> for Limited<P, ($($T,)* $Last,)>
         where
             S: Send + Sync,
-            P: Policy<S, L>,
+            P: Policy<S, L> + 'static,
+            L: 'static,
             $($T: FromRequestParts<S> + Send + 'static,)*
             $Last: FromRequest<S, M> + Send + 'static,
         {
-            type Rejection = Response;
+            type Rejection = EarlyResponse;
 
             fn from_request(
                 request: Request,
                 state: &S,
-            ) -> impl Future<Output = Result<Self, Response>> + Send {
+            ) -> impl Future<Output = Result<Self, EarlyResponse>> + Send {
                 let extracting = Arguments::<($($T,)* $Last,)>::extract(P::rules(), P::CHARGE_TIMING, request, state);
                 CurrentRequestFuture::<P, _>::new(extracting)
             }

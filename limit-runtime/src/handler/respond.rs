@@ -1,9 +1,6 @@
 //! Calls the handler of an admitted request, and adds rate-limit headers to its response.
 
-use crate::{
-    extract::maybe_ready::{BoxFuture, ready_or_await},
-    request::admission::Admission,
-};
+use crate::{extract::maybe_ready::ready_or_await, request::admission::Admission};
 use axum::response::{IntoResponse, Response};
 use pin_project_lite::pin_project;
 use std::{
@@ -20,8 +17,6 @@ pin_project! {
         #[pin]
         handler: F,
         admission: Admission,
-        // The response while a charge is refunded, after the handler has returned.
-        refunding: Option<BoxFuture<Response>>,
     }
 }
 
@@ -50,11 +45,7 @@ pub fn respond<F>(admission: Admission, handler: F) -> impl Future<Output = Resp
 where
     F: HandlerFuture<Answer: IntoResponse> + Send,
 {
-    RespondFuture {
-        handler,
-        admission,
-        refunding: None,
-    }
+    RespondFuture { handler, admission }
 }
 
 /// [`respond`] for a handler whose costs depend on its arguments: charges them, then calls it.
@@ -84,19 +75,17 @@ impl<F: Future<Output: IntoResponse>> Future for RespondFuture<F> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
         let this = self.project();
-        let refunding = match this.refunding {
-            Some(refunding) => refunding,
-            None => {
-                let Poll::Ready(answer) = this.handler.poll(cx) else {
-                    return Poll::Pending;
-                };
-                let mut response = answer.into_response();
-                match this.admission.finish(&mut response) {
-                    None => return Poll::Ready(response),
-                    Some(future) => this.refunding.insert(future),
-                }
-            }
+        if let Some(refunded) = this.admission.poll_refund(cx) {
+            return refunded;
+        }
+        let Poll::Ready(answer) = this.handler.poll(cx) else {
+            return Poll::Pending;
         };
-        refunding.as_mut().poll(cx)
+        let mut response = answer.into_response();
+        if this.admission.finish(&mut response) {
+            return Poll::Ready(response);
+        }
+        let refunded = this.admission.poll_refund(cx);
+        refunded.unwrap_or(Poll::Ready(response))
     }
 }

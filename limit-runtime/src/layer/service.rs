@@ -201,16 +201,15 @@ where
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
             parts.extensions.insert(layer.settings.limiter.clone());
-            let mut admission = match layer.check(&mut parts).await {
+            let admission = match layer.check(&mut parts).await {
                 Ok(admission) => admission,
-                Err(response) => return Ok(finish_early_response(&parts, body, *response)),
+                Err(mut response) => {
+                    finish_early_response(&parts, body, &mut response);
+                    return Ok(*response);
+                }
             };
             let response = inner.call(Request::from_parts(parts, body)).await?;
-            let mut response = response.map(Body::new);
-            Ok(match admission.finish(&mut response) {
-                None => response,
-                Some(refunding) => refunding.await,
-            })
+            Ok(ready_or_await!(admission.complete(response.map(Body::new))))
         })
     }
 }

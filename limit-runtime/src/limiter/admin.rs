@@ -13,8 +13,9 @@ impl Limiter {
     /// The two slices are matched by position. To give back a part of a charge, pass the charge
     /// with a smaller cost. All refunds of a [`Receipt`] and its clones together give back at most
     /// the cost of its charge. Units that cannot be attributed to a charge with certainty are not
-    /// given back; they count until their window ends. In the in-memory store, these are the oldest
-    /// units of a moving window at the moment when it comes to hold more than 4,294,967,295.
+    /// given back; they count until their window ends. In the in-memory store, this can happen to
+    /// the oldest units of a moving window with more hits than
+    /// [`max_log_entries`](crate::LimiterBuilder::max_log_entries).
     ///
     /// ```
     /// use limit_runtime::{IntoKey, Limiter, limits, store::{Action, Charge, Scope}};
@@ -128,7 +129,8 @@ impl Limiter {
         }
     }
 
-    /// The number of keys that a limiter holds in memory. Returns `None` for a remote store.
+    /// The keys and bytes that a limiter holds in memory, and how often there was no room. Returns
+    /// `None` for a remote store.
     ///
     /// ```
     /// use limit_runtime::{Limiter, limits};

@@ -4,7 +4,7 @@ use super::{drain::Drain, wait_queue::WaitQueues};
 use crate::{
     client_ip::TrustedProxies,
     clock::Clock,
-    decision::{Decision, Outcome, Receipt},
+    decision::{Decision, StrictestOutcome},
     extract::role::KeyRole,
     key::Key,
     observe::layer_registry::LayerRegistry,
@@ -149,23 +149,25 @@ impl Limiter {
     /// ```
     #[must_use]
     pub fn try_check(&self, charge: &Charge<'_>) -> Option<Decision> {
-        match self.try_check_single(charge) {
-            Some((outcome, receipt)) => Some(Decision::from_single(outcome, receipt)),
-            None => self
-                .check_general(slice::from_ref(charge), Action::Consume)
-                .ok(),
+        if let Backend::Memory(store) = &self.0.store
+            && self.0.enabled
+            && let Some(decision) = store.try_check(charge)
+        {
+            return Some(decision);
         }
+        self.try_check_all(slice::from_ref(charge), Action::Consume)
+            .ok()
     }
 
-    /// Checks and consumes a charge of the most common kind: in memory, with one limit and a cost
-    /// above zero. Returns `None`, and consumes nothing, for other charges.
+    /// Checks and consumes a charge in memory, and returns the outcome of its strictest limit.
+    /// Returns `None`, and consumes nothing, if the store has to be awaited, if limits do not apply
+    /// or if the cost is zero.
     #[inline]
-    pub(crate) fn try_check_single(
-        &self,
-        charge: &Charge<'_>,
-    ) -> Option<(Outcome, Option<Receipt>)> {
+    pub(crate) fn try_check_strictest(&self, charge: &Charge<'_>) -> Option<StrictestOutcome> {
         match &self.0.store {
-            Backend::Memory(store) if self.0.enabled => store.consume(charge),
+            Backend::Memory(store) if self.0.enabled && charge.cost > 0 => {
+                store.strictest_outcome(charge)
+            }
             _ => None,
         }
     }
@@ -179,26 +181,11 @@ impl Limiter {
         charges: &[Charge<'_>],
         action: Action,
     ) -> Result<Decision, &Guard> {
-        match &self.0.store {
-            Backend::Memory(store) if self.0.enabled => Ok(store.check(charges, action)),
-            _ => self.check_general(charges, action),
-        }
-    }
-
-    /// Checks charges that [`try_check_single`](Self::try_check_single) does not cover.
-    ///
-    /// # Errors
-    /// The remote store, if the answer has to come from it.
-    pub(crate) fn check_general(
-        &self,
-        charges: &[Charge<'_>],
-        action: Action,
-    ) -> Result<Decision, &Guard> {
         if !self.0.enabled {
             return Ok(store::charge::all_allowed(charges));
         }
         match &self.0.store {
-            Backend::Memory(store) => Ok(store.check_any(charges, action)),
+            Backend::Memory(store) => Ok(store.check(charges, action)),
             Backend::Remote(remote) => Err(remote),
         }
     }

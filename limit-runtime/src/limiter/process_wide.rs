@@ -83,7 +83,7 @@ impl Limiter {
 
     /// The process-wide limiter, for a request without a limiter in its extensions.
     #[inline]
-    fn without_layer() -> &'static Self {
+    pub(crate) fn without_layer() -> &'static Self {
         PROCESS_WIDE.limiter_without_layer()
     }
 

@@ -2,10 +2,10 @@
 
 use crate::{
     response::exceeded::{Exceeded, OnLimited},
-    store::Fallback,
+    store::{Fallback, Scope},
     window::Strategy,
 };
-use axum::response::Response;
+use axum::{extract::MatchedPath, response::Response};
 use http::Method;
 use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 
@@ -155,6 +155,29 @@ pub enum ScopeConfig {
     SharedText(Arc<str>),
     /// The budget of the layer of this name.
     Layer(&'static str),
+}
+
+impl ScopeConfig {
+    /// The scope, of which the route is a part if each route has its own budget.
+    #[inline(always)]
+    pub(crate) fn scope<'a>(
+        &'a self,
+        is_per_route: bool,
+        route: Option<&'a MatchedPath>,
+    ) -> Scope<'a> {
+        let template = || route.map_or("", MatchedPath::as_str);
+        match self {
+            Self::Handler { path, rule } => Scope::handler(path, rule),
+            Self::Computed { path, rule } if is_per_route => {
+                Scope::handler(path, rule).on_route(template())
+            }
+            Self::Shared(name) => Scope::shared(name),
+            Self::Computed { .. } => Scope::computed(),
+            Self::SharedText(name) => Scope::shared(name),
+            Self::Layer(name) if is_per_route => Scope::layer(name).on_route(template()),
+            Self::Layer(name) => Scope::layer(name),
+        }
+    }
 }
 
 /// A reference to a [`PolicyConfig`].

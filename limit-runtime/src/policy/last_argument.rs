@@ -10,6 +10,7 @@ use super::source::{FnSource, IsBuiltIn, Source};
 use crate::extract::{
     maybe_ready::MaybeReady,
     output::MaybeResolved,
+    rejection::not_ready,
     role::{CostRole, KeyRole, LimitsRole, Resolved, Role},
     role_fn::RoleFn,
 };
@@ -107,8 +108,15 @@ impl<F> fmt::Debug for NeverCalled<F> {
 }
 
 impl<R: Role, S: Sync, F> Source<R, S> for NeverCalled<F> {
+    const IS_ALWAYS_READY: bool = false;
+
     fn is_cheap(&self, _: &Parts, _: IsBuiltIn) -> bool {
         false
+    }
+
+    fn resolve_now(self, _: &Parts) -> Resolved<R> {
+        let () = Self::CHECK;
+        Err(not_ready())
     }
 
     fn resolve(

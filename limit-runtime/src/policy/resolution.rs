@@ -2,7 +2,7 @@
 
 use super::{
     config::{ConfigRef, PolicyConfig},
-    resolved_rule::{MergedRule, ResolvedRule, ResolvedRules},
+    resolved_rule::{MergedRule, ResolvedRule, ResolvedRules, SingleRule},
 };
 use crate::{
     diagnostics::{self, Misconfiguration},
@@ -89,6 +89,25 @@ impl Exempt {
 impl Resolution {
     pub(crate) fn rules(&self) -> &ResolvedRules {
         &self.rules
+    }
+
+    /// The only rule, if it is one of an attribute, no other rule was merged into it, and nothing
+    /// has rejected the request.
+    #[inline]
+    pub(crate) fn single_rule(&self) -> Option<SingleRule<'_>> {
+        let ([rule], None) = (self.rules.as_slice(), &self.response) else {
+            return None;
+        };
+        let ConfigRef::Static(config) = rule.config else {
+            return None;
+        };
+        rule.merged.is_none().then_some(SingleRule {
+            config,
+            is_per_route: rule.is_per_route,
+            key: &rule.key,
+            limits: &rule.limits,
+            cost: rule.cost,
+        })
     }
 
     #[inline]

@@ -1,14 +1,15 @@
 //! Rules of a policy, resolved for one request.
 
-use super::config::{ConfigRef, PolicyConfig, ScopeConfig};
+use super::config::{ConfigRef, PolicyConfig};
 use crate::{
     extract::limits::LimitsRef,
     key::Key,
     response::policy_view::PolicyView,
-    store::{Charge, Fallback, Scope},
+    store::{Charge, Fallback},
     window::Strategy,
 };
 use axum::extract::MatchedPath;
+use http::request::Parts;
 use smallvec::SmallVec;
 use std::time::Duration;
 
@@ -33,6 +34,52 @@ pub(crate) struct ResolvedRule {
         reason = "rules are moved with each request, and merged ones are rare"
     )]
     pub(crate) merged: Option<Box<Vec<MergedRule>>>,
+}
+
+/// The only rule of a handler, resolved for one request.
+#[derive(Clone, Copy, Debug)]
+pub struct SingleRule<'a> {
+    /// The settings of the rule.
+    pub(crate) config: &'static PolicyConfig,
+    /// Whether each route has its own budget.
+    pub(crate) is_per_route: bool,
+    /// The key that the request is counted by.
+    pub(crate) key: &'a Key,
+    /// The limits, all of which must allow the request.
+    pub(crate) limits: &'a LimitsRef,
+    /// The units that the request consumes.
+    pub(crate) cost: u64,
+}
+
+impl<'a> SingleRule<'a> {
+    /// The charge of this rule on a request.
+    #[inline(always)]
+    pub(crate) fn charge(&self, parts: &'a Parts) -> Charge<'a> {
+        let config = self.config;
+        let route = if self.is_per_route {
+            parts.extensions.get::<MatchedPath>()
+        } else {
+            None
+        };
+        Charge {
+            scope: config.scope.scope(self.is_per_route, route),
+            key: self.key,
+            limits: self.limits,
+            cost: self.cost,
+            strategy: config.strategy,
+            on_store_error: config.on_store_error,
+        }
+    }
+
+    /// The description of the rule for responses.
+    pub(crate) fn view(&self) -> PolicyView<'a> {
+        PolicyView {
+            name: self.config.name,
+            key_label: self.config.key_label,
+            limits: self.limits,
+            cost: self.cost,
+        }
+    }
 }
 
 /// A rule that uses the budget of another rule of the handler.
@@ -83,24 +130,10 @@ impl ResolvedRule {
             .map(usize::from)
     }
 
-    /// The charge of this rule.
-    #[inline(always)]
+    /// The charge of this rule on a route, which matters only if each route has its own budget.
     pub(crate) fn charge<'a>(&'a self, route: Option<&'a MatchedPath>) -> Charge<'a> {
-        let template = route.map_or("", MatchedPath::as_str);
         Charge {
-            scope: match &self.config.scope {
-                ScopeConfig::Computed { path, rule } if self.is_per_route => {
-                    Scope::handler(path, rule).on_route(template)
-                }
-                ScopeConfig::Handler { path, rule } => Scope::handler(path, rule),
-                ScopeConfig::Shared(name) => Scope::shared(name),
-                ScopeConfig::Computed { .. } => Scope::computed(),
-                ScopeConfig::SharedText(name) => Scope::shared(name),
-                ScopeConfig::Layer(name) if self.is_per_route => {
-                    Scope::layer(name).on_route(template)
-                }
-                ScopeConfig::Layer(name) => Scope::layer(name),
-            },
+            scope: self.config.scope.scope(self.is_per_route, route),
             key: &self.key,
             limits: &self.limits,
             cost: self.cost,

@@ -4,6 +4,7 @@ use super::{
     charge_timing::ChargeTiming,
     config::{ConfigRef, PolicyConfig},
     resolution::{Resolution, UnresolvedRule},
+    resolved_rule::SingleRule,
     source::{IsBuiltIn, Source},
 };
 use crate::extract::{
@@ -35,13 +36,44 @@ pub enum Pass {
     Rest,
 }
 
+/// The result of [`Rules::resolve_single`].
+#[derive(Debug)]
+pub enum Single<T> {
+    /// The rule does not limit the request.
+    Exempt,
+    /// The rule has been checked.
+    Checked(T),
+    /// The rule has been resolved, or has rejected the request. Boxed, because it is large to move,
+    /// and rare.
+    Unchecked(Box<Resolution>),
+}
+
 /// One or more rules, to be resolved for a request.
 pub trait Rules<S>: Send {
     /// The number of rules, at most eight.
     const COUNT: u8;
 
+    /// Whether [`are_ready`](Self::are_ready) holds for every request. Then no asynchronous code is
+    /// compiled for these rules.
+    const ARE_ALWAYS_READY: bool;
+
+    /// Whether all rules can be resolved without awaiting anything.
+    fn are_ready(&self, parts: &Parts) -> bool;
+
     /// The number of rules that need no function of the application.
     fn cheap(&self, parts: &Parts, is_built_in: IsBuiltIn) -> u8;
+
+    /// Resolves a single rule that is ready, and checks it where it is: a key is large to move.
+    /// What `check` returns is the result; if that is `None`, the resolved rule is. Several rules
+    /// are exempt.
+    fn resolve_single<T>(
+        self,
+        parts: &Parts,
+        check: impl FnOnce(&SingleRule<'_>) -> Option<T>,
+    ) -> Single<T>;
+
+    /// [`resolve`](Self::resolve) for rules that are ready.
+    fn resolve_now(&mut self, pass: Pass, first: u8, parts: &Parts, resolution: &mut Resolution);
 
     /// Resolves the rules of this pass. The first of them has the index `first`.
     ///
@@ -82,6 +114,70 @@ where
     C: Source<CostRole, S>,
 {
     const COUNT: u8 = 1;
+    const ARE_ALWAYS_READY: bool = K::IS_ALWAYS_READY && L::IS_ALWAYS_READY && C::IS_ALWAYS_READY;
+
+    #[inline]
+    fn are_ready(&self, parts: &Parts) -> bool {
+        let are_ready = |(key, limits, cost): &(K, L, C)| {
+            key.is_ready(parts) && limits.is_ready(parts) && cost.is_ready(parts)
+        };
+        self.sources.as_ref().is_none_or(are_ready)
+    }
+
+    #[inline(always)]
+    fn resolve_single<T>(
+        self,
+        parts: &Parts,
+        check: impl FnOnce(&SingleRule<'_>) -> Option<T>,
+    ) -> Single<T> {
+        let config = self.config;
+        let Some((key, limits, cost)) = self.sources else {
+            return Single::Exempt;
+        };
+        if !config.applies_to(&parts.method) {
+            return Single::Exempt;
+        }
+        let is_per_route = key.is_per_route();
+        let key = key.resolve_now(parts);
+        let limits = limits.resolve_now(parts);
+        let cost = cost.resolve_now(parts);
+        if let (Ok(key), Ok(Some(limits)), &Ok(cost)) = (&key, &limits, &cost) {
+            let rule = SingleRule {
+                config,
+                is_per_route,
+                key,
+                limits,
+                cost,
+            };
+            if let Some(checked) = check(&rule) {
+                return Single::Checked(checked);
+            }
+        }
+        let rule = UnresolvedRule {
+            index: 0,
+            config: ConfigRef::Static(config),
+            is_per_route,
+        };
+        let mut resolution = Resolution::default();
+        resolution.add(rule, key, limits, cost);
+        Single::Unchecked(Box::new(resolution))
+    }
+
+    #[inline]
+    fn resolve_now(&mut self, pass: Pass, first: u8, parts: &Parts, resolution: &mut Resolution) {
+        let Some((key, limits, cost)) = self.take::<S>(pass, parts, resolution) else {
+            return;
+        };
+        let rule = UnresolvedRule {
+            index: first,
+            config: ConfigRef::Static(self.config),
+            is_per_route: key.is_per_route(),
+        };
+        let key = key.resolve_now(parts);
+        let limits = limits.resolve_now(parts);
+        let cost = cost.resolve_now(parts);
+        resolution.add(rule, key, limits, cost);
+    }
 
     #[inline]
     fn cheap(&self, parts: &Parts, is_built_in: IsBuiltIn) -> u8 {
@@ -107,18 +203,9 @@ where
         resolution: &mut Resolution,
     ) -> impl Future<Output = ()> + Send {
         async move {
-            if let Pass::Cheap(is_built_in) = pass
-                && Rules::<S>::cheap(self, parts, is_built_in) == 0
-            {
-                return;
-            }
-            let Some((key, limits, cost)) = self.sources.take() else {
+            let Some((key, limits, cost)) = self.take::<S>(pass, parts, resolution) else {
                 return;
             };
-            if !self.config.applies_to(&parts.method) {
-                resolution.exempt(&ConfigRef::Static(self.config));
-                return;
-            }
             let is_per_route = key.is_per_route();
             let key = ready_or_await!(key.resolve(parts, state));
             let limits = ready_or_await!(limits.resolve(parts, state));
@@ -133,8 +220,56 @@ where
     }
 }
 
+impl<K, L, C> Rule<K, L, C> {
+    /// Takes the sources, if the rule is one of this pass and limits the request.
+    #[inline]
+    fn take<S>(
+        &mut self,
+        pass: Pass,
+        parts: &Parts,
+        resolution: &mut Resolution,
+    ) -> Option<(K, L, C)>
+    where
+        Self: Rules<S>,
+    {
+        if let Pass::Cheap(is_built_in) = pass
+            && self.cheap(parts, is_built_in) == 0
+        {
+            return None;
+        }
+        let sources = self.sources.take()?;
+        if !self.config.applies_to(&parts.method) {
+            resolution.exempt(&ConfigRef::Static(self.config));
+            return None;
+        }
+        Some(sources)
+    }
+}
+
 impl<S: Sync, First: Rules<S>, Others: Rules<S>> Rules<S> for (First, Others) {
     const COUNT: u8 = First::COUNT + Others::COUNT;
+    const ARE_ALWAYS_READY: bool = First::ARE_ALWAYS_READY && Others::ARE_ALWAYS_READY;
+
+    #[inline]
+    fn are_ready(&self, parts: &Parts) -> bool {
+        self.0.are_ready(parts) && self.1.are_ready(parts)
+    }
+
+    #[inline]
+    fn resolve_single<T>(
+        self,
+        _: &Parts,
+        _: impl FnOnce(&SingleRule<'_>) -> Option<T>,
+    ) -> Single<T> {
+        Single::Exempt
+    }
+
+    #[inline]
+    fn resolve_now(&mut self, pass: Pass, first: u8, parts: &Parts, resolution: &mut Resolution) {
+        self.0.resolve_now(pass, first, parts, resolution);
+        let next = first + First::COUNT;
+        self.1.resolve_now(pass, next, parts, resolution);
+    }
 
     #[inline]
     fn cheap(&self, parts: &Parts, is_built_in: IsBuiltIn) -> u8 {

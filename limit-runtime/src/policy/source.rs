@@ -1,14 +1,13 @@
 //! Where the key, the limits and the cost of a rule come from.
 
 use super::route_scope::is_route;
-use crate::extract::limits::LimitsRef;
+use crate::extract::limits::{LimitsRef, LiteralLimits};
 use crate::extract::maybe_ready::{MaybeReady, ready_or_await};
 use crate::extract::output::{MaybeResolved, ready};
 use crate::extract::role::{CostRole, KeyRole, LimitsRole, Resolved, Role};
 use crate::extract::role_fn::{CostFn, KeyFn, LimitsFn, RoleFn};
 use crate::key::IntoKey;
 use http::request::Parts;
-use limit_core::Limits;
 use std::any::TypeId;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -20,6 +19,15 @@ pub(crate) type IsBuiltIn = fn(TypeId) -> bool;
 /// Where a rule's value of the role `R` comes from: a function of extractors ([`FnSource`]), a
 /// constant, or a key of several parts.
 pub trait Source<R: Role, S>: Send {
+    /// Whether [`is_ready`](Self::is_ready) holds for every request.
+    const IS_ALWAYS_READY: bool;
+
+    /// Whether [`resolve_now`](Self::resolve_now) can be called for this request.
+    #[inline]
+    fn is_ready(&self, _: &Parts) -> bool {
+        Self::IS_ALWAYS_READY
+    }
+
     /// Whether the budget is one for each route.
     #[inline]
     fn is_per_route(&self) -> bool {
@@ -34,6 +42,9 @@ pub trait Source<R: Role, S>: Send {
 
     /// Whether the value needs no function of the application.
     fn is_cheap(&self, parts: &Parts, is_built_in: IsBuiltIn) -> bool;
+
+    /// The value for this request, of a source that is ready.
+    fn resolve_now(self, parts: &Parts) -> Resolved<R>;
 
     /// The value for this request.
     fn resolve(
@@ -59,6 +70,8 @@ impl<F, M> FnSource<F, M> {
 }
 
 impl<R: Role, S: Sync, F: RoleFn<R, S, M>, M> Source<R, S> for FnSource<F, M> {
+    const IS_ALWAYS_READY: bool = F::IS_READY;
+
     #[inline]
     fn is_route(&self) -> bool {
         is_route::<F>()
@@ -69,6 +82,11 @@ impl<R: Role, S: Sync, F: RoleFn<R, S, M>, M> Source<R, S> for FnSource<F, M> {
     #[inline]
     fn is_cheap(&self, _: &Parts, is_built_in: IsBuiltIn) -> bool {
         F::IS_CONSTANT || is_built_in(typeid::of::<F>())
+    }
+
+    #[inline]
+    fn resolve_now(self, parts: &Parts) -> Resolved<R> {
+        self.function.resolve_now(parts).map(R::computed)
     }
 
     #[inline]
@@ -111,9 +129,16 @@ pub fn cost<S: Sync, F: CostFn<S, M>, M>(function: F) -> impl Source<CostRole, S
     FnSource::new(function)
 }
 
-impl<S: Sync> Source<LimitsRole, S> for &'static Limits {
+impl<S: Sync> Source<LimitsRole, S> for &'static LiteralLimits {
+    const IS_ALWAYS_READY: bool = true;
+
     fn is_cheap(&self, _: &Parts, _: IsBuiltIn) -> bool {
         true
+    }
+
+    #[inline]
+    fn resolve_now(self, _: &Parts) -> Resolved<LimitsRole> {
+        Ok(Some(LimitsRef::Literal(self)))
     }
 
     #[inline]
@@ -122,13 +147,20 @@ impl<S: Sync> Source<LimitsRole, S> for &'static Limits {
         _: &mut Parts,
         _: &S,
     ) -> MaybeResolved<LimitsRole, impl Future<Output = Resolved<LimitsRole>> + Send> {
-        ready::<LimitsRole>(Some(LimitsRef::Static(self)))
+        ready::<LimitsRole>(Some(LimitsRef::Literal(self)))
     }
 }
 
 impl<S: Sync> Source<CostRole, S> for u64 {
+    const IS_ALWAYS_READY: bool = true;
+
     fn is_cheap(&self, _: &Parts, _: IsBuiltIn) -> bool {
         true
+    }
+
+    #[inline]
+    fn resolve_now(self, _: &Parts) -> Resolved<CostRole> {
+        Ok(self)
     }
 
     #[inline]
@@ -148,10 +180,28 @@ pub struct KeyTuple<T>(pub T);
 macro_rules! key_tuple {
     ($($K:ident)+) => {
         impl<S: Sync, $($K: Source<KeyRole, S>),+> Source<KeyRole, S> for KeyTuple<($($K,)+)> {
+            const IS_ALWAYS_READY: bool = $($K::IS_ALWAYS_READY)&&+;
+
+            #[inline]
+            #[allow(non_snake_case)]
+            fn is_ready(&self, parts: &Parts) -> bool {
+                let Self(($($K,)+)) = self;
+                $($K.is_ready(parts))&&+
+            }
+
             #[allow(non_snake_case)]
             fn is_cheap(&self, parts: &Parts, is_built_in: IsBuiltIn) -> bool {
                 let Self(($($K,)+)) = self;
                 $($K.is_cheap(parts, is_built_in))&&+
+            }
+
+            #[inline]
+            #[allow(non_snake_case)]
+            fn resolve_now(self, parts: &Parts) -> Resolved<KeyRole> {
+                let Self(($($K,)+)) = self;
+                // All of them are called, whichever rejects.
+                $(let $K = $K.resolve_now(parts);)+
+                Ok(($($K?,)+).into_key())
             }
 
             #[inline]
@@ -197,6 +247,13 @@ pub fn scoped<Scope, K>(scope: Scope, key: K) -> Scoped<Scope, K> {
 impl<S: Sync, Scope: Source<KeyRole, S>, K: Source<KeyRole, S>> Source<KeyRole, S>
     for Scoped<Scope, K>
 {
+    const IS_ALWAYS_READY: bool = Scope::IS_ALWAYS_READY && K::IS_ALWAYS_READY;
+
+    #[inline]
+    fn is_ready(&self, parts: &Parts) -> bool {
+        self.scope.is_ready(parts) && self.key.is_ready(parts)
+    }
+
     fn is_per_route(&self) -> bool {
         self.scope.is_route()
     }
@@ -205,7 +262,14 @@ impl<S: Sync, Scope: Source<KeyRole, S>, K: Source<KeyRole, S>> Source<KeyRole, 
         self.scope.is_cheap(parts, is_built_in) && self.key.is_cheap(parts, is_built_in)
     }
 
-    /// The key alone where the route is the scope, else the pair of both.
+    #[inline]
+    fn resolve_now(self, parts: &Parts) -> Resolved<KeyRole> {
+        let is_per_route = self.scope.is_route();
+        let scope = self.scope.resolve_now(parts);
+        let key = self.key.resolve_now(parts);
+        scoped_key(is_per_route, scope, key)
+    }
+
     #[inline]
     fn resolve(
         self,
@@ -216,12 +280,22 @@ impl<S: Sync, Scope: Source<KeyRole, S>, K: Source<KeyRole, S>> Source<KeyRole, 
             let is_per_route = self.scope.is_route();
             let scope = ready_or_await!(self.scope.resolve(parts, state));
             let key = ready_or_await!(self.key.resolve(parts, state));
-            let (scope, key) = (scope?, key?);
-            Ok(if is_per_route {
-                key
-            } else {
-                (scope, key).into_key()
-            })
+            scoped_key(is_per_route, scope, key)
         })
     }
+}
+
+/// The key alone where the route is the scope, else the pair of both.
+#[inline]
+fn scoped_key(
+    is_per_route: bool,
+    scope: Resolved<KeyRole>,
+    key: Resolved<KeyRole>,
+) -> Resolved<KeyRole> {
+    let (scope, key) = (scope?, key?);
+    Ok(if is_per_route {
+        key
+    } else {
+        (scope, key).into_key()
+    })
 }

@@ -6,61 +6,77 @@ use super::{
 };
 use crate::{
     extract::maybe_ready::{BoxFuture, MaybeReady, ready_or_await},
-    limiter::Limiter,
     policy::charge_timing::ChargeTiming,
-    response::headers::Headers,
+    response::headers::{Headers, LiteralHeaders},
     store::Action,
 };
 use axum::{body::Body, response::Response};
 use http::request::Parts;
-use std::{mem, sync::Arc};
+use std::{
+    fmt, mem,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 /// A request that passed its check, and what remains to do for it.
 ///
 /// Costs that depend on arguments are charged after extraction; headers are added to the response.
-#[derive(Debug)]
-pub struct Admission(State);
+#[derive(Default)]
+pub struct Admission {
+    /// The headers of literal limits, if the charge is final: the common case.
+    literal_headers: Option<LiteralHeaders>,
+    /// Everything else; `None` if no limit applies. A single box, so that a future that holds the
+    /// common cases is cheap to drop.
+    other: Option<Box<Other>>,
+}
 
-#[derive(Debug)]
-enum State {
-    /// No limit applies: nothing is charged, and no headers are added.
-    Unlimited,
-    /// The common case, without an allocation: the charge is final, and only headers remain.
-    HeadersOnly(Headers, Limiter),
-    /// Everything else. The state is shared with the request's `RateLimit` extractors.
+#[expect(clippy::large_enum_variant, reason = "it is boxed")]
+enum Other {
+    /// The charge is final, and other headers remain.
+    Headers(Headers),
+    /// The state is shared with the request's `RateLimit` extractors.
     Tracked(Arc<RequestLimits>),
+    /// The response while a charge is refunded, after the handler has returned.
+    Refunding(BoxFuture<Response>),
 }
 
 impl Admission {
     /// A request that no limit applies to.
     pub(crate) fn unlimited() -> Self {
-        Self(State::Unlimited)
+        Self::default()
+    }
+
+    /// A request whose charge is final, under literal limits.
+    #[inline]
+    pub(crate) fn with_literal_headers(headers: LiteralHeaders) -> Self {
+        Self {
+            literal_headers: Some(headers),
+            other: None,
+        }
     }
 
     /// A request whose charge is final.
-    #[inline]
-    pub(crate) fn headers_only(headers: Headers, limiter: Limiter) -> Self {
-        Self(State::HeadersOnly(headers, limiter))
+    pub(crate) fn with_headers(headers: Headers) -> Self {
+        Self::with_other(Other::Headers(headers))
     }
 
     /// A request whose charge is still to be made or may change.
     pub(crate) fn tracked(request_limits: Arc<RequestLimits>) -> Self {
-        Self(State::Tracked(request_limits))
+        Self::with_other(Other::Tracked(request_limits))
+    }
+
+    fn with_other(other: Other) -> Self {
+        Self {
+            literal_headers: None,
+            other: Some(Box::new(other)),
+        }
     }
 
     /// The per-request state, if there is one.
     pub(crate) fn request_limits(&self) -> Option<&Arc<RequestLimits>> {
-        match &self.0 {
-            State::Tracked(request_limits) => Some(request_limits),
-            State::Unlimited | State::HeadersOnly(..) => None,
-        }
-    }
-
-    /// The limiter that admitted the request, if there is no per-request state.
-    pub(crate) fn limiter(&self) -> Option<&Limiter> {
-        match &self.0 {
-            State::HeadersOnly(_, limiter) => Some(limiter),
-            State::Unlimited | State::Tracked(_) => None,
+        match self.other.as_deref() {
+            Some(Other::Tracked(request_limits)) => Some(request_limits),
+            Some(Other::Headers(_) | Other::Refunding(_)) | None => None,
         }
     }
 
@@ -70,9 +86,12 @@ impl Admission {
     /// # Errors
     /// Why the request is refused; nothing has been consumed then.
     pub(crate) fn charge(&self, known: &[Option<u64>]) -> MaybeReady<Result<(), Refusal>> {
-        let State::Tracked(request_limits) = &self.0 else {
-            // `HeadersOnly` means that the charge has been made before extraction.
-            debug_assert!(matches!(self.0, State::Unlimited), "charged twice");
+        let Some(request_limits) = self.request_limits() else {
+            // With headers only, the charge has been made before extraction.
+            debug_assert!(
+                self.literal_headers.is_none() && self.other.is_none(),
+                "charged twice"
+            );
             return MaybeReady::Ready(Ok(()));
         };
         let costs = request_limits.rules.iter().map(|rule| {
@@ -92,7 +111,7 @@ impl Admission {
     pub(crate) fn reject(self, rejection: Response, timing: ChargeTiming) -> BoxFuture<Response> {
         Box::pin(async move {
             if timing == ChargeTiming::AfterExtraction
-                && let State::Tracked(request_limits) = &self.0
+                && let Some(request_limits) = self.request_limits()
                 && let Err(refusal) = ready_or_await!(request_limits.clone().consume(drop))
             {
                 return self.refuse_late(refusal);
@@ -105,60 +124,93 @@ impl Admission {
     /// unread rest of the body is drained.
     #[inline]
     pub(crate) fn wrap_body(self, timing: ChargeTiming, parts: &Parts, body: Body) -> (Self, Body) {
-        match &self.0 {
-            State::Tracked(request_limits) if timing == ChargeTiming::AfterExtraction => {
-                let body = drain_if_refused(parts, body, request_limits);
-                (self, body)
-            }
-            _ => (self, body),
+        if timing == ChargeTiming::AfterExtraction
+            && let Some(request_limits) = self.request_limits()
+        {
+            let body = drain_if_refused(parts, body, request_limits);
+            return (self, body);
         }
+        (self, body)
     }
 
     /// The response to a request that is refused after its arguments have been extracted.
     #[cold]
     pub(crate) fn refuse_late(&self, refusal: Refusal) -> Response {
-        let State::Tracked(request_limits) = &self.0 else {
+        let Some(request_limits) = self.request_limits() else {
             return refusal.into_late_response(None);
         };
         request_limits.mark_refused();
         refusal.into_late_response(request_limits.head.as_deref())
     }
 
-    /// Completes the response to a request that has been charged and does not reach its handler.
+    /// Completes the response to a request that has been charged.
     pub(crate) fn complete(mut self, mut response: Response) -> MaybeReady<Response> {
-        match self.finish(&mut response) {
-            None => MaybeReady::Ready(response),
-            Some(pending) => MaybeReady::Pending(pending),
+        if self.finish(&mut response) {
+            return MaybeReady::Ready(response);
+        }
+        match self.other.map(|other| *other) {
+            Some(Other::Refunding(response)) => MaybeReady::Pending(response),
+            _ => MaybeReady::Ready(response),
         }
     }
 
-    /// Adds the rate-limit headers to the response.
+    /// Adds the rate-limit headers to the response. Returns whether it is complete.
     ///
     /// If a `count_when` excludes the response, its charge has to be refunded first: `response` is
-    /// then moved into the returned future, which completes it.
-    pub(crate) fn finish(&mut self, response: &mut Response) -> Option<BoxFuture<Response>> {
-        match &mut self.0 {
-            State::Unlimited => None,
-            State::HeadersOnly(headers, _) => {
+    /// then moved into a future, which [`poll_refund`](Self::poll_refund) polls.
+    #[inline]
+    pub(crate) fn finish(&mut self, response: &mut Response) -> bool {
+        if let Some(headers) = &self.literal_headers {
+            headers.add_to_response(response);
+        }
+        match &mut self.other {
+            None => true,
+            Some(other) => other.finish(response),
+        }
+    }
+
+    /// Polls the response whose charge is refunded; `None` if no charge is.
+    #[inline]
+    pub(crate) fn poll_refund(&mut self, cx: &mut Context<'_>) -> Option<Poll<Response>> {
+        match self.other.as_deref_mut() {
+            Some(Other::Refunding(response)) => Some(response.as_mut().poll(cx)),
+            _ => None,
+        }
+    }
+}
+
+impl Other {
+    /// [`Admission::finish`].
+    fn finish(&mut self, response: &mut Response) -> bool {
+        match self {
+            Self::Headers(headers) => {
                 headers.add_to_response(response);
-                None
+                true
             }
-            State::Tracked(request_limits) => {
+            Self::Tracked(request_limits) => {
                 let uncounted = request_limits.uncounted_rules(response);
                 if uncounted.is_empty() {
                     add_headers(request_limits, response);
-                    return None;
+                    return true;
                 }
                 let (request_limits, mut response) = (request_limits.clone(), mem::take(response));
-                Some(Box::pin(async move {
+                *self = Self::Refunding(Box::pin(async move {
                     let is_uncounted = |index| uncounted.contains(&index);
                     if let Err(error) = request_limits.refund(is_uncounted, u64::MAX).await {
                         tracing::warn!(%error, "cannot refund a charge that `count_when` excludes");
                     }
                     add_headers(&request_limits, &mut response);
                     response
-                }))
+                }));
+                false
             }
+            Self::Refunding(_) => false,
         }
+    }
+}
+
+impl fmt::Debug for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admission").finish_non_exhaustive()
     }
 }

@@ -106,10 +106,6 @@ impl RequestLimits {
     ///
     /// # Errors
     /// If the decision is a denial.
-    #[expect(
-        clippy::result_large_err,
-        reason = "the error holds a response, and a request is refused at most once"
-    )]
     fn record_or_refuse(
         self: Arc<Self>,
         costs: Costs,

@@ -2,144 +2,296 @@
 
 use super::{
     admission::Admission,
+    built_in::is_built_in,
+    early_refusal::refuse_by_cheap_rules,
+    early_response::EarlyResponse,
     enclosing_limits::EnclosingLimits,
-    refusal::{DenialRef, Refusal, denied_response},
+    refusal::{Refusal, denied_by_single},
     request_limits::RequestLimits,
 };
 use crate::{
-    decision::{Decision, Receipt},
+    decision::{Decision, StrictestOutcome},
     extract::{
-        maybe_ready::{MaybeReady, ready_or_await},
+        maybe_ready::{BoxFuture, MaybeReady, ready_or_await},
         rejection::Rejection,
     },
     limiter::Limiter,
     policy::{
         charge_timing::ChargeTiming,
-        config::{ConfigRef, PolicyConfig},
         resolution::Resolution,
-        resolved_rule::{ResolvedRule, ResolvedRules},
+        resolved_rule::SingleRule,
+        rule::{Pass, Rules, Single},
     },
-    response::headers::Headers,
-    store::Action,
+    response::headers::{Headers, LiteralHeaders},
+    store::{Action, Charge},
 };
 use axum::{extract::MatchedPath, response::Response};
 use http::request::Parts;
-use std::{future::Future, pin::Pin, slice, sync::Arc};
+use std::{
+    future::{self, Future},
+    pin::Pin,
+    slice,
+    sync::Arc,
+};
 
-/// Resolves the rules of a handler for one request, then checks them. Evaluates to
-/// `Result<Admission, Response>`.
+/// Why a check has not admitted a request, or not yet.
+pub(crate) enum Stop {
+    /// The request is refused.
+    Refused(EarlyResponse),
+    /// A function of the application has rejected the request, or cheap rules have refused it.
+    Rejected(Rejection),
+    /// The store has to be awaited, or the request waits for room.
+    Pending(BoxFuture<Result<Admission, Refusal>>),
+}
+
+/// Awaits what is left of a check that has stopped: `Result<Admission, EarlyResponse>`.
 ///
 /// A macro, because the future of an `async fn` is copied whole into the handler's future and makes
-/// it larger. Generic over the rules, not the policy: handlers with rules of one type share code.
-macro_rules! resolve_and_check {
-    ($R:ty, $rules:ident, $resolution:ident, $timing:ident, $parts:ident, $state:ident) => {{
-        use $crate::{
-            extract::maybe_ready::ready_or_await,
-            limiter::Limiter,
-            policy::rule::{Pass, Rules},
-            request::{built_in::is_built_in, check, early_refusal},
-        };
-        let limiter = Limiter::of(&$parts).clone();
-        if !limiter.skips(&$parts) {
-            // If cheap rules (see `early_refusal`) deny the request, no function of the application
-            // runs. If all rules are cheap, or none is, one check is enough.
-            if <$R as Rules<_>>::COUNT > 1 {
-                let cheap = Rules::<_>::cheap(&$rules, &$parts, is_built_in);
-                if 0 < cheap && cheap < <$R as Rules<_>>::COUNT {
+/// it larger.
+macro_rules! complete_check {
+    ($stop:expr, $parts:ident, $resolution:ident) => {
+        match $stop {
+            $crate::request::check::Stop::Refused(response) => Err(response),
+            $crate::request::check::Stop::Rejected(rejection) => {
+                let limiter = $crate::limiter::Limiter::find(&$parts).clone();
+                let (parts, resolution) = (&mut $parts, &mut $resolution);
+                let counted =
+                    $crate::request::check::count_and_reject(limiter, parts, resolution, rejection);
+                Err(counted.await.into())
+            }
+            $crate::request::check::Stop::Pending(check) => match check.await {
+                Ok(admission) => Ok(admission),
+                Err(refusal) => Err(refusal.into_response(&$parts).into()),
+            },
+        }
+    };
+}
+pub(crate) use complete_check;
+
+/// Resolves the rules of a handler for one request, which are ready, then checks them.
+///
+/// Generic over the rules, not the policy: handlers with rules of one type share code.
+///
+/// # Errors
+/// What the caller has to do if the request is not admitted at once.
+pub(crate) fn resolve_and_check_now<S, R: Rules<S>>(
+    mut rules: R,
+    timing: ChargeTiming,
+    parts: &mut Parts,
+    resolution: &mut Resolution,
+) -> Result<Admission, Stop> {
+    let layered = parts.extensions.get::<Limiter>();
+    let limiter = layered.unwrap_or_else(|| Limiter::without_layer());
+    if !limiter.skips(parts) {
+        // If cheap rules (see `early_refusal`) deny the request, no function of the application
+        // runs. If all rules are cheap, or none is, one check is enough.
+        if R::COUNT > 1 {
+            let cheap = rules.cheap(parts, is_built_in);
+            if 0 < cheap && cheap < R::COUNT {
+                rules.resolve_now(Pass::Cheap(is_built_in), 0, parts, resolution);
+                refuse_by_cheap_rules(limiter, parts, resolution);
+            }
+        }
+        if !resolution.is_refused() {
+            rules.resolve_now(Pass::Rest, 0, parts, resolution);
+        }
+    }
+    match check_resolved_single(limiter, layered.is_some(), parts, timing, resolution) {
+        Some(checked) => checked,
+        None => check_resolved(timing, parts, resolution),
+    }
+}
+
+/// [`resolve_and_check_now`] for a single rule, if nothing needs the resolved rule after the check.
+/// What is left to do without a check is [`check_resolved`].
+// Inlined, because a key is large to move.
+#[inline(always)]
+pub(crate) fn resolve_and_check_single<S, R: Rules<S>>(
+    rules: R,
+    timing: ChargeTiming,
+    parts: &Parts,
+) -> Single<CheckedSingle> {
+    let layered = parts.extensions.get::<Limiter>();
+    let limiter = layered.unwrap_or_else(|| Limiter::without_layer());
+    if limiter.skips(parts) {
+        return Single::Exempt;
+    }
+    let is_layered = layered.is_some();
+    rules.resolve_single(parts, |rule| {
+        check_single(limiter, is_layered, parts, timing, rule)
+    })
+}
+
+/// [`resolve_and_check_now`] for rules that may have to be awaited.
+///
+/// The future is boxed, so that it takes no space in the futures of handlers.
+pub(crate) fn resolve_and_check<'a, S: Sync, R: Rules<S> + 'a>(
+    mut rules: R,
+    timing: ChargeTiming,
+    parts: &'a mut Parts,
+    state: &'a S,
+    resolution: &'a mut Resolution,
+) -> Pin<Box<dyn Future<Output = Result<Admission, Stop>> + Send + 'a>> {
+    if R::ARE_ALWAYS_READY {
+        // Known to the compiler, which leaves the rest out.
+        let checked = resolve_and_check_now(rules, timing, parts, resolution);
+        return Box::pin(future::ready(checked));
+    }
+    Box::pin(async move {
+        let limiter = Limiter::of(parts).clone();
+        if !limiter.skips(parts) {
+            if R::COUNT > 1 {
+                let cheap = rules.cheap(parts, is_built_in);
+                if 0 < cheap && cheap < R::COUNT {
                     let pass = Pass::Cheap(is_built_in);
-                    $rules
-                        .resolve(pass, 0, &mut $parts, $state, &mut $resolution)
-                        .await;
-                    early_refusal::refuse_by_cheap_rules(&limiter, &$parts, &mut $resolution);
+                    rules.resolve(pass, 0, parts, state, resolution).await;
+                    refuse_by_cheap_rules(&limiter, parts, resolution);
                 }
             }
-            if !$resolution.is_refused() {
+            if !resolution.is_refused() {
                 let pass = Pass::Rest;
-                $rules
-                    .resolve(pass, 0, &mut $parts, $state, &mut $resolution)
-                    .await;
+                rules.resolve(pass, 0, parts, state, resolution).await;
             }
         }
-        if let Some(response) = $resolution.take_response() {
-            Err(check::count_and_reject(limiter, &mut $parts, &mut $resolution, response).await)
-        } else {
-            match ready_or_await!(check::check_rules(
-                limiter,
-                &mut $parts,
-                &mut $resolution,
-                $timing
-            )) {
-                Ok(admission) => Ok(admission),
-                Err(refusal) => Err(refusal.into_response(&$parts)),
-            }
-        }
-    }};
+        check_resolved(timing, parts, resolution)
+    })
 }
-pub(crate) use resolve_and_check;
 
 /// Checks all resolved rules of a handler, all or nothing.
 ///
-/// In the common case (one rule, a final charge, no layer around) no per-request state is created.
-///
 /// # Errors
-/// Why the request is refused.
-pub(crate) fn check_rules(
-    limiter: Limiter,
+/// What the caller has to do if the request is not admitted at once.
+pub(crate) fn check_resolved(
+    timing: ChargeTiming,
     parts: &mut Parts,
     resolution: &mut Resolution,
-    timing: ChargeTiming,
-) -> MaybeReady<Result<Admission, Refusal>> {
+) -> Result<Admission, Stop> {
+    if let Some(rejection) = resolution.take_response() {
+        return Err(Stop::Rejected(rejection));
+    }
     if resolution.rules().is_empty() {
-        return MaybeReady::Ready(Ok(Admission::unlimited()));
+        return Ok(Admission::unlimited());
     }
-    if parts.extensions.get::<EnclosingLimits>().is_none()
-        && !limiter.response_settings().response_info
-        && let Some((rule, config)) = only_charge(resolution.rules(), timing)
-        && let charge = rule.charge(parts.extensions.get::<MatchedPath>())
-        && !limiter.wait_queues().has_waiters(slice::from_ref(&charge))
-    {
-        let headers = |outcomes| {
-            Headers::of_one(
-                config.name,
-                outcomes,
-                &limiter.response_settings().header_style,
-            )
-        };
-        // A `Decision` is large to move; an allowed request needs only the outcome.
-        let denial = match limiter.try_check_single(&charge) {
-            Some((outcome, receipt)) if outcome.is_allowed() => {
-                let admission = Admission::headers_only(headers(&[outcome]), limiter);
-                resolution.set_charged_at(receipt.as_ref().map_or(0, Receipt::at));
-                return MaybeReady::Ready(Ok(admission));
-            }
-            Some((outcome, _)) => Ok(Decision::new([outcome])),
-            None => match limiter.check_general(&[charge], Action::Consume) {
-                Ok(decision) if decision.is_allowed() => {
-                    let admission = Admission::headers_only(headers(decision.outcomes()), limiter);
-                    resolution.set_charged_at(decision.receipts().first().map_or(0, Receipt::at));
-                    return MaybeReady::Ready(Ok(admission));
-                }
-                decision => decision,
-            },
-        };
-        if let Ok(decision) = &denial {
-            let denial = DenialRef {
-                rules: resolution.rules(),
-                costs: &[rule.cost],
-                decision,
-            };
-            let response = denied_response(&limiter, parts, &denial, None);
-            return MaybeReady::Ready(Err(Refusal::Response(response)));
-        }
+    let limiter = Limiter::find(parts);
+    let is_layered = parts.extensions.get::<Limiter>().is_some();
+    if let Some(checked) = check_resolved_single(limiter, is_layered, parts, timing, resolution) {
+        return checked;
     }
-    let mut request_limits = start_tracking(limiter, parts, resolution);
-    match timing {
+    let mut request_limits = start_tracking(limiter.clone(), parts, resolution);
+    let checked = match timing {
         ChargeTiming::BeforeExtraction => Arc::new(request_limits).consume(Admission::tracked),
         ChargeTiming::AfterExtraction => {
             request_limits.keep_head(parts);
             Arc::new(request_limits).peek(Admission::tracked)
         }
+    };
+    match checked {
+        MaybeReady::Ready(Ok(admission)) => Ok(admission),
+        MaybeReady::Ready(Err(refusal)) => Err(Stop::Refused(refusal.into_response(parts).into())),
+        MaybeReady::Pending(check) => Err(Stop::Pending(check)),
     }
+}
+
+/// [`check_single`] for a rule that has been resolved. `None` if there is another number of rules,
+/// or a rejection.
+fn check_resolved_single(
+    limiter: &Limiter,
+    is_layered: bool,
+    parts: &Parts,
+    timing: ChargeTiming,
+    resolution: &mut Resolution,
+) -> Option<Result<Admission, Stop>> {
+    let rule = resolution.single_rule()?;
+    Some(
+        match check_single(limiter, is_layered, parts, timing, &rule)? {
+            CheckedSingle::Refused(response) => Err(Stop::Refused(response)),
+            CheckedSingle::Admitted(admission, at) => {
+                resolution.set_charged_at(at);
+                Ok(admission)
+            }
+        },
+    )
+}
+
+/// The result of [`check_single`].
+pub(crate) enum CheckedSingle {
+    /// With the time of the charge, by the store's clock.
+    Admitted(Admission, u64),
+    Refused(EarlyResponse),
+}
+
+/// Checks the only rule of a request in memory, without any state of the request. Returns `None`,
+/// and charges nothing, if that is not possible: the store has to be awaited, the charge is not
+/// final once it is made, there are limits around the handler, or responses describe their limits.
+fn check_single(
+    limiter: &Limiter,
+    is_layered: bool,
+    parts: &Parts,
+    timing: ChargeTiming,
+    rule: &SingleRule<'_>,
+) -> Option<CheckedSingle> {
+    let config = rule.config;
+    let settings = limiter.response_settings();
+    let is_final = timing == ChargeTiming::BeforeExtraction
+        && config.count_when.is_none()
+        && config.wait.is_zero();
+    // There are no enclosing limits without the limiter of a layer.
+    if !is_final
+        || settings.response_info
+        || (is_layered && parts.extensions.get::<EnclosingLimits>().is_some())
+    {
+        return None;
+    }
+    let charge = rule.charge(parts);
+    if limiter.wait_queues().has_waiters(slice::from_ref(&charge)) {
+        return None;
+    }
+    let strictest = limiter.try_check_strictest(&charge);
+    // Not moved, because it is large.
+    let strictest = strictest.as_ref()?;
+    if !strictest.outcome.is_allowed() {
+        let response = refuse_single(limiter, parts, rule, &charge, strictest);
+        return Some(CheckedSingle::Refused(response));
+    }
+    let (at, style) = (strictest.charged_at, &settings.header_style);
+    if let Some(headers) = LiteralHeaders::new(rule.limits, strictest, style) {
+        let admission = Admission::with_literal_headers(headers);
+        return Some(CheckedSingle::Admitted(admission, at));
+    }
+    let (name, strategy) = (config.name, charge.strategy);
+    let headers = Headers::of_one(name, rule.limits, strategy, strictest, style);
+    Some(CheckedSingle::Admitted(
+        Admission::with_headers(headers),
+        at,
+    ))
+}
+
+/// The response to a request that its only rule refuses.
+#[cold]
+fn refuse_single(
+    limiter: &Limiter,
+    parts: &Parts,
+    rule: &SingleRule<'_>,
+    charge: &Charge<'_>,
+    strictest: &StrictestOutcome,
+) -> EarlyResponse {
+    let has_several = rule.limits.len() > 1;
+    let peeked = has_several.then(|| limiter.try_check_all(slice::from_ref(charge), Action::Peek));
+    let decision = match peeked {
+        // The other limits are shown as they are a moment later.
+        Some(Ok(decision)) => {
+            let outcomes = decision.outcomes().iter().enumerate();
+            Decision::new(outcomes.map(|(index, outcome)| {
+                if index == usize::from(strictest.limit_index) {
+                    strictest.outcome
+                } else {
+                    *outcome
+                }
+            }))
+        }
+        None | Some(Err(_)) => Decision::new([strictest.outcome]),
+    };
+    denied_by_single(limiter, parts, rule, &decision)
 }
 
 /// Creates the state of a request with several rules, or with one that may need it after the check.
@@ -215,22 +367,4 @@ pub(crate) fn count_and_reject<'a>(
             Err(refusal) => refusal.into_response(parts),
         }
     })
-}
-
-/// The only rule of the request, with its configuration, if its charge is final once it is made:
-/// before extraction, without waiting, and whatever the response is.
-fn only_charge(
-    rules: &ResolvedRules,
-    timing: ChargeTiming,
-) -> Option<(&ResolvedRule, &'static PolicyConfig)> {
-    let [rule] = rules.as_slice() else {
-        return None;
-    };
-    let ConfigRef::Static(config) = rule.config else {
-        return None;
-    };
-    let is_final = timing == ChargeTiming::BeforeExtraction
-        && config.count_when.is_none()
-        && config.wait.is_zero();
-    is_final.then_some((rule, config))
 }

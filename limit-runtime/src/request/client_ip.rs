@@ -54,35 +54,40 @@ pub fn client_ip(parts: &Parts) -> Result<ClientIp, ClientIpRejection> {
         return Err(ClientIpRejection::logged());
     };
     let limiter = Limiter::find(parts);
-    let address = match limiter.trusted_proxies() {
-        None => {
-            proxy_check::observe(peer, peer, &parts.headers, None);
-            peer
-        }
-        Some(proxies) => client_behind(proxies, peer, &parts.headers),
-    };
-    Ok(ClientIp {
+    let ipv6_prefix = limiter.ipv6_prefix();
+    let proxies = limiter.trusted_proxies();
+    let client = |address| ClientIp {
         address,
-        ipv6_prefix: limiter.ipv6_prefix(),
+        ipv6_prefix,
+    };
+    Ok(match peer {
+        // The common case, in which the address is moved as a word.
+        SocketAddr::V4(peer) if proxies.is_none() && proxy_check::is_finished() => {
+            client(IpAddr::V4(*peer.ip()))
+        }
+        _ => {
+            let peer = peer.ip().to_canonical();
+            client(observed_client(proxies, peer, &parts.headers))
+        }
     })
 }
 
-/// The client's address according to the forwarding header. Not inlined: without proxies, which is
-/// the common case, this code is not in the way.
+/// The client's address, according to the forwarding header behind trusted proxies. Not inlined:
+/// without proxies, which is the common case, this code is not in the way.
 #[inline(never)]
-fn client_behind(proxies: &TrustedProxies, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
-    let client = proxies.client(peer, headers);
-    proxy_check::observe(peer, client, headers, Some(proxies));
+fn observed_client(proxies: Option<&TrustedProxies>, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    let client = proxies.map_or(peer, |proxies| proxies.client(peer, headers));
+    proxy_check::observe(peer, client, headers, proxies);
     client
 }
 
 /// The peer's address, from the extensions that the `ConnectInfo` extractor reads.
-fn peer(extensions: &Extensions) -> Option<IpAddr> {
-    let peer = match extensions.get::<ConnectInfo<SocketAddr>>() {
-        Some(ConnectInfo(peer)) => peer,
-        None => &extensions.get::<MockConnectInfo<SocketAddr>>()?.0,
-    };
-    Some(peer.ip().to_canonical())
+#[inline]
+fn peer(extensions: &Extensions) -> Option<&SocketAddr> {
+    match extensions.get::<ConnectInfo<SocketAddr>>() {
+        Some(ConnectInfo(peer)) => Some(peer),
+        None => Some(&extensions.get::<MockConnectInfo<SocketAddr>>()?.0),
+    }
 }
 
 /// The client's address that [`client_ip`] found.

@@ -31,8 +31,8 @@ enum State {
     /// Before the check.
     #[default]
     Unchecked,
-    /// After the check by this limiter; no extractor has requested the state. `None` if no limit
-    /// applies.
+    /// After the check; no extractor has requested the state. With the limiter of a layer, if it
+    /// was not the process-wide one that checked the request.
     Checked(Option<Limiter>),
     /// An extractor is pending until the state has been created.
     Pending(Box<PendingState>),
@@ -78,12 +78,12 @@ impl CurrentRequest {
 /// Lets extractors request the state, after the check. Takes and returns the admission by value, so
 /// that the future does not store it twice.
 #[inline]
-pub(crate) fn begin_extraction(admission: Admission) -> Admission {
+pub(crate) fn begin_extraction(admission: Admission, parts: &Parts) -> Admission {
     if CURRENT.is_set() {
         CURRENT.with(|current| {
             current.0.set(match admission.request_limits() {
                 Some(request_limits) => State::Shared(request_limits.clone()),
-                None => State::Checked(admission.limiter().cloned()),
+                None => State::Checked(parts.extensions.get::<Limiter>().cloned()),
             });
         });
     }
@@ -124,7 +124,7 @@ pub(crate) fn poll_state(
             let outer = parts.extensions.get::<EnclosingLimits>();
             current.0.set(State::Pending(Box::new(PendingState {
                 // The limiter of the check, even if the extractor was given another head.
-                limiter: limiter.unwrap_or_else(|| Limiter::find(parts).clone()),
+                limiter: limiter.unwrap_or_else(|| Limiter::global().clone()),
                 route: parts.extensions.get::<MatchedPath>().cloned(),
                 outer: outer.map(|outer| outer.limits().clone()),
                 polls: 1,

@@ -20,8 +20,21 @@ use std::future::Future;
 pub struct DefaultKey;
 
 impl<S: Sync> Source<KeyRole, S> for DefaultKey {
+    const IS_ALWAYS_READY: bool = false;
+
+    /// The client's address is ready, a function of the application may not be.
+    #[inline]
+    fn is_ready(&self, parts: &Parts) -> bool {
+        Limiter::find(parts).default_key_fn().is_none()
+    }
+
     fn is_cheap(&self, parts: &Parts, is_built_in: IsBuiltIn) -> bool {
         Limiter::find(parts).has_cheap_default_key(is_built_in)
+    }
+
+    #[inline]
+    fn resolve_now(self, parts: &Parts) -> Resolved<KeyRole> {
+        client_key(parts)
     }
 
     #[inline]
@@ -39,9 +52,15 @@ impl<S: Sync> Source<KeyRole, S> for DefaultKey {
 pub(crate) async fn default_key(parts: &mut Parts) -> Result<Key, Rejection> {
     match Limiter::find(parts).default_key_fn().cloned() {
         Some(key) => key(parts).await,
-        None => match client_ip(parts) {
-            Ok(address) => Ok(address.into_key()),
-            Err(error) => Err(rejection(error)),
-        },
+        None => client_key(parts),
+    }
+}
+
+/// The client's address as the key.
+#[inline]
+fn client_key(parts: &Parts) -> Result<Key, Rejection> {
+    match client_ip(parts) {
+        Ok(address) => Ok(address.into_key()),
+        Err(error) => Err(rejection(error)),
     }
 }

@@ -1,20 +1,29 @@
 //! Refused requests and their responses: over a limit, or without an answer from the store.
 
 use super::{
+    early_response::EarlyResponse,
     request_limits::{Costs, RequestLimits},
     response_headers::add_policy_headers,
 };
 use crate::{
-    decision::Decision,
+    decision::{Decision, StrictestOutcome, whole_micros},
+    extract::limits::LimitsRef,
     limiter::Limiter,
-    policy::{config::PolicyConfig, resolved_rule::ResolvedRule},
+    policy::{
+        config::PolicyConfig,
+        resolved_rule::{ResolvedRule, SingleRule},
+    },
     response::{
         exceeded::{Exceeded, OnLimited},
         grpc,
-        headers::{Headers, PolicyReport},
+        header_style::HeaderStyle,
+        headers::{LiteralHeaders, PolicyReport},
         policy_view::PolicyView,
         rate_limit_info::RateLimitInfo,
-        too_many_requests::{as_exhausted, too_many_requests, with_wait_of_header},
+        retry_after::RetryAfterStyle,
+        too_many_requests::{
+            as_exhausted, literal_refusal, refusal_body, too_many_requests, with_wait_of_header,
+        },
     },
     store::StoreError,
 };
@@ -30,8 +39,6 @@ pub(crate) enum Refusal {
     Denied(Box<Denial>),
     /// The store could not answer.
     Store(StoreError),
-    /// The response exists already.
-    Response(Response),
 }
 
 /// A denied check, with the state of its request.
@@ -77,7 +84,6 @@ impl Refusal {
                 denied_response(&request_limits.limiter, parts, &denial, outer)
             }
             Self::Store(error) => error.into_response(),
-            Self::Response(response) => response,
         }
     }
 
@@ -86,7 +92,11 @@ impl Refusal {
     #[cold]
     pub(super) fn into_late_response(self, head: Option<&Parts>) -> Response {
         match head {
-            Some(head) => grpc::for_client(&head.headers, self.into_response(head)),
+            Some(head) => {
+                let mut response = self.into_response(head);
+                grpc::convert_for_client(&head.headers, &mut response);
+                response
+            }
             None => self.into_response(&Request::new(()).into_parts().0),
         }
     }
@@ -101,31 +111,121 @@ pub(super) fn denied_response(
     denial: &DenialRef<'_>,
     outer: Option<&RequestLimits>,
 ) -> Response {
-    let settings = limiter.response_settings();
     let exhausted = as_exhausted(denial.decision);
     let decision = exhausted.as_ref().unwrap_or(denial.decision);
     let key = denial.rules.first().map(|rule| &rule.key);
     let jitter = key.map_or(Duration::ZERO, |key| limiter.retry_jitter(key));
     let exceeded = Exceeded::new(parts, denial.policy_views(), decision, jitter);
     let own_response = own_response(denial.rules, &exceeded);
-    let mut response = too_many_requests(settings, &exceeded, own_response);
-    let wait = exceeded.retry_after();
-    let mut info = RateLimitInfo::of_refused(denial.policy_views(), decision, wait);
+    let (mut response, mut info, shown) = refuse(limiter, &exceeded, own_response);
     for limits in RequestLimits::innermost_first(outer) {
         limits.add_to_info(&mut info);
     }
     response.extensions_mut().insert(info);
-    let shown = with_wait_of_header(decision, wait, response.headers());
-    let decision = shown.as_ref().unwrap_or(decision);
-    if let ([rule], None) = (denial.rules, outer) {
-        let (name, outcomes) = (rule.config.name, decision.outcomes());
-        Headers::of_one(name, outcomes, &settings.header_style).add_to(response.headers_mut());
+    let mut report = PolicyReport::default();
+    report.add(denial.policy_views(), shown.as_ref().unwrap_or(decision));
+    add_policy_headers(limiter, outer, report, &mut response);
+    if grpc::content_type(&parts.headers).is_some() {
+        response.extensions_mut().insert(grpc_message(&exceeded));
+    }
+    response
+}
+
+/// [`denied_response`] for a request with one rule and no limits around the handler.
+#[cold]
+pub(super) fn denied_by_single(
+    limiter: &Limiter,
+    parts: &Parts,
+    rule: &SingleRule<'_>,
+    decision: &Decision,
+) -> EarlyResponse {
+    let jitter = limiter.retry_jitter(rule.key);
+    if let Some(response) = denied_by_literal(limiter, parts, rule, decision, jitter) {
         return response;
     }
-    let mut report = PolicyReport::default();
-    report.add(denial.policy_views(), decision);
-    add_policy_headers(limiter, outer, report, &mut response);
-    response
+    let exhausted = as_exhausted(decision);
+    let decision = exhausted.as_ref().unwrap_or(decision);
+    let exceeded = Exceeded::new(parts, std::iter::once(rule.view()), decision, jitter);
+    let (mut response, info, shown) = refuse(limiter, &exceeded, rule.config.own_response());
+    let shown = shown.as_ref().unwrap_or(decision);
+    let style = &limiter.response_settings().header_style;
+    let literal = StrictestOutcome::of(shown)
+        .and_then(|strictest| LiteralHeaders::new(rule.limits, &strictest, style));
+    match literal {
+        Some(headers) => headers.add_to(response.headers_mut()),
+        None => {
+            let mut report = PolicyReport::default();
+            report.add(std::iter::once(rule.view()), shown);
+            add_policy_headers(limiter, None, report, &mut response);
+        }
+    }
+    if grpc::content_type(&parts.headers).is_some() {
+        response.extensions_mut().insert(grpc_message(&exceeded));
+        grpc::convert_for_client(&parts.headers, &mut response);
+    }
+    EarlyResponse::denied(response, info)
+}
+
+/// [`denied_by_single`] in the most common case: one literal limit has no room, and nothing changes
+/// the default response. `None` in any other case.
+fn denied_by_literal(
+    limiter: &Limiter,
+    parts: &Parts,
+    rule: &SingleRule<'_>,
+    decision: &Decision,
+    jitter: Duration,
+) -> Option<EarlyResponse> {
+    let settings = limiter.response_settings();
+    let LimitsRef::Literal(limits) = rule.limits else {
+        return None;
+    };
+    if rule.config.own_response().is_some()
+        || settings.on_limited.is_some()
+        || settings.header_style != HeaderStyle::Ietf
+        || settings.retry_after_style != RetryAfterStyle::Seconds
+        || grpc::content_type(&parts.headers).is_some()
+    {
+        return None;
+    }
+    let mut refused = (0..)
+        .zip(decision.outcomes())
+        .filter(|(_, outcome)| !outcome.is_allowed());
+    let (Some((index, outcome)), None) = (refused.next(), refused.next()) else {
+        return None;
+    };
+    let wait = outcome.retry_after()?.saturating_add(jitter);
+    let views = || std::iter::once(rule.view());
+    let make_body = || refusal_body(&Exceeded::new(parts, views(), decision, jitter));
+    let response = literal_refusal(
+        limits,
+        index,
+        outcome.remaining(),
+        whole_micros(wait),
+        make_body,
+    )?;
+    let info = RateLimitInfo::of_refused(views(), decision, Some(wait));
+    Some(EarlyResponse::denied(response, info))
+}
+
+/// The response without the rate-limit headers, the description of the refusal for it, and the
+/// decision to show in the headers, if it is another one.
+fn refuse(
+    limiter: &Limiter,
+    exceeded: &Exceeded<'_>,
+    own_response: Option<&OnLimited>,
+) -> (Response, RateLimitInfo, Option<Decision>) {
+    let (settings, decision) = (limiter.response_settings(), exceeded.decision());
+    let response = too_many_requests(settings, exceeded, own_response);
+    let info = RateLimitInfo::of_refused(exceeded.policies(), decision, exceeded.retry_after());
+    let is_own = own_response.is_some() || settings.on_limited.is_some();
+    let shown = with_wait_of_header(decision, exceeded, is_own.then_some(response.headers()));
+    (response, info, shown)
+}
+
+/// The text of the refusal for a gRPC client.
+#[cold]
+fn grpc_message(exceeded: &Exceeded<'_>) -> grpc::Message {
+    grpc::Message(exceeded.to_string().into())
 }
 
 /// The `on_limited` of the first policy that denies the request and has one.

@@ -1,8 +1,8 @@
-//! Buffers for header values and bodies: a thread-local byte arena, and text on the stack.
+//! Buffers for header values and bodies: text on the stack, and a thread-local byte arena.
 
-use super::label::Label;
 use bytes::{Bytes, BytesMut};
 use http::HeaderValue;
+use limit_core::header_text::WriteText;
 use std::{cell::RefCell, fmt};
 
 /// The size of an arena chunk in bytes: room for the values of dozens of responses. A chunk is
@@ -15,6 +15,7 @@ thread_local! {
 
 /// Concatenates `parts` in the current chunk of this thread. Longer results get their own
 /// allocation.
+#[inline]
 pub(crate) fn joined<const N: usize>(parts: [&[u8]; N]) -> Bytes {
     let length: usize = parts.iter().map(|part| part.len()).sum();
     if length > CHUNK {
@@ -90,14 +91,6 @@ impl<const N: usize> Text<N> {
         self.str(itoa::Buffer::new().format(number))
     }
 
-    /// Appends a label in quotes.
-    pub(crate) fn label(&mut self, label: &Label) -> &mut Self {
-        self.str("\"");
-        // Writing to a `Text` cannot fail.
-        let _ = label.write_to(self);
-        self.str("\"")
-    }
-
     /// The bytes written so far.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         if self.spilled.is_empty() {
@@ -117,14 +110,38 @@ impl<const N: usize> Text<N> {
 /// A number as a header value. Unlike `HeaderValue::from`, it allocates nothing while the chunk
 /// has room.
 pub(crate) fn number(number: u64) -> HeaderValue {
-    let mut digits = itoa::Buffer::new();
-    let joined = joined([digits.format(number).as_bytes()]);
-    HeaderValue::from_maybe_shared(joined).unwrap_or_else(|_| number.into())
+    let [value] = numbers([number]);
+    value
+}
+
+/// [`number`] for several numbers, which share their place.
+#[inline]
+pub(crate) fn numbers<const N: usize>(numbers: [u64; N]) -> [HeaderValue; N] {
+    let mut buffers = [itoa::Buffer::new(); N];
+    let mut digits = [b"".as_slice(); N];
+    for ((digits, buffer), number) in digits.iter_mut().zip(&mut buffers).zip(numbers) {
+        *digits = buffer.format(number).as_bytes();
+    }
+    let mut joined = joined(digits);
+    let mut digits = digits.into_iter();
+    numbers.map(|number| {
+        let length = digits.next().map_or(0, <[u8]>::len);
+        let digits = joined.split_to(length.min(joined.len()));
+        HeaderValue::from_maybe_shared(digits).unwrap_or_else(|_| number.into())
+    })
 }
 
 /// Parses a header value as a whole number.
 pub(crate) fn parse_number(value: &HeaderValue) -> Option<u64> {
     value.to_str().ok()?.trim().parse().ok()
+}
+
+impl<const N: usize> WriteText for Text<N> {
+    #[inline]
+    fn write_number(&mut self, number: u64) -> fmt::Result {
+        self.number(number);
+        Ok(())
+    }
 }
 
 impl<const N: usize> fmt::Write for Text<N> {

@@ -1,13 +1,13 @@
 //! The refused request that an `on_limited` function responds to.
 
-use super::{
-    label::Label,
-    policy_view::{PolicyView, labels},
+use super::policy_view::{PolicyView, labels};
+use crate::{
+    decision::{Decision, Outcome, Verdict, whole_seconds},
+    extract::limits::{LimitsRef, LiteralLimits},
 };
-use crate::decision::{Decision, Outcome, Verdict, whole_seconds};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
-use limit_core::{Limit, Limits};
+use limit_core::{Limit, Limits, header_text::Label};
 use smallvec::SmallVec;
 use std::{
     fmt,
@@ -45,7 +45,8 @@ pub struct Exceeded<'a> {
     parts: &'a Parts,
     policies: SmallVec<[PolicyView<'a>; 1]>,
     decision: &'a Decision,
-    jitter: Duration,
+    /// How long the client has to wait, including the jitter.
+    wait: Option<Duration>,
     omits_retry_after: AtomicBool,
 }
 
@@ -59,8 +60,10 @@ static NO_LIMITS: Limits = Limits::single(Limit::per_second(NonZeroU64::MIN));
 struct Violation<'a> {
     /// The index of the policy.
     index: usize,
+    /// The index of the limit in the policy.
+    limit_index: usize,
     policy: &'a PolicyView<'a>,
-    label: Label,
+    label: Label<'static>,
     outcome: &'a Outcome,
     cost: u64,
 }
@@ -77,7 +80,9 @@ impl<'a> Exceeded<'a> {
             parts,
             policies: policies.collect(),
             decision,
-            jitter,
+            wait: decision
+                .retry_after()
+                .map(|wait| wait.saturating_add(jitter)),
             omits_retry_after: AtomicBool::new(false),
         }
     }
@@ -86,6 +91,11 @@ impl<'a> Exceeded<'a> {
     #[must_use]
     pub fn parts(&self) -> &Parts {
         self.parts
+    }
+
+    /// The policies on the request.
+    pub(crate) fn policies(&self) -> impl Iterator<Item = PolicyView<'a>> {
+        self.policies.iter().copied()
     }
 
     /// The outcome of every limit on the request, including those that did not refuse it.
@@ -99,8 +109,7 @@ impl<'a> Exceeded<'a> {
     /// limit, so that the request can never be admitted.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        let wait = self.decision.retry_after()?;
-        Some(wait.saturating_add(self.jitter))
+        self.wait
     }
 
     /// The wait in whole seconds, rounded up and never 0, as in `Retry-After`.
@@ -153,7 +162,7 @@ impl<'a> Exceeded<'a> {
     #[must_use]
     pub fn limits(&self) -> &Limits {
         self.refused_by()
-            .map_or(&NO_LIMITS, |violation| violation.policy.limits)
+            .map_or(&NO_LIMITS, |violation| &**violation.policy.limits)
     }
 
     /// The limits that refused the request, named as in the header `RateLimit-Policy`: `predict`,
@@ -171,20 +180,24 @@ impl<'a> Exceeded<'a> {
     }
 
     /// The labels of the limits that refused the request.
-    pub(super) fn violated_labels(&self) -> impl Iterator<Item = Label> {
+    pub(super) fn violated_labels(&self) -> impl Iterator<Item = Label<'static>> {
         self.violations().map(|violation| violation.label)
     }
 
-    /// The limit that refused the request, if only one did and the request can be admitted later.
-    /// The body of the response then depends on nothing else.
-    pub(super) fn single_violation(&self) -> Option<(Label, Limit)> {
+    /// The literal limits and the index of the limit that refused the request, if only one did and
+    /// the request can be admitted later. The body of the response then depends on nothing else.
+    pub(super) fn single_literal_violation(&self) -> Option<(&'static LiteralLimits, usize)> {
         if self.decision.exceeds_capacity() {
             return None;
         }
-        let mut outcomes = self.labelled_outcomes();
-        let (label, outcome) = outcomes.find(|(_, outcome)| !outcome.is_allowed())?;
-        let is_only = outcomes.all(|(_, outcome)| outcome.is_allowed());
-        is_only.then(|| (label, outcome.limit()))
+        let mut violations = self.violations();
+        match (violations.next()?, violations.next()) {
+            (violation, None) => match violation.policy.limits {
+                LimitsRef::Literal(limits) => Some((limits, violation.limit_index)),
+                LimitsRef::Own(_) => None,
+            },
+            (_, Some(_)) => None,
+        }
     }
 
     /// The indices of the policies that refused the request. A policy occurs once per limit that
@@ -209,23 +222,26 @@ impl<'a> Exceeded<'a> {
             .iter()
             .enumerate()
             .flat_map(|(index, policy)| {
-                let limits = policy.limits.iter();
-                limits.map(move |_| (index, policy))
+                let limits = 0..policy.limits.len();
+                limits.map(move |limit_index| (index, limit_index, policy))
             });
         self.labelled_outcomes()
             .zip(policy_of_each_limit)
             .filter(|((_, outcome), _)| !outcome.is_allowed())
-            .map(|((label, outcome), (index, policy))| Violation {
-                index,
-                policy,
-                label,
-                outcome,
-                cost: policy.cost.max(1),
-            })
+            .map(
+                |((label, outcome), (index, limit_index, policy))| Violation {
+                    index,
+                    limit_index,
+                    policy,
+                    label,
+                    outcome,
+                    cost: policy.cost.max(1),
+                },
+            )
     }
 
     /// Every outcome with the label of its limit.
-    fn labelled_outcomes(&self) -> impl Iterator<Item = (Label, &Outcome)> {
+    fn labelled_outcomes(&self) -> impl Iterator<Item = (Label<'static>, &Outcome)> {
         labels(self.policies.iter().copied()).zip(self.decision.outcomes())
     }
 }

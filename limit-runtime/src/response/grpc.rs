@@ -16,6 +16,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use std::{
     borrow::Cow,
     fmt::Write,
+    mem,
     pin::Pin,
     task::{Context, Poll, Waker},
     time::SystemTime,
@@ -33,10 +34,11 @@ const MAX_MESSAGE: usize = 1_024;
 
 /// Converts a rejection to the format of the client: if `request` has the headers of a gRPC
 /// request, the response gets a gRPC status, unless it is a gRPC error already.
-pub(crate) fn for_client(request: &HeaderMap, response: Response) -> Response {
-    match content_type(request) {
-        Some(content_type) if !is_error(&response) => trailers_only(content_type.clone(), response),
-        _ => response,
+pub(crate) fn convert_for_client(request: &HeaderMap, response: &mut Response) {
+    if let Some(content_type) = content_type(request)
+        && !is_error(response)
+    {
+        *response = trailers_only(content_type.clone(), mem::take(response));
     }
 }
 

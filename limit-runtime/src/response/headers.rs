@@ -1,15 +1,23 @@
 //! Rate-limit headers, made from the outcomes of all limits on a request.
 
 use super::{
-    buffer::{joined, number},
-    header_cache::{policy_header, with_cached_parts},
+    buffer::{Text, joined, number},
     header_style::HeaderStyle,
-    label::Label,
     policy_view::{PolicyView, labels},
 };
-use crate::decision::{Decision, Outcome, strictest, whole_millis, whole_seconds};
+use crate::{
+    decision::{
+        Decision, Outcome, StrictestOutcome, quota, strictest, whole_millis, whole_seconds,
+    },
+    extract::limits::{LimitsRef, LiteralLimits},
+    window::Strategy,
+};
 use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use limit_core::{
+    Limit, Limits,
+    header_text::{self, Label, write_policies},
+};
 use smallvec::SmallVec;
 use std::time::{Duration, SystemTime};
 
@@ -20,7 +28,7 @@ pub(crate) struct PolicyReport {
 }
 
 /// A limit and its outcome.
-type PolicyOutcome = (Label, Outcome);
+type PolicyOutcome = (Label<'static>, Outcome);
 
 impl PolicyReport {
     /// Adds the outcomes of `decision`. `policies` must be those of the decision, in its order.
@@ -38,6 +46,60 @@ impl PolicyReport {
     }
 }
 
+/// The headers about literal limits in the default style, without the texts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LiteralHeaders {
+    limits: &'static LiteralLimits,
+    remaining: u64,
+    /// Windows are far shorter than the longest time of 32 bits.
+    reset_seconds: u32,
+    /// The index of the strictest limit.
+    limit_index: u8,
+}
+
+impl LiteralHeaders {
+    /// `None` if the limits or the style need [`Headers`].
+    #[inline(always)]
+    pub(crate) fn new(
+        limits: &LimitsRef,
+        strictest: &StrictestOutcome,
+        style: &HeaderStyle,
+    ) -> Option<Self> {
+        let (LimitsRef::Literal(limits), HeaderStyle::Ietf) = (limits, style) else {
+            return None;
+        };
+        limits.headers(strictest.limit_index)?;
+        let reset_seconds = reset_seconds(&strictest.outcome, strictest.outcome.limit());
+        Some(Self {
+            limits,
+            remaining: strictest.outcome.remaining(),
+            reset_seconds: u32::try_from(reset_seconds).unwrap_or(u32::MAX),
+            limit_index: strictest.limit_index,
+        })
+    }
+
+    /// Adds the headers to a response, unless it has those of all policies already.
+    #[inline]
+    pub(crate) fn add_to_response(&self, response: &mut Response) {
+        if !has_headers(response) {
+            self.add_to(response.headers_mut());
+        }
+    }
+
+    /// Adds the headers to those of a response, and replaces headers of equal names.
+    pub(crate) fn add_to(&self, headers: &mut HeaderMap) {
+        let Some((policy, prefix)) = self.limits.headers(self.limit_index) else {
+            return;
+        };
+        headers.insert(HeaderStyle::RATE_LIMIT_POLICY, policy.clone());
+        if let Some(state) =
+            rate_limit(prefix.as_bytes(), self.remaining, self.reset_seconds.into())
+        {
+            headers.insert(HeaderStyle::RATE_LIMIT, state);
+        }
+    }
+}
+
 /// Rate-limit headers to add to a response.
 #[derive(Debug, Default)]
 pub(crate) struct Headers {
@@ -45,74 +107,96 @@ pub(crate) struct Headers {
     policy: Option<HeaderValue>,
     /// The value of `RateLimit`.
     state: Option<HeaderValue>,
-    #[expect(
-        clippy::box_collection,
-        reason = "keeps `Headers` small: every request moves it, and most have no other headers"
-    )]
-    others: Option<Box<Vec<(HeaderName, HeaderValue)>>>,
+    others: SmallVec<[(HeaderName, HeaderValue); 3]>,
 }
 
 impl Headers {
-    /// The headers for the limits of a single policy.
-    #[inline]
-    pub(crate) fn of_one(name: &'static str, outcomes: &[Outcome], style: &HeaderStyle) -> Self {
-        if let [outcome] = outcomes {
-            return Self::of(&[(Label { name, window: None }, *outcome)], style);
+    /// The headers for the limits of a single policy, of which only the strictest outcome is known.
+    pub(crate) fn of_one(
+        name: &'static str,
+        limits: &Limits,
+        strategy: Strategy,
+        strictest: &StrictestOutcome,
+        style: &HeaderStyle,
+    ) -> Self {
+        let mut headers = Self::default();
+        let labels = header_text::labels(name, limits);
+        let Some(label) = labels.clone().nth(usize::from(strictest.limit_index)) else {
+            return headers;
+        };
+        let outcome = &strictest.outcome;
+        let quotas = limits
+            .iter()
+            .map(|&limit| quota(limit, strategy.capacity(limit)));
+        match style {
+            HeaderStyle::OpenAi if is_tokens(&label) => {
+                headers.add_open_ai_names(&HeaderStyle::OPEN_AI_TOKENS, outcome);
+            }
+            HeaderStyle::OpenAi => {
+                headers.add_open_ai_names(&HeaderStyle::OPEN_AI_REQUESTS, outcome);
+            }
+            style => headers.add(style, labels.zip(quotas), label, outcome),
         }
-        Self::of_several(name, outcomes, style)
-    }
-
-    #[inline(never)]
-    fn of_several(name: &'static str, outcomes: &[Outcome], style: &HeaderStyle) -> Self {
-        let policies = outcomes.iter().map(|&outcome| {
-            let window = Some(outcome.limit());
-            (Label { name, window }, outcome)
-        });
-        let policies: SmallVec<[PolicyOutcome; 2]> = policies.collect();
-        Self::of(&policies, style)
+        headers
     }
 
     /// The headers for these limits, with the strictest of them in `RateLimit`.
-    #[inline]
     fn of(policies: &[PolicyOutcome], style: &HeaderStyle) -> Self {
         let mut headers = Self::default();
         let Some((label, outcome)) = strictest_of(policies, |_| true) else {
             return headers;
         };
+        let quotas = policies.iter();
+        let quotas = quotas.map(|(label, outcome)| (*label, outcome.quota()));
         match style {
-            HeaderStyle::Off => {}
-            HeaderStyle::Ietf => headers.add_ietf(policies, *label, outcome),
-            HeaderStyle::XRateLimit => headers.add_x_rate_limit(outcome),
             HeaderStyle::OpenAi => headers.add_open_ai(policies),
-            HeaderStyle::Both => {
-                headers.add_ietf(policies, *label, outcome);
-                headers.add_x_rate_limit(outcome);
-            }
-            HeaderStyle::Named(names) => {
-                headers.add_named([&names.limit, &names.remaining, &names.reset], outcome);
-            }
+            style => headers.add(style, quotas, *label, outcome),
         }
         headers
     }
 
-    #[inline]
-    fn add_ietf(&mut self, policies: &[PolicyOutcome], label: Label, outcome: &Outcome) {
-        with_cached_parts(label, outcome.quota(), |cached| {
-            self.state = rate_limit(&cached.rate_limit_prefix, outcome);
-            self.policy = match policies {
-                [_] => Some(cached.policy_header.clone()),
-                policies => {
-                    let limits = policies.iter();
-                    policy_header(limits.map(|(label, outcome)| (*label, outcome.quota()))).value()
-                }
-            };
-        });
+    /// Adds the headers of a style other than `OpenAi`, for all limits with their labels, and for
+    /// the strictest of them.
+    fn add(
+        &mut self,
+        style: &HeaderStyle,
+        limits: impl Iterator<Item = (Label<'static>, Limit)>,
+        label: Label<'_>,
+        outcome: &Outcome,
+    ) {
+        match style {
+            HeaderStyle::Off | HeaderStyle::OpenAi => {}
+            HeaderStyle::Ietf => self.add_ietf(limits, label, outcome),
+            HeaderStyle::XRateLimit => self.add_x_rate_limit(outcome),
+            HeaderStyle::Both => {
+                self.add_ietf(limits, label, outcome);
+                self.add_x_rate_limit(outcome);
+            }
+            HeaderStyle::Named(names) => {
+                self.add_named([&names.limit, &names.remaining, &names.reset], outcome);
+            }
+        }
+    }
+
+    fn add_ietf(
+        &mut self,
+        limits: impl Iterator<Item = (Label<'static>, Limit)>,
+        label: Label<'_>,
+        outcome: &Outcome,
+    ) {
+        // Writing to a `Text` cannot fail.
+        let mut policy = Text::<256>::new();
+        let _ = write_policies(limits, &mut policy);
+        self.policy = policy.value();
+        let mut state = Text::<128>::new();
+        let _ = label.write_state_prefix(&mut state);
+        let reset_seconds = reset_seconds(outcome, outcome.quota());
+        self.state = rate_limit(state.as_bytes(), outcome.remaining(), reset_seconds);
     }
 
     /// Adds the strictest of the policies named `tokens` as tokens, and the strictest of all other
     /// policies as requests.
     fn add_open_ai(&mut self, policies: &[PolicyOutcome]) {
-        let is_tokens = |label: &Label| label.name == "tokens";
         if let Some((_, outcome)) = strictest_of(policies, |label| !is_tokens(label)) {
             self.add_open_ai_names(&HeaderStyle::OPEN_AI_REQUESTS, outcome);
         }
@@ -153,8 +237,7 @@ impl Headers {
     }
 
     fn insert(&mut self, name: &HeaderName, value: HeaderValue) {
-        let others = self.others.get_or_insert_default();
-        others.push((name.clone(), value));
+        self.others.push((name.clone(), value));
     }
 
     /// Adds the headers to a response, unless it has those of all policies already.
@@ -172,10 +255,8 @@ impl Headers {
         if let Some(state) = self.state.take() {
             headers.insert(HeaderStyle::RATE_LIMIT, state);
         }
-        if let Some(others) = self.others.take() {
-            for (name, value) in *others {
-                headers.insert(name, value);
-            }
+        for (name, value) in self.others.drain(..) {
+            headers.insert(name, value);
         }
     }
 }
@@ -194,41 +275,47 @@ pub(crate) fn has_headers(response: &Response) -> bool {
     response.extensions().get::<HeadersComplete>().is_some()
 }
 
-/// Microseconds until the reset.
+/// Seconds until the reset, rounded up, so that more units are available after that many seconds.
 ///
-/// A store rounds hits up to the end of its clock tick, which can be a millisecond. A reset that
-/// exceeds the window by less than that is cut to the window, so that an hour is not shown as 3,601
-/// seconds.
-#[inline]
-fn reset_micros(outcome: &Outcome) -> u64 {
+/// A store rounds hits and windows up to its ticks, which are a millisecond, or less than a 2^30th
+/// of the window. A reset that exceeds the window by no more than that is cut to the window, so
+/// that an hour is not shown as 3,601 seconds.
+#[inline(always)]
+fn reset_seconds(outcome: &Outcome, quota: Limit) -> u64 {
     let micros = outcome.ask_after_micros();
-    let window = outcome.quota().window_millis() * 1_000;
-    if outcome.is_allowed() && micros.wrapping_sub(window) < 1_000 {
+    let window = quota.window_millis() * 1_000;
+    let rounding = (window >> 29).max(1_000);
+    let micros = if outcome.is_allowed() && micros.wrapping_sub(window) < rounding {
         window
     } else {
         micros
-    }
+    };
+    micros.div_ceil(1_000_000)
 }
 
-/// The value of `RateLimit`: `prefix`, which ends with `r=`, and the numbers. Never `None`, because
-/// labels and numbers are printable ASCII.
-fn rate_limit(prefix: &[u8], outcome: &Outcome) -> Option<HeaderValue> {
-    // Rounded up, so that more units are available after that many seconds.
-    let seconds_until_reset = reset_micros(outcome).div_ceil(1_000_000);
-    let (mut remaining, mut seconds) = (itoa::Buffer::new(), itoa::Buffer::new());
+/// The value of `RateLimit` after `prefix`, which ends with `r=`. Never `None`, because labels and
+/// numbers are printable ASCII.
+fn rate_limit(prefix: &[u8], remaining: u64, reset_seconds: u64) -> Option<HeaderValue> {
+    let (mut remaining_digits, mut seconds_digits) = (itoa::Buffer::new(), itoa::Buffer::new());
     let joined = joined([
         prefix,
-        remaining.format(outcome.remaining()).as_bytes(),
+        remaining_digits.format(remaining).as_bytes(),
         b";t=",
-        seconds.format(seconds_until_reset).as_bytes(),
+        seconds_digits.format(reset_seconds).as_bytes(),
     ]);
     HeaderValue::from_maybe_shared(joined).ok()
+}
+
+/// Whether a limit is one of the policy named `tokens`, whose headers in the style of OpenAI have
+/// their own names.
+fn is_tokens(label: &Label<'_>) -> bool {
+    label.name == "tokens"
 }
 
 /// The strictest limit among the policies that `filter` accepts.
 fn strictest_of(
     policies: &[PolicyOutcome],
-    filter: impl Fn(&Label) -> bool,
+    filter: impl Fn(&Label<'static>) -> bool,
 ) -> Option<&PolicyOutcome> {
     if let [(label, _)] = policies {
         return policies.first().filter(|_| filter(label));

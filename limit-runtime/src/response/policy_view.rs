@@ -1,7 +1,7 @@
 //! The parts of a policy that responses describe.
 
-use super::label::Label;
-use limit_core::Limits;
+use crate::extract::limits::LimitsRef;
+use limit_core::header_text::{self, Label};
 
 /// One policy on a request. It holds no key, so all of it may be in a response.
 #[derive(Clone, Copy, Debug)]
@@ -11,7 +11,7 @@ pub(crate) struct PolicyView<'a> {
     /// The key expression in the source code. It never contains the key itself.
     pub(crate) key_label: &'static str,
     /// All limits of the policy.
-    pub(crate) limits: &'a Limits,
+    pub(crate) limits: &'a LimitsRef,
     /// The units that the request consumed, or that it requested if it was refused.
     pub(crate) cost: u64,
 }
@@ -19,12 +19,6 @@ pub(crate) struct PolicyView<'a> {
 /// The label of each limit of these policies, in the order of the decision's outcomes.
 pub(super) fn labels<'a>(
     policies: impl Iterator<Item = PolicyView<'a>>,
-) -> impl Iterator<Item = Label> {
-    policies.flat_map(|policy| {
-        let has_several = policy.limits.len() > 1;
-        policy.limits.iter().map(move |&limit| Label {
-            name: policy.name,
-            window: has_several.then_some(limit),
-        })
-    })
+) -> impl Iterator<Item = Label<'static>> {
+    policies.flat_map(|policy| header_text::labels(policy.name, policy.limits))
 }

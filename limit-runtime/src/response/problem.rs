@@ -55,6 +55,7 @@ pub(super) fn write_error_object<const N: usize>(
 }
 
 /// Makes a response with this problem document as its body.
+#[inline]
 pub(super) fn json(status: StatusCode, body: Bytes) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;

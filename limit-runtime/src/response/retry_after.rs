@@ -1,7 +1,7 @@
 //! `Retry-After` and `retry-after-ms` of refused requests.
 
 use super::{
-    buffer::{number, parse_number},
+    buffer::{number, numbers, parse_number},
     header_names::RETRY_AFTER_MS,
 };
 use crate::decision::{whole_millis, whole_seconds};
@@ -53,15 +53,14 @@ pub(super) fn complete_retry_after(map: &mut HeaderMap) -> bool {
 /// Sets `Retry-After` and `retry-after-ms` to this wait, rounded up.
 pub(super) fn set_retry_after(map: &mut HeaderMap, wait: Duration, style: RetryAfterStyle) {
     let seconds = whole_seconds(wait).max(1);
-    let value = match style {
-        RetryAfterStyle::Seconds => Some(number(seconds)),
-        RetryAfterStyle::HttpDate => HeaderValue::try_from(http_date(SystemTime::now(), wait)).ok(),
-    };
-    map.insert(
-        header::RETRY_AFTER,
-        value.unwrap_or_else(|| number(seconds)),
-    );
-    map.insert(RETRY_AFTER_MS, number(whole_millis(wait).max(1)));
+    let [mut retry_after, retry_after_ms] = numbers([seconds, whole_millis(wait).max(1)]);
+    if style == RetryAfterStyle::HttpDate
+        && let Ok(date) = HeaderValue::try_from(http_date(SystemTime::now(), wait))
+    {
+        retry_after = date;
+    }
+    map.insert(header::RETRY_AFTER, retry_after);
+    map.insert(RETRY_AFTER_MS, retry_after_ms);
 }
 
 /// The date of `now + wait`, rounded up to a second.

@@ -1,18 +1,20 @@
 //! The response to a request that exceeds its limits: 429 by default.
 
 use super::{
-    buffer::{Text, parse_number},
+    buffer::{Text, joined, parse_number},
     error_status::with_refusal_status,
     exceeded::{Exceeded, OnLimited},
-    grpc,
-    header_cache::with_cached_parts,
-    header_names::X_SHOULD_RETRY,
+    header_names::{RETRY_AFTER_MS, X_SHOULD_RETRY},
+    header_style::HeaderStyle,
     json_string::write_json_string,
     problem::{NO_STORE, json, write_error_object},
     retry_after::{complete_retry_after, set_retry_after},
     settings::ResponseSettings,
 };
-use crate::decision::{Decision, Verdict, strictest, whole_seconds};
+use crate::{
+    decision::{Decision, Verdict, strictest, whole_seconds},
+    extract::limits::LiteralLimits,
+};
 use axum::{body::Bytes, response::Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use std::time::Duration;
@@ -30,17 +32,24 @@ pub(crate) fn too_many_requests(
     exceeded: &Exceeded<'_>,
     policy_on_limited: Option<&OnLimited>,
 ) -> Response {
-    let mut response = match (policy_on_limited, settings.on_limited.as_deref()) {
-        (Some(respond), _) | (None, Some(respond)) => with_refusal_status(respond(exceeded)),
-        (None, None) => default_response(settings, exceeded),
+    let on_limited = policy_on_limited.or(settings.on_limited.as_deref());
+    let mut response = match on_limited {
+        Some(respond) => with_refusal_status(respond(exceeded)),
+        None => default_response(settings, exceeded),
     };
-    if grpc::content_type(&exceeded.parts().headers).is_some() {
-        let message = grpc::Message(exceeded.to_string().into());
-        response.extensions_mut().insert(message);
-    }
     let map = response.headers_mut();
-    map.entry(header::CACHE_CONTROL).or_insert(NO_STORE);
-    if !complete_retry_after(map) {
+    // Only a response of the application has headers to respect.
+    let has_retry_after = match on_limited {
+        Some(_) => {
+            map.entry(header::CACHE_CONTROL).or_insert(NO_STORE);
+            complete_retry_after(map)
+        }
+        None => {
+            map.insert(header::CACHE_CONTROL, NO_STORE);
+            false
+        }
+    };
+    if !has_retry_after {
         match exceeded.retry_after() {
             Some(_) if exceeded.omits_retry_after() => {}
             Some(wait) => set_retry_after(map, wait, settings.retry_after_style),
@@ -53,27 +62,73 @@ pub(crate) fn too_many_requests(
     response
 }
 
-/// The default response. If only one limit refused the request, the body is constant and cached.
+/// The default response. If only one literal limit refused the request, the body is constant and
+/// made once.
 fn default_response(settings: &ResponseSettings, exceeded: &Exceeded<'_>) -> Response {
-    let cached_body = exceeded.single_violation().and_then(|(label, limit)| {
-        with_cached_parts(label, limit, |cached| {
-            let body = cached
-                .refusal_body
-                .get_or_insert_with(|| body_for(exceeded, StatusCode::TOO_MANY_REQUESTS));
-            body.clone()
-        })
-    });
-    match cached_body {
-        Some(body) => json(StatusCode::TOO_MANY_REQUESTS, body),
-        None => {
-            let status = if exceeded.decision().exceeds_capacity() {
-                settings.exceeds_capacity_status
-            } else {
-                StatusCode::TOO_MANY_REQUESTS
-            };
-            json(status, body_for(exceeded, status))
-        }
+    if let Some((limits, index)) = exceeded.single_literal_violation() {
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        let body = limits.refusal_body(index, || refusal_body(exceeded));
+        return json(status, body);
     }
+    let status = if exceeded.decision().exceeds_capacity() {
+        settings.exceeds_capacity_status
+    } else {
+        StatusCode::TOO_MANY_REQUESTS
+    };
+    json(status, body_for(exceeded, status))
+}
+
+/// The standard 429 to a request that only one limit refused, if it is a literal one: with all its
+/// headers, in the default styles. It is what [`too_many_requests`] and
+/// [`LiteralHeaders`](super::headers::LiteralHeaders) make then, at once and without a search.
+///
+/// `wait` are the microseconds until a retry is admitted. The first refusal of a limit calls
+/// `make_body`. `None` if the headers have other texts than those of the literal.
+pub(crate) fn literal_refusal(
+    limits: &LiteralLimits,
+    limit_index: u8,
+    remaining: u64,
+    wait: u64,
+    make_body: impl FnOnce() -> Bytes,
+) -> Option<Response> {
+    let (policy, prefix) = limits.headers(limit_index)?;
+    let [state, retry_after, retry_after_ms] = refusal_values(prefix, remaining, wait)?;
+    let body = limits.refusal_body(usize::from(limit_index), make_body);
+    let mut response = json(StatusCode::TOO_MANY_REQUESTS, body);
+    let map = response.headers_mut();
+    map.insert(header::CACHE_CONTROL, NO_STORE);
+    map.insert(header::RETRY_AFTER, retry_after);
+    map.insert(RETRY_AFTER_MS, retry_after_ms);
+    map.insert(HeaderStyle::RATE_LIMIT_POLICY, policy.clone());
+    map.insert(HeaderStyle::RATE_LIMIT, state);
+    Some(response)
+}
+
+/// The values of `RateLimit`, `Retry-After` and `retry-after-ms`. The reset of a refused request is
+/// its wait, so the first two share the digits. Never `None`, because all are printable ASCII.
+fn refusal_values(prefix: &str, remaining: u64, wait: u64) -> Option<[HeaderValue; 3]> {
+    let (seconds, millis) = (wait.div_ceil(1_000_000).max(1), wait.div_ceil(1_000).max(1));
+    let [mut of_remaining, mut of_seconds, mut of_millis] = [itoa::Buffer::new(); 3];
+    let (seconds, millis) = (of_seconds.format(seconds), of_millis.format(millis));
+    let mut state = joined([
+        prefix.as_bytes(),
+        of_remaining.format(remaining).as_bytes(),
+        b";t=",
+        seconds.as_bytes(),
+        millis.as_bytes(),
+    ]);
+    let retry_after_ms = state.split_off(state.len().saturating_sub(millis.len()));
+    let retry_after = state.slice(state.len().saturating_sub(seconds.len())..);
+    Some([
+        HeaderValue::from_maybe_shared(state).ok()?,
+        HeaderValue::from_maybe_shared(retry_after).ok()?,
+        HeaderValue::from_maybe_shared(retry_after_ms).ok()?,
+    ])
+}
+
+/// The body of the standard 429.
+pub(crate) fn refusal_body(exceeded: &Exceeded<'_>) -> Bytes {
+    body_for(exceeded, StatusCode::TOO_MANY_REQUESTS)
 }
 
 /// The body of the default response.
@@ -132,17 +187,17 @@ pub(crate) fn as_exhausted(decision: &Decision) -> Option<Decision> {
 }
 
 /// Replaces the wait of the decision by that in `Retry-After`, which may include jitter or be set
-/// by the application. `None` if both are equal.
+/// by the application (`own_headers`). `None` if both are equal.
 ///
 /// So the reset in the rate-limit headers never contradicts `Retry-After`.
 pub(crate) fn with_wait_of_header(
     decision: &Decision,
-    wait: Option<Duration>,
-    headers: &HeaderMap,
+    exceeded: &Exceeded<'_>,
+    own_headers: Option<&HeaderMap>,
 ) -> Option<Decision> {
-    let wait = wait?;
-    let seconds = headers.get(header::RETRY_AFTER).and_then(parse_number);
-    let header_wait = match seconds {
+    let wait = exceeded.retry_after()?;
+    let seconds = own_headers.and_then(|headers| headers.get(header::RETRY_AFTER));
+    let header_wait = match seconds.and_then(parse_number) {
         Some(seconds) if seconds != whole_seconds(wait).max(1) => Duration::from_secs(seconds),
         _ => wait,
     };

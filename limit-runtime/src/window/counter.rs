@@ -83,6 +83,38 @@ impl Counter {
         }
     }
 
+    /// What a key alone could have recorded of these counts under `limit`. They are of a clock that
+    /// shows `there` when that of the result shows `here`.
+    pub(crate) fn inherited(
+        &self,
+        there: Ticks,
+        here: Ticks,
+        limit: Limit,
+        strategy: Strategy,
+    ) -> Self {
+        let shifted = |at: Ticks| {
+            let at = at.as_micros().saturating_add(here.as_micros());
+            Ticks::from_micros(at.saturating_sub(there.as_micros()))
+        };
+        let count = limit.count().get();
+        match *self {
+            Self::Fixed(fixed) => Self::Fixed(Fixed {
+                start: shifted(fixed.start),
+                used: fixed.used.min(count),
+            }),
+            Self::Sliding(sliding) => Self::Sliding(Sliding {
+                start: shifted(sliding.start),
+                previous: sliding.previous.min(count),
+                current: sliding.current.min(count),
+            }),
+            Self::Gcra(gcra) => {
+                let empty_at = shifted(gcra.empty_at);
+                let gcra = Gcra { empty_at, ..gcra };
+                Self::Gcra(gcra.capped(here, limit, strategy.capacity(limit)))
+            }
+        }
+    }
+
     /// The time from which nothing counts any more.
     #[inline]
     pub(crate) fn fresh_at(&self, limit: Limit) -> Ticks {

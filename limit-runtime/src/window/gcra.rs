@@ -99,6 +99,15 @@ impl Gcra {
         self.fill(now, self.count.max(1), level);
     }
 
+    /// The bucket with at most its capacity.
+    pub(crate) fn capped(mut self, now: Ticks, limit: Limit, capacity: NonZeroU64) -> Self {
+        let full = u128::from(capacity.get()) * u128::from(window_micros(limit));
+        if self.level(now) > full {
+            self.fill(now, limit.count().get(), full);
+        }
+        self
+    }
+
     /// The time from which nothing counts any more.
     pub(crate) fn fresh_at(&self) -> Ticks {
         after(self.empty_at, u64::from(self.fraction > 0))

@@ -16,5 +16,5 @@ mod window_usage;
 #[allow(clippy::cast_possible_truncation, reason = "small random numbers")]
 mod properties;
 
-pub(crate) use self::arithmetic::{after, until, window_micros};
+pub(crate) use self::arithmetic::window_micros;
 pub use self::strategy::Strategy;

@@ -9,8 +9,7 @@ use std::num::NonZeroU64;
 /// Each strategy of a rule has a budget of its own: a changed strategy starts with an empty one.
 /// Under the moving window the log is one for all limits of a budget, so that any change of limits
 /// keeps the history; the other strategies keep a counter for each window length, so that a changed
-/// count keeps it. In memory they tell 4,096 window lengths apart: do not compute one for each
-/// request.
+/// count keeps it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Strategy {

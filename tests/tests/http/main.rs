@@ -16,6 +16,7 @@ mod layer_budgets;
 mod layer_exceptions;
 mod layer_options;
 mod layers;
+mod literal_limits;
 mod options;
 mod peer;
 mod rate_limit_extractor;

@@ -17,7 +17,7 @@ use crate::{
     response::settings::ResponseSettings,
     store::{
         CustomStore,
-        memory::{Bounds, MemoryStore},
+        memory::{Bounds, MemoryStore, WhenFull},
         resilience::Guard,
     },
 };
@@ -134,11 +134,17 @@ impl LimiterBuilder {
 
     /// Maximum number of keys in memory, at least one. Default: 1,000,000.
     ///
-    /// A key takes about 50 bytes, and more while more than four of its hits are in the window. A
-    /// key with hits in its window is not dropped to make room. When this number is reached, new
-    /// keys share a budget of their handler, which is stricter than a budget for each key.
-    /// [`Limiter::usage`] counts how often that happened. Under a strategy other than the moving
-    /// window, a key with several limits counts once for each of them.
+    /// A key takes 64 bytes in a table of which up to 4 in 5 places are in use, so 80 to 120 bytes,
+    /// and more while more than ten of its hits, or a hit of more than one unit, are in the window:
+    /// 4 bytes for each hit of one unit, else 8, and 12 while the units in the window exceed
+    /// 4,294,967,295. At worst these are some 2 × [`max_log_entries`](Self::max_log_entries) hits
+    /// for one limit and 2.5 times as many for each of several: with the default, 16 KB for one
+    /// limit and 20 KB for each of several. [`max_bytes`](Self::max_bytes) bounds all of it.
+    ///
+    /// When this number is reached, a new key takes the place of another; see
+    /// [`when_full`](Self::when_full). Up to 64 shared budgets for each scope come on top. Under a
+    /// strategy other than the moving window, a key with several limits counts once for each of
+    /// them.
     ///
     /// ```
     /// use limit_runtime::Limiter;
@@ -150,13 +156,51 @@ impl LimiterBuilder {
         self
     }
 
-    /// Maximum number of entries in the log of a key and limit, from 1 to 16,384. Default: 1,024.
+    /// Maximum number of bytes that the tables and logs of keys take in memory. Default: no
+    /// maximum.
+    ///
+    /// When it is reached, new keys are treated as when [`max_keys`](Self::max_keys) is reached,
+    /// and the logs of keys do not grow: their hits are merged into fewer entries, with later
+    /// times, so that limits are stricter and never exceeded. Tables that grow at one time, or
+    /// for shared budgets, may exceed it by their growth, some 100 KB each. [`Usage::bytes`](crate::store::Usage::bytes) has
+    /// the number of bytes in use. Some 400 bytes for each 4,096 of `max_keys` come on top.
+    ///
+    /// ```
+    /// use limit_runtime::Limiter;
+    ///
+    /// let limiter = Limiter::builder().max_bytes(64 << 20).build();
+    /// ```
+    pub fn max_bytes(mut self, bytes: usize) -> Self {
+        self.bounds.max_bytes = bytes;
+        self
+    }
+
+    /// What happens to a new key when [`max_keys`](Self::max_keys) or
+    /// [`max_bytes`](Self::max_bytes) is reached. Default: [`WhenFull::ForgetLeastUsed`].
+    ///
+    /// Expired keys make room first. [`Limiter::usage`] counts the keys that were forgotten and the
+    /// checks that used a shared budget.
+    ///
+    /// ```
+    /// use limit_runtime::{Limiter, WhenFull};
+    ///
+    /// let limiter = Limiter::builder().when_full(WhenFull::Share).build();
+    /// ```
+    pub fn when_full(mut self, when_full: WhenFull) -> Self {
+        self.bounds.when_full = when_full;
+        self
+    }
+
+    /// Maximum number of hits in a window up to which it is exact, from 1 to 16,384. Default:
+    /// 1,024.
     ///
     /// Values outside this range are set to its nearest end. With B entries and a window of length
-    /// T, the log is exact for up to B hits in a window. Beyond that, hits within T/B of each other
-    /// are merged into one entry, with the latest of their times. So a log takes at most about
-    /// 8 × B bytes and never admits more than its limit. A client that sends as many requests as
-    /// possible gets at least B/(B+1) of its count.
+    /// T, the log of a key is exact for up to B hits in the window. Beyond that, hits within at
+    /// most T/B of each other are merged into one entry, with the latest of their times. So a log
+    /// takes at most 16 × B + 16 bytes for one limit, and never admits more than it. Several limits
+    /// of a key share a log, of at most 20 × B + 24 bytes for each. Half as much again while the
+    /// units in the window exceed 4,294,967,295. A client that sends as many requests as possible
+    /// gets at least B/(B+1) of its count.
     pub fn max_log_entries(mut self, entries: u32) -> Self {
         self.bounds.log_entries = entries;
         self

@@ -1,49 +1,73 @@
-//! Incremental removal of expired cells when there are no new keys: at most one slice per
-//! millisecond.
+//! When to look for expired entries although there are no new keys.
 
-use super::MemoryStore;
 use crate::clock::Ticks;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-/// Cells per slice: about one microsecond of work.
-const SLICE: usize = 512;
-
-#[derive(Default)]
+/// When the next slice of the tables is looked at, and where it is.
+#[derive(Debug, Default)]
 pub(super) struct Sweep {
-    /// The clock's millisecond in which the last slice was done.
+    /// The clock's millisecond in which the last slice was looked at, or [`DUE`].
     last: AtomicU64,
-    /// The shard where the next one is.
+    /// The shard where the next slice is.
     shard: AtomicUsize,
+    /// How many more places to look at without a pause, because many were found to be expired.
+    credit: AtomicUsize,
 }
 
-impl MemoryStore {
-    /// The first check of each millisecond scans a slice of one shard, if its lock is free, and
-    /// removes the expired cells.
+/// The next check looks at a slice, because the last one had many expired entries.
+const DUE: u64 = u64::MAX;
+
+/// The number of places that are worth looking at for each expired entry that is found.
+const WORTH: usize = 8;
+/// The largest number of places to look at after the last expired entry.
+const MOST_CREDIT: usize = 1 << 17;
+
+/// The number of shards that a slice reaches into while there is much to remove.
+const MANY_SHARDS: usize = 8;
+
+impl Sweep {
+    /// Whether a check at this time has to look at a slice: the first of each millisecond, and
+    /// every one while there is much to remove, so that the memory of a flood is returned by a few
+    /// thousand checks.
     #[inline]
-    pub(super) fn sweep_if_due(&self, reading: Ticks) {
-        let millis = reading.as_micros() / 1_000;
-        if self.sweep.0.last.load(Ordering::Relaxed) != millis {
-            self.sweep(millis);
+    pub(super) fn is_due(&self, reading: Ticks) -> bool {
+        self.last.load(Ordering::Relaxed) != millis(reading)
+    }
+
+    /// The number of shards that the slice may reach into. Zero if another thread looks at it.
+    pub(super) fn begin(&self, reading: Ticks) -> usize {
+        let millis = millis(reading);
+        match self.last.swap(millis, Ordering::Relaxed) {
+            last if last == millis => 0,
+            DUE => MANY_SHARDS,
+            _ => 1,
         }
     }
 
-    #[cold]
-    fn sweep(&self, millis: u64) {
-        let sweep = &self.sweep.0;
-        if sweep.last.swap(millis, Ordering::Relaxed) == millis {
-            return;
-        }
-        let index = sweep.shard.load(Ordering::Relaxed) % self.shards.len();
-        let Some(mut shard) = self.shards[index].0.try_lock() else {
-            sweep.shard.fetch_add(1, Ordering::Relaxed);
-            return;
-        };
-        let now = shard.now(self.clock.now());
-        let now = now.unwrap_or_else(|| self.step_back(index, &mut shard));
-        let dropped = shard.evict(now, SLICE);
-        self.release(dropped);
-        if shard.is_swept() {
-            sweep.shard.fetch_add(1, Ordering::Relaxed);
+    /// The shard where the slice is, of so many.
+    pub(super) fn shard(&self, shards: usize) -> usize {
+        self.shard.load(Ordering::Relaxed) % shards.max(1)
+    }
+
+    /// Goes on to the next shard.
+    pub(super) fn advance(&self) {
+        self.shard.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes how many places of a slice were looked at, and how many entries of them had expired.
+    /// While these are many, the next check has to look at a slice as well.
+    pub(super) fn finish(&self, looked: usize, expired: usize) {
+        let credit = self.credit.load(Ordering::Relaxed) + WORTH * expired;
+        let credit = credit.min(MOST_CREDIT).saturating_sub(looked.max(1));
+        self.credit.store(credit, Ordering::Relaxed);
+        if credit > 0 {
+            self.last.store(DUE, Ordering::Relaxed);
         }
     }
+}
+
+/// The millisecond of a time, nearly: a shift is cheaper than a division.
+#[inline]
+fn millis(reading: Ticks) -> u64 {
+    reading.as_micros() >> 10
 }

@@ -1,60 +1,51 @@
-//! Hash map of a shard: cells in one array, sorted by owner (ordered linear probing).
+//! Hash map of a shard: entries in one array, sorted by tag (ordered linear probing).
 //!
-//! A cell is stored at or after the place to which its owner is scaled, in sorted order, with empty
-//! places between. So a search ends at the first cell that is not smaller, growth is one pass from
-//! front to back, and removal leaves no tombstone. Owners are hashes with a secret seed, so an
-//! attacker cannot choose keys that crowd one place.
+//! An entry is stored at or after the place to which its tag is scaled, in sorted order, with
+//! vacant places between. So a search ends at the first entry that is not smaller, growth is one
+//! pass from front to back, and removal leaves no tombstone. Tags are hashes with a secret seed, so
+//! an attacker cannot choose keys that crowd one place.
 
-use super::{cell::Cell, identity::Variant};
+use super::{entry::Entry, kind::Kind};
 
-/// Sorted cells. At most four in five places are in use.
+/// Sorted entries. At most four in five places are in use.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    cells: Box<[Cell]>,
-    /// The number of places that owners are scaled to. Further places hold cells pushed past the
+    places: Box<[Entry]>,
+    /// The number of places that tags are scaled to. Further places hold entries pushed past the
     /// end.
     homes: usize,
     len: usize,
 }
 
 const LEAST: usize = 8;
-/// The number of cells that a search compares before its first branch: two or three cache lines.
-const LOOK: usize = 4;
 const MOST_TAIL: usize = 128;
 
 impl Table {
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.len
     }
 
-    pub(super) fn get(&self, place: usize) -> Option<&Cell> {
-        self.cells.get(place)
+    #[inline]
+    pub(super) fn get(&self, place: usize) -> Option<&Entry> {
+        self.places.get(place)
     }
 
     #[inline]
-    pub(super) fn get_mut(&mut self, place: usize) -> Option<&mut Cell> {
-        self.cells.get_mut(place)
-    }
-
-    pub(super) fn set(&mut self, place: usize, cell: Cell) {
-        self.cells[place] = cell;
+    pub(super) fn get_mut(&mut self, place: usize) -> Option<&mut Entry> {
+        self.places.get_mut(place)
     }
 
     /// The place of this budget, or the place to insert it.
-    #[inline]
-    pub(super) fn find(&self, owner: u64, variant: Variant) -> Result<usize, usize> {
-        let mut place = self.home(owner);
-        // Most searches end here. No branch depends on a single cell, so the CPU fetches all of
-        // them at once.
-        if let Some(first) = self.cells.get(place..place + LOOK) {
-            place += first.iter().filter(|cell| cell.owner < owner).count();
-        }
-        while let Some(cell) = self.cells.get(place) {
-            if cell.owner >= owner {
-                if cell.owner > owner || cell.is_empty() || cell.variant().0 > variant.0 {
+    #[inline(always)]
+    pub(super) fn find(&self, tag: u64, kind: Kind) -> Result<usize, usize> {
+        let mut place = home(tag, self.homes);
+        while let Some(entry) = self.places.get(place) {
+            if entry.tag >= tag {
+                if entry.tag > tag {
                     return Err(place);
                 }
-                if cell.variant() == variant {
+                if entry.kind() == kind {
                     return Ok(place);
                 }
             }
@@ -63,10 +54,10 @@ impl Table {
         Err(place)
     }
 
-    /// Whether one more cell needs a larger table.
+    /// Whether one more entry needs a larger table.
     pub(super) fn is_full(&self) -> bool {
         self.len >= self.homes - self.homes / 5
-            || self.cells.last().is_none_or(|cell| !cell.is_empty())
+            || self.places.last().is_none_or(|entry| !entry.is_vacant())
     }
 
     /// Whether a much smaller table would do.
@@ -74,26 +65,39 @@ impl Table {
         self.homes > LEAST && self.len < self.homes / 4
     }
 
-    /// Puts a cell where [`find`](Self::find) said; the table must not be full.
-    pub(super) fn insert(&mut self, place: usize, cell: Cell) {
-        let Some(empty) = self.cells[place..].iter().position(Cell::is_empty) else {
+    /// Inserts an entry where [`find`](Self::find) said; the table must not be full.
+    pub(super) fn insert(&mut self, place: usize, entry: Entry) {
+        let Some(rest) = self.places.get_mut(place..) else {
             return;
         };
-        self.cells.copy_within(place..place + empty, place + 1);
-        self.cells[place] = cell;
+        let Some(vacant) = rest.iter().position(Entry::is_vacant) else {
+            return;
+        };
+        rest[..=vacant].rotate_right(1);
+        rest[0] = entry;
         self.len += 1;
     }
 
-    /// Removes a cell. The cells behind it move up where possible.
+    /// Removes an entry. The entries behind it move up where possible.
     pub(super) fn remove(&mut self, place: usize) {
-        let behind = self.cells[place + 1..]
+        let behind = self.places[place + 1..]
             .iter()
             .zip(place + 1..)
-            .position(|(cell, at)| cell.is_empty() || self.home(cell.owner) == at);
-        let end = place + 1 + behind.unwrap_or(self.cells.len() - place - 1);
-        self.cells.copy_within(place + 1..end, place);
-        self.cells[end - 1] = Cell::EMPTY;
+            .position(|(entry, at)| entry.is_vacant() || home(entry.tag, self.homes) == at);
+        let end = place + 1 + behind.unwrap_or(self.places.len() - place - 1);
+        self.places[place] = Entry::vacant();
+        self.places[place..end].rotate_left(1);
         self.len -= 1;
+    }
+
+    /// The number of places, vacant ones included.
+    pub(super) fn places(&self) -> usize {
+        self.places.len()
+    }
+
+    /// The number of places after growth: more by half.
+    pub(super) fn grown(&self) -> usize {
+        places_of(self.homes + self.homes / 2)
     }
 
     /// Grows the table by half.
@@ -102,7 +106,7 @@ impl Table {
         self.rebuild(self.homes + self.homes / 2);
     }
 
-    /// Shrinks the table to its cells, with some room to grow.
+    /// Shrinks the table to its entries, with some room to grow.
     #[cold]
     pub(super) fn shrink(&mut self) {
         if self.len == 0 {
@@ -113,54 +117,65 @@ impl Table {
     }
 
     /// The size in bytes.
-    #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
-        self.cells.len() * size_of::<Cell>()
+        size_of_val(&*self.places)
     }
 
-    /// The number of cells that a search for this owner visits after the first.
+    /// The number of entries that a search for this tag visits after the first.
     #[cfg(test)]
-    pub(super) fn distance(&self, owner: u64) -> usize {
-        let (Ok(place) | Err(place)) = self.find(owner, Variant::LOG);
-        place - self.home(owner)
+    pub(super) fn distance(&self, tag: u64) -> usize {
+        let (Ok(place) | Err(place)) = self.find(tag, Kind::LOG);
+        place - home(tag, self.homes)
     }
 
-    pub(super) fn cells(&self) -> impl Iterator<Item = &Cell> {
-        self.cells.iter().filter(|cell| !cell.is_empty())
-    }
-
-    fn home(&self, owner: u64) -> usize {
-        home(owner, self.homes)
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.places.iter().filter(|entry| !entry.is_vacant())
     }
 
     fn rebuild(&mut self, homes: usize) {
         let mut homes = homes.max(LEAST);
-        loop {
-            let tail = (LEAST + homes / 8).min(MOST_TAIL);
-            let mut cells = vec![Cell::EMPTY; homes + tail].into_boxed_slice();
-            let mut next = 0;
-            let fits = self.cells().all(|cell| {
-                let place = home(cell.owner, homes).max(next);
-                next = place + 1;
-                cells.get_mut(place).map(|to| *to = *cell).is_some()
-            });
-            // The last place is kept empty, or the table would be full at once.
-            if fits && next < cells.len() {
-                self.cells = cells;
-                self.homes = homes;
-                return;
-            }
+        while !self.fits(homes) {
             homes += homes / 2;
         }
+        let size = places_of(homes);
+        let mut places = Vec::with_capacity(size);
+        for entry in std::mem::take(&mut self.places) {
+            if !entry.is_vacant() {
+                let home = home(entry.tag, homes);
+                while places.len() < home {
+                    places.push(Entry::vacant());
+                }
+                places.push(entry);
+            }
+        }
+        places.resize_with(size, Entry::vacant);
+        self.places = places.into_boxed_slice();
+        self.homes = homes;
+    }
+
+    /// Whether the entries fit a table of this size. The last place is kept vacant, or the table
+    /// would be full at once.
+    fn fits(&self, homes: usize) -> bool {
+        let mut next = 0;
+        for entry in self.entries() {
+            next = home(entry.tag, homes).max(next) + 1;
+        }
+        next < places_of(homes)
     }
 }
 
-/// Owners spread over places, in order.
+/// The number of places of a table.
+fn places_of(homes: usize) -> usize {
+    let homes = homes.max(LEAST);
+    homes + (LEAST + homes / 8).min(MOST_TAIL)
+}
+
+/// Tags spread over places, in order.
 #[inline]
 #[expect(
     clippy::cast_possible_truncation,
     reason = "the product's upper half is below `homes`"
 )]
-fn home(owner: u64, homes: usize) -> usize {
-    ((u128::from(owner) * homes as u128) >> 64) as usize
+fn home(tag: u64, homes: usize) -> usize {
+    ((u128::from(tag) * homes as u128) >> 64) as usize
 }

@@ -1,226 +1,366 @@
-//! A log, writable: a ring of hits in a borrowed buffer.
+//! A log: decides on requests and records them.
 
 use super::{
-    entry::{Entry, Hit, Stamp, Total, partition},
-    merge::Resolution,
-    ring_range::RingRange,
+    hit::{Hit, LargeHit, SmallHit, UnitHit},
+    inline::{self, INLINE, Inline, InlineHits, Places},
+    merge::{cell_shift, is_same_cell},
+    query::{Query, Record},
+    ring::Ring,
+    ticks::{Now, Scale},
+    usage::{OVER_HALF, Uses},
 };
+use crate::decision::Outcome;
+use limit_core::MAX_LIMITS;
+use smallvec::SmallVec;
 
-/// The buffer has no room for one more hit.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Full;
-
-/// A writable log.
+/// The hits of one budget under the moving window.
+///
+/// Each encoding has the tick length and the longest window that the log was ever asked for, which
+/// make up its [`Scale`], and how full the fullest limit was when a hit was last recorded.
 #[derive(Debug)]
-pub(crate) struct Log<'a, E> {
-    /// The ring buffer.
-    pub(crate) hits: &'a mut [E],
-    /// The used part of the buffer.
-    pub(crate) shape: RingRange,
+pub(crate) enum Log {
+    /// Up to ten hits of one unit each.
+    Inline {
+        shift: u8,
+        fill: u8,
+        places: Places,
+        horizon: u32,
+        hits: InlineHits,
+    },
+    /// More hits of one unit each.
+    Units {
+        shift: u8,
+        fill: u8,
+        horizon: u32,
+        ring: Ring<UnitHit>,
+    },
+    /// Hits of any cost.
+    Small {
+        shift: u8,
+        fill: u8,
+        horizon: u32,
+        ring: Ring<SmallHit>,
+    },
+    /// Hits of any cost, whose total exceeds 32 bits.
+    Large {
+        shift: u8,
+        fill: u8,
+        horizon: u32,
+        ring: Box<Ring<LargeHit>>,
+    },
 }
 
-impl<E: Entry> Log<'_, E> {
-    /// Removes hits that are `horizon` ticks or more older than `stamp`.
-    pub(crate) fn forget(&mut self, stamp: E::Stamp, horizon: u64) {
-        while self.shape.len > 0 {
-            let oldest = self.hit(0);
-            if oldest.at().until(stamp) < horizon {
-                break;
-            }
-            self.shape = RingRange {
-                head: u32::try_from(self.shape.place(1, self.hits.len())).unwrap_or(0),
-                len: self.shape.len - 1,
-                base: oldest.base(),
-            };
-        }
-        if self.shape.len == 0 {
-            self.shape.head = 0;
-        }
-    }
+/// The outcomes of the few checks that take a slow path. They are returned, because a reference to
+/// where the others put theirs would keep those in memory instead of registers.
+pub(crate) type Outcomes = SmallVec<[Outcome; 2]>;
 
-    /// Appends a hit unchanged.
-    ///
-    /// # Errors
-    /// If the buffer has no room.
-    #[inline]
-    pub(crate) fn append(&mut self, hit: E) -> Result<(), Full> {
-        let index = self.shape.len;
-        if index as usize == self.hits.len() {
-            return Err(Full);
-        }
-        self.shape.len += 1;
-        *self.hit_mut(index) = hit;
-        Ok(())
-    }
-
-    /// The oldest hit; unspecified if the log is empty.
-    pub(crate) fn oldest(&self) -> E {
-        self.hit(0)
-    }
-
-    /// The newest hit.
-    #[inline]
-    pub(crate) fn newest(&self) -> Option<E> {
-        let last = self.shape.len.checked_sub(1)?;
-        Some(self.hit(last))
-    }
-
-    /// Copies the hits to the beginning of `to`, which must be large enough, and returns their
-    /// range.
-    pub(crate) fn copy_to(&self, to: &mut [E]) -> RingRange {
-        for (index, place) in (0..self.shape.len).zip(to) {
-            *place = self.hit(index);
-        }
-        RingRange {
-            head: 0,
-            ..self.shape
-        }
-    }
-
-    /// Copies the hits, with their totals, to the beginning of `to`, which must be large enough.
-    pub(crate) fn weigh(&self, to: &mut [Hit<E::Stamp>]) -> RingRange {
-        for (index, place) in (0..self.shape.len).zip(to) {
-            let hit = self.hit(index);
-            *place = Hit {
-                at: hit.at(),
-                total: <E::Stamp as Stamp>::Total::low(hit.total(index)),
-            };
-        }
-        RingRange {
-            head: 0,
-            ..self.shape
-        }
-    }
-
-    fn hit(&self, index: u32) -> E {
-        let place = self.shape.place(index, self.hits.len());
-        self.hits.get(place).copied().unwrap_or_default()
-    }
-
-    fn hit_mut(&mut self, index: u32) -> &mut E {
-        let place = self.shape.place(index, self.hits.len());
-        &mut self.hits[place]
+/// Reports outcomes with constant indices, which keep the numbers of the receiver in registers.
+#[inline(always)]
+pub(crate) fn report_each<const N: usize>(
+    outcomes: &Outcomes,
+    mut report: impl FnMut(usize, Outcome),
+) {
+    for index in 0..N {
+        let Some(&outcome) = outcomes.get(index) else {
+            break;
+        };
+        report(index, outcome);
     }
 }
 
-impl<T: Stamp> Log<'_, Hit<T>> {
-    /// Records `cost` at `stamp`, or at the newest hit if that has a later (rounded up) time.
-    ///
-    /// # Errors
-    /// If the buffer has no room. Nothing is recorded then.
+/// How a check of a log went.
+enum Step {
+    /// The request was recorded.
+    Recorded,
+    /// It was not, because it was refused or only asked for.
+    Unrecorded,
+    /// It is allowed and was reported, and is to be recorded in a larger log.
+    Grow,
+    /// It is to be recorded although a limit refuses it, or by merging hits. Nothing was recorded
+    /// or reported yet.
+    RecordSlowly,
+}
+
+/// A ring of more than this capacity is replaced once it has this few hits.
+const FEW: u32 = 2;
+
+impl Log {
+    /// A log without hits.
     #[inline]
-    pub(crate) fn push(&mut self, stamp: T, cost: u64) -> Result<(), Full> {
-        let newest = self.newest();
-        let index = match newest {
-            Some(newest) if newest.at.until(stamp) == 0 => self.shape.len - 1,
-            _ if self.shape.len as usize == self.hits.len() => return Err(Full),
-            _ => {
-                self.shape.len += 1;
-                self.shape.len - 1
-            }
-        };
-        let before = newest.map_or(self.shape.base, |newest| newest.total.get());
-        let held = T::Total::since(before, self.shape.base);
-        if cost > T::Total::MAX - held {
-            self.drop_oldest(cost - (T::Total::MAX - held), index);
+    pub(crate) fn empty(scale: Scale) -> Self {
+        Self::Inline {
+            shift: scale.shift,
+            fill: 0,
+            places: Places::default(),
+            horizon: scale.horizon,
+            hits: [0; INLINE],
         }
-        let hit = self.hit_mut(index);
-        hit.total = T::Total::low(before.wrapping_add(cost));
-        if newest.is_none_or(|newest| newest.at.until(stamp) > 0) {
-            hit.at = stamp;
-        }
-        Ok(())
     }
 
-    /// Makes room for one more hit by merging hits that are as close to each other as `resolution`
-    /// allows. They merge to the later time, so a hit may count for longer, and never for less
-    /// time.
+    /// Decides on a request at the microsecond `now`, records it if wanted, and calls `report` with
+    /// the outcome of each limit, of which there are at most `N`. Returns whether it was recorded.
     ///
-    /// `now` is the current tick, and `stamp` is `ahead` ticks later.
-    pub(crate) fn merge(&mut self, stamp: T, now: u64, ahead: u64, resolution: &Resolution) {
-        let len = self.shape.len;
-        let age = |log: &Self, index| log.hit(index).at.until(stamp).saturating_sub(ahead);
-        if let (Some(last), Some(before)) = (len.checked_sub(1), len.checked_sub(2))
-            && let Some(crowded) = last.checked_sub(resolution.entries())
-            && age(self, crowded) < resolution.shortest()
-            && resolution.merges_young(now, age(self, before), age(self, last))
-        {
-            *self.hit_mut(before) = self.hit(last);
-            self.shape.len = last;
-            return;
+    /// `expires_at` is the microsecond from which no hit counts any more. It must be later than
+    /// `now`, unless the log is empty.
+    #[inline(always)]
+    pub(crate) fn check<const N: usize>(
+        &mut self,
+        now: u64,
+        query: &Query<'_>,
+        expires_at: &mut u64,
+        report: impl FnMut(usize, Outcome),
+    ) -> bool {
+        let scale = self.scale();
+        if scale != query.scale {
+            let (recorded, outcomes) = self.check_other_scale(now, *query, expires_at);
+            report_each::<N>(&outcomes, report);
+            return recorded;
         }
-        let mut kept = 0;
-        let mut start = 0;
-        for segment in resolution.oldest_first() {
-            let end = start
-                + partition(len - start, |index| {
-                    age(self, start + index) >= segment.youngest
-                });
-            let crowded = end - start > resolution.entries();
-            for index in start..end {
-                let later = index + 1;
-                let merges = crowded
-                    && later < end
-                    && segment.merges(now, age(self, index), age(self, later));
-                if !merges {
-                    *self.hit_mut(kept) = self.hit(index);
-                    kept += 1;
-                }
-            }
-            start = end;
-        }
-        self.shape.len = kept;
-        if kept == len {
-            self.halve();
-        }
+        self.check_scaled::<N>(now, query, expires_at, report)
     }
 
-    /// Refunds up to `cost` units of the hit that is `age` ticks older than the newest, or of the
-    /// hit it was merged into.
-    pub(crate) fn refund(&mut self, age: u64, cost: u64) {
-        let Some(last) = self.shape.len.checked_sub(1) else {
-            return;
-        };
-        let newest = self.hit(last).at;
-        let index = partition(last, |index| self.hit(index).at.until(newest) > age);
-        let before = match index.checked_sub(1) {
-            Some(before) => self.hit(before).total.get(),
-            // It is unknown whether a hit before the first one was merged or removed; a removed
-            // one is not refunded.
-            None if self.hit(0).at.until(newest) != age => return,
-            None => self.shape.base,
-        };
-        let held = T::Total::since(self.hit(index).total.get(), before);
-        let units = cost.min(held);
-        for index in index..=last {
-            let hit = self.hit_mut(index);
-            hit.total = T::Total::low(hit.total.get().wrapping_sub(units));
-        }
-    }
-
-    /// Merges every second hit into the next one.
+    /// A check of limits whose longest window is another than that of the log.
     #[cold]
-    fn halve(&mut self) {
-        let len = self.shape.len;
-        let mut kept = 0;
-        for index in (0..len).filter(|index| index % 2 == (len + 1) % 2) {
-            *self.hit_mut(kept) = self.hit(index);
-            kept += 1;
-        }
-        self.shape.len = kept;
+    #[inline(never)]
+    fn check_other_scale(
+        &mut self,
+        now: u64,
+        query: Query<'_>,
+        expires_at: &mut u64,
+    ) -> (bool, Outcomes) {
+        self.widen(now, query.scale, expires_at, &query);
+        let mut outcomes = Outcomes::new();
+        let report = |_, outcome| outcomes.push(outcome);
+        let recorded = self.check_scaled::<MAX_LIMITS>(now, &query, expires_at, report);
+        (recorded, outcomes)
     }
 
-    /// Removes `units` from the oldest hits: a total cannot represent more.
-    #[cold]
-    fn drop_oldest(&mut self, units: u64, len: u32) {
-        let base = self.shape.base;
-        let raised = base.wrapping_add(units);
-        for index in 0..len {
-            let hit = self.hit_mut(index);
-            if T::Total::since(hit.total.get(), base) < units {
-                hit.total = T::Total::low(raised);
+    #[inline(always)]
+    fn check_scaled<const N: usize>(
+        &mut self,
+        micros: u64,
+        query: &Query<'_>,
+        expires_at: &mut u64,
+        mut report: impl FnMut(usize, Outcome),
+    ) -> bool {
+        let scale = self.scale();
+        let now = Now::new(micros, scale.shift);
+        let step = match self {
+            Self::Inline {
+                fill, places, hits, ..
+            } => check_inline::<N>(hits, places, fill, now, scale, query, &mut report),
+            Self::Units { fill, ring, .. } => {
+                check_ring::<N, _>(ring, fill, now, scale, query, &mut report)
+            }
+            Self::Small { fill, ring, .. } => {
+                check_ring::<N, _>(ring, fill, now, scale, query, &mut report)
+            }
+            Self::Large { fill, ring, .. } => {
+                check_ring::<N, _>(ring, fill, now, scale, query, &mut report)
+            }
+        };
+        match step {
+            Step::Unrecorded => return false,
+            Step::Recorded => {}
+            Step::Grow => self.record(micros, *query),
+            Step::RecordSlowly => {
+                let outcomes = self.record_slowly(micros, *query);
+                report_each::<N>(&outcomes, report);
             }
         }
-        self.shape.base = T::Total::low(raised).get();
+        *expires_at = now.end_of(now.stamp, scale.horizon);
+        true
+    }
+
+    /// Records a request. Returns what is left afterwards, with the verdicts from before.
+    #[cold]
+    #[inline(never)]
+    fn record_slowly(&mut self, micros: u64, query: Query<'_>) -> Outcomes {
+        let query = &query;
+        let mut outcomes = self.peek(micros, query);
+        let fill = self.fill_after(micros, query);
+        self.record(micros, *query);
+        *self.fill_mut() = fill;
+        for (outcome, after) in outcomes.iter_mut().zip(self.peek(micros, query)) {
+            outcome.update(after.left());
+        }
+        outcomes
+    }
+
+    fn peek(&mut self, micros: u64, query: &Query<'_>) -> Outcomes {
+        let peek = Query {
+            record: Record::Never,
+            ..*query
+        };
+        let mut outcomes = Outcomes::new();
+        let report = |_, outcome| outcomes.push(outcome);
+        self.check_scaled::<MAX_LIMITS>(micros, &peek, &mut 0, report);
+        outcomes
+    }
+
+    /// The scale of its times.
+    #[inline]
+    pub(super) fn scale(&self) -> Scale {
+        let (&shift, &horizon) = match self {
+            Self::Inline { shift, horizon, .. }
+            | Self::Units { shift, horizon, .. }
+            | Self::Small { shift, horizon, .. }
+            | Self::Large { shift, horizon, .. } => (shift, horizon),
+        };
+        Scale { shift, horizon }
+    }
+
+    /// Changes the scale, and not the times.
+    pub(super) fn set_scale(&mut self, scale: Scale) {
+        let (Self::Inline { shift, horizon, .. }
+        | Self::Units { shift, horizon, .. }
+        | Self::Small { shift, horizon, .. }
+        | Self::Large { shift, horizon, .. }) = self;
+        (*shift, *horizon) = (scale.shift, scale.horizon);
+    }
+
+    /// How full the fullest limit was when a hit was last recorded; see [`fill`](super::fill).
+    #[inline]
+    pub(crate) fn fill(&self) -> u8 {
+        let (Self::Inline { fill, .. }
+        | Self::Units { fill, .. }
+        | Self::Small { fill, .. }
+        | Self::Large { fill, .. }) = self;
+        *fill
+    }
+
+    /// See [`fill`](Self::fill).
+    pub(crate) fn fill_mut(&mut self) -> &mut u8 {
+        let (Self::Inline { fill, .. }
+        | Self::Units { fill, .. }
+        | Self::Small { fill, .. }
+        | Self::Large { fill, .. }) = self;
+        fill
+    }
+
+    fn fill_after(&self, micros: u64, query: &Query<'_>) -> u8 {
+        let scale = self.scale();
+        let now = Now::new(micros, scale.shift);
+        let uses: Uses<MAX_LIMITS> = match self {
+            Self::Inline { hits, places, .. } => {
+                let alive = Inline::alive(hits, *places, now, scale.horizon);
+                Uses::of(&alive, now, scale, query)
+            }
+            Self::Units { ring, .. } => Uses::of(ring, now, scale, query),
+            Self::Small { ring, .. } => Uses::of(ring, now, scale, query),
+            Self::Large { ring, .. } => Uses::of(&**ring, now, scale, query),
+        };
+        uses.fill_after(query)
     }
 }
+
+/// A check of hits in the log itself.
+#[inline(always)]
+fn check_inline<const N: usize>(
+    hits: &mut InlineHits,
+    places: &mut Places,
+    fill: &mut u8,
+    now: Now,
+    scale: Scale,
+    query: &Query<'_>,
+    report: impl FnMut(usize, Outcome),
+) -> Step {
+    let alive = Inline::alive(hits, *places, now, scale.horizon);
+    let uses = Uses::<N>::of(&alive, now, scale, query);
+    if !uses.allowed || query.record == Record::Never {
+        return unrecorded(&alive, &uses, fill, now, query, report);
+    }
+    let len = usize::from(alive.places.len());
+    if len >= query.entries as usize {
+        return Step::RecordSlowly;
+    }
+    uses.report_recorded(&alive, now, query, None, report);
+    *fill = uses.fill_after(query);
+    if query.cost != 1 || len >= INLINE {
+        return Step::Grow;
+    }
+    let alive = alive.places;
+    *places = inline::push(hits, alive, now.stamp);
+    Step::Recorded
+}
+
+/// A check of hits in a ring.
+#[inline(always)]
+fn check_ring<const N: usize, H: Hit>(
+    ring: &mut Ring<H>,
+    fill: &mut u8,
+    now: Now,
+    scale: Scale,
+    query: &Query<'_>,
+    report: impl FnMut(usize, Outcome),
+) -> Step {
+    ring.forget(now, scale.horizon);
+    let uses = Uses::<N>::of(&*ring, now, scale, query);
+    if !uses.allowed || query.record == Record::Never {
+        return unrecorded(&*ring, &uses, fill, now, query, report);
+    }
+    let merges = merges(ring, &uses, now, query);
+    let can_take = if H::HAS_TOTALS {
+        query.cost <= H::MAX_UNITS - ring.units()
+    } else {
+        query.cost == 1 && !merges
+    };
+    let has_room = merges || !ring.is_full();
+    let is_sparse = ring.len() <= FEW && ring.capacity() > INLINE;
+    let is_in_place = can_take && has_room && !is_sparse;
+    if !is_in_place && ring.len() >= query.entries {
+        return Step::RecordSlowly;
+    }
+    let merged_into = merges.then(|| ring.len() - 1);
+    uses.report_recorded(&*ring, now, query, merged_into, report);
+    *fill = uses.fill_after(query);
+    if !is_in_place {
+        return Step::Grow;
+    }
+    if merges {
+        ring.merge_into_newest(now.stamp, query.cost);
+    } else {
+        ring.push(now.stamp, query.cost);
+    }
+    Step::Recorded
+}
+
+/// Reports the outcomes of a request that is refused, or only asked for. A client that is refused
+/// counts as one that has used more than half of its limit.
+#[inline(always)]
+fn unrecorded<const N: usize>(
+    hits: &impl super::usage::Hits,
+    uses: &Uses<N>,
+    fill: &mut u8,
+    now: Now,
+    query: &Query<'_>,
+    report: impl FnMut(usize, Outcome),
+) -> Step {
+    if query.record == Record::Always {
+        return Step::RecordSlowly;
+    }
+    if query.record == Record::IfAllowed {
+        *fill = OVER_HALF;
+    }
+    uses.report(hits, now, query, report);
+    Step::Unrecorded
+}
+
+/// Whether a hit is merged into the newest one: if the shortest window has as many hits as are
+/// exact, and both are in one cell of its grid.
+#[inline(always)]
+fn merges<const N: usize, H: Hit>(
+    ring: &Ring<H>,
+    uses: &Uses<N>,
+    now: Now,
+    query: &Query<'_>,
+) -> bool {
+    if ring.len() < query.entries {
+        return false;
+    }
+    let (window, first) = uses.shortest(query);
+    let cell = cell_shift(window, query.entries);
+    ring.len() - first >= query.entries && is_same_cell(ring.newest_at(), now.stamp, cell)
+}
+
+const _: () = assert!(size_of::<Log>() == 48);

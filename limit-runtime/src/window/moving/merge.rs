@@ -1,107 +1,131 @@
 //! Which hits may be merged once a log is full, so that its memory is bounded.
 //!
-//! Beyond B entries, all hits in one cell of a grid become one, with the time of the latest. The
-//! cells of a window of length T are T/B long, so no hit counts for longer than T + T/B, and a
-//! steady flood still gets B/(B+1) of the count. Merging the two closest hits would guarantee less:
-//! under a flood these are always the two newest, so all hits would end in one entry that leaves
-//! last.
+//! While a window holds up to B hits, it is exact. Beyond that, all hits in one cell of a grid
+//! become one, with the time of the latest. The cells of a window of length T are the largest power
+//! of two of ticks that is at most T/B, so a hit counts for less than T/B longer, and a steady
+//! flood still gets B/(B+1) of the count. There are at most 2B + 1 cells in a window. Merging the
+//! two closest hits instead would guarantee less: under a flood these are always the two newest, so
+//! all hits would end in one entry that leaves last.
+//!
+//! A new hit in the cell of the newest one is merged at once, which costs less than an entry of its
+//! own. Only hits that came while the log was exact, or that have become too old for a window, are
+//! merged later, when the ring is full.
 //!
 //! Several limits share a log. A hit that is too old for a shorter window is merged on the grid of
 //! the next longer one, and only if there are more than B hits between the two windows. So each
 //! limit is exact while its window holds up to B hits, whatever longer windows hold. Each grid is a
-//! multiple of the previous one, so the delays of a hit that is merged twice do not add up.
+//! multiple of the one before, so the delays of a hit that is merged twice do not add up.
 
+use super::{
+    query::Query,
+    ticks::{Now, Scale},
+};
 use smallvec::SmallVec;
 
-/// The largest setting of B. With eight limits, a log has fewer than 2^18 entries.
+/// The largest setting of B.
 pub(crate) const MAX_ENTRIES: u32 = 1 << 14;
 
-/// The grids of a log.
-#[derive(Debug)]
-pub(crate) struct Resolution {
-    entries: u32,
-    /// From the shortest window to the longest.
-    segments: SmallVec<[Segment; 4]>,
-}
+/// The windows of a log in ticks, each once, from the shortest to the longest.
+pub(super) struct Windows(SmallVec<[u32; 9]>);
 
-/// The hits that are too old for one window and not for the next longer one.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Segment {
-    /// The length of the window that these are too old for, in ticks.
-    pub(super) youngest: u64,
-    /// The length of the window that they count in, in ticks.
-    window: u64,
-    /// The length of a cell of its grid, in ticks.
-    cell: u64,
-}
-
-impl Resolution {
-    /// The grids for windows of these lengths, in ticks.
-    pub(crate) fn new(entries: u32, windows: impl IntoIterator<Item = u64>) -> Self {
-        let mut windows: SmallVec<[u64; 8]> = windows.into_iter().collect();
+impl Windows {
+    pub(super) fn of(scale: Scale, query: &Query<'_>) -> Self {
+        let windows = query.limits.iter().map(|limit| scale.ticks(limit));
+        let mut windows: SmallVec<[u32; 9]> = windows.chain([scale.horizon]).collect();
         windows.sort_unstable();
         windows.dedup();
-        let entries = entries.clamp(1, MAX_ENTRIES);
-        let mut segments: SmallVec<[Segment; 4]> = SmallVec::new();
-        for window in windows {
-            let cell = match segments.last() {
-                None => grid(window, entries),
-                Some(last) => last.cell * (window / last.cell / u64::from(entries)).max(1),
-            };
-            segments.push(Segment {
-                youngest: segments.last().map_or(0, |last| last.window),
-                window,
-                cell,
-            });
-        }
-        Self { entries, segments }
+        Self(windows)
     }
 
-    /// B: the number of hits up to which each window is exact.
-    pub(super) fn entries(&self) -> u32 {
-        self.entries
+    pub(super) fn shortest(&self) -> u32 {
+        self.0.first().copied().unwrap_or(1)
     }
 
-    /// The largest number of entries. Merging always makes room below it.
-    pub(crate) fn capacity(&self) -> usize {
-        let entries = self.entries as usize;
-        match self.segments.len() {
-            0 | 1 => Self::capacity_of_one(self.entries),
-            windows => windows * 2 * (entries + 1),
-        }
-    }
-
-    /// The capacity for one window. It is larger than B, so that a full log is not searched for
-    /// each cell of its grid.
-    #[inline]
-    pub(crate) fn capacity_of_one(entries: u32) -> usize {
-        let entries = entries.clamp(1, MAX_ENTRIES) as usize;
-        entries + entries / 16 + 2
-    }
-
-    pub(super) fn shortest(&self) -> u64 {
-        self.segments.first().map_or(0, |segment| segment.window)
-    }
-
-    /// Whether two hits that count in every window may be merged.
-    pub(super) fn merges_young(&self, now: u64, older: u64, younger: u64) -> bool {
-        let segment = self.segments.first();
-        segment.is_some_and(|segment| older < segment.window && segment.merges(now, older, younger))
-    }
-
-    pub(super) fn oldest_first(&self) -> impl Iterator<Item = Segment> {
-        self.segments.iter().rev().copied()
+    /// The largest number of hits of a log. With several windows there is some room to spare, so
+    /// that hits are not merged for each new one.
+    pub(super) fn capacity(&self, entries: u32) -> usize {
+        let (windows, entries) = (self.0.len(), entries as usize);
+        let spare = if windows > 1 { entries / 2 + 1 } else { 0 };
+        windows * (2 * entries + 2) + spare
     }
 }
 
-/// The length of a grid cell for a window of this length, in ticks.
-pub(crate) fn grid(window: u64, entries: u32) -> u64 {
-    window.div_ceil(entries.clamp(1, MAX_ENTRIES).into()).max(1)
+/// The size of the cells for a window of `ticks`, as a power of two.
+#[inline(always)]
+pub(super) fn cell_shift(ticks: u32, entries: u32) -> u32 {
+    let (ticks, entries) = (u64::from(ticks), u64::from(entries.max(1)));
+    // One too many at most, as both numbers are rounded down to powers of two.
+    let shift = ticks.ilog2().saturating_sub(entries.ilog2());
+    if entries << shift > ticks {
+        shift.saturating_sub(1)
+    } else {
+        shift
+    }
 }
 
-impl Segment {
-    /// Whether hits of these ages are in one cell.
-    pub(super) fn merges(self, now: u64, older: u64, younger: u64) -> bool {
-        now.saturating_sub(older) / self.cell == now.saturating_sub(younger) / self.cell
+/// Whether two times are in one cell. Times that wrap around do so at the edge of a cell.
+#[inline(always)]
+pub(super) fn is_same_cell(one: u32, other: u32, shift: u32) -> bool {
+    (one ^ other) >> shift == 0
+}
+
+/// The times and the units of hits, oldest first.
+pub(super) type HitList = SmallVec<[(u32, u64); 12]>;
+
+/// Merges hits if there are more than `most`.
+pub(super) fn make_room(
+    hits: &mut HitList,
+    now: Now,
+    windows: &Windows,
+    entries: u32,
+    most: usize,
+) {
+    if hits.len() <= most {
+        return;
+    }
+    let mut merged = HitList::with_capacity(hits.len());
+    let mut rest = hits.as_slice();
+    let mut shorter = windows.0.iter().rev().skip(1);
+    for &window in windows.0.iter().rev() {
+        // The hits that are too old for the next shorter window.
+        let shorter = shorter.next();
+        let is_older = |&(at, _): &(u32, u64)| shorter.is_none_or(|&it| now.has_left(at, it));
+        let (segment, younger) = rest.split_at(rest.partition_point(is_older));
+        rest = younger;
+        let is_crowded = segment.len() > entries as usize;
+        let shift = cell_shift(window, entries);
+        let is_same = |one, other| is_crowded && is_same_cell(one, other, shift);
+        for hits in segment.chunk_by(|one, other| is_same(one.0, other.0)) {
+            merged.extend(as_one(hits));
+        }
+    }
+    while merged.len() > most {
+        let start = merged.len() % 2;
+        let pairs = merged[start..].chunks(2).filter_map(as_one);
+        merged = merged[..start].iter().copied().chain(pairs).collect();
+    }
+    *hits = merged;
+}
+
+/// Hits merged into one, with the time of the latest.
+fn as_one(hits: &[(u32, u64)]) -> Option<(u32, u64)> {
+    let &(at, _) = hits.last()?;
+    Some((at, hits.iter().map(|&(_, units)| units).sum()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_is_the_largest_power_of_two_of_at_most_a_bth_of_the_window() {
+        for entries in [1, 2, 3, 5, 7, 16, 100, 1_000, 1_024, MAX_ENTRIES] {
+            for ticks in (0..31).flat_map(|bits| [1 << bits, (1 << bits) + 1, (2 << bits) - 1]) {
+                let shift = cell_shift(ticks, entries);
+                let cells = u64::from(entries) << shift;
+                assert!(cells <= ticks.into() || shift == 0, "{ticks} {entries}");
+                assert!(cells * 2 > ticks.into(), "{ticks} {entries}");
+            }
+        }
     }
 }

@@ -1,30 +1,31 @@
-//! The moving window (sliding-window log): no interval as long as the window, wherever it starts,
-//! holds more than the count.
+//! The moving window as a log: no interval of length T, wherever it starts, admits more than N
+//! units.
 //!
-//! The log holds one entry per request, whatever its cost: its time, and the running total up to
-//! and including it. The units in a window are the difference of two totals, so any limit can be
-//! read from one log, and a changed limit keeps its history. This is the "sliding window log" of
-//! Cloudflare and Figma, with totals instead of one entry per unit.
+//! Worst case: N in any interval of length T. Times are rounded up to [ticks], and beyond B hits
+//! [merged](merge), both to a later time. So a hit may count for a little longer than T, and never
+//! for less.
 //!
-//! A hit has the time of the *end* of its tick, and leaves one window later. So rounding may count
-//! it for longer, by less than a tick, and never for less time.
-//!
-//! While all hits are single units, the usual case, the total follows from the index of an entry,
-//! and only times are stored.
-//!
-//! Times and totals have 32 bits and are compared by differences, which survive wrap-around; 64
-//! bits if 32 do not suffice.
+//! A log has the least memory that its hits need: [up to ten](inline) hits of one unit are in the
+//! log itself; more are in a [ring](ring) of 4 bytes each while all are single units, of 8 bytes
+//! once they have totals, and of 12 once the totals exceed 32 bits. [`log`](self::log) decides and
+//! records, in one function for all encodings and for any number of limits.
 
-mod entry;
+mod encoding;
+mod heap;
+mod hit;
+mod inline;
 mod log;
 mod merge;
-mod ring_range;
-mod view;
+mod query;
+mod ring;
+mod ticks;
+mod usage;
 
 pub(crate) use self::{
-    entry::{Coarse, Entry, Fine, Hit, Narrow, Stamp, Total, partition},
-    log::{Full, Log},
-    merge::{MAX_ENTRIES, Resolution, grid},
-    ring_range::RingRange,
-    view::View,
+    heap::HeapBudget,
+    log::{Log, Outcomes, report_each},
+    merge::MAX_ENTRIES,
+    query::{Query, Record},
+    ticks::{END_OF_TIME, Scale},
+    usage::{OVER_HALF, fill},
 };

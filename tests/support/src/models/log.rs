@@ -6,15 +6,16 @@ use std::time::Duration;
 
 /// Microseconds.
 type Micros = u64;
+/// A time, or a length of time, in ticks of the log.
+type Ticks = u64;
 
 /// What was consumed under one key and limit.
 #[derive(Clone, Debug, Default)]
 pub struct LogModel {
+    /// Times and units. A time is that of the latest hit that was merged into it.
     hits: Vec<(Micros, u64)>,
     /// The longest window that was ever asked, in microseconds.
     horizon: Micros,
-    /// Whether times stay whole, however long the windows get.
-    whole: bool,
     entries: usize,
 }
 
@@ -33,9 +34,8 @@ pub struct Answer {
     pub retry_after: Option<Duration>,
 }
 
-const MILLI: Micros = 1_000;
-/// Logs whose windows are shorter keep times in microseconds.
-const FINE: Micros = (1 << 31) / MILLI * MILLI;
+/// Hits that need no more memory than an empty log are never merged to save some.
+const INLINE: usize = 10;
 
 impl LogModel {
     /// An empty log that merges hits once there are more than `entries`.
@@ -47,22 +47,40 @@ impl LogModel {
         }
     }
 
+    /// Tells the log the limits that it is asked next, and when. Any question does, with whatever
+    /// answer.
+    pub fn ask(&mut self, now: Micros, limits: &[Limit]) {
+        if self
+            .hits
+            .last()
+            .is_some_and(|newest| self.leaves(newest.0, self.horizon) <= now)
+        {
+            self.hits.clear();
+        }
+        let (horizon, before) = (self.horizon, self.clone());
+        self.hits
+            .retain(|&(at, _)| before.leaves(at, horizon) > now);
+        if self.hits.is_empty() {
+            self.horizon = 0;
+        }
+        let longest = limits.iter().map(window).max().unwrap();
+        self.horizon = self.horizon.max(longest);
+    }
+
     /// How `limit` judges a hit of `cost` at `now`.
     #[must_use]
     pub fn assess(&self, now: Micros, limit: Limit, cost: u64) -> Answer {
         let count = limit.count().get();
-        let window = limit.window_millis() * MILLI;
+        let window = window(&limit);
         let used_at = |then: Micros| -> u64 {
-            let counts = |&&(at, _): &&(Micros, u64)| at + window > then && !self.is_fresh(now);
-            self.hits
-                .iter()
-                .filter(counts)
+            let hits = self.hits.iter();
+            hits.filter(|(at, _)| self.leaves(*at, window) > then)
                 .map(|(_, units)| units)
                 .sum()
         };
-        let leaving = self.hits.iter().map(|(at, _)| at + window);
         let falls_to = |target| {
-            let then = leaving.clone().find(|&then| used_at(then) <= target);
+            let mut leaving = self.hits.iter().map(|(at, _)| self.leaves(*at, window));
+            let then = leaving.find(|&then| used_at(then) <= target);
             Duration::from_micros(then.unwrap() - now)
         };
         let (used, wanted) = (used_at(now), cost.max(1));
@@ -83,121 +101,137 @@ impl LogModel {
         }
     }
 
-    /// What is older than the longest window that was ever asked is forgotten, even if a longer one
-    /// comes.
-    fn is_fresh(&self, now: Micros) -> bool {
-        let newest = self.hits.last().map_or(0, |hit| hit.0);
-        newest.next_multiple_of(MILLI) + self.horizon <= now
-    }
-
-    /// What times are rounded up to.
-    fn tick(&self) -> Micros {
-        if self.horizon < FINE || self.whole {
-            1
-        } else {
-            MILLI
-        }
-    }
-
-    /// Records a hit of `cost` at `now` under `limits`.
+    /// Records a hit of `cost` at `now` under `limits`, which were [asked](Self::ask) for.
     pub fn record(&mut self, now: Micros, limits: &[Limit], cost: u64) {
         if cost == 0 {
             return;
         }
-        if self.is_fresh(now) {
-            *self = Self {
-                entries: self.entries,
-                ..Self::default()
-            };
-        }
-        let windows: Vec<_> = limits
-            .iter()
-            .map(|limit| limit.window_millis() * MILLI)
-            .collect();
-        let was_fine = (1..FINE).contains(&self.horizon);
-        self.horizon = self.horizon.max(*windows.iter().max().unwrap());
-        let is_fine = self.horizon < FINE;
-        self.whole |= !is_fine
-            && (was_fine
-                || windows.iter().any(|&window| window < 1_000 * MILLI)
-                || self.horizon >= (1 << 31) * MILLI);
-        let newest = self.hits.last().map_or(0, |newest| newest.0);
-        self.hits.retain(|(at, _)| at + self.horizon > now);
-        // Where totals need more than 32 bits, times have more as well.
-        let held: u64 = self.hits.iter().map(|hit| hit.1).sum();
-        self.whole |= held + cost > u32::MAX.into();
-        let tick = self.tick();
-        let stamp = now.next_multiple_of(tick).max(newest);
-        match self.hits.last_mut() {
-            Some(newest) if newest.0 == stamp => newest.1 += cost,
-            _ => {
-                self.merge(now, tick, windows);
-                self.hits.push((stamp, cost));
+        let windows = self.windows(limits);
+        let shortest = windows[0];
+        let is_within =
+            |&&(at, _): &&(Micros, u64)| (self.stamp(at) + shortest) * self.tick() > now;
+        let is_crowded = self.hits.iter().filter(is_within).count() >= self.entries;
+        let cell = self.cell(shortest);
+        let is_same = |at| self.stamp(at) / cell == self.stamp(now) / cell;
+        match self.hits.last().copied() {
+            Some((at, units)) if is_crowded && is_same(at) => {
+                *self.hits.last_mut().unwrap() = (now, units + cost);
             }
+            _ => self.hits.push((now, cost)),
         }
+        self.merge(now, &windows);
     }
 
     /// Assumes a list of windows that never changes. Where it does, the number of entries must be
     /// out of reach.
-    fn merge(&mut self, now: Micros, tick: Micros, mut windows: Vec<Micros>) {
-        windows.push(self.horizon);
-        windows.sort_unstable();
-        windows.dedup();
-        let capacity = match windows.len() {
-            1 => self.entries + self.entries / 16 + 2,
-            several => several * 2 * (self.entries + 1),
+    fn merge(&mut self, now: Micros, windows: &[Ticks]) {
+        let spare = if windows.len() > 1 {
+            self.entries / 2 + 1
+        } else {
+            0
         };
-        if self.hits.len() < capacity {
+        let capacity = windows.len() * (2 * self.entries + 2) + spare;
+        if self.hits.len() <= capacity.max(INLINE) {
             return;
         }
-        let mut cells: Vec<Micros> = Vec::new();
-        for window in windows.iter().map(|window| window / tick) {
-            let entries = self.entries as u64;
-            cells.push(match cells.last() {
-                None => window.div_ceil(entries),
-                Some(last) => last * (window / last / entries).max(1),
-            });
-        }
-        let place = |at: Micros| {
-            let older = windows.iter().filter(|&&window| at + window <= now);
-            let segment = older.count().min(windows.len() - 1);
-            (segment, at / tick / cells[segment])
-        };
-        let crowd = |segment| {
-            self.hits
+        let segment = |at: Micros| {
+            let is_older = |window: &&Ticks| (self.stamp(at) + **window) * self.tick() <= now;
+            windows
                 .iter()
-                .filter(|hit| place(hit.0).0 == segment)
+                .filter(is_older)
                 .count()
+                .min(windows.len() - 1)
         };
-        let crowded: Vec<_> = (0..windows.len())
-            .map(|segment| crowd(segment) > self.entries)
-            .collect();
-        let merges =
-            |a: (Micros, u64), b: (Micros, u64)| place(a.0) == place(b.0) && crowded[place(a.0).0];
-        let last = self.hits.len() - 1;
-        let only_newest =
-            place(self.hits[last - 1].0).0 == 0 && merges(self.hits[last - 1], self.hits[last]);
+        let is_crowded = |segment_: usize| {
+            let of_segment = self.hits.iter().filter(|hit| segment(hit.0) == segment_);
+            of_segment.count() > self.entries
+        };
         let mut kept: Vec<(Micros, u64)> = Vec::new();
-        for (index, &hit) in self.hits.iter().enumerate() {
+        for &(at, units) in &self.hits {
+            let it = segment(at);
+            let cell = self.cell(windows[it]);
             match kept.last_mut() {
-                Some(before) if (!only_newest || index == last) && merges(*before, hit) => {
-                    *before = (hit.0, before.1 + hit.1);
+                Some(before)
+                    if segment(before.0) == it
+                        && is_crowded(it)
+                        && self.stamp(before.0) / cell == self.stamp(at) / cell =>
+                {
+                    *before = (at, before.1 + units);
                 }
-                _ => kept.push(hit),
+                _ => kept.push((at, units)),
             }
         }
+        assert!(kept.len() <= capacity, "merging makes room");
         self.hits = kept;
     }
 
     /// Takes up to `cost` out of the hits that were recorded in the tick of `at`.
-    pub fn refund(&mut self, at: Micros, cost: u64) {
-        let tick = self.tick();
-        let at = at.next_multiple_of(tick);
-        let place = self.hits.iter().position(|hit| hit.0 >= at);
-        if let Some(place) = place
-            && (place > 0 || self.hits[0].0 == at)
-        {
-            self.hits[place].1 -= cost.min(self.hits[place].1);
+    pub fn refund(&mut self, now: Micros, at: Micros, cost: u64) {
+        let (horizon, before) = (self.horizon, self.clone());
+        self.hits
+            .retain(|&(at, _)| before.leaves(at, horizon) > now);
+        let stamp = before.stamp(at);
+        let Some(first) = self
+            .hits
+            .iter()
+            .position(|hit| before.stamp(hit.0) >= stamp)
+        else {
+            return;
+        };
+        let merged = before.stamp(self.hits[first].0);
+        if first == 0 && merged != stamp {
+            return;
         }
+        let mut rest = cost;
+        for hit in &mut self.hits[first..] {
+            if before.stamp(hit.0) == merged {
+                let taken = rest.min(hit.1);
+                hit.1 -= taken;
+                rest -= taken;
+            }
+        }
+        self.hits.retain(|hit| hit.1 > 0);
     }
+
+    /// A tick is the smallest power of two of microseconds with which the longest window has less
+    /// than 2^31 ticks.
+    fn tick(&self) -> Micros {
+        let mut tick = 1;
+        while self.horizon.div_ceil(tick) >= 1 << 31 {
+            tick *= 2;
+        }
+        tick
+    }
+
+    /// The tick in which a hit counts as recorded.
+    fn stamp(&self, at: Micros) -> Ticks {
+        at.div_ceil(self.tick())
+    }
+
+    /// When a hit leaves a window.
+    fn leaves(&self, at: Micros, window: Micros) -> Micros {
+        (self.stamp(at) + window.div_ceil(self.tick())) * self.tick()
+    }
+
+    /// The windows in ticks, from the shortest to the longest.
+    fn windows(&self, limits: &[Limit]) -> Vec<Ticks> {
+        let windows = limits.iter().map(window).chain([self.horizon]);
+        let mut windows: Vec<_> = windows.map(|window| window.div_ceil(self.tick())).collect();
+        windows.sort_unstable();
+        windows.dedup();
+        windows
+    }
+
+    /// The largest power of two of which a window has at least as many as there are entries.
+    fn cell(&self, window: Ticks) -> Ticks {
+        let mut cell = 1;
+        while 2 * cell * self.entries as u64 <= window {
+            cell *= 2;
+        }
+        cell
+    }
+}
+
+fn window(limit: &Limit) -> Micros {
+    limit.window_millis() * 1_000
 }

@@ -148,7 +148,7 @@ fn run(seed: u64, sequences: u64, entries: u32, windows: &[u64], may_change: boo
                     &[charge(&key, &limits, cost)],
                     std::slice::from_ref(&receipt),
                 );
-                model.refund(receipt.at(), cost);
+                model.refund(now, receipt.at(), cost);
             }
             let cost = match random.below(200) {
                 _ if only_units => 1,
@@ -163,6 +163,7 @@ fn run(seed: u64, sequences: u64, entries: u32, windows: &[u64], may_change: boo
                 _ => Action::Consume,
             };
             let decision = store.check(&[charge(&key, &limits, cost)], action);
+            model.ask(now, limits.as_slice());
             let found = decision.outcomes();
             assert_eq!(found.len(), limits.len());
             let allowed = verdicts(found, &model, now, &limits, cost);

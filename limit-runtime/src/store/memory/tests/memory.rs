@@ -4,23 +4,20 @@ use super::{SCOPE, hit, limits, store};
 use crate::{
     clock::TestClock,
     key::IntoKey,
-    store::memory::{
-        cell::{Cell, State},
-        identity::{Owners, Variant},
-        table::Table,
+    store::{
+        Charge,
+        memory::{
+            budget_id::BudgetId, entry::Entry, kind::Kind, planned_charge::PlannedCharge,
+            table::Table,
+        },
     },
-    window::moving::Hit,
+    window::Strategy,
 };
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     time::Duration,
 };
 use test_support::random::Random;
-
-#[test]
-fn a_cell_is_32_bytes() {
-    assert_eq!(size_of::<Cell>(), 32);
-}
 
 #[test]
 fn keys_that_count_no_more_are_dropped_while_others_come() {
@@ -86,7 +83,7 @@ fn a_log_is_no_larger_than_its_limits_and_its_bound_allow() {
     for (text, most) in [
         // No totals while every hit is one unit.
         ("100/minute", 104 * 4),
-        ("100000/hour", 70 * 8),
+        ("100000/hour", 130 * 8),
     ] {
         let clock = TestClock::new();
         let entries = if text == "100/minute" { 1_024 } else { 64 };
@@ -99,27 +96,33 @@ fn a_log_is_no_larger_than_its_limits_and_its_bound_allow() {
             }
         }
         let each = store.bytes() / KEYS;
-        // With the cell, its part of the table's empty places, and of a chunk's.
+        // With the entry, and its part of the table's vacant places.
         assert!(each <= most + 150, "{text}: {each}");
     }
 }
 
-/// Owners are hashes with a secret seed, so for an attacker they are random numbers, as in this
-/// test.
+/// An entry of this tag.
+fn entry(tag: u64, strategy: Strategy) -> Entry {
+    let (key, limits) = ("a".into_key(), limits("1/minute"));
+    let charge = Charge::new(SCOPE, &key, &limits).strategy(strategy);
+    let id = BudgetId { high: 0, low: tag };
+    Entry::empty(&PlannedCharge::new(&charge, 0, id, limits.as_slice()))
+}
+
+/// Tags are hashes with a secret seed, so for an attacker they are random numbers, as in this test.
 #[test]
 fn no_search_is_far_from_home() {
     let mut random = Random::new(3);
     let mut table = Table::default();
-    let state = State::Single(Hit { at: 1, total: 1 });
     let mut farthest = 0;
     for _ in 0..200_000 {
-        let owner = random.next_u64();
+        let tag = random.next_u64();
         if table.is_full() {
             table.grow();
         }
-        let (Ok(place) | Err(place)) = table.find(owner, Variant::LOG);
-        table.insert(place, Cell::new(owner, Variant::LOG, state, 1));
-        farthest = farthest.max(table.distance(owner));
+        let (Ok(place) | Err(place)) = table.find(tag, Kind::LOG);
+        table.insert(place, entry(tag, Strategy::MovingWindow));
+        farthest = farthest.max(table.distance(tag));
     }
     assert!(farthest <= 128, "{farthest}");
 }
@@ -142,23 +145,21 @@ fn addresses_in_a_row_are_spread_like_random_numbers() {
         }),
     ];
     for (name, address) in rows {
-        let owners = Owners::new();
         let mut table = Table::default();
         let mut shards = [0; 64];
-        let state = State::Single(Hit { at: 1, total: 1 });
         let mut farthest = 0;
         for number in 0..64_000 {
-            let owner = owners.owner(SCOPE, &address(number).into_key());
-            shards[owner.high as usize % 64] += 1;
+            let id = BudgetId::new(SCOPE, &address(number).into_key());
+            shards[id.high as usize % 64] += 1;
             if table.is_full() {
                 table.grow();
             }
-            let place = table.find(owner.low, Variant::LOG);
+            let place = table.find(id.tag(), Kind::LOG);
             table.insert(
                 place.expect_err("no two are one"),
-                Cell::new(owner.low, Variant::LOG, state, 1),
+                entry(id.tag(), Strategy::MovingWindow),
             );
-            farthest = farthest.max(table.distance(owner.low));
+            farthest = farthest.max(table.distance(id.tag()));
         }
         assert!(farthest <= 128, "{name}: {farthest}");
         // 1,000 each, give or take five standard deviations.
@@ -172,27 +173,32 @@ fn addresses_in_a_row_are_spread_like_random_numbers() {
 
 #[test]
 fn a_table_finds_what_it_holds_and_nothing_else() {
+    let strategies = [
+        Strategy::MovingWindow,
+        Strategy::FixedWindow,
+        Strategy::SlidingWindow,
+    ];
     let mut random = Random::new(5);
     let mut table = Table::default();
     let mut held = std::collections::BTreeSet::new();
-    let state = State::Single(Hit { at: 1, total: 1 });
     for step in 0..300_000 {
-        // Few owners, so that many are found, removed and inserted again, and some differ only in
-        // the variant.
-        let owner = random.below(400) << 55;
-        let variant = Variant(random.below(3) as u16);
-        match table.find(owner, variant) {
+        // Few tags, so that many are found, removed and inserted again, and some differ only in
+        // the kind.
+        let tag = random.below(400) << 55;
+        let number = random.below(3);
+        let entry = entry(tag, strategies[number as usize]);
+        match table.find(tag, entry.kind()) {
             Ok(place) => {
-                assert!(held.remove(&(owner, variant.0)));
+                assert!(held.remove(&(tag, number)));
                 table.remove(place);
             }
             Err(_) => {
-                assert!(held.insert((owner, variant.0)));
+                assert!(held.insert((tag, number)));
                 if table.is_full() {
                     table.grow();
                 }
-                let (Ok(place) | Err(place)) = table.find(owner, variant);
-                table.insert(place, Cell::new(owner, variant, state, 1));
+                let (Ok(place) | Err(place)) = table.find(tag, entry.kind());
+                table.insert(place, entry);
             }
         }
         if step % 1_000 == 0 {
@@ -200,7 +206,8 @@ fn a_table_finds_what_it_holds_and_nothing_else() {
                 table.shrink();
             }
             assert_eq!(table.len(), held.len());
-            assert!(table.cells().map(Cell::order).eq(held.iter().copied()));
+            let tags = table.entries().map(|entry| entry.tag);
+            assert!(tags.eq(held.iter().map(|&(tag, _)| tag)));
         }
     }
 }

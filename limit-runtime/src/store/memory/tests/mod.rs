@@ -1,5 +1,6 @@
 //! Tests of the store against simple models, and under attack.
 
+mod bounds;
 mod denials;
 mod flood;
 mod logs;
@@ -27,6 +28,7 @@ fn store(clock: &TestClock, max_keys: usize, log_entries: u32) -> MemoryStore {
     let bounds = Bounds {
         max_keys,
         log_entries,
+        ..Bounds::default()
     };
     MemoryStore::new(clock.clone().into(), bounds)
 }

@@ -1,31 +1,75 @@
-//! Identity of a budget: a hash of scope and key (the owner), and which of the owner's budgets it
-//! is.
+//! Identity of a budget: a hash of its scope and key.
 
-use super::overflow::SHARED;
 use crate::{
     key::{Address, Key},
     store::Scope,
-    window::Strategy,
 };
 use siphasher::sip128::{Hash128, SipHasher13};
 use std::{
     hash::{BuildHasher, RandomState},
-    sync::{
-        Once,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::LazyLock,
 };
 
-/// Hashes scopes and keys to owners, with a secret seed that differs in each process.
+/// A scope and a key, as 128 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct BudgetId {
+    /// Selects the shard.
+    pub(super) high: u64,
+    /// Selects the place in the shard.
+    pub(super) low: u64,
+}
+
+impl BudgetId {
+    /// The identity of the budget of `key` in `scope`.
+    #[inline(always)]
+    pub(super) fn new(scope: Scope<'_>, key: &Key) -> Self {
+        let seeds = &*SEEDS;
+        seeds.within(scope, seeds.hash(key))
+    }
+
+    /// The identity of the shared budget that `key` uses when there is no room for its own: that of
+    /// its network (/24 or /48) for an address, else that of a part of the hash.
+    pub(super) fn shared(scope: Scope<'_>, key: &Key) -> Self {
+        let seeds = &*SEEDS;
+        let hash = match key.address() {
+            // The first octets are the lowest.
+            Some(Address::V4(word)) => seeds.scatter(seeds.kinds[0] ^ u64::from(word & 0xff_ffff)),
+            Some(Address::V6Net(word)) => seeds.scatter(seeds.kinds[1] ^ (word & 0xffff_ffff_ffff)),
+            None => seeds.hash(key),
+        };
+        let number = hash.h2 % SHARED;
+        // It is unlikely, for any seed, that a key has such a hash.
+        let [h1, h2] = seeds.keys.map(|seed| fold(seed ^ number, ODD));
+        seeds.within(scope, Hash128 { h1, h2 })
+    }
+
+    /// The part that a table is sorted by; less than that of vacant places.
+    #[inline]
+    pub(super) fn tag(self) -> u64 {
+        self.low.min(VACANT - 1)
+    }
+}
+
+/// The tag of vacant places, which sorts after all others.
+pub(super) const VACANT: u64 = u64::MAX;
+
+/// The number of shared budgets of a scope.
+pub(super) const SHARED: u64 = 64;
+
+static SEEDS: LazyLock<Seeds> = LazyLock::new(Seeds::random);
+
+/// Secret seeds, which differ in each process.
 ///
 /// Attackers choose keys, so texts are hashed with SipHash-1-3, for which collisions cannot be
 /// found without the seed. An address is one word and is only scattered by a secret bijection: two
 /// addresses cannot collide, and the result is never shown. Scopes are chosen by the author of the
 /// program, so a faster hash with secret seeds is enough for them.
 #[derive(Debug)]
-pub(super) struct Owners {
+struct Seeds {
     /// For names, rules and routes.
     scopes: [u64; 3],
+    /// For texts and for other keys, which must not be mixed up.
+    texts: [u64; 2],
     keys: [u64; 2],
     /// Distinguishes IPv4 addresses from IPv6 networks, which may be equal as words.
     kinds: [u64; 2],
@@ -33,29 +77,16 @@ pub(super) struct Owners {
     factors: [u64; 3],
 }
 
-/// A scope and a key, as 128 bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Owner {
-    /// Selects the shard.
-    pub(super) high: u64,
-    /// Selects the place in the shard.
-    pub(super) low: u64,
-}
-
-impl Owners {
-    pub(super) fn new() -> Self {
+impl Seeds {
+    fn random() -> Self {
         let seed = RandomState::new();
         Self {
             scopes: [0, 1, 9].map(|number| seed.hash_one(number)),
+            texts: [seed.hash_one(10), seed.hash_one(11)],
             keys: [seed.hash_one(2), seed.hash_one(3)],
             kinds: [seed.hash_one(4), seed.hash_one(5)],
             factors: [6, 7, 8].map(|number| seed.hash_one(number) | 1),
         }
-    }
-
-    #[inline(always)]
-    pub(super) fn owner(&self, scope: Scope<'_>, key: &Key) -> Owner {
-        self.within(scope, self.hash(key))
     }
 
     #[inline(always)]
@@ -64,13 +95,16 @@ impl Owners {
         match key.address() {
             Some(Address::V4(word)) => self.scatter(v4 ^ u64::from(word)),
             Some(Address::V6Net(word)) => self.scatter(v6 ^ word),
-            None => self.hash_bytes(key.as_bytes()),
+            // Most keys are texts, whose tag and length need not be hashed.
+            None => match key.text() {
+                Some(text) => Self::hash_bytes(self.texts, text),
+                None => Self::hash_bytes(self.keys, key.as_bytes()),
+            },
         }
     }
 
     #[inline(never)]
-    fn hash_bytes(&self, bytes: &[u8]) -> Hash128 {
-        let [first, second] = self.keys;
+    fn hash_bytes([first, second]: [u64; 2], bytes: &[u8]) -> Hash128 {
         SipHasher13::new_with_keys(first, second).hash(bytes)
     }
 
@@ -91,30 +125,16 @@ impl Owners {
         }
     }
 
-    /// One of the owners of shared budgets in `scope`, for keys without room.
-    pub(super) fn shared(&self, scope: Scope<'_>, owner: Owner) -> Owner {
-        let number = owner.low % SHARED;
-        // It is unlikely, for any seed, that a key has such a hash.
-        let [first, second] = self.keys.map(|seed| fold(seed ^ number, ODD));
-        self.within(
-            scope,
-            Hash128 {
-                h1: first,
-                h2: second,
-            },
-        )
-    }
-
-    /// The owner of a hashed key in a scope. The CPU computes both hashes in parallel.
+    /// The identity of a hashed key in a scope. The CPU computes both hashes in parallel.
     #[inline(always)]
-    fn within(&self, scope: Scope<'_>, key: Hash128) -> Owner {
+    fn within(&self, scope: Scope<'_>, key: Hash128) -> BudgetId {
         let [name, rule, route] = self.scopes;
         let name = fold_text(name, scope.name);
         let mut rule = fold_text(rule, scope.rule);
         if !scope.route.is_empty() {
             rule = fold(rule ^ fold_text(route, scope.route), ODD);
         }
-        Owner {
+        BudgetId {
             high: key.h1 ^ name ^ rule.rotate_left(32),
             low: key.h2 ^ fold(name ^ rule, ODD),
         }
@@ -167,73 +187,4 @@ fn fold_block(seed: u64, block: [u8; 16]) -> u64 {
 fn fold(one: u64, other: u64) -> u64 {
     let product = u128::from(one) * u128::from(other);
     product as u64 ^ (product >> 64) as u64
-}
-
-/// Which of its owner's budgets it is: the strategy and, for counters, the window length.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Variant(pub(super) u16);
-
-impl Variant {
-    /// The one log of the moving window.
-    pub(super) const LOG: Self = Self(0);
-
-    /// The number of its strategy; see [`Strategy::number`].
-    pub(super) fn strategy_number(self) -> u16 {
-        self.0 / WINDOWS
-    }
-}
-
-/// Numbers the window lengths of counters, so that a budget stores a small number instead.
-///
-/// A program has few window lengths, so the table does not fill up unless windows are computed. If
-/// it does, further lengths share the counters of one, and a warning is logged.
-pub(super) struct Windows(Box<[AtomicU64]>);
-
-const WINDOWS: u16 = 4096;
-
-impl Windows {
-    pub(super) fn new() -> Self {
-        Self((0..WINDOWS).map(|_| AtomicU64::new(0)).collect())
-    }
-
-    /// The variant for windows of this length.
-    pub(super) fn variant(&self, strategy: Strategy, window_millis: u64) -> Variant {
-        match strategy {
-            Strategy::MovingWindow => Variant::LOG,
-            _ => Variant(u16::from(strategy.number()) * WINDOWS + self.number(window_millis)),
-        }
-    }
-
-    fn number(&self, window_millis: u64) -> u16 {
-        let start = (window_millis.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 52) as usize;
-        for (slot, number) in self.0[start..].iter().chain(&self.0[..start]).zip(0_u16..) {
-            let known = match slot.load(Ordering::Relaxed) {
-                0 => slot
-                    .compare_exchange(0, window_millis, Ordering::Relaxed, Ordering::Relaxed)
-                    .map_or_else(|other| other, |_| window_millis),
-                known => known,
-            };
-            if known == window_millis {
-                return number.wrapping_add(to_u16(start)) % WINDOWS;
-            }
-        }
-        Self::warn_of_sharing();
-        0
-    }
-
-    #[cold]
-    fn warn_of_sharing() {
-        static ONCE: Once = Once::new();
-        ONCE.call_once(|| {
-            tracing::warn!(
-                "limits with more than {WINDOWS} different windows were checked under fixed windows, sliding windows or \
-                 GCRA, so that further windows share counters and are not counted right: use fewer window lengths, or the \
-                 moving window"
-            );
-        });
-    }
-}
-
-fn to_u16(value: usize) -> u16 {
-    u16::try_from(value).unwrap_or(u16::MAX)
 }

@@ -1,0 +1,263 @@
+//! Changes of a log that few checks need: its hits become a list, the list changes, and the log is
+//! made anew, in the smallest encoding for it.
+
+use super::{
+    hit::{Hit, SmallHit},
+    inline::{self, INLINE, Inline, Places},
+    log::Log,
+    merge::{HitList, Windows, cell_shift, is_same_cell, make_room},
+    query::{Query, Record},
+    ring::Ring,
+    ticks::{Now, Scale, low, round_up},
+};
+use limit_core::MAX_LIMITS;
+use std::cmp::Ordering;
+
+impl Log {
+    /// Records a request, whatever has to change for it.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn record(&mut self, micros: u64, query: Query<'_>) {
+        let query = &query;
+        let scale = self.scale();
+        let now = Now::new(micros, scale.shift);
+        let mut hits = self.hits(now);
+        // A sum of more than 2^64 units cannot be represented: the oldest ones are forgotten.
+        let held = sum(&hits);
+        if query.cost > u64::MAX - held {
+            forget_units(&mut hits, query.cost - (u64::MAX - held));
+        }
+        let windows = Windows::of(scale, query);
+        let most = self.most_hits(&windows, query);
+        let within = |&&(at, _): &&(u32, u64)| !now.has_left(at, windows.shortest());
+        let is_crowded = hits.iter().filter(within).count() >= query.entries as usize;
+        let cell = cell_shift(windows.shortest(), query.entries);
+        match hits.last_mut() {
+            Some((at, units)) if is_crowded && is_same_cell(*at, now.stamp, cell) => {
+                *at = now.stamp;
+                *units += query.cost;
+            }
+            _ => hits.push((now.stamp, query.cost)),
+        }
+        make_room(&mut hits, now, &windows, query.entries, most);
+        self.replace(&hits, query);
+    }
+
+    /// Refunds up to `cost` units that were recorded at the microsecond `at`, of the hits of that
+    /// time or of the hit they were merged into.
+    pub(crate) fn refund(
+        &mut self,
+        micros: u64,
+        at: u64,
+        cost: u64,
+        query: &Query<'_>,
+        expires_at: &mut u64,
+    ) {
+        let now = Now::new(micros, self.scale().shift);
+        let mut hits = self.hits(now);
+        let Some(stamp) = now.stamp_of(at) else {
+            return;
+        };
+        let first = hits.partition_point(|&(hit, _)| now.age(hit) > now.age(stamp));
+        // It is unknown whether a hit before the first one was merged into it or has left; one that
+        // has left is not refunded.
+        if first == 0 && hits.first().is_some_and(|&(hit, _)| hit != stamp) {
+            return;
+        }
+        let Some(&(merged_at, _)) = hits.get(first) else {
+            return;
+        };
+        let mut rest = cost;
+        for (hit, units) in hits.iter_mut().skip(first) {
+            if *hit != merged_at {
+                break;
+            }
+            let taken = rest.min(*units);
+            *units -= taken;
+            rest -= taken;
+        }
+        hits.retain(|&mut (_, units)| units > 0);
+        self.replace(&hits, query);
+        let horizon = self.scale().horizon;
+        *expires_at = hits
+            .last()
+            .map_or(0, |&(newest, _)| now.end_of(newest, horizon));
+    }
+
+    /// Makes the log ready for limits with other windows: its longest window becomes the longer of
+    /// both, its ticks the coarser of both, and its hits stay.
+    #[cold]
+    pub(super) fn widen(
+        &mut self,
+        micros: u64,
+        with: Scale,
+        expires_at: &mut u64,
+        query: &Query<'_>,
+    ) {
+        let scale = self.scale();
+        let shift = scale.shift.max(with.shift);
+        let in_ticks = |it: Scale| low(round_up(it.horizon.into(), shift - it.shift));
+        let horizon = in_ticks(scale).max(in_ticks(with));
+        if (Scale { shift, horizon }) == scale {
+            return;
+        }
+        let now = Now::new(micros, scale.shift);
+        let mut hits = self.hits(now);
+        for (at, _) in &mut hits {
+            *at = now.coarsened(*at, shift);
+        }
+        self.set_scale(Scale { shift, horizon });
+        self.replace(&hits, query);
+        if let Some(&(newest, _)) = hits.last() {
+            *expires_at = Now::new(micros, shift).end_of(newest, horizon);
+        }
+    }
+
+    /// A log with the hits of `from` that a key alone could have recorded under the limits of the
+    /// query. `from` is a log of a clock that shows `there` when this one shows `here`. `None` if
+    /// there are no such hits.
+    pub(crate) fn inherited(
+        from: &Self,
+        there: u64,
+        here: u64,
+        query: &Query<'_>,
+    ) -> Option<(Self, u64)> {
+        let now = Now::new(there, from.scale().shift);
+        let mut log = Self::empty(query.scale);
+        let mut expires_at = 0;
+        for (at, units) in from.hits(now) {
+            let recorded_at = here.saturating_sub(now.micros_since(at));
+            let mut room = u64::MAX;
+            let peek = Query {
+                record: Record::Never,
+                cost: 0,
+                ..*query
+            };
+            log.check::<MAX_LIMITS>(recorded_at, &peek, &mut expires_at, |_, outcome| {
+                room = room.min(outcome.remaining());
+            });
+            let cost = units.min(room);
+            if cost > 0 {
+                let record = Record::Always;
+                let record = Query {
+                    cost,
+                    record,
+                    ..*query
+                };
+                log.check::<MAX_LIMITS>(recorded_at, &record, &mut expires_at, |_, _| ());
+            }
+        }
+        (expires_at > here).then_some((log, expires_at))
+    }
+
+    /// The hits within the longest window, oldest first.
+    fn hits(&self, now: Now) -> HitList {
+        let mut hits: HitList = match self {
+            Self::Inline { places, hits, .. } => {
+                let alive = Inline::alive(hits, *places, now, self.scale().horizon);
+                alive.oldest_first().map(|at| (at, 1)).collect()
+            }
+            Self::Units { ring, .. } => ring.iter().collect(),
+            Self::Small { ring, .. } => ring.iter().collect(),
+            Self::Large { ring, .. } => ring.iter().collect(),
+        };
+        let horizon = self.scale().horizon;
+        let left = hits.partition_point(|&(at, _)| now.has_left(at, horizon));
+        hits.drain(..left);
+        hits
+    }
+
+    /// Makes the log anew from a list of hits, in the smallest encoding.
+    fn replace(&mut self, hits: &HitList, query: &Query<'_>) {
+        let (scale, fill) = (self.scale(), self.fill());
+        let most = self.most_hits(&Windows::of(scale, query), query);
+        query.heap.release(self.heap_bytes());
+        let Scale { shift, horizon } = scale;
+        let are_units = has_units_only(hits);
+        *self = if are_units && hits.len() <= INLINE.min(query.entries as usize) {
+            let (mut inline, mut places) = ([0; INLINE], Places::default());
+            for &(at, _) in hits {
+                places = inline::push(&mut inline, places, at);
+            }
+            Self::Inline {
+                shift,
+                fill,
+                places,
+                horizon,
+                hits: inline,
+            }
+        } else if are_units {
+            let ring = ring_of(hits, query.capacity_for(hits.len(), most));
+            Self::Units {
+                shift,
+                fill,
+                horizon,
+                ring,
+            }
+        } else if sum(hits) <= SmallHit::MAX_UNITS {
+            let ring = ring_of(hits, query.capacity_for(hits.len(), most));
+            Self::Small {
+                shift,
+                fill,
+                horizon,
+                ring,
+            }
+        } else {
+            let ring = Box::new(ring_of(hits, query.capacity_for(hits.len(), most)));
+            Self::Large {
+                shift,
+                fill,
+                horizon,
+                ring,
+            }
+        };
+        query.heap.take(self.heap_bytes());
+    }
+
+    /// The largest number of hits that the log may have, which is less where memory is short.
+    fn most_hits(&self, windows: &Windows, query: &Query<'_>) -> usize {
+        let affordable = (query.heap.room() + self.heap_bytes()) / size_of::<SmallHit>();
+        windows.capacity(query.entries).min(affordable).max(INLINE)
+    }
+
+    /// The memory of its ring.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Inline { .. } => 0,
+            Self::Units { ring, .. } => ring.heap_bytes(),
+            Self::Small { ring, .. } => ring.heap_bytes(),
+            Self::Large { ring, .. } => size_of_val(&**ring) + ring.heap_bytes(),
+        }
+    }
+}
+
+fn ring_of<H: Hit>(hits: &HitList, capacity: usize) -> Ring<H> {
+    let mut ring = Ring::with_capacity(capacity);
+    for &(at, units) in hits {
+        ring.push(at, units);
+    }
+    ring
+}
+
+fn has_units_only(hits: &HitList) -> bool {
+    hits.iter().all(|&(_, units)| units == 1)
+}
+
+fn sum(hits: &HitList) -> u64 {
+    hits.iter().map(|&(_, units)| units).sum()
+}
+
+/// Removes `units` of the oldest hits.
+fn forget_units(hits: &mut HitList, mut units: u64) {
+    hits.retain_mut(|(_, held)| match units.cmp(held) {
+        Ordering::Less => {
+            *held -= units;
+            units = 0;
+            true
+        }
+        Ordering::Equal | Ordering::Greater => {
+            units -= *held;
+            false
+        }
+    });
+}

@@ -1,0 +1,233 @@
+//! A ring of hits on the heap, oldest first.
+
+use super::{
+    hit::Hit,
+    ticks::Now,
+    usage::{Hits, LimitUse},
+};
+
+/// A ring buffer of hits. The values that nearly every check reads are stored beside the pointer,
+/// so that it does not wait for the memory of the ring. The newest hit is only there, so that
+/// merging a hit into it does not touch the ring.
+#[derive(Debug)]
+pub(crate) struct Ring<H: Hit> {
+    /// All hits but the newest.
+    hits: Box<[H]>,
+    head: u32,
+    /// The number of hits, the newest included.
+    len: u32,
+    /// The total before the oldest hit.
+    base: H::Total,
+    /// The time of the oldest hit.
+    oldest: u32,
+    newest: H,
+}
+
+impl<H: Hit> Ring<H> {
+    /// An empty ring with room for so many hits.
+    pub(super) fn with_capacity(capacity: usize) -> Self {
+        Self {
+            hits: vec![H::default(); capacity.saturating_sub(1)].into_boxed_slice(),
+            head: 0,
+            len: 0,
+            base: H::Total::default(),
+            oldest: 0,
+            newest: H::default(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn capacity(&self) -> usize {
+        self.hits.len() + 1
+    }
+
+    pub(super) fn heap_bytes(&self) -> usize {
+        size_of_val(&*self.hits)
+    }
+
+    pub(super) fn len(&self) -> u32 {
+        self.len
+    }
+
+    #[inline]
+    pub(super) fn is_full(&self) -> bool {
+        self.len as usize > self.hits.len()
+    }
+
+    /// The time of the newest hit.
+    #[inline]
+    pub(super) fn newest_at(&self) -> u32 {
+        self.newest.at()
+    }
+
+    /// The units of all hits.
+    #[inline(always)]
+    pub(super) fn units(&self) -> u64 {
+        match self.len.checked_sub(1) {
+            Some(last) => self.newest.units_since(self.base, last),
+            None => 0,
+        }
+    }
+
+    /// Removes hits that are older than the longest window, except the newest one: a log without a
+    /// hit in this window has expired.
+    #[inline(always)]
+    pub(super) fn forget(&mut self, now: Now, horizon: u32) {
+        while self.len > 1 && now.has_left(self.oldest, horizon) {
+            self.forget_oldest();
+        }
+    }
+
+    #[inline(always)]
+    fn forget_oldest(&mut self) {
+        self.base = self.hit(0).total();
+        self.head = self.place(1);
+        self.len -= 1;
+        self.oldest = self.hit(0).at();
+    }
+
+    /// Appends a hit. The ring must not be full.
+    #[inline(always)]
+    pub(super) fn push(&mut self, at: u32, cost: u64) {
+        if let Some(last) = self.len.checked_sub(1) {
+            let place = self.place(last) as usize;
+            if let Some(hit) = self.hits.get_mut(place) {
+                *hit = self.newest;
+            }
+        } else {
+            self.oldest = at;
+        }
+        self.newest = H::new(self.newest.total(), at, cost);
+        self.len += 1;
+    }
+
+    /// Adds units to the newest hit, and moves it to the time `at`.
+    #[inline(always)]
+    pub(super) fn merge_into_newest(&mut self, at: u32, cost: u64) {
+        self.newest = H::new(self.newest.total(), at, cost);
+        if self.len == 1 {
+            self.oldest = at;
+        }
+    }
+
+    /// The time and the units of each hit, oldest first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, u64)> {
+        let mut base = self.base;
+        (0..self.len).map(move |index| {
+            let hit = self.hit(index);
+            // Of the index 0, because the base is that of this hit.
+            let units = hit.units_since(base, 0);
+            base = hit.total();
+            (hit.at(), units)
+        })
+    }
+
+    /// The hits in a window that the oldest has left.
+    #[inline]
+    fn within_shorter(&self, now: Now, window: u32) -> LimitUse {
+        if self.len == 0 || now.has_left(self.newest.at(), window) {
+            return LimitUse {
+                used: 0,
+                first: self.len,
+            };
+        }
+        let first = self.first_within(now, window);
+        let left = first - 1;
+        LimitUse {
+            used: self.units() - self.hit(left).units_since(self.base, left),
+            first,
+        }
+    }
+
+    /// The index of the first hit in a window, which the oldest has left and the newest has not.
+    /// The search begins at the newest hits: a shorter window has few of all.
+    #[inline]
+    fn first_within(&self, now: Now, window: u32) -> u32 {
+        let is_within = |index| !now.has_left(self.hit(index).at(), window);
+        let (mut within, mut step) = (self.len - 1, 1);
+        let mut left = loop {
+            match within.checked_sub(step) {
+                Some(index) if is_within(index) => within = index,
+                before => break before.unwrap_or(0),
+            }
+            step *= 2;
+        };
+        while within - left > 1 {
+            let middle = left.midpoint(within);
+            if is_within(middle) {
+                within = middle;
+            } else {
+                left = middle;
+            }
+        }
+        within
+    }
+
+    #[inline]
+    fn hit(&self, index: u32) -> H {
+        if index + 1 >= self.len {
+            return self.newest;
+        }
+        let place = self.place(index) as usize;
+        self.hits.get(place).copied().unwrap_or_default()
+    }
+
+    #[inline]
+    fn place(&self, index: u32) -> u32 {
+        let place = self.head + index;
+        let capacity = super::ticks::low(self.hits.len() as u64);
+        if place < capacity {
+            place
+        } else {
+            place - capacity
+        }
+    }
+}
+
+impl<H: Hit> Hits for Ring<H> {
+    #[inline(always)]
+    fn within(&self, now: Now, window: u32, is_longest: bool) -> LimitUse {
+        if is_longest || !now.has_left(self.oldest, window) {
+            return LimitUse {
+                used: self.units(),
+                first: 0,
+            };
+        }
+        self.within_shorter(now, window)
+    }
+
+    #[inline]
+    fn frees(&self, of: LimitUse, units: u64) -> u32 {
+        // Nearly always the first hit is enough.
+        let gone = self.units() - of.used;
+        let is_enough = |index: u32| self.hit(index).units_since(self.base, index) - gone >= units;
+        let last = self.len.saturating_sub(1);
+        if of.first >= last || is_enough(of.first) {
+            return self.hit(of.first.min(last)).at();
+        }
+        let (mut less, mut enough) = (of.first, last);
+        while enough - less > 1 {
+            let middle = less.midpoint(enough);
+            if is_enough(middle) {
+                enough = middle;
+            } else {
+                less = middle;
+            }
+        }
+        self.hit(enough).at()
+    }
+
+    #[inline]
+    fn first_at(&self, of: LimitUse) -> u32 {
+        if of.first == 0 {
+            self.oldest
+        } else {
+            self.hit(of.first).at()
+        }
+    }
+
+    #[inline]
+    fn newest_at(&self) -> u32 {
+        self.newest.at()
+    }
+}
