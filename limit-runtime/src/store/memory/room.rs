@@ -37,7 +37,7 @@ impl MemoryStore {
             if found.still_counts {
                 self.shared.0.has_evicted(self.bounds.max_keys);
             }
-            totals.take_place(shard.growth())
+            totals.take_place_of_removed(shard.growth())
         });
         if shard.is_turn_to_scan(TURNS) {
             shard.remove_expired(now, SCAN, totals);

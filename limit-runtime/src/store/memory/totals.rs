@@ -39,13 +39,24 @@ impl Totals {
         self.places.load(Ordering::Relaxed) + self.shared_places.load(Ordering::Relaxed)
     }
 
+    /// Whether there is no place, or no memory, for one more entry.
     pub(super) fn is_full(&self) -> bool {
-        self.places.load(Ordering::Relaxed) >= self.max_places
+        self.places.load(Ordering::Relaxed) >= self.max_places || self.heap.is_exceeded()
     }
 
-    /// Takes a place, unless all are taken, or there is no memory for `growth` more bytes.
+    /// Takes a place, unless all are taken or the memory is, or there is no memory for `growth` more
+    /// bytes.
     #[inline]
     pub(super) fn take_place(&self, growth: usize) -> Option<Place<'_>> {
+        if self.heap.is_exceeded() {
+            return None;
+        }
+        self.take_place_of_removed(growth)
+    }
+
+    /// As [`take_place`](Self::take_place), after another entry was removed from the same table,
+    /// whose memory the new one takes.
+    pub(super) fn take_place_of_removed(&self, growth: usize) -> Option<Place<'_>> {
         self.places.fetch_add(1, Ordering::Relaxed);
         let place = Place {
             totals: self,

@@ -28,6 +28,11 @@ impl HeapBudget {
         self.max.saturating_sub(self.used())
     }
 
+    /// Whether more is taken than the maximum.
+    pub(crate) fn is_exceeded(&self) -> bool {
+        self.used() > self.max
+    }
+
     pub(crate) fn take(&self, bytes: usize) {
         if bytes > 0 {
             self.used.fetch_add(bytes, Ordering::Relaxed);

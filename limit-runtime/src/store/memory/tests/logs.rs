@@ -112,8 +112,9 @@ fn verdicts(found: &[Outcome], model: &LogModel, now: u64, limits: &Limits, cost
 }
 
 /// Random sequences, each for a key of its own: hits, peeks, forced hits, refunds, changes of the
-/// limits.
-fn run(seed: u64, sequences: u64, entries: u32, windows: &[u64], may_change: bool) {
+/// limits. Returns the number of checks.
+fn run(seed: u64, sequences: u64, entries: u32, windows: &[u64], may_change: bool) -> u64 {
+    let mut checks = 0;
     let mut random = Random::new(seed);
     let begin = || {
         let clock = TestClock::new();
@@ -174,6 +175,31 @@ fn run(seed: u64, sequences: u64, entries: u32, windows: &[u64], may_change: boo
                 assert_eq!(Ticks::from_micros(decision.receipts()[0].at()), clock.now());
             }
             check(found, &model, now, &limits);
+            checks += 1;
+        }
+    }
+    checks
+}
+
+/// The long run, by `cargo test --release -p limit-runtime --lib a_hundred_million -- --ignored`.
+#[test]
+#[ignore = "takes a quarter of an hour"]
+fn a_hundred_million_checks_agree_with_the_model() {
+    let all: Vec<u64> = SHORT.into_iter().chain(LONG).collect();
+    let mut checks = 0;
+    for seed in 0x1_0000_0000.. {
+        checks += run(seed, 100_000, 1_024, &all, true);
+        for entries in [1, 2, 7, 16] {
+            checks += run(
+                seed ^ u64::from(entries) << 40,
+                2_000,
+                entries,
+                &LONG,
+                false,
+            );
+        }
+        if checks >= 100_000_000 {
+            break;
         }
     }
 }
