@@ -226,7 +226,7 @@ impl MemoryStore {
                     }
                 }
                 (Checked::NoPlace, _) => {}
-                // A request was recorded, or other limits have changed the ticks of the log.
+                // Anything else: a request was recorded, or the ticks of the log may have changed.
                 _ => denial.invalidate_if_of(id),
             }
         }

@@ -66,7 +66,12 @@ impl MemoryStore {
             .collect();
         let own = plan.iter().map(|planned| planned.id);
         let mut locked = self.lock(own.chain(shared.iter().copied()));
+        // Another thread may have shared a budget since the decision to lock none.
+        if !may_share && self.shared.0.are_remembered(self.clock.now().as_micros()) {
+            return None;
+        }
         let mut targets = self.targets(&mut locked, plan, &shared, action)?;
+        let mut refused: PerCharge<usize> = PerCharge::new();
         let mut decision = Decision::empty();
         for (index, planned) in plan.iter().enumerate() {
             // Several charges of one budget: later ones include the cost of earlier ones.
@@ -79,8 +84,12 @@ impl MemoryStore {
                 });
             self.at_target(&mut locked, &mut targets, plan, index, |entry, now| {
                 let query = self.query(planned, cost, Record::Never);
-                entry
-                    .check::<MAX_LIMITS>(now, planned, &query, |_, outcome| decision.push(outcome));
+                entry.check::<MAX_LIMITS>(now, planned, &query, |_, outcome| {
+                    if !outcome.is_allowed() {
+                        refused.push(index);
+                    }
+                    decision.push(outcome);
+                });
             });
         }
         let uses_shared = targets
@@ -90,8 +99,15 @@ impl MemoryStore {
             self.shared.0.was_shared(self.bounds.max_keys);
         }
         if !consumes(action, decision.is_allowed()) {
-            self.mark_refused(&mut locked, &mut targets, plan, action);
-            for target in targets {
+            if action != Action::Peek {
+                for index in refused {
+                    self.at_target(&mut locked, &mut targets, plan, index, |entry, _| {
+                        entry.mark_refused();
+                    });
+                }
+            }
+            for (target, planned) in targets.into_iter().zip(plan) {
+                self.mark_shared(&mut locked, &target, planned);
                 self.discard(target);
             }
             return Some(decision);
@@ -230,35 +246,7 @@ impl MemoryStore {
         Some(change(shard.get_mut(id, planned.kind)?, now))
     }
 
-    /// A key that is refused is not forgotten for others.
-    fn mark_refused(
-        &self,
-        locked: &mut Locked<'_>,
-        targets: &mut [Target<'_>],
-        plan: &[PlannedCharge<'_>],
-        action: Action,
-    ) {
-        if action == Action::Peek {
-            return;
-        }
-        for (index, planned) in plan.iter().enumerate() {
-            self.at_target(locked, targets, plan, index, |entry, now| {
-                let query = self.query(planned, planned.cost, Record::Never);
-                let mut is_refused = false;
-                entry.check::<MAX_LIMITS>(now, planned, &query, |_, outcome| {
-                    is_refused |= !outcome.is_allowed();
-                });
-                if is_refused {
-                    entry.mark_refused();
-                }
-            });
-        }
-        for (target, planned) in targets.iter().zip(plan) {
-            self.mark_shared(locked, target, planned);
-        }
-    }
-
-    /// Marks the entry of a shared budget again after a change.
+    /// Marks the entry of a shared budget again after a change, and remembers it while it counts.
     fn mark_shared(
         &self,
         locked: &mut Locked<'_>,
@@ -269,6 +257,8 @@ impl MemoryStore {
             let (shard, _) = locked.of(self.index(id));
             if let Some(entry) = shard.get_mut(id, planned.kind) {
                 entry.mark_shared();
+                let expires_at = entry.expires_at;
+                self.shared.0.remember(shard.time.to_reading(expires_at));
             }
         }
     }
@@ -295,13 +285,7 @@ impl MemoryStore {
                     shard.insert(entry, place);
                 }
                 target @ Target::New(_, None) => self.discard(target),
-                Target::Shared(id) => {
-                    let (shard, _) = locked.of(self.index(id));
-                    let expires_at = shard.get(id, planned.kind).map(|it| it.expires_at);
-                    let until = shard.time.to_reading(expires_at.unwrap_or(0));
-                    self.shared.0.remember(until);
-                }
-                Target::Own | Target::SameAs(_) => {}
+                Target::Own | Target::SameAs(_) | Target::Shared(_) => {}
             }
         }
     }

@@ -38,8 +38,7 @@ struct KindAndFill(u64);
 
 const FILL_SHIFT: u32 = 56;
 
-/// Instead of how much is used: the budget is shared. No budget has used so much and not more than
-/// half.
+/// Instead of how much is used: the budget is shared. [`fill`] never returns this value.
 const SHARED: u8 = OVER_HALF - 1;
 
 impl KindAndFill {

@@ -99,12 +99,13 @@ impl MemoryStore {
     }
 
     pub(crate) fn reset_all(&self) {
+        // First, so that what is shared meanwhile is remembered.
+        self.shared.0.end();
         for (index, shard) in self.shards.iter().enumerate() {
             let mut shard = shard.0.lock();
             self.denials.invalidate(index);
             shard.reset(&self.totals.0);
         }
-        self.shared.0.end();
     }
 
     pub(crate) fn usage(&self) -> Usage {

@@ -9,16 +9,17 @@ use super::{
 };
 use crate::clock::Ticks;
 
-/// Every eighth new key looks at this many places for expired entries: six for each new key.
+/// One new key in so many looks for expired entries.
 const TURNS: u32 = 8;
+/// The number of places that it looks at: six for each new key.
 const SCAN: usize = 48;
-/// The number of entries of which an expired one makes room when no other is to be forgotten.
+/// The number of entries that are searched for an expired one under [`WhenFull::Share`].
 const CANDIDATES_TO_SHARE: usize = 64;
 /// The number of entries of which the least used is forgotten.
 const CANDIDATES: usize = 16;
 /// The number of places that are looked at for expired entries when there are no new keys: some
 /// microseconds of work.
-const SLICE: usize = 768;
+const SLICE: usize = 512;
 
 impl MemoryStore {
     /// Makes room for one more budget in a shard. If the store is full, another entry of the shard
@@ -39,7 +40,8 @@ impl MemoryStore {
             }
             totals.take_place_of_removed(shard.growth())
         });
-        if shard.is_turn_to_scan(TURNS) {
+        // A check of several budgets must not lose those that it has looked up already.
+        if keep.is_empty() && shard.is_turn_to_scan(TURNS) {
             shard.remove_expired(now, SCAN, totals);
         }
         place

@@ -143,23 +143,27 @@ impl Shard {
 
     /// Looks at the next `places` of the table and removes expired entries.
     pub(super) fn remove_expired(&mut self, now: Ticks, places: usize, totals: &Totals) -> Scan {
-        let mut scan = Scan::default();
-        while scan.looked < places {
-            scan.looked += 1;
-            match self.table.get(self.scan_position) {
-                None => {
-                    self.scan_position = 0;
-                    scan.reached_end = true;
-                    break;
+        let index = self.index;
+        let (looked, expired) = self
+            .table
+            .remove_where(self.scan_position, places, |entry| {
+                let has_expired = !entry.counts_at(now);
+                if has_expired {
+                    totals.heap.release(entry.heap_bytes());
+                    totals.vacate(index, entry.is_shared());
                 }
-                Some(entry) if !entry.is_vacant() && !entry.counts_at(now) => {
-                    // The next entry may have moved here, so the position stays.
-                    self.remove(self.scan_position, totals);
-                    scan.expired += 1;
-                }
-                Some(_) => self.scan_position += 1,
-            }
+                has_expired
+            });
+        self.scan_position += looked;
+        let reached_end = self.scan_position >= self.table.places();
+        if reached_end {
+            self.scan_position = 0;
         }
+        let scan = Scan {
+            looked,
+            expired,
+            reached_end,
+        };
         if scan.expired > 0 && self.table.is_sparse() {
             let before = self.table.bytes();
             self.table.shrink();
@@ -184,7 +188,10 @@ impl Shard {
                 place = 0;
                 continue;
             };
-            if !entry.is_vacant() && keep.iter().all(|id| id.tag() != entry.tag) {
+            if !entry.is_vacant()
+                && !entry.is_shared()
+                && keep.iter().all(|id| id.tag() != entry.tag)
+            {
                 if !entry.counts_at(now) {
                     let still_counts = false;
                     return Some(Removable {

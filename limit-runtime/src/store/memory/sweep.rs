@@ -44,7 +44,7 @@ impl Sweep {
         }
     }
 
-    /// The shard where the slice is, of so many.
+    /// The shard where the slice is, of `shards` shards.
     pub(super) fn shard(&self, shards: usize) -> usize {
         self.shard.load(Ordering::Relaxed) % shards.max(1)
     }

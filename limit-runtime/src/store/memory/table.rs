@@ -65,7 +65,7 @@ impl Table {
         self.homes > LEAST && self.len < self.homes / 4
     }
 
-    /// Inserts an entry where [`find`](Self::find) said; the table must not be full.
+    /// Inserts an entry at the place that [`find`](Self::find) returned; the table must not be full.
     pub(super) fn insert(&mut self, place: usize, entry: Entry) {
         let Some(rest) = self.places.get_mut(place..) else {
             return;
@@ -88,6 +88,39 @@ impl Table {
         self.places[place] = Entry::vacant();
         self.places[place..end].rotate_left(1);
         self.len -= 1;
+    }
+
+    /// Removes entries of `count` places from `start` on, in one pass. Returns the number of places
+    /// that were looked at, and of entries that were removed. `start` may be anywhere.
+    pub(super) fn remove_where(
+        &mut self,
+        start: usize,
+        count: usize,
+        mut is_removed: impl FnMut(&Entry) -> bool,
+    ) -> (usize, usize) {
+        // The first place that an entry may move to: those before it are in use or belong to others.
+        let (mut free, mut place, mut removed) = (start, start, 0);
+        while let Some(entry) = self.places.get(place) {
+            let is_within = place - start < count;
+            if !is_within && free == place {
+                break;
+            }
+            if entry.is_vacant() {
+                free = place + 1;
+            } else if is_within && is_removed(entry) {
+                self.places[place] = Entry::vacant();
+                removed += 1;
+            } else {
+                let to = home(entry.tag, self.homes).max(free);
+                if to < place {
+                    self.places.swap(to, place);
+                }
+                free = to.min(place) + 1;
+            }
+            place += 1;
+        }
+        self.len -= removed;
+        (place - start, removed)
     }
 
     /// The number of places, vacant ones included.

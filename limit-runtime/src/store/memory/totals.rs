@@ -57,13 +57,12 @@ impl Totals {
     /// As [`take_place`](Self::take_place), after another entry was removed from the same table,
     /// whose memory the new one takes.
     pub(super) fn take_place_of_removed(&self, growth: usize) -> Option<Place<'_>> {
-        self.places.fetch_add(1, Ordering::Relaxed);
+        let is_within = self.places.fetch_add(1, Ordering::Relaxed) < self.max_places;
         let place = Place {
             totals: self,
             is_shared: false,
             is_occupied: false,
         };
-        let is_within = self.places.load(Ordering::Relaxed) <= self.max_places;
         (is_within && (growth == 0 || growth <= self.heap.room())).then_some(place)
     }
 

@@ -123,10 +123,19 @@ impl Log {
         query: &Query<'_>,
     ) -> Option<(Self, u64)> {
         let now = Now::new(there, from.scale().shift);
+        let longest = query
+            .limits
+            .iter()
+            .map(|limit| limit.window_millis() * 1_000);
+        let longest = longest.max().unwrap_or(0);
         let mut log = Self::empty(query.scale);
         let mut expires_at = 0;
         for (at, units) in from.hits(now) {
             let recorded_at = here.saturating_sub(now.micros_since(at));
+            // The log must not see a time at which all of its hits have left.
+            if recorded_at + longest <= here {
+                continue;
+            }
             let mut room = u64::MAX;
             let peek = Query {
                 record: Record::Never,
@@ -147,7 +156,12 @@ impl Log {
                 log.check::<MAX_LIMITS>(recorded_at, &record, &mut expires_at, |_, _| ());
             }
         }
-        (expires_at > here).then_some((log, expires_at))
+        if expires_at > here {
+            Some((log, expires_at))
+        } else {
+            query.heap.release(log.heap_bytes());
+            None
+        }
     }
 
     /// The hits within the longest window, oldest first.

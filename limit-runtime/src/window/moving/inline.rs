@@ -33,7 +33,7 @@ impl Places {
         self.0 >> 4
     }
 
-    /// The same without the oldest hits, so that `len` are left.
+    /// Without the oldest hits, so that `len` are left.
     #[inline]
     fn with_len(self, len: u8) -> Self {
         Self(self.0 & 0xf0 | len)

@@ -24,7 +24,7 @@ pub(crate) struct Ring<H: Hit> {
 }
 
 impl<H: Hit> Ring<H> {
-    /// An empty ring with room for so many hits.
+    /// An empty ring with this capacity.
     pub(super) fn with_capacity(capacity: usize) -> Self {
         Self {
             hits: vec![H::default(); capacity.saturating_sub(1)].into_boxed_slice(),

@@ -143,7 +143,8 @@ fn keys_are_counted_right_when_checks_have_two_of_them() {
         // One key that returns, and one that does not.
         let (tenant, user) = (random.below(2_000).into_key(), (turn, "user").into_key());
         let both = [charge(&tenant, &short, 1), charge(&user, &short, 1)];
-        store.check(&both, Action::Consume);
+        let decision = store.check(&both, Action::Consume);
+        assert_eq!(decision.outcomes().len(), 2);
     }
     let tables = store.shards.iter().map(|shard| shard.0.lock().table.len());
     assert_eq!(store.usage().keys, tables.sum::<usize>());

@@ -201,10 +201,21 @@ fn a_table_finds_what_it_holds_and_nothing_else() {
                 table.insert(place, entry);
             }
         }
-        if step % 1_000 == 0 {
+        if step % 100 == 0 {
             if table.is_sparse() {
                 table.shrink();
             }
+            // A part of the entries, from anywhere on.
+            let start = random.below(table.places() as u64) as usize;
+            let (count, parity) = (random.below(40) as usize, random.below(2));
+            table.remove_where(start, count, |entry| {
+                let is_removed = entry.tag >> 55 & 1 == parity;
+                if is_removed {
+                    let number = entry.kind().strategy_number();
+                    assert!(held.remove(&(entry.tag, number)));
+                }
+                is_removed
+            });
             assert_eq!(table.len(), held.len());
             let tags = table.entries().map(|entry| entry.tag);
             assert!(tags.eq(held.iter().map(|&(tag, _)| tag)));
