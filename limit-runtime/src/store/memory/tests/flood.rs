@@ -312,3 +312,23 @@ fn places_and_memory_return_to_zero_after_a_reset() {
     store.reset_all();
     assert_eq!((store.usage().keys, store.usage().bytes), (0, 0));
 }
+
+#[test]
+fn hits_that_have_left_the_window_of_a_newcomer_hide_no_younger_ones() {
+    let clock = TestClock::new();
+    let store = sharing(&clock, 1);
+    let (hourly, tight) = (limits("100/hour"), limits("10/minute"));
+    hit(&store, "filler", &hourly, 1);
+    assert!(hit(&store, "other", &hourly, 10).is_allowed());
+    clock.advance(Duration::from_secs(120));
+    assert!(hit(&store, "other", &tight, 10).is_allowed());
+    clock.advance(Duration::from_secs(1));
+    store.reset_key(SCOPE, &"filler".into_key());
+    assert!(!hit(&store, "other", &tight, 1).is_allowed());
+    // What is not inherited leaves no memory behind.
+    clock.advance(Duration::from_secs(120));
+    for _ in 0..10 {
+        store.check(&[charge(&"other".into_key(), &tight, 1)], Action::Peek);
+    }
+    assert_eq!(store.usage().bytes, store.bytes());
+}
