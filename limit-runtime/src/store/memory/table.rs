@@ -65,7 +65,8 @@ impl Table {
         self.homes > LEAST && self.len < self.homes / 4
     }
 
-    /// Inserts an entry at the place that [`find`](Self::find) returned; the table must not be full.
+    /// Inserts an entry at the place that [`find`](Self::find) returned. The table must not be
+    /// full.
     pub(super) fn insert(&mut self, place: usize, entry: Entry) {
         let Some(rest) = self.places.get_mut(place..) else {
             return;
@@ -98,7 +99,7 @@ impl Table {
         count: usize,
         mut is_removed: impl FnMut(&Entry) -> bool,
     ) -> (usize, usize) {
-        // The first place that an entry may move to: those before it are in use or belong to others.
+        // The first place that an entry may move to: those before it are in use.
         let (mut free, mut place, mut removed) = (start, start, 0);
         while let Some(entry) = self.places.get(place) {
             let is_within = place - start < count;

@@ -44,8 +44,8 @@ impl Totals {
         self.places.load(Ordering::Relaxed) >= self.max_places || self.heap.is_exceeded()
     }
 
-    /// Takes a place, unless all are taken or the memory is, or there is no memory for `growth` more
-    /// bytes.
+    /// Takes a place, unless all are taken or the memory is, or there is no memory for `growth`
+    /// more bytes.
     #[inline]
     pub(super) fn take_place(&self, growth: usize) -> Option<Place<'_>> {
         if self.heap.is_exceeded() {
