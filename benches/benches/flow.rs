@@ -72,7 +72,7 @@ fn bytes() {
     });
 }
 
-/// A limiter with so many hits of each key, at different times.
+/// A limiter with this number of hits of each key, at different times.
 fn filled(limits: &Limits, keys: u32, hits: u32, pause: u64) -> Limiter {
     let clock = TestClock::new();
     let limiter = Limiter::builder().clock(clock.clone()).build();

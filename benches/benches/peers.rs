@@ -173,7 +173,7 @@ fn throttlecrab_itself(burst: i64, seconds: i64) -> Client {
     })
 }
 
-/// A client of each library, under a handler's limit of `burst` in so many seconds.
+/// A client of each library, under a handler's limit of `burst` in this number of seconds.
 fn clients(handler: MethodRouter, burst: u32, seconds: u32) -> Vec<(&'static str, Client)> {
     let window = Duration::from_secs(seconds.into());
     let layered = bare().layer(layer(PeerIpKeyExtractor, burst, window));

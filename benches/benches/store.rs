@@ -1,5 +1,5 @@
 //! One check in memory beside governor's: `cargo bench -p limit-benches --bench store [PART]`.
-//! `PART` selects the rows whose names contain it.
+//! `PART` selects the rows with this text in their names.
 //!
 //! Processor time, in short interleaved turns. A ratio is the median, over all turns, of what a
 //! check takes here and what governor's takes in the same turn.
@@ -298,7 +298,7 @@ impl Case {
         self.print(&all);
     }
 
-    /// Gives each key so many hits, each at a time of its own.
+    /// Gives each key this number of hits, each at a time of its own.
     fn fill(&self, hits: u32, check: impl Fn(u32) -> bool) {
         // A block fits into the cache, and takes longer than the largest tick of a log, 1 ms.
         const BLOCK: u32 = 25_000;

@@ -1,4 +1,4 @@
-//! The handlers whose requests are measured, bare and limited.
+//! The handlers of the measured requests, bare and limited.
 
 use axum::{body::Body, http::HeaderName};
 use governor::{clock::QuantaInstant, middleware::NoOpMiddleware};

@@ -17,6 +17,7 @@ pub(super) struct WindowUsage {
 impl WindowUsage {
     /// The outcome for a request of `cost`. `wait` computes the microseconds until `used` has
     /// fallen to its argument.
+    #[inline(always)]
     pub(super) fn outcome(self, limit: Limit, cost: u64, wait: impl Fn(u64) -> u64) -> Outcome {
         // A cost of zero is allowed if at least one unit remains.
         let wanted = cost.max(1);

@@ -39,7 +39,7 @@ struct KindAndFill(u64);
 const FILL_SHIFT: u32 = 56;
 
 /// Instead of how much is used: the budget is shared. [`fill`] never returns this value.
-const SHARED: u8 = OVER_HALF - 1;
+const SHARED_FILL: u8 = OVER_HALF - 1;
 
 impl KindAndFill {
     #[inline]
@@ -151,16 +151,16 @@ impl Entry {
     /// Whether it may make room for another budget although it still counts: if it has used at most
     /// half of each of its limits.
     pub(super) fn may_be_forgotten(&self) -> bool {
-        self.fill() < SHARED
+        self.fill() < SHARED_FILL
     }
 
     /// Marks the entry of a shared budget, after each change of it.
     pub(super) fn mark_shared(&mut self) {
-        self.set_fill(SHARED);
+        self.set_fill(SHARED_FILL);
     }
 
     pub(super) fn is_shared(&self) -> bool {
-        self.fill() == SHARED
+        self.fill() == SHARED_FILL
     }
 
     /// Notes that a request was refused, so that the key is not forgotten for others.

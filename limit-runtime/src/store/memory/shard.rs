@@ -80,8 +80,7 @@ impl Shard {
 
     fn remove(&mut self, place: usize, totals: &Totals) {
         if let Some(entry) = self.table.get(place) {
-            totals.heap.release(entry.heap_bytes());
-            totals.vacate(self.index, entry.is_shared());
+            leave(entry, self.index, totals);
             self.table.remove(place);
         }
     }
@@ -126,8 +125,7 @@ impl Shard {
     /// Removes all entries.
     pub(super) fn reset(&mut self, totals: &Totals) {
         for entry in self.table.entries() {
-            totals.heap.release(entry.heap_bytes());
-            totals.vacate(self.index, entry.is_shared());
+            leave(entry, self.index, totals);
         }
         totals.heap.release(self.table.bytes());
         self.table = Table::default();
@@ -149,8 +147,7 @@ impl Shard {
             .remove_where(self.scan_position, places, |entry| {
                 let has_expired = !entry.counts_at(now);
                 if has_expired {
-                    totals.heap.release(entry.heap_bytes());
-                    totals.vacate(index, entry.is_shared());
+                    leave(entry, index, totals);
                 }
                 has_expired
             });
@@ -228,6 +225,12 @@ impl Shard {
         let logs: usize = self.table.entries().map(Entry::heap_bytes).sum();
         self.table.bytes() + logs
     }
+}
+
+/// Subtracts an entry that is about to be removed from the totals.
+fn leave(entry: &Entry, index: usize, totals: &Totals) {
+    totals.heap.release(entry.heap_bytes());
+    totals.vacate(index, entry.is_shared());
 }
 
 /// An entry whose place a new key may take.

@@ -81,14 +81,7 @@ impl Table {
 
     /// Removes an entry. The entries behind it move up where possible.
     pub(super) fn remove(&mut self, place: usize) {
-        let behind = self.places[place + 1..]
-            .iter()
-            .zip(place + 1..)
-            .position(|(entry, at)| entry.is_vacant() || home(entry.tag, self.homes) == at);
-        let end = place + 1 + behind.unwrap_or(self.places.len() - place - 1);
-        self.places[place] = Entry::vacant();
-        self.places[place..end].rotate_left(1);
-        self.len -= 1;
+        self.remove_where(place, 1, |_| true);
     }
 
     /// Removes entries of `count` places from `start` on, in one pass. Returns the number of places

@@ -40,7 +40,7 @@ impl Log {
             _ => hits.push((now.stamp, query.cost)),
         }
         make_room(&mut hits, now, &windows, query.entries, most);
-        self.replace(&hits, query);
+        self.encode(&hits, most, query);
     }
 
     /// Refunds up to `cost` units that were recorded at the microsecond `at`, of the hits of that
@@ -183,10 +183,14 @@ impl Log {
 
     /// Makes the log anew from a list of hits, in the smallest encoding.
     fn replace(&mut self, hits: &HitList, query: &Query<'_>) {
-        let (scale, fill) = (self.scale(), self.fill());
-        let most = self.most_hits(&Windows::of(scale, query), query);
+        let most = self.most_hits(&Windows::of(self.scale(), query), query);
+        self.encode(hits, most, query);
+    }
+
+    /// Makes the log anew, for at most `most` hits.
+    fn encode(&mut self, hits: &HitList, most: usize, query: &Query<'_>) {
+        let (Scale { shift, horizon }, fill) = (self.scale(), self.fill());
         query.heap.release(self.heap_bytes());
-        let Scale { shift, horizon } = scale;
         let are_units = has_units_only(hits);
         *self = if are_units && hits.len() <= INLINE.min(query.entries as usize) {
             let (mut inline, mut places) = ([0; INLINE], Places::default());

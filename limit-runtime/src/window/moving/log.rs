@@ -7,7 +7,7 @@ use super::{
     query::{Query, Record},
     ring::Ring,
     ticks::{Now, Scale},
-    usage::{OVER_HALF, Uses},
+    usage::{Hits, OVER_HALF, Uses},
 };
 use crate::decision::Outcome;
 use limit_core::MAX_LIMITS;
@@ -81,7 +81,7 @@ enum Step {
     RecordSlowly,
 }
 
-/// A ring of more than this capacity is replaced once it has this few hits.
+/// A ring with room for more than [`INLINE`] hits is replaced once it has only this many.
 const FEW: u32 = 2;
 
 impl Log {
@@ -329,7 +329,7 @@ fn check_ring<const N: usize, H: Hit>(
 /// counts as one that has used more than half of its limit.
 #[inline(always)]
 fn unrecorded<const N: usize>(
-    hits: &impl super::usage::Hits,
+    hits: &impl Hits,
     uses: &Uses<N>,
     fill: &mut u8,
     now: Now,

@@ -54,12 +54,6 @@ impl<H: Hit> Ring<H> {
         self.len as usize > self.hits.len()
     }
 
-    /// The time of the newest hit.
-    #[inline]
-    pub(super) fn newest_at(&self) -> u32 {
-        self.newest.at()
-    }
-
     /// The units of all hits.
     #[inline(always)]
     pub(super) fn units(&self) -> u64 {

@@ -4,7 +4,10 @@ use super::{
     query::Query,
     ticks::{Now, Scale},
 };
-use crate::decision::{Outcome, Remaining};
+use crate::{
+    decision::{Outcome, Remaining},
+    window::window_usage::WindowUsage,
+};
 use limit_core::Limit;
 
 /// The hits of a log, in any encoding.
@@ -95,7 +98,6 @@ impl<const N: usize> Uses<N> {
         query: &Query<'_>,
         mut report: impl FnMut(usize, Outcome),
     ) {
-        let wanted = query.cost.max(1);
         for index in 0..N {
             let Some(limit) = query.limits.get(index) else {
                 break;
@@ -106,7 +108,7 @@ impl<const N: usize> Uses<N> {
             };
             report(
                 index,
-                unrecorded(hits, now, limit, self.windows[index], of, wanted),
+                unrecorded(hits, now, limit, self.windows[index], of, query.cost),
             );
         }
     }
@@ -172,7 +174,7 @@ pub(crate) fn fill(used: u64, count: u64) -> u8 {
     u8::try_from(share).unwrap_or(OVER_HALF)
 }
 
-/// The outcome of a limit for a request of `wanted` units that is not recorded.
+/// The outcome of a limit for a request of `cost` that is not recorded.
 #[inline(always)]
 fn unrecorded(
     hits: &impl Hits,
@@ -180,32 +182,17 @@ fn unrecorded(
     limit: &Limit,
     window: u32,
     of: LimitUse,
-    wanted: u64,
+    cost: u64,
 ) -> Outcome {
-    let count = limit.count().get();
-    // Microseconds until this many units are used.
-    let falls_to = |target: u64| now.until(hits.frees(of, of.used - target), window);
-    let left = if of.used == 0 {
-        Remaining {
-            remaining: count,
-            ..Remaining::default()
-        }
-    } else {
-        Remaining {
-            remaining: count.saturating_sub(of.used),
-            reset_after: now.until(hits.newest_at(), window),
-            next_after: falls_to(of.used.min(count) - 1),
-        }
+    let usage = WindowUsage {
+        used: of.used,
+        capacity: limit.count(),
+        reset_after: match of.used {
+            0 => 0,
+            _ => now.until(hits.newest_at(), window),
+        },
     };
-    let outcome = Outcome::allowed(*limit, limit.count(), left);
-    if wanted <= left.remaining {
-        outcome
-    } else if wanted > count {
-        outcome.into_exceeds_capacity()
-    } else if wanted == 1 {
-        // One unit is allowed as soon as one more remains.
-        outcome.refused(left.next_after)
-    } else {
-        outcome.refused(falls_to(count - wanted))
-    }
+    usage.outcome(*limit, cost, |target| {
+        now.until(hits.frees(of, of.used - target), window)
+    })
 }
