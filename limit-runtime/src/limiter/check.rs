@@ -96,6 +96,7 @@ impl<'a> Check<'a> {
             cost: self.cost,
             strategy: self.strategy,
             on_store_error: self.on_store_error,
+            id: None,
         }
     }
 

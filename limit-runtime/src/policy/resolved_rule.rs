@@ -68,6 +68,7 @@ impl<'a> SingleRule<'a> {
             cost: self.cost,
             strategy: config.strategy,
             on_store_error: config.on_store_error,
+            id: None,
         }
     }
 
@@ -145,6 +146,7 @@ impl ResolvedRule {
                 None => self.config.on_store_error,
                 Some(_) => self.strictest_fallback(),
             },
+            id: None,
         }
     }
 

@@ -7,6 +7,10 @@ use crate::{
     window::Strategy,
 };
 use limit_core::Limits;
+use std::{
+    hash::{BuildHasher, RandomState},
+    num::NonZeroU64,
+};
 
 /// A cost to consume from one budget, with the limits that apply to it.
 ///
@@ -46,6 +50,29 @@ pub struct Charge<'a> {
     pub strategy: Strategy,
     /// What to do if a remote store does not answer. `None`: the limiter's [`Fallback`].
     pub on_store_error: Option<Fallback>,
+    /// Identifies a forced charge, or a refund, that may be sent to a remote store more than once.
+    /// The store counts it once. `None`: it is sent once.
+    pub id: Option<ChargeId>,
+}
+
+/// Identifies a forced charge, or a refund, so that a store counts it once, however often it is
+/// sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ChargeId(NonZeroU64);
+
+impl ChargeId {
+    /// A random id. Ids of one budget differ, except with a negligible probability.
+    #[must_use]
+    pub fn random() -> Self {
+        let number = RandomState::new().hash_one(0);
+        Self(NonZeroU64::new(number).unwrap_or(NonZeroU64::MIN))
+    }
+
+    /// The id as a number.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0.get()
+    }
 }
 
 impl<'a> Charge<'a> {
@@ -61,6 +88,7 @@ impl<'a> Charge<'a> {
             cost: 1,
             strategy: Strategy::MovingWindow,
             on_store_error: None,
+            id: None,
         }
     }
 

@@ -14,7 +14,7 @@ mod scope;
 mod store;
 
 pub use self::{
-    charge::{Action, Charge},
+    charge::{Action, Charge, ChargeId},
     connect::ConnectError,
     custom::CustomStore,
     error::StoreError,

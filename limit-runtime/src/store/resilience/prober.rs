@@ -67,6 +67,7 @@ async fn probe(shared: &Shared) -> Result<(), StoreError> {
         cost: 1,
         strategy: Strategy::FixedWindow,
         on_store_error: None,
+        id: None,
     };
     shared.store.check(&[charge], Action::Force).await?;
     Ok(())

@@ -40,6 +40,7 @@ fn charge<'a>(key: &'a Key, limits: &'a Limits, cost: u64) -> Charge<'a> {
         limits,
         cost,
         on_store_error: None,
+        id: None,
         strategy: Strategy::MovingWindow,
     }
 }
