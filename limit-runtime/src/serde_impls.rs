@@ -172,23 +172,27 @@ impl Visitor<'_> for FallbackVisitor {
     }
 }
 
-/// Its numbers, and `store`: `"memory"`, `"up"` or `"down"`. `down_for_ms` is `null` unless it is
-/// down.
+/// Its numbers, `store` (`"memory"`, `"up"` or `"down"`), `since_ms` in whole milliseconds, and
+/// `last_error`, which is `null` if there was none.
 impl Serialize for Health {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (store, down_for) = match self.store {
-            StoreHealth::Memory => ("memory", None),
-            StoreHealth::Up => ("up", None),
-            StoreHealth::Down { since } => ("down", Some(since)),
+        let store = match self.store {
+            StoreHealth::Memory => "memory",
+            StoreHealth::Up => "up",
+            StoreHealth::Down => "down",
         };
-        let down_for_ms = down_for.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
-        let mut health = serializer.serialize_struct("Health", 7)?;
+        let since_ms = u64::try_from(self.since.as_millis()).unwrap_or(u64::MAX);
+        let mut health = serializer.serialize_struct("Health", 11)?;
         health.serialize_field("store", store)?;
-        health.serialize_field("down_for_ms", &down_for_ms)?;
+        health.serialize_field("since_ms", &since_ms)?;
+        health.serialize_field("last_error", &self.last_error.as_deref())?;
         health.serialize_field("answered", &self.answered)?;
         health.serialize_field("failed", &self.failed)?;
         health.serialize_field("fallbacks", &self.fallbacks)?;
         health.serialize_field("repeated_denials", &self.repeated_denials)?;
+        health.serialize_field("local_refusals", &self.local_refusals)?;
+        health.serialize_field("late_charges", &self.late_charges)?;
+        health.serialize_field("late_charges_dropped", &self.late_charges_dropped)?;
         health.serialize_field("outages", &self.outages)?;
         health.end()
     }

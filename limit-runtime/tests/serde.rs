@@ -142,20 +142,25 @@ fn health_and_usage_are_written_for_reports() {
         serde_json::to_value(&health).unwrap(),
         json!({
             "store": "memory",
-            "down_for_ms": null,
+            "since_ms": 0,
+            "last_error": null,
             "answered": 0,
             "failed": 0,
             "fallbacks": 0,
             "repeated_denials": 0,
+            "local_refusals": 0,
+            "late_charges": 0,
+            "late_charges_dropped": 0,
             "outages": 0,
         })
     );
-    let since = Duration::from_millis(1_500);
-    health.store = StoreHealth::Down { since };
+    health.store = StoreHealth::Down;
+    health.since = Duration::from_millis(1_500);
+    health.last_error = Some("no answer".into());
     let down = serde_json::to_value(&health).unwrap();
     assert_eq!(
-        (&down["store"], &down["down_for_ms"]),
-        (&json!("down"), &json!(1_500))
+        (&down["store"], &down["since_ms"], &down["last_error"]),
+        (&json!("down"), &json!(1_500), &json!("no answer"))
     );
     assert_eq!(
         serde_json::to_value(limiter.usage()).unwrap(),

@@ -17,6 +17,7 @@ use std::fmt;
 /// assert!(error.to_string().contains("unknown scheme `rdis`"));
 /// # }
 /// ```
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum ConnectError {
     /// The URL is invalid. The message shows it without its password.
@@ -44,6 +45,14 @@ pub enum ConnectError {
         found: Box<str>,
         /// The requirement.
         needed: &'static str,
+    },
+    /// The server answers, but cannot be used as it is set up, for example because the user lacks a
+    /// permission.
+    Misconfigured {
+        /// The answer of the server.
+        found: Box<str>,
+        /// What to change.
+        fix: &'static str,
     },
 }
 
@@ -82,6 +91,12 @@ impl fmt::Display for ConnectError {
             ),
             Self::Unfit { found, needed } => {
                 write!(f, "the store is {found}, and the limiter needs {needed}")
+            }
+            Self::Misconfigured { found, fix } => {
+                write!(
+                    f,
+                    "the store cannot be used as it is set up: {found}; {fix}"
+                )
             }
         }
     }

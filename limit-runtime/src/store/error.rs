@@ -5,7 +5,8 @@ use std::fmt;
 /// A store could not answer a call.
 ///
 /// A remote store's errors count for the circuit breaker and in
-/// [`Health::failed`](super::Health::failed).
+/// [`Health::failed`](super::Health::failed), and the last one is in
+/// [`Health::last_error`](super::Health::last_error).
 ///
 /// ```
 /// use limit_runtime::store::StoreError;
@@ -17,7 +18,26 @@ use std::fmt;
 pub struct StoreError {
     message: Box<str>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
-    is_outage: bool,
+    kind: StoreErrorKind,
+}
+
+/// What an error says about the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StoreErrorKind {
+    /// The store cannot count at the moment. Every error is one of these unless more is known.
+    Outage,
+    /// The store answers, but its set-up has to be changed, such as a missing permission.
+    #[cfg_attr(
+        not(feature = "redis"),
+        expect(dead_code, reason = "only the Redis store returns such errors")
+    )]
+    Misconfiguration,
+    /// Only this request failed, for the reason that the text names. Others may succeed.
+    #[cfg_attr(
+        not(feature = "redis"),
+        expect(dead_code, reason = "only the Redis store returns such errors")
+    )]
+    Request(&'static str),
 }
 
 impl StoreError {
@@ -27,26 +47,22 @@ impl StoreError {
         Self {
             message: message.into(),
             source: None,
-            is_outage: true,
+            kind: StoreErrorKind::Outage,
         }
     }
 
-    /// An error that is not an outage: the store is reachable, but its answer is unexpected. It
-    /// does not count for the circuit breaker.
+    /// The error with another kind.
     #[cfg_attr(
         not(feature = "redis"),
-        expect(dead_code, reason = "only the Redis store returns such errors")
+        expect(dead_code, reason = "only the Redis store has such errors")
     )]
-    pub(crate) fn bug(message: impl Into<Box<str>>) -> Self {
-        Self {
-            is_outage: false,
-            ..Self::new(message)
-        }
+    pub(crate) fn with_kind(self, kind: StoreErrorKind) -> Self {
+        Self { kind, ..self }
     }
 
-    /// Whether the error counts for the circuit breaker.
-    pub(crate) fn is_outage(&self) -> bool {
-        self.is_outage
+    /// What the error says about the store.
+    pub(crate) fn kind(&self) -> StoreErrorKind {
+        self.kind
     }
 
     /// An error with a message that states what failed, and its cause.
@@ -58,7 +74,7 @@ impl StoreError {
         Self {
             message: message.into(),
             source: Some(source.into()),
-            is_outage: true,
+            kind: StoreErrorKind::Outage,
         }
     }
 }

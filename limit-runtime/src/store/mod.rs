@@ -3,7 +3,7 @@
 pub(crate) mod charge;
 pub(crate) mod connect;
 mod custom;
-mod error;
+pub(crate) mod error;
 mod fallback;
 pub(crate) mod memory;
 #[cfg(feature = "redis")]

@@ -74,6 +74,13 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         0
     }
 
+    /// Whether a forced charge or a refund with an [id](Charge::id) is counted once, however often
+    /// it is sent. If so, one that got no answer is sent again. Otherwise it is not, because the
+    /// store may have counted it. Default: `false`.
+    fn counts_ids_once(&self) -> bool {
+        false
+    }
+
     /// Whether a denial holds until its `retry_after` has passed, unless there is a refund, a reset
     /// or a changed limit. If so, this process repeats a denial for up to a second without another
     /// call to the store. Default: `false`.

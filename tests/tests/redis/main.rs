@@ -7,6 +7,8 @@
 )]
 
 mod custom_store;
+mod errors;
+mod late_charges;
 mod oracle;
 mod outages;
 mod proof;

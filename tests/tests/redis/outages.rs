@@ -24,7 +24,7 @@ pub(super) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 pub(super) fn is_down(limiter: &Limiter) -> bool {
-    matches!(limiter.health().store, StoreHealth::Down { .. })
+    matches!(limiter.health().store, StoreHealth::Down)
 }
 
 /// Checks other keys, each once, until the circuit breaker opens.

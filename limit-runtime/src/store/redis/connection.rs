@@ -4,7 +4,12 @@
 //! cover that wait. Here, a separate task opens the connection. Requests wait for it within their
 //! own deadline, and fail at once if the last attempt has only just failed.
 
-use super::{connector::Connector, server_error::has_code, transport::Transport};
+use super::{
+    connector::Connector,
+    handshake::{RunId, shake_hands},
+    server_error::has_code,
+    transport::Transport,
+};
 use parking_lot::Mutex;
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 use std::{
@@ -35,6 +40,12 @@ struct Inner {
     /// Notified when `Opening` ends.
     state_changed: Notify,
     times_opened: Arc<AtomicU64>,
+    /// The key that the handshake writes to.
+    probe_key: Mutex<Box<str>>,
+    /// The run of the server at the last handshake.
+    run_id: Mutex<RunId>,
+    /// Changes when the counts of the server may be lost.
+    epoch: AtomicU64,
 }
 
 enum State {
@@ -61,6 +72,9 @@ impl Connection {
             state: Mutex::new(State::Closed),
             state_changed: Notify::new(),
             times_opened: Arc::default(),
+            probe_key: Mutex::default(),
+            run_id: Mutex::default(),
+            epoch: AtomicU64::new(0),
         }))
     }
 
@@ -69,7 +83,18 @@ impl Connection {
         self.0.connector.is_one_server()
     }
 
-    /// How often a connection was opened. Counts from before the last time may be lost.
+    /// Sets the key that the handshake writes to.
+    pub(super) fn set_probe_key(&self, key: String) {
+        *self.0.probe_key.lock() = key.into();
+    }
+
+    /// A number that changes with each run of the server: counts from before may be lost. 0 before
+    /// the first connection.
+    pub(super) fn epoch(&self) -> u64 {
+        self.0.epoch.load(Ordering::Acquire)
+    }
+
+    /// How often a connection was opened.
     pub(super) fn times_opened(&self) -> u64 {
         self.0.times_opened.load(Ordering::Acquire)
     }
@@ -128,6 +153,24 @@ impl Connection {
 }
 
 impl Inner {
+    /// Opens a connection to a server that is suitable.
+    async fn open(
+        &self,
+        on_disconnect: impl Fn() + Send + Sync + 'static,
+        is_first: bool,
+    ) -> Result<Arc<dyn Transport>, RedisError> {
+        let transport = self.connector.open(on_disconnect).await?;
+        let probe_key = self.probe_key.lock().clone();
+        let is_one_server = self.connector.is_one_server();
+        let run_id = shake_hands(&*transport, is_one_server, &probe_key, is_first).await?;
+        let mut last = self.run_id.lock();
+        if run_id.is_none() || *last != run_id {
+            *last = run_id;
+            self.epoch.fetch_add(1, Ordering::AcqRel);
+        }
+        Ok(transport)
+    }
+
     /// Opens the connection in a separate task, because the request that needs it may be cancelled.
     fn start_opening(self: &Arc<Self>, state: &mut State) {
         *state = State::Opening {
@@ -142,7 +185,7 @@ impl Inner {
                     inner.reopen(number);
                 }
             };
-            let result = inner.connector.open(on_disconnect).await;
+            let result = inner.open(on_disconnect, number == 1).await;
             let mut state = inner.state.lock();
             *state = match result {
                 Ok(transport) => {

@@ -15,6 +15,8 @@ use std::{sync::Arc, time::Duration};
 const KEEPALIVE: Duration = Duration::from_secs(5);
 /// The system closes a connection if sent data is not acknowledged for this long.
 const USER_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long an answer to a command is awaited at least.
+const LATE_ANSWER: Duration = Duration::from_secs(2);
 /// How many commands can wait for the socket. Further ones wait until there is room.
 const PIPELINE_BUFFER: usize = 1024;
 
@@ -28,13 +30,13 @@ pub(super) struct Timeouts {
 }
 
 impl Timeouts {
-    /// Time-outs for a limiter with this deadline: 40 ms and 100 ms for the default of 50 ms.
+    /// Time-outs for a limiter with this deadline: 2 s and 100 ms for the default of 50 ms.
     ///
-    /// The response time-out is shorter than the deadline. Otherwise the deadline would cancel
-    /// every late command, and the connection would never see a time-out.
+    /// No request waits longer than the deadline. An answer that comes later still shows what was
+    /// counted, and that the connection is alive.
     pub(super) fn within(deadline: Duration) -> Self {
         Self {
-            response: deadline * 4 / 5,
+            response: LATE_ANSWER.max(deadline * 4 / 5),
             connect: deadline * 2,
         }
     }

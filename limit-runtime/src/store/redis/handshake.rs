@@ -1,93 +1,113 @@
-//! Start-up check of the server: authentication, version, eviction policy.
+//! Handshake with the server, on each new connection: identity, version, eviction policy, and a
+//! probe of the commands and permissions that the scripts need.
 
-use super::{redis_store::RedisStore, server_error::has_code};
+use super::{
+    script::PROBE,
+    server_error::{
+        Unsuitable, is_redirection, misconfiguration, node_of_a_cluster, script_failure,
+    },
+    transport::Transport,
+};
 use crate::store::ConnectError;
-use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, ServerErrorKind};
-use std::time::Duration;
+use redis::{Cmd, RedisError, Value};
 
-/// How long the start of the program waits for the server.
-const TIMEOUT: Duration = Duration::from_millis(500);
 /// The oldest version that the scripts are tested with.
 const MIN_VERSION: (u32, u32) = (6, 2);
 
-impl RedisStore {
-    /// Checks that the server accepts the connection and is suitable.
-    ///
-    /// A server that does not answer is not an error, because checks use it as soon as it answers.
-    ///
-    /// # Errors
-    /// If the server rejects the connection or is too old.
-    pub(crate) async fn handshake(&self) -> Result<(), ConnectError> {
-        let info = match tokio::time::timeout(TIMEOUT, self.server_info()).await {
-            Ok(Ok(info)) => info,
-            Ok(Err(error)) => return rejection_or_warning(&error),
-            Err(_) => {
-                tracing::warn!(
-                    "the rate limiter starts without its store: Redis did not answer within {TIMEOUT:?}"
-                );
-                return Ok(());
-            }
-        };
-        let field = |name: &str| {
-            info.lines()
-                .find_map(|line| line.trim_end().strip_prefix(name)?.strip_prefix(':'))
-        };
-        if let Some(version) = field("redis_version")
-            && let Some(found) = parse_version(version)
-            && found < MIN_VERSION
-        {
-            return Err(ConnectError::Unfit {
-                found: format!("Redis {version}").into(),
-                needed: "Redis 6.2 or later, or any Valkey",
-            });
-        }
-        if let Some(policy) = field("maxmemory_policy")
-            && policy != "noeviction"
-        {
-            tracing::warn!(
-                policy,
-                "the rate limiter's store may lose counts: with this `maxmemory-policy`, Redis evicts \
-                 keys when its memory is full, and clients get their budget again; set it to \
-                 `noeviction`",
-            );
-        }
-        Ok(())
-    }
+/// What identifies a run of the server. A restarted server has another one, and may have lost its
+/// counts.
+///
+/// `None` if the user may not read it.
+pub(super) type RunId = Option<Box<str>>;
 
-    /// The text of `INFO`; empty if there is none to look at.
-    async fn server_info(&self) -> Result<String, RedisError> {
-        let open = self.connection.get().await?;
-        let mut command = Cmd::new();
-        command.arg("INFO");
-        match open.transport.send(&command).await {
-            // A cluster answers with a map from nodes to texts, and is then not checked.
-            Ok(value) => Ok(String::from_redis_value(value).unwrap_or_default()),
-            // The user's ACL may allow scripts but not `INFO`.
-            Err(error) if is_not_permitted(&error) => Ok(String::new()),
-            Err(error) => Err(error),
-        }
-    }
-}
-
-/// Returns an error if the server rejects the connection. Any other error is logged as an outage.
-fn rejection_or_warning(error: &RedisError) -> Result<(), ConnectError> {
-    // An unknown master of Sentinel is not a rejection: a failover may be in progress.
-    let is_rejection = matches!(
-        error.kind(),
-        ErrorKind::AuthenticationFailed | ErrorKind::InvalidClientConfig
-    ) || has_code(error, "NOAUTH")
-        || has_code(error, "WRONGPASS");
-    if is_rejection {
-        return Err(ConnectError::Refused {
-            reason: error.to_string().into(),
+/// Checks a connection that has just been opened, and returns the run ID of the server.
+///
+/// # Errors
+/// If the server does not answer, cannot count at the moment, or is unsuitable.
+pub(super) async fn shake_hands(
+    transport: &dyn Transport,
+    is_one_server: bool,
+    probe_key: &str,
+    is_first: bool,
+) -> Result<RunId, RedisError> {
+    let probe = PROBE.eval_command(&[probe_key]);
+    let mut info = Cmd::new();
+    info.arg("INFO");
+    // Both are under way at once, so that the handshake takes one round trip.
+    let (info, probe) = tokio::join!(transport.send(&info), transport.send(&probe));
+    let unsuitable = |problem| Err(Unsuitable::wrap(problem));
+    let info = match info {
+        Ok(info) => texts(info),
+        // Without `INFO`, the server is not checked any further. It may be a proxy.
+        Err(error) if error.code().is_some() || !is_one_server => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    let field = |name: &str| {
+        let mut lines = info.iter().flat_map(|text| text.lines());
+        lines.find_map(|line| line.trim_end().strip_prefix(name)?.strip_prefix(':'))
+    };
+    if let Some(version) = field("redis_version")
+        && let Some(found) = parse_version(version)
+        && found < MIN_VERSION
+    {
+        return unsuitable(ConnectError::Unfit {
+            found: format!("Redis {version}").into(),
+            needed: "Redis 6.2 or later, or any Valkey",
         });
     }
-    tracing::warn!(%error, "the rate limiter starts without its store: Redis does not answer");
-    Ok(())
+    if is_one_server && field("redis_mode") == Some("cluster") {
+        return unsuitable(node_of_a_cluster());
+    }
+    if let Err(error) = probe {
+        if is_one_server && is_redirection(&error) {
+            return unsuitable(node_of_a_cluster());
+        }
+        match misconfiguration(&error).or_else(|| script_failure(&error)) {
+            Some(problem) => return unsuitable(problem),
+            None if is_one_server => return Err(error),
+            // The node of this key is out. The others can be used.
+            None => {}
+        }
+    }
+    if is_first
+        && let Some(policy) = field("maxmemory_policy")
+        && policy != "noeviction"
+    {
+        tracing::warn!(
+            policy,
+            "the rate limiter's store may lose counts: with this `maxmemory-policy`, Redis evicts \
+                 keys when its memory is full, and clients get their budget again; set it to \
+                 `noeviction`",
+        );
+    }
+    let run_ids = info.iter().filter_map(|text| {
+        let mut lines = text.lines();
+        lines.find_map(|line| line.trim_end().strip_prefix("run_id:"))
+    });
+    let mut run_ids: Vec<_> = run_ids.collect();
+    run_ids.sort_unstable();
+    if run_ids.is_empty() && is_first {
+        tracing::warn!(
+            "the rate limiter cannot read the `run_id` of Redis: each new connection counts as a \
+                 restart of the server, after which this process also applies its own counts; permit \
+                 `INFO` to tell them apart"
+        );
+    }
+    Ok((!run_ids.is_empty()).then(|| run_ids.concat().into()))
 }
 
-fn is_not_permitted(error: &RedisError) -> bool {
-    error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm)
+/// The texts in a reply to `INFO`: one, or one for each node of a cluster.
+fn texts(reply: Value) -> Vec<String> {
+    match reply {
+        Value::BulkString(bytes) => vec![String::from_utf8_lossy(&bytes).into_owned()],
+        Value::SimpleString(text) | Value::VerbatimString { text, .. } => vec![text],
+        Value::Map(nodes) => nodes
+            .into_iter()
+            .flat_map(|(_, text)| texts(text))
+            .collect(),
+        Value::Array(replies) => replies.into_iter().flat_map(texts).collect(),
+        _ => Vec::new(),
+    }
 }
 
 fn parse_version(version: &str) -> Option<(u32, u32)> {

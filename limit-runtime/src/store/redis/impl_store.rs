@@ -43,7 +43,11 @@ impl Store for RedisStore {
     }
 
     fn epoch(&self) -> u64 {
-        self.connection.times_opened()
+        self.connection.epoch()
+    }
+
+    fn counts_ids_once(&self) -> bool {
+        true
     }
 
     fn denials_last(&self) -> bool {

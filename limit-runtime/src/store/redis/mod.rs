@@ -26,6 +26,7 @@ mod request;
 mod reset;
 mod script;
 mod server_error;
+mod start_up;
 mod transport;
 mod url;
 

@@ -4,7 +4,7 @@ use super::{
     batch::Batcher,
     connection::Connection,
     connector::{Connector, Timeouts},
-    key_names::KeyNames,
+    key_names::{self, KeyNames},
     known_windows::KnownWindows,
     request::{self, CheckRequest},
     script::{ScriptClock, Scripts},
@@ -14,11 +14,15 @@ use super::{
 use crate::{
     clock::Clock,
     decision::{Decision, Receipt},
-    key::Key,
+    key::{IntoKey, Key},
     store::{Action, Charge, ConnectError, Scope, StoreError, resilience::DEADLINE},
+    window::Strategy,
 };
 use redis::{Cmd, FromRedisValue, aio::ConnectionLike};
 use std::{sync::Arc, time::Duration};
+
+/// The scope of the key that the handshake writes to.
+const PROBE_SCOPE: Scope<'static> = Scope::shared("limit-runtime: handshake");
 
 const DEFAULT_KEY_PREFIX: &str = "limit";
 
@@ -115,6 +119,15 @@ impl RedisStore {
             scripts,
             known_windows: KnownWindows::default(),
         }
+        .with_probe_key()
+    }
+
+    /// Names the key that the handshake writes to as the keys of budgets are named.
+    fn with_probe_key(self) -> Self {
+        let prefix = self.key_names.budget_prefix(PROBE_SCOPE, &().into_key());
+        let key = key_names::redis_key(&prefix, Strategy::FixedWindow, 1_000);
+        self.connection.set_probe_key(key);
+        self
     }
 
     /// The prefix of all keys in Redis. Default: `limit`.
@@ -124,7 +137,7 @@ impl RedisStore {
     #[must_use]
     pub fn key_prefix(mut self, prefix: &str) -> Self {
         self.key_names.set_prefix(prefix);
-        self
+        self.with_probe_key()
     }
 
     /// The secret for the hash in key names. Default: a constant that is public.
@@ -135,7 +148,7 @@ impl RedisStore {
     #[must_use]
     pub fn key_secret(mut self, secret: &str) -> Self {
         self.key_names.set_secret(secret);
-        self
+        self.with_probe_key()
     }
 
     /// Uses this clock instead of the server's. For tests with a
@@ -201,7 +214,7 @@ impl RedisStore {
             let result = open.transport.send(&command).await;
             self.connection.report(&open, result.as_ref().err());
             let deleted = u64::from_redis_value(result.map_err(store_error)?).map_err(|_| {
-                StoreError::bug("unexpected reply of Redis to DEL: expected a number")
+                StoreError::new("unexpected reply of Redis to DEL: expected a number")
             })?;
             cleared += u64::from(deleted > 0);
         }

@@ -94,7 +94,7 @@ pub(super) fn parse_decision(
     now: i64,
     reply: &[i64],
 ) -> Result<Decision, StoreError> {
-    let invalid = || StoreError::bug("unexpected reply of the rate limiting script in Redis");
+    let invalid = || StoreError::new("unexpected reply of the rate limiting script in Redis");
     let (&consumed, numbers) = reply.split_first().ok_or_else(invalid)?;
     let limits = charges.iter().flat_map(|charge| {
         let limits = charge.limits.iter();

@@ -11,7 +11,7 @@ impl RedisStore {
     pub(super) async fn delete_all_budgets(&self) -> Result<(), StoreError> {
         let pattern = format!("{}:*", escape_glob(self.key_names.prefix()));
         if !self.connection.is_one_server() {
-            return Err(StoreError::bug(format!(
+            return Err(StoreError::new(format!(
                 "`reset_all` is not supported on Redis Cluster: change `key_prefix`, or delete the \
                  keys that match `{pattern}` on each node"
             )));
@@ -25,7 +25,7 @@ impl RedisStore {
             let page = open.transport.send(&scan).await.map_err(store_error)?;
             let (next_cursor, keys) =
                 <(u64, Vec<Vec<u8>>)>::from_redis_value(page).map_err(|_| {
-                    StoreError::bug("unexpected reply of Redis to SCAN: expected a cursor and keys")
+                    StoreError::new("unexpected reply of Redis to SCAN: expected a cursor and keys")
                 })?;
             if !keys.is_empty() {
                 let mut unlink = Cmd::new();

@@ -6,6 +6,7 @@
 
 use super::transport::Transport;
 use redis::{Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
+use std::sync::LazyLock;
 
 const HEAD: &str = include_str!("lua/head.lua");
 const SERVER_CLOCK: &str = include_str!("lua/server_clock.lua");
@@ -16,6 +17,7 @@ const STRATEGIES: [&str; 4] = [
     include_str!("lua/sliding.lua"),
     include_str!("lua/gcra.lua"),
 ];
+const PROBE_TEXT: &str = include_str!("lua/probe.lua");
 const CHECK: &str = include_str!("lua/check.lua");
 const REFUND: &str = include_str!("lua/refund.lua");
 
@@ -27,6 +29,9 @@ pub(super) enum ScriptClock {
     /// The last argument, in microseconds, so that tests can set the time.
     Argument,
 }
+
+/// Tries the commands that the scripts use.
+pub(super) static PROBE: LazyLock<Script> = LazyLock::new(|| Script::new(PROBE_TEXT));
 
 /// The complete scripts.
 #[derive(Debug)]
@@ -68,6 +73,16 @@ impl Script {
             text: text.into(),
             sha,
         }
+    }
+
+    /// The command that sends the text of the script and runs it.
+    pub(super) fn eval_command(&self, keys: &[&str]) -> Cmd {
+        let mut command = Cmd::new();
+        command.arg("EVAL").arg(&*self.text).arg(keys.len());
+        for key in keys {
+            command.arg(*key);
+        }
+        command
     }
 
     /// Runs the script, and returns its reply.

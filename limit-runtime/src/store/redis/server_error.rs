@@ -1,25 +1,26 @@
-//! Classifies errors of the server: an outage, or a wrong request of ours.
+//! Classifies errors of the server: an outage, a set-up that has to be changed, or a fault in one
+//! request.
 
-use crate::store::StoreError;
+use crate::store::{ConnectError, StoreError, error::StoreErrorKind};
 use redis::{ErrorKind, RedisError, ServerErrorKind};
+use std::{error::Error, fmt, io, sync::Arc};
 
-/// Error codes of a server that cannot count at the moment.
+/// What a user of the server must be permitted to do; see `docs/REDIS.md`.
+const GRANT: &str = "grant the commands and keys that docs/REDIS.md lists under \"Permissions\"";
+const OFFER_COMMAND: &str = "the limiter needs Lua scripts and the commands in them: undo \
+    `rename-command`, or use a server or proxy that has them";
+const CHOOSE_DATABASE: &str = "write the number of a database that exists at the end of the URL, as in \
+    `redis://host:6379/0`";
+const USE_CLUSTER: &str =
+    "write `redis+cluster://host1:6379,host2:6379` in the URL (feature `redis-cluster`)";
+const USE_SERVER: &str = "write `redis://host:6379` in the URL";
+const USE_REDIS: &str =
+    "the limiter's scripts do not run on this server: use Redis 6.2 or later, or Valkey";
+
+/// Whether `code` is the code of the error, or a word in its text.
 ///
 /// If a command inside a script fails, some servers return another code, and the original one only
 /// as a word in the text.
-const OUTAGE_CODES: [&str; 9] = [
-    "OOM",
-    "READONLY",
-    "BUSY",
-    "LOADING",
-    "MISCONF",
-    "MASTERDOWN",
-    "CLUSTERDOWN",
-    "NOREPLICAS",
-    "TRYAGAIN",
-];
-
-/// Whether `code` is the code of the error, or a word in its text.
 pub(super) fn has_code(error: &RedisError, code: &str) -> bool {
     error.code() == Some(code)
         || error.detail().is_some_and(|detail| {
@@ -29,18 +30,152 @@ pub(super) fn has_code(error: &RedisError, code: &str) -> bool {
         })
 }
 
-/// Converts the error. Only outages count as failures for the circuit breaker.
+/// Converts the error of a call.
+///
+/// Everything is an outage unless it is known to be a set-up that has to be changed, or a fault of
+/// this one request.
 pub(super) fn store_error(error: RedisError) -> StoreError {
-    let is_our_bug = match error.kind() {
-        ErrorKind::Server(ServerErrorKind::ResponseError | ServerErrorKind::CrossSlot)
-        | ErrorKind::UnexpectedReturnType
-        | ErrorKind::Extension => !OUTAGE_CODES.iter().any(|code| has_code(&error, code)),
-        _ => false,
-    };
-    let message = format!("the call to Redis failed: {error}");
-    if is_our_bug {
-        StoreError::bug(message)
+    if let Some(problem) = misconfiguration(&error) {
+        return StoreError::with_source(problem.to_string(), error)
+            .with_kind(StoreErrorKind::Misconfiguration);
+    }
+    let kind = request_fault(&error).map_or(StoreErrorKind::Outage, StoreErrorKind::Request);
+    StoreError::with_source(format!("the call to Redis failed: {error}"), error).with_kind(kind)
+}
+
+/// The fault of one request that the error proves: other requests may succeed.
+fn request_fault(error: &RedisError) -> Option<&'static str> {
+    if has_code(error, "WRONGTYPE") {
+        return Some("a key of the limiter holds a value of another type");
+    }
+    if is_server_kind(error, ServerErrorKind::CrossSlot) || has_code(error, "CROSSSLOT") {
+        return Some("the keys of one request are in several slots of the cluster");
+    }
+    // `struct.unpack` of a value that the limiter did not write.
+    let detail = error.detail().unwrap_or_default();
+    (detail.contains("bad argument") && detail.contains("unpack"))
+        .then_some("a key of the limiter holds a value that the limiter did not write")
+}
+
+/// The problem with the server's set-up that the error proves, and what to change.
+pub(super) fn misconfiguration(error: &RedisError) -> Option<ConnectError> {
+    if let Some(problem) = Unsuitable::find(error) {
+        return Some(problem.clone());
+    }
+    let is_rejection = matches!(
+        error.kind(),
+        ErrorKind::AuthenticationFailed | ErrorKind::InvalidClientConfig
+    ) || has_code(error, "NOAUTH")
+        || has_code(error, "WRONGPASS");
+    if is_rejection {
+        return Some(ConnectError::Refused {
+            reason: error.to_string().into(),
+        });
+    }
+    let shown = error.to_string();
+    let lower = shown.to_ascii_lowercase();
+    let says = |text: &str| lower.contains(text);
+    let (found, fix) = if is_server_kind(error, ServerErrorKind::NoPerm)
+        || has_code(error, "NOPERM")
+        || says("no permissions to")
+        || says("can't run this command or subcommand")
+    {
+        (format!("the user lacks a permission: {shown}"), GRANT)
+    } else if says("unknown command") || says("unknown redis command") {
+        (shown, OFFER_COMMAND)
+    } else if says("db index is out of range") || says("invalid db index") {
+        (shown, CHOOSE_DATABASE)
+    } else if says("select is not allowed in cluster mode") {
+        (shown, USE_CLUSTER)
+    } else if says("cluster support disabled") {
+        (shown, USE_SERVER)
     } else {
-        StoreError::with_source(message, error)
+        return None;
+    };
+    Some(ConnectError::Misconfigured {
+        found: found.into(),
+        fix,
+    })
+}
+
+/// The problem with a server on which the scripts fail for their own sake.
+pub(super) fn script_failure(error: &RedisError) -> Option<ConnectError> {
+    let shown = error.to_string();
+    let is_script = shown.contains("user_script") && !shown.contains("OOM");
+    is_script.then(|| ConnectError::Misconfigured {
+        found: shown.into(),
+        fix: USE_REDIS,
+    })
+}
+
+/// The problem of a node of a cluster behind the URL of one server.
+pub(super) fn node_of_a_cluster() -> ConnectError {
+    ConnectError::Misconfigured {
+        found: "the server is a node of a Redis Cluster".into(),
+        fix: USE_CLUSTER,
+    }
+}
+
+/// Whether the error is that of a node of a cluster which does not hold the key.
+pub(super) fn is_redirection(error: &RedisError) -> bool {
+    is_server_kind(error, ServerErrorKind::Moved) || is_server_kind(error, ServerErrorKind::Ask)
+}
+
+fn is_server_kind(error: &RedisError, kind: ServerErrorKind) -> bool {
+    error.kind() == ErrorKind::Server(kind)
+}
+
+/// A server that cannot be used, in the error that the requests on its connection get.
+#[derive(Debug)]
+pub(super) struct Unsuitable(ConnectError);
+
+impl Unsuitable {
+    /// Wraps the problem in an error of the `redis` crate.
+    pub(super) fn wrap(problem: ConnectError) -> RedisError {
+        RedisError::from(io::Error::other(Self(problem)))
+    }
+
+    fn find(error: &RedisError) -> Option<&ConnectError> {
+        // The crate keeps causes in an `Arc`, which is the type of the source.
+        let source = error.source()?;
+        let shared = source.downcast_ref::<Arc<dyn Error + Send + Sync>>()?;
+        let inner = shared.downcast_ref::<io::Error>()?.get_ref()?;
+        Some(&inner.downcast_ref::<Self>()?.0)
+    }
+}
+
+impl fmt::Display for Unsuitable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for Unsuitable {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_is_found_again_in_the_error_that_wraps_it() {
+        let error = Unsuitable::wrap(node_of_a_cluster());
+        let found = misconfiguration(&error).expect("the problem");
+        assert_eq!(found.to_string(), node_of_a_cluster().to_string());
+        let error = store_error(error);
+        assert_eq!(error.kind(), StoreErrorKind::Misconfiguration);
+        assert_eq!(error.to_string(), node_of_a_cluster().to_string());
+    }
+
+    #[test]
+    fn an_error_that_nothing_is_known_of_is_an_outage() {
+        for (kind, text) in [
+            (ErrorKind::Extension, "ERR upstream failure"),
+            (ErrorKind::UnexpectedReturnType, "garbled"),
+            (ErrorKind::Parse, "garbled"),
+            (ErrorKind::Io, "connection reset"),
+        ] {
+            let error = RedisError::from((kind, "answer", text.to_owned()));
+            assert_eq!(store_error(error).kind(), StoreErrorKind::Outage, "{text}");
+        }
     }
 }

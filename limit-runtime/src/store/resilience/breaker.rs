@@ -2,7 +2,8 @@
 //!
 //! Closed: every request calls the store. It opens after [`FAILURES_IN_A_ROW`] failures in a row,
 //! or when half of at least [`MIN_CALLS`] calls within [`PERIOD`] failed. Open: only the prober
-//! calls the store, and its first success closes the breaker.
+//! calls the store, and its first success closes the breaker. An error that shows a wrong set-up of
+//! the store opens it at once.
 
 use crate::clock::Ticks;
 use parking_lot::Mutex;
@@ -30,12 +31,19 @@ struct CallStats {
     calls: u32,
     /// Failures in the current period.
     failures: u32,
-    opened_at: Ticks,
+    /// When it was opened or closed.
+    changed_at: Ticks,
     /// When the prober last called [`prober_is_alive`](Breaker::prober_is_alive).
     prober_seen_at: Ticks,
 }
 
 impl Breaker {
+    pub(super) fn new(now: Ticks) -> Self {
+        let breaker = Self::default();
+        breaker.stats.lock().changed_at = now;
+        breaker
+    }
+
     #[inline]
     pub(super) fn is_open(&self) -> bool {
         self.is_open.load(Ordering::Acquire)
@@ -53,10 +61,21 @@ impl Breaker {
         stats.failures_in_a_row = stats.failures_in_a_row.saturating_add(1);
         stats.count(now, true);
         let half_failed = stats.calls >= MIN_CALLS && stats.failures * 2 >= stats.calls;
-        if self.is_open() || !(half_failed || stats.failures_in_a_row >= FAILURES_IN_A_ROW) {
+        let opens = half_failed || stats.failures_in_a_row >= FAILURES_IN_A_ROW;
+        opens && self.open_with(&mut stats, now)
+    }
+
+    /// Opens it after a failure that the next call would have as well. Returns whether it was
+    /// closed.
+    pub(super) fn open(&self, now: Ticks) -> bool {
+        self.open_with(&mut self.stats.lock(), now)
+    }
+
+    fn open_with(&self, stats: &mut CallStats, now: Ticks) -> bool {
+        if self.is_open() {
             return false;
         }
-        stats.opened_at = now;
+        stats.changed_at = now;
         stats.prober_seen_at = now;
         self.is_open.store(true, Ordering::Release);
         true
@@ -65,16 +84,19 @@ impl Breaker {
     /// Closes the breaker. Returns how long it was open.
     pub(super) fn close(&self, now: Ticks) -> Duration {
         let mut stats = self.stats.lock();
-        let open_for = now.since(stats.opened_at);
-        *stats = CallStats::default();
+        let open_for = now.since(stats.changed_at);
+        *stats = CallStats {
+            changed_at: now,
+            ..CallStats::default()
+        };
         self.is_open.store(false, Ordering::Release);
         open_for
     }
 
-    /// How long the breaker has been open; `None` if it is closed.
-    pub(super) fn open_for(&self, now: Ticks) -> Option<Duration> {
+    /// Whether it is open, and for how long it has been open or closed.
+    pub(super) fn state(&self, now: Ticks) -> (bool, Duration) {
         let stats = self.stats.lock();
-        self.is_open().then(|| now.since(stats.opened_at))
+        (self.is_open(), now.since(stats.changed_at))
     }
 
     pub(super) fn prober_is_alive(&self, now: Ticks) {
@@ -131,6 +153,16 @@ mod tests {
         assert!(!breaker.failure(at(10)), "it opens once");
         assert_eq!(breaker.close(at(109)), Duration::from_millis(100));
         assert!(!breaker.is_open());
+    }
+
+    #[test]
+    fn it_can_be_opened_at_once() {
+        let breaker = Breaker::new(at(0));
+        assert!(breaker.open(at(5)));
+        assert!(!breaker.open(at(6)), "it is open");
+        assert_eq!(breaker.state(at(9)), (true, Duration::from_millis(4)));
+        breaker.close(at(10));
+        assert_eq!(breaker.state(at(13)), (false, Duration::from_millis(3)));
     }
 
     #[test]

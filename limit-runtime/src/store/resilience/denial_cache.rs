@@ -8,17 +8,16 @@
 //! The table has a fixed number of slots. Two budgets in one slot evict each other, which costs an
 //! additional call and nothing else.
 
+use super::budget_hash::{BudgetHash, BudgetHasher};
 use crate::{
     clock::Ticks,
     decision::{Decision, Outcome},
     store::Charge,
 };
 use parking_lot::Mutex;
-use siphasher::sip128::{Hasher128, SipHasher13};
 use smallvec::SmallVec;
 use std::{
     fmt,
-    hash::{BuildHasher, Hash, Hasher, RandomState},
     ops::Range,
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
@@ -28,7 +27,7 @@ const SLOTS: usize = 4096;
 const MAX_AGE: Duration = Duration::from_secs(1);
 
 pub(super) struct DenialCache {
-    seed: SipHasher13,
+    hasher: BudgetHasher,
     slots: Box<[DenialSlot]>,
 }
 
@@ -42,7 +41,7 @@ struct DenialSlot {
 
 struct CachedDenial {
     /// The budget that denied the check.
-    budget: u128,
+    budget: BudgetHash,
     /// Fingerprint of all charges of the check with their limits and costs: a lower cost may fit,
     /// and a higher cost has to wait longer.
     check: u128,
@@ -64,7 +63,7 @@ struct CachedDenial {
 
 /// Hashes of the charges of one check, and the versions of their budgets before it is sent.
 pub(super) struct CheckFingerprint {
-    budgets: SmallVec<[u128; 2]>,
+    budgets: SmallVec<[BudgetHash; 2]>,
     versions: SmallVec<[u32; 2]>,
     /// The hash of all charges.
     check: u128,
@@ -74,52 +73,41 @@ pub(super) struct CheckFingerprint {
 
 impl DenialCache {
     pub(super) fn new() -> Self {
-        let seed = RandomState::new();
         Self {
-            seed: SipHasher13::new_with_keys(seed.hash_one(0), seed.hash_one(1)),
+            hasher: BudgetHasher::new(),
             slots: (0..SLOTS).map(|_| DenialSlot::default()).collect(),
         }
     }
 
     pub(super) fn fingerprint(&self, charges: &[Charge<'_>]) -> CheckFingerprint {
-        let budgets: SmallVec<[u128; 2]> =
-            charges.iter().map(|charge| self.budget(charge)).collect();
+        let budgets: SmallVec<[BudgetHash; 2]> = charges
+            .iter()
+            .map(|charge| self.hasher.budget(charge))
+            .collect();
         // Read before the store is called: its answer may or may not include later changes.
         let versions = budgets.iter().map(|&budget| self.version(budget)).collect();
-        let mut check = self.seed;
-        let mut hashes = SmallVec::new();
-        for (charge, &budget) in charges.iter().zip(&budgets) {
-            let hash = self.charge(charge, budget);
-            hashes.push(hash);
-            check.write_u128(hash);
-        }
+        let charges: SmallVec<[u128; 2]> = charges
+            .iter()
+            .zip(&budgets)
+            .map(|(charge, &budget)| self.hasher.charge(charge, budget))
+            .collect();
         CheckFingerprint {
             budgets,
             versions,
-            check: check.finish128().as_u128(),
-            charges: hashes,
+            check: self.hasher.all(&charges),
+            charges,
         }
-    }
-
-    /// The hash of one charge with its limits and cost.
-    fn charge(&self, charge: &Charge<'_>, budget: u128) -> u128 {
-        let mut hasher = self.seed;
-        hasher.write_u128(budget);
-        charge.strategy.hash(&mut hasher);
-        charge.limits.hash(&mut hasher);
-        hasher.write_u64(charge.cost.max(1));
-        hasher.finish128().as_u128()
     }
 
     /// The denial of this charge by an earlier check, if it still holds. The other charges of that
     /// check do not matter.
     pub(super) fn get_single(&self, charge: &Charge<'_>, now: Ticks) -> Option<Decision> {
-        let budget = self.budget(charge);
+        let budget = self.hasher.budget(charge);
         let version = self.version(budget);
         let slot = self.slot(budget).denial.lock();
         let denial = slot.as_deref()?;
         let holds = denial.is_valid(budget, now)
-            && denial.charge == Some(self.charge(charge, budget))
+            && denial.charge == Some(self.hasher.charge(charge, budget))
             && denial.version == version;
         let outcomes = denial.outcomes.get(denial.range.clone())?;
         holds.then(|| denial.decision_at(outcomes, now))
@@ -186,7 +174,7 @@ impl DenialCache {
     /// way.
     pub(super) fn invalidate(&self, charges: &[Charge<'_>]) {
         for charge in charges {
-            let slot = self.slot(self.budget(charge));
+            let slot = self.slot(self.hasher.budget(charge));
             slot.version.fetch_add(1, Ordering::Release);
         }
     }
@@ -199,33 +187,17 @@ impl DenialCache {
         }
     }
 
-    /// The hash of a budget: scope, key and strategy.
-    fn budget(&self, charge: &Charge<'_>) -> u128 {
-        let mut hasher = self.seed;
-        hasher.write_u8(charge.strategy.number());
-        for part in [
-            charge.scope.name.as_bytes(),
-            charge.scope.rule.as_bytes(),
-            charge.scope.route.as_bytes(),
-            charge.key.as_bytes(),
-        ] {
-            hasher.write_usize(part.len());
-            hasher.write(part);
-        }
-        hasher.finish128().as_u128()
-    }
-
-    fn version(&self, budget: u128) -> u32 {
+    fn version(&self, budget: BudgetHash) -> u32 {
         self.slot(budget).version.load(Ordering::Acquire)
     }
 
-    fn slot(&self, budget: u128) -> &DenialSlot {
+    fn slot(&self, budget: BudgetHash) -> &DenialSlot {
         &self.slots[budget as usize % SLOTS]
     }
 }
 
 impl CachedDenial {
-    fn is_valid(&self, budget: u128, now: Ticks) -> bool {
+    fn is_valid(&self, budget: BudgetHash, now: Ticks) -> bool {
         self.budget == budget && self.answered_at <= now && now < self.expires_at
     }
 

@@ -2,10 +2,15 @@
 
 use super::{
     breaker::Breaker,
+    budget_hash::BudgetHash,
+    call::Call,
     denial_cache::DenialCache,
-    health::{Counters, Health, StoreHealth, count},
+    health::{Counters, Health, count},
+    late_charges::{Kind, LateCharges},
     local_counts::{LocalCharge, LocalCounts},
-    prober,
+    outage_log::OutageLog,
+    owned_charge::OwnedCharge,
+    send, settler,
     shared::{Settings, Shared, unavailable},
 };
 use crate::{
@@ -13,7 +18,7 @@ use crate::{
     decision::{Decision, Receipt},
     key::Key,
     store::{
-        charge::{Action, Charge},
+        charge::{Action, Charge, ChargeId},
         error::StoreError,
         fallback::Fallback,
         memory::Bounds,
@@ -35,15 +40,18 @@ impl Guard {
         settings: Settings,
         bounds: Bounds,
     ) -> Self {
+        let real_clock = Clock::monotonic();
         Self(Arc::new(Shared {
             denials: store.denials_last().then(DenialCache::new),
             local_counts: LocalCounts::new(clock.clone(), bounds, store.epoch()),
             store,
             settings,
             clock,
-            real_clock: Clock::monotonic(),
-            breaker: Breaker::default(),
+            breaker: Breaker::new(real_clock.now()),
+            real_clock,
+            late: LateCharges::default(),
             counters: Counters::default(),
+            log: OutageLog::default(),
         }))
     }
 
@@ -54,10 +62,14 @@ impl Guard {
         charges: &[Charge<'_>],
         action: Action,
     ) -> Result<Decision, StoreError> {
-        let shared = &*self.0;
+        let shared = &self.0;
+        settler::start_if_needed(shared);
+        let fallback = strictest_fallback(charges, shared.settings.fallback);
+        if action == Action::Force {
+            return self.force(charges, fallback).await;
+        }
         let sent_at = shared.clock.now();
-        // A forced charge consumes even if it is denied, so its denial cannot be repeated.
-        let denials = shared.denials.as_ref().filter(|_| action != Action::Force);
+        let denials = shared.denials.as_ref();
         let denials = denials.map(|denials| (denials, denials.fingerprint(charges)));
         if let Some((denials, fingerprint)) = &denials
             && let Some(denial) = denials.get(fingerprint, sent_at)
@@ -65,62 +77,174 @@ impl Guard {
             count(&shared.counters.repeated_denials);
             return Ok(denial);
         }
-        let fallback = strictest_fallback(charges, shared.settings.fallback);
-        if self.is_open() {
+        if send::is_open(shared) {
             return shared.fall_back(fallback, charges, action, None);
         }
-        let charges_locally = action != Action::Peek && fallback == Fallback::Local;
-        // A forced charge is never denied, so the local counts do not apply to it.
-        let must_fit_locally = || {
-            action == Action::Consume && shared.local_counts.is_on_probation(shared.store.epoch())
+        let decision = match action {
+            Action::Peek => self.peek(charges, fallback).await?,
+            _ => self.consume(charges, fallback).await?,
         };
-        let mut local_charge = None;
-        if charges_locally && must_fit_locally() {
-            match shared.local_counts.try_charge(charges) {
-                Ok(charge) => local_charge = Some(charge),
-                Err(denial) => return Ok(denial),
-            }
-        } else if charges_locally {
-            local_charge = Some(shared.local_counts.charge(charges));
+        if decision.is_from_store
+            && !decision.answer.is_allowed()
+            && let Some((denials, fingerprint)) = &denials
+        {
+            let answered_at = shared.clock.now();
+            let denial = &decision.answer;
+            denials.insert(fingerprint, charges, denial, (sent_at, answered_at));
         }
-        let decision = match self.send(shared.store.check(charges, action)).await {
+        Ok(decision.answer)
+    }
+
+    async fn peek(&self, charges: &[Charge<'_>], fallback: Fallback) -> Result<Answer, StoreError> {
+        let shared = &self.0;
+        let check = shared.store.check(charges, Action::Peek);
+        match send::send(shared, check).await {
+            Ok(decision) => Ok(Answer::of_store(decision)),
+            Err(error) => shared
+                .fall_back(fallback, charges, Action::Peek, Some(error))
+                .map(Answer::of_fallback),
+        }
+    }
+
+    async fn consume(
+        &self,
+        charges: &[Charge<'_>],
+        fallback: Fallback,
+    ) -> Result<Answer, StoreError> {
+        let shared = &self.0;
+        let local_counts = &shared.local_counts;
+        let on_probation = || local_counts.on_probation(charges, shared.store.epoch());
+        let mut local_charge = None;
+        let mut probation = None;
+        if fallback == Fallback::Local {
+            probation = on_probation();
+            match &probation {
+                None => local_charge = Some(local_counts.charge(charges)),
+                Some(budgets) => match local_counts.try_charge(charges) {
+                    Ok(charge) => local_charge = Some(charge),
+                    Err(denial) => {
+                        if !self.store_knows(charges, budgets, &denial).await {
+                            count(&shared.counters.local_refusals);
+                            return Ok(Answer::of_fallback(denial));
+                        }
+                        probation = None;
+                        local_charge = Some(local_counts.charge(charges));
+                    }
+                },
+            }
+        }
+        let mut call = Call::new(shared, charges, Action::Consume);
+        let decision = match send::send(shared, &mut call).await {
             Ok(decision) => decision,
             Err(error) => {
-                // The store may have counted the charges.
+                // The store may have counted the charges, or may still count them.
                 shared.invalidate_denials(charges);
                 drop(local_charge);
-                return shared.fall_back(fallback, charges, action, Some(error));
+                let decision = shared.fall_back(fallback, charges, Action::Consume, Some(error));
+                if decision.as_ref().is_ok_and(Decision::is_allowed) {
+                    call.admit();
+                }
+                return decision.map(Answer::of_fallback);
             }
         };
-        let consumed = !decision.receipts().is_empty();
-        if consumed {
-            shared.invalidate_denials(charges);
-        } else {
-            drop(local_charge);
-            if let Some((denials, fingerprint)) = &denials
-                && !decision.is_allowed()
-            {
-                let answered_at = shared.clock.now();
-                denials.insert(fingerprint, charges, &decision, (sent_at, answered_at));
-            }
-            return Ok(decision);
+        if decision.receipts().is_empty() {
+            return Ok(Answer::of_store(decision));
+        }
+        shared.invalidate_denials(charges);
+        if let (Some(budgets), Some(local)) = (&probation, &local_charge)
+            && let Some(local) = local.decision()
+        {
+            local_counts.compare(charges, budgets, (&decision, local));
         }
         // The store may have reconnected during the call and lost its counts, which begins a
         // probation: then the charges must fit in the local counts as well.
         if local_charge
             .as_ref()
             .is_some_and(|charge| !charge.did_fit())
-            && must_fit_locally()
+            && on_probation().is_some()
         {
             drop(local_charge.take());
-            match shared.local_counts.try_charge(charges) {
+            match local_counts.try_charge(charges) {
                 Ok(charge) => local_charge = Some(charge),
-                Err(denial) => return Ok(denial),
+                Err(denial) => {
+                    count(&shared.counters.local_refusals);
+                    for (charge, receipt) in charges.iter().zip(decision.receipts()) {
+                        shared.add_late(charge, Kind::refund(receipt));
+                    }
+                    settler::start_if_needed(shared);
+                    return Ok(Answer::of_fallback(denial));
+                }
             }
         }
         let local = local_charge.and_then(LocalCharge::commit);
         let local = local.as_ref().map_or(&[][..], Decision::receipts);
-        Ok(with_receipts_for(charges, decision, local))
+        Ok(Answer::of_store(with_receipts_for(
+            charges, decision, local,
+        )))
+    }
+
+    /// Whether the store knows at least what the local counts know of budgets that they refuse.
+    /// Asks it at most once a second.
+    async fn store_knows(
+        &self,
+        charges: &[Charge<'_>],
+        budgets: &[BudgetHash],
+        denial: &Decision,
+    ) -> bool {
+        let shared = &self.0;
+        if !shared.local_counts.should_ask(budgets) {
+            return false;
+        }
+        let peek = shared.store.check(charges, Action::Peek);
+        let Ok(answer) = send::send(shared, peek).await else {
+            return false;
+        };
+        let local_counts = &shared.local_counts;
+        local_counts.compare(charges, budgets, (&answer, denial));
+        let epoch = shared.store.epoch();
+        local_counts.on_probation(charges, epoch).is_none()
+    }
+
+    /// Consumes the charges even if they are denied, now or when the store answers again.
+    async fn force(
+        &self,
+        charges: &[Charge<'_>],
+        fallback: Fallback,
+    ) -> Result<Decision, StoreError> {
+        let shared = &self.0;
+        if send::is_open(shared) {
+            for charge in charges {
+                shared.add_late(charge, Kind::Force);
+            }
+            settler::start_if_needed(shared);
+            return shared.fall_back(fallback, charges, Action::Force, None);
+        }
+        let sent: SmallVec<[Charge<'_>; 2]> = charges
+            .iter()
+            .map(|charge| Charge {
+                id: Some(charge.id.unwrap_or_else(ChargeId::random)),
+                ..*charge
+            })
+            .collect();
+        let is_local = fallback == Fallback::Local;
+        let local_charge = is_local.then(|| shared.local_counts.charge(charges));
+        let mut call = Call::new(shared, &sent, Action::Force);
+        let result = send::send(shared, &mut call).await;
+        shared.invalidate_denials(charges);
+        let error = match result {
+            Ok(decision) => {
+                let local = local_charge.and_then(LocalCharge::commit);
+                let local = local.as_ref().map_or(&[][..], Decision::receipts);
+                return Ok(with_receipts_for(charges, decision, local));
+            }
+            Err(error) => error,
+        };
+        drop(local_charge);
+        if shared.may_send_again(&error) {
+            call.send_later();
+            settler::start_if_needed(shared);
+        }
+        shared.fall_back(fallback, charges, Action::Force, Some(error))
     }
 
     /// The denial of this charge, if it can be repeated without a call to the store.
@@ -134,14 +258,16 @@ impl Guard {
         denial
     }
 
+    /// Refunds the charges, now or when the store answers again.
+    ///
     /// # Errors
-    /// When the store did not answer. The charges may then be refunded or not.
+    /// When the store cannot refund these charges.
     pub(crate) async fn refund(
         &self,
         charges: &[Charge<'_>],
         receipts: &[Receipt],
     ) -> Result<(), StoreError> {
-        let shared = &*self.0;
+        let shared = &self.0;
         shared.invalidate_denials(charges);
         let pairs = || charges.iter().copied().zip(receipts);
         let (local, local_receipts): (SmallVec<[_; 2]>, SmallVec<[_; 2]>) = pairs()
@@ -151,24 +277,43 @@ impl Guard {
             })
             .unzip();
         shared.local_counts.refund(&local, &local_receipts);
-        let remote = pairs().filter(|(_, receipt)| !receipt.is_local_only());
-        if remote.clone().next().is_some() && self.is_open() {
-            // No units are claimed from the receipts, so the refund can be tried again later.
-            return Err(unavailable());
-        }
-        let (remote, receipts): (SmallVec<[_; 2]>, SmallVec<[_; 2]>) = remote
+        let (remote, receipts): (SmallVec<[_; 2]>, SmallVec<[_; 2]>) = pairs()
+            .filter(|(_, receipt)| !receipt.is_local_only())
             .filter_map(|(charge, receipt)| {
                 let units = receipt.claim(charge.cost);
-                (units > 0).then(|| (charge.cost(units), receipt.clone()))
+                let id = Some(charge.id.unwrap_or_else(ChargeId::random));
+                let charge = Charge {
+                    id,
+                    ..charge.cost(units)
+                };
+                (units > 0).then(|| (charge, receipt.clone()))
             })
             .unzip();
         if remote.is_empty() {
             return Ok(());
         }
-        let result = self.send(shared.store.refund(&remote, &receipts)).await;
+        if send::is_open(shared) {
+            for (charge, receipt) in remote.iter().zip(&receipts) {
+                shared.add_late(charge, Kind::refund(receipt));
+            }
+            settler::start_if_needed(shared);
+            return Ok(());
+        }
+        let counts_once = shared.store.counts_ids_once();
+        let mut unconfirmed = Unconfirmed {
+            shared,
+            refunds: counts_once.then_some((&remote, &receipts)),
+        };
+        let result = send::send(shared, shared.store.refund(&remote, &receipts)).await;
         // Again, for denials that were inserted during the call.
         shared.invalidate_denials(charges);
-        result
+        match result {
+            Err(error) if shared.may_send_again(&error) => Ok(()),
+            result => {
+                unconfirmed.refunds = None;
+                result
+            }
+        }
     }
 
     /// # Errors
@@ -204,23 +349,7 @@ impl Guard {
     }
 
     pub(crate) fn health(&self) -> Health {
-        let shared = &*self.0;
-        let open = shared.breaker.open_for(shared.real_clock.now());
-        shared.counters.health(match open {
-            None => StoreHealth::Up,
-            Some(since) => StoreHealth::Down { since },
-        })
-    }
-
-    /// Whether the breaker is open. Then also replaces the prober if it is gone.
-    fn is_open(&self) -> bool {
-        let shared = &self.0;
-        let breaker = &shared.breaker;
-        let is_open = breaker.is_open();
-        if is_open && breaker.needs_prober(shared.real_clock.now(), prober::MAX_SILENCE) {
-            prober::start(shared);
-        }
-        is_open
+        self.0.health()
     }
 
     /// Calls the store unless the breaker is open; there is no fallback.
@@ -228,35 +357,54 @@ impl Guard {
         &self,
         call: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        if self.is_open() {
+        if send::is_open(&self.0) {
             return Err(unavailable());
         }
-        self.send(call).await
+        send::send(&self.0, call).await
+    }
+}
+
+/// A decision, and where it is from.
+struct Answer {
+    answer: Decision,
+    is_from_store: bool,
+}
+
+impl Answer {
+    fn of_store(answer: Decision) -> Self {
+        Self {
+            answer,
+            is_from_store: true,
+        }
     }
 
-    /// Calls the store within the deadline, and counts the result for the breaker and the counters.
-    async fn send<T>(
-        &self,
-        call: impl Future<Output = Result<T, StoreError>>,
-    ) -> Result<T, StoreError> {
-        let shared = &self.0;
-        let result = shared.with_deadline(call).await;
-        let now = shared.real_clock.now();
-        match &result {
-            Ok(_) => {
-                count(&shared.counters.answered);
-                shared.breaker.success(now);
-            }
-            Err(error) => {
-                count(&shared.counters.failed);
-                tracing::debug!(%error, "rate-limit store call failed");
-                if error.is_outage() && shared.breaker.failure(now) {
-                    shared.log_opened(error);
-                    prober::start(shared);
-                }
-            }
+    fn of_fallback(answer: Decision) -> Self {
+        Self {
+            answer,
+            is_from_store: false,
         }
-        result
+    }
+}
+
+/// Refunds under way. Unless they are confirmed, they are kept and sent again, also if the request
+/// ends before the store has answered.
+struct Unconfirmed<'a> {
+    shared: &'a Arc<Shared>,
+    refunds: Option<(&'a [Charge<'a>], &'a [Receipt])>,
+}
+
+impl Drop for Unconfirmed<'_> {
+    fn drop(&mut self) {
+        let Some((charges, receipts)) = self.refunds else {
+            return;
+        };
+        for (charge, receipt) in charges.iter().zip(receipts) {
+            let (charge, kind) = (OwnedCharge::new(charge), Kind::refund(receipt));
+            let now = self.shared.real_clock.now();
+            let had_room = self.shared.late.keep(charge, kind, now);
+            self.shared.note_room(had_room);
+        }
+        settler::start_if_needed(self.shared);
     }
 }
 

@@ -4,12 +4,15 @@
 //! the store denies it. So these counts include everything this process has admitted, and during an
 //! outage they are complete from the start.
 //!
-//! While the store answers, its decision applies, whatever the local counts say. After an outage,
-//! the store does not know what was admitted meanwhile. After a reconnect, it may have lost its
-//! data. In both cases this process is on [probation](LocalCounts::is_on_probation) until
-//! everything counted until then has left the windows: a check is then admitted only if both the
-//! store and the local counts allow it. With a single process, no more than the limit is admitted.
+//! While the store answers, its decision applies, whatever the local counts say. A budget that the
+//! store may not know completely is on [probation](super::probation): a check is then admitted only
+//! if both the store and the local counts allow it. With a single process, no more than the limit
+//! is admitted.
 
+use super::{
+    budget_hash::{BudgetHash, BudgetHasher},
+    probation::Probation,
+};
 use crate::{
     clock::{Clock, Ticks},
     decision::{Decision, Outcome, Receipt},
@@ -19,7 +22,11 @@ use crate::{
         memory::{Bounds, MemoryStore},
     },
 };
+use smallvec::SmallVec;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The budgets of the charges of a check.
+pub(super) type Budgets = SmallVec<[BudgetHash; 2]>;
 
 #[derive(Debug)]
 pub(super) struct LocalCounts {
@@ -28,8 +35,8 @@ pub(super) struct LocalCounts {
     /// The longest `reset_after` of any charge so far, in microseconds. After this time without
     /// charges, all counts are 0.
     longest_reset: AtomicU64,
-    /// The end of the probation, in microseconds of `clock`. 0 if there was none.
-    probation_ends: AtomicU64,
+    probation: Probation,
+    hasher: BudgetHasher,
     /// The [epoch](crate::store::Store::epoch) of the store at the last check.
     epoch: AtomicU64,
 }
@@ -40,7 +47,8 @@ impl LocalCounts {
             memory: MemoryStore::new(clock.clone(), bounds),
             clock,
             longest_reset: AtomicU64::new(0),
-            probation_ends: AtomicU64::new(0),
+            probation: Probation::default(),
+            hasher: BudgetHasher::new(),
             epoch: AtomicU64::new(epoch),
         }
     }
@@ -81,12 +89,14 @@ impl LocalCounts {
         })
     }
 
-    /// Decides instead of the store, and begins a probation if anything is consumed.
+    /// Decides instead of the store, and begins a probation of the budgets if anything is consumed.
     pub(super) fn check(&self, charges: &[Charge<'_>], action: Action) -> Decision {
         let decision = self.memory.check(charges, action);
         if !decision.receipts().is_empty() {
             self.note_reset(&decision);
-            self.begin_probation();
+            let now = self.clock.now();
+            self.probation
+                .begin(&self.budgets(charges), now, self.all_reset_at(now));
         }
         decision
     }
@@ -103,26 +113,66 @@ impl LocalCounts {
         self.memory.reset_all();
     }
 
-    /// Whether a check has to fit in the local counts as well as in the store.
+    /// The budgets of a check that has to fit in the local counts as well as in the store. `None`
+    /// if the decision of the store is enough.
     ///
-    /// A change of the store's `epoch` begins a probation.
-    pub(super) fn is_on_probation(&self, epoch: u64) -> bool {
+    /// A change of the store's `epoch` begins a probation of all budgets.
+    pub(super) fn on_probation(&self, charges: &[Charge<'_>], epoch: u64) -> Option<Budgets> {
+        let now = self.clock.now();
         let previous = self.epoch.load(Ordering::Relaxed);
         if previous != epoch {
             // Nothing can be lost before the first connection.
             if previous != 0 {
-                self.begin_probation();
+                self.probation.begin_for_all(self.all_reset_at(now));
             }
             self.epoch.store(epoch, Ordering::Relaxed);
         }
-        let ends = self.probation_ends.load(Ordering::Relaxed);
-        ends > 0 && self.clock.now() < Ticks::from_micros(ends)
+        if !self.probation.is_possible(now) {
+            return None;
+        }
+        let budgets = self.budgets(charges);
+        self.probation.concerns(&budgets, now).then_some(budgets)
     }
 
-    fn begin_probation(&self) {
+    /// Whether to ask the store what it knows of budgets that the local counts refuse.
+    pub(super) fn should_ask(&self, budgets: &[BudgetHash]) -> bool {
+        self.probation.should_ask(budgets, self.clock.now())
+    }
+
+    /// Ends the probation of the budgets of which the store knows at least what the local counts
+    /// know: no limit has more units left there.
+    pub(super) fn compare(
+        &self,
+        charges: &[Charge<'_>],
+        budgets: &[BudgetHash],
+        (store, local): (&Decision, &Decision),
+    ) {
+        let (mut store, mut local) = (store.outcomes(), local.outcomes());
+        for (charge, &budget) in charges.iter().zip(budgets) {
+            let limits = charge.limits.len();
+            let (Some((of_store, more)), Some((of_local, rest))) = (
+                store.split_at_checked(limits),
+                local.split_at_checked(limits),
+            ) else {
+                return;
+            };
+            (store, local) = (more, rest);
+            let mut pairs = of_store.iter().zip(of_local);
+            if pairs.all(|(store, local)| store.remaining() <= local.remaining()) {
+                self.probation.end(budget, self.clock.now());
+            }
+        }
+    }
+
+    fn budgets(&self, charges: &[Charge<'_>]) -> Budgets {
+        let budgets = charges.iter().map(|charge| self.hasher.budget(charge));
+        budgets.collect()
+    }
+
+    /// The time from which nothing counts that was counted until now.
+    fn all_reset_at(&self, now: Ticks) -> Ticks {
         let longest = self.longest_reset.load(Ordering::Relaxed);
-        let ends = self.clock.now().as_micros().saturating_add(longest);
-        self.probation_ends.fetch_max(ends, Ordering::Relaxed);
+        Ticks::from_micros(now.as_micros().saturating_add(longest))
     }
 
     fn note_reset(&self, decision: &Decision) {
@@ -147,6 +197,11 @@ impl LocalCharge<'_> {
     /// Whether the charges fit in the local counts.
     pub(super) fn did_fit(&self) -> bool {
         self.decision.as_ref().is_none_or(Decision::is_allowed)
+    }
+
+    /// The decision of the local counts. `None` once committed.
+    pub(super) fn decision(&self) -> Option<&Decision> {
+        self.decision.as_ref()
     }
 
     /// Makes the charge permanent. Returns the decision with the receipts for a refund.

@@ -8,13 +8,23 @@
 //!   kept up to date while the store answers.
 //! - A cache of denials, which repeats a denial without a call to the store while it certainly
 //!   holds.
+//! - Forced charges and refunds that the store does not take are kept, and sent until it does. A
+//!   check that nobody waits for any more is given back.
 
 mod breaker;
+mod budget_hash;
+mod call;
 mod denial_cache;
 mod guard;
 mod health;
+mod late_charges;
 mod local_counts;
+mod outage_log;
+mod owned_charge;
+mod probation;
 mod prober;
+mod send;
+mod settler;
 mod shared;
 
 pub use self::health::{Health, StoreHealth};

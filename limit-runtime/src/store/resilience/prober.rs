@@ -50,10 +50,15 @@ async fn run(shared: Weak<Shared>) {
         match shared.with_deadline(probe(&shared)).await {
             Ok(()) => {
                 let open_for = shared.breaker.close(shared.real_clock.now());
-                shared.log_closed(open_for);
+                shared.log.closed(open_for, &shared.health());
                 return;
             }
-            Err(error) => tracing::debug!(%error, "rate-limit store still unavailable"),
+            Err(error) => {
+                tracing::debug!(%error, "rate-limit store still unavailable");
+                shared.counters.failed_with(&error);
+                let now = shared.real_clock.now();
+                shared.log.still_open(now, &error, shared.settings.fallback);
+            }
         }
     }
 }

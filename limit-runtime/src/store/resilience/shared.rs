@@ -3,15 +3,18 @@
 use super::{
     breaker::Breaker,
     denial_cache::DenialCache,
-    health::{Counters, StoreHealth, count},
+    health::{Counters, Health, StoreHealth, count},
+    late_charges::{Kind, LateCharges},
     local_counts::LocalCounts,
+    outage_log::OutageLog,
+    owned_charge::OwnedCharge,
 };
 use crate::{
     clock::Clock,
     decision::{Decision, Receipt},
     store::{
         charge::{Action, Charge, all_allowed},
-        error::StoreError,
+        error::{StoreError, StoreErrorKind},
         fallback::Fallback,
         store::Store,
     },
@@ -33,7 +36,10 @@ pub(super) struct Shared {
     pub(super) local_counts: LocalCounts,
     /// `None` if [`Store::denials_last`] is false.
     pub(super) denials: Option<DenialCache>,
+    /// Forced charges and refunds that the store has not confirmed.
+    pub(super) late: LateCharges,
     pub(super) counters: Counters,
+    pub(super) log: OutageLog,
 }
 
 /// Settings of a guarded store.
@@ -53,6 +59,53 @@ impl Default for Settings {
 }
 
 impl Shared {
+    pub(super) fn health(&self) -> Health {
+        let (is_open, since) = self.breaker.state(self.real_clock.now());
+        let store = if is_open {
+            StoreHealth::Down
+        } else {
+            StoreHealth::Up
+        };
+        let (late_charges, late_charges_dropped) = self.late.counts();
+        Health {
+            late_charges,
+            late_charges_dropped,
+            ..self.counters.health(store, since)
+        }
+    }
+
+    /// Whether a forced charge or a refund that failed with this error may be sent again.
+    pub(super) fn may_send_again(&self, error: &StoreError) -> bool {
+        self.store.counts_ids_once() && !matches!(error.kind(), StoreErrorKind::Request(_))
+    }
+
+    /// Keeps a forced charge or a refund that was not sent.
+    pub(super) fn add_late(&self, charge: &Charge<'_>, kind: Kind) {
+        let now = self.real_clock.now();
+        let had_room = self.late.add(charge, kind, now);
+        self.note_room(had_room);
+    }
+
+    /// Keeps forced charges that were sent with their ids, and not confirmed.
+    pub(super) fn keep_late(&self, charges: &[OwnedCharge]) {
+        if !self.store.counts_ids_once() {
+            return;
+        }
+        for charge in charges {
+            let now = self.real_clock.now();
+            let had_room = self.late.keep(charge.clone(), Kind::Force, now);
+            self.note_room(had_room);
+        }
+    }
+
+    /// Logs that charges were dropped for want of room.
+    pub(super) fn note_room(&self, had_room: bool) {
+        if !had_room {
+            let (kept, dropped) = self.late.counts();
+            self.log.dropped(self.real_clock.now(), kept, dropped);
+        }
+    }
+
     pub(super) async fn with_deadline<T>(
         &self,
         call: impl Future<Output = Result<T, StoreError>>,
@@ -93,25 +146,6 @@ impl Shared {
         if let Some(denials) = &self.denials {
             denials.invalidate(charges);
         }
-    }
-
-    pub(super) fn log_opened(&self, error: &StoreError) {
-        count(&self.counters.outages);
-        let consequence = self.settings.fallback.consequence();
-        tracing::warn!(
-            %error,
-            "rate-limit store unavailable: {consequence} until it answers again",
-        );
-    }
-
-    pub(super) fn log_closed(&self, unavailable_for: Duration) {
-        let health = self.counters.health(StoreHealth::Up);
-        tracing::info!(
-            ?unavailable_for,
-            failed = health.failed,
-            fallbacks = health.fallbacks,
-            "rate-limit store available again: checks use the store",
-        );
     }
 }
 

@@ -1,0 +1,113 @@
+//! A check that is under way, and what happens to it when nobody waits for it any more.
+
+use super::{late_charges::Kind, owned_charge::OwnedCharge, settler, shared::Shared};
+use crate::{
+    decision::Decision,
+    store::{Action, StoreError, charge::Charge, store::StoreFuture},
+};
+use smallvec::SmallVec;
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::runtime::Handle;
+
+/// How long an answer is awaited that comes after the deadline, or after the request has ended.
+const LATE_ANSWER: Duration = Duration::from_secs(3);
+
+/// A call of [`Store::check`](crate::store::Store::check).
+///
+/// If it is dropped before it has ended, a task waits for its end. What a check has consumed is
+/// then refunded, because its request was not admitted: it was cancelled, or refused after the
+/// deadline. A forced charge is kept, because its work is done.
+pub(super) struct Call {
+    shared: Arc<Shared>,
+    charges: Arc<[OwnedCharge]>,
+    action: Action,
+    /// `None` once it has ended.
+    check: Option<StoreFuture<'static, Decision>>,
+    /// Whether what was consumed stays consumed.
+    is_admitted: bool,
+}
+
+impl Call {
+    pub(super) fn new(shared: &Arc<Shared>, charges: &[Charge<'_>], action: Action) -> Self {
+        let charges: Arc<[OwnedCharge]> = charges.iter().map(OwnedCharge::new).collect();
+        let check = {
+            let (shared, charges) = (shared.clone(), charges.clone());
+            async move {
+                let charges: SmallVec<[_; 2]> =
+                    charges.iter().map(OwnedCharge::as_charge).collect();
+                shared.store.check(&charges, action).await
+            }
+        };
+        Self {
+            shared: shared.clone(),
+            charges,
+            action,
+            check: Some(Box::pin(check)),
+            is_admitted: false,
+        }
+    }
+
+    /// Keeps what the check consumes if it has not ended yet: the fallback admitted its request.
+    pub(super) fn admit(mut self) {
+        self.is_admitted = true;
+    }
+
+    /// Keeps the forced charges, to send them until the store confirms them.
+    pub(super) fn send_later(mut self) {
+        self.check = None;
+        self.shared.keep_late(&self.charges);
+    }
+}
+
+impl Future for Call {
+    type Output = Result<Decision, StoreError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(check) = &mut self.check else {
+            // The caller polls again after the end. Library code does not panic.
+            return Poll::Pending;
+        };
+        let result = check.as_mut().poll(context);
+        if result.is_ready() {
+            self.check = None;
+        }
+        result
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        let Some(check) = self.check.take() else {
+            return;
+        };
+        // Without a runtime there is no task that could wait.
+        let Ok(runtime) = Handle::try_current() else {
+            if self.action == Action::Force {
+                self.shared.keep_late(&self.charges);
+            }
+            return;
+        };
+        let (shared, charges) = (self.shared.clone(), self.charges.clone());
+        let (action, is_admitted) = (self.action, self.is_admitted);
+        runtime.spawn(async move {
+            let result = tokio::time::timeout(LATE_ANSWER, check).await;
+            match (action, result) {
+                (Action::Consume, Ok(Ok(decision))) if !is_admitted => {
+                    let receipts = decision.receipts().iter();
+                    for (charge, receipt) in charges.iter().zip(receipts) {
+                        shared.add_late(&charge.as_charge(), Kind::refund(receipt));
+                    }
+                }
+                (Action::Force, Ok(Err(_)) | Err(_)) => shared.keep_late(&charges),
+                _ => {}
+            }
+            settler::start_if_needed(&shared);
+        });
+    }
+}

@@ -1,0 +1,328 @@
+//! Forced charges and refunds that the store has not confirmed: kept, and sent until it does.
+//!
+//! Those that were never sent are added up, one entry for each budget. Before an entry is sent, it
+//! gets an [id](ChargeId) and does not change any more, so that the store counts it once, however
+//! often it is sent.
+
+use super::owned_charge::OwnedCharge;
+use crate::{
+    clock::Ticks,
+    decision::{Receipt, recorded_cost},
+    store::charge::{Charge, ChargeId},
+    window::Strategy,
+};
+use parking_lot::Mutex;
+use std::{
+    collections::{HashMap, VecDeque},
+    mem,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+/// How many entries are kept.
+const MAX_ENTRIES: usize = 10_000;
+
+#[derive(Debug, Default)]
+pub(super) struct LateCharges {
+    state: Mutex<State>,
+    /// Whether there are any. Every request reads it, without the lock.
+    has_some: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Never sent. The charges in the keys have neither cost nor id.
+    unsent: HashMap<(OwnedCharge, Kind), Sum>,
+    /// Sent at least once, or about to be.
+    sealed: VecDeque<Arc<LateCharge>>,
+    /// Entries that were dropped because there were too many.
+    dropped: u64,
+    /// When the task that sends them last reported; `None` if there is none.
+    settler_seen_at: Option<Ticks>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Sum {
+    cost: u64,
+    expires_at: Ticks,
+}
+
+/// A forced charge or a refund that the store has not confirmed.
+#[derive(Debug)]
+pub(super) struct LateCharge {
+    /// With its cost and its id.
+    pub(super) charge: OwnedCharge,
+    pub(super) kind: Kind,
+    /// From this time on, the store would not count it any more.
+    expires_at: Ticks,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    Force,
+    /// A refund of a charge that the store counted at this time.
+    Refund {
+        at: u64,
+    },
+}
+
+impl Kind {
+    pub(super) fn refund(receipt: &Receipt) -> Self {
+        Self::Refund { at: receipt.at() }
+    }
+}
+
+impl LateCharges {
+    pub(super) fn is_empty(&self) -> bool {
+        !self.has_some.load(Ordering::Relaxed)
+    }
+
+    /// Keeps a charge that was not sent.
+    ///
+    /// Returns whether there was room for all entries.
+    pub(super) fn add(&self, charge: &Charge<'_>, kind: Kind, now: Ticks) -> bool {
+        if charge.cost == 0 {
+            return true;
+        }
+        let mut state = self.state.lock();
+        let key = OwnedCharge::new(&Charge {
+            cost: 0,
+            id: None,
+            ..*charge
+        });
+        let expires_at = expires_at(charge, now);
+        if let Some(sum) = state.unsent.get_mut(&(key.clone(), kind)) {
+            sum.cost = recorded_cost(sum.cost.saturating_add(charge.cost));
+            sum.expires_at = expires_at;
+            return true;
+        }
+        let (has_room, dropped_none) = state.make_room(kind);
+        self.has_some.store(true, Ordering::Relaxed);
+        if has_room {
+            let sum = Sum {
+                cost: recorded_cost(charge.cost),
+                expires_at,
+            };
+            state.unsent.insert((key, kind), sum);
+        }
+        dropped_none
+    }
+
+    /// Keeps a charge that was sent with its id, and not confirmed.
+    ///
+    /// Returns whether there was room for all entries.
+    pub(super) fn keep(&self, charge: OwnedCharge, kind: Kind, now: Ticks) -> bool {
+        if charge.cost == 0 {
+            return true;
+        }
+        let mut state = self.state.lock();
+        let (has_room, dropped_none) = state.make_room(kind);
+        self.has_some.store(true, Ordering::Relaxed);
+        if has_room {
+            let expires_at = expires_at(&charge.as_charge(), now);
+            state.sealed.push_back(Arc::new(LateCharge {
+                charge,
+                kind,
+                expires_at,
+            }));
+        }
+        dropped_none
+    }
+
+    /// The next charges to send, at most `most`. They stay here until they are
+    /// [settled](Self::settle).
+    pub(super) fn next(&self, most: usize, now: Ticks) -> Vec<Arc<LateCharge>> {
+        let mut state = self.state.lock();
+        for ((mut charge, kind), sum) in mem::take(&mut state.unsent) {
+            charge.cost = sum.cost;
+            charge.id = Some(ChargeId::random());
+            let expires_at = sum.expires_at;
+            state.sealed.push_back(Arc::new(LateCharge {
+                charge,
+                kind,
+                expires_at,
+            }));
+        }
+        state.sealed.retain(|late| now < late.expires_at);
+        state.sealed.iter().take(most).cloned().collect()
+    }
+
+    /// Forgets a charge that the store has confirmed, or will never accept.
+    pub(super) fn settle(&self, late: &Arc<LateCharge>) {
+        let mut state = self.state.lock();
+        if let Some(place) = state.sealed.iter().position(|one| Arc::ptr_eq(one, late)) {
+            state.sealed.remove(place);
+        }
+    }
+
+    /// The number of entries, and of those that were dropped for want of room.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        let state = self.state.lock();
+        (state.len() as u64, state.dropped)
+    }
+
+    /// Whether a task has to be started that sends them: there are some, and none has reported for
+    /// more than `max_silence`. Returns `true` to one caller only.
+    pub(super) fn needs_settler(&self, now: Ticks, max_silence: Duration) -> bool {
+        let mut state = self.state.lock();
+        let is_alive = state
+            .settler_seen_at
+            .is_some_and(|seen| now.since(seen) <= max_silence);
+        if is_alive || state.len() == 0 {
+            return false;
+        }
+        state.settler_seen_at = Some(now);
+        true
+    }
+
+    /// Reports that the task which sends them is alive. Returns whether it has to go on: not if
+    /// nothing is left, and then it has to end.
+    pub(super) fn settler_goes_on(&self, now: Ticks) -> bool {
+        let mut state = self.state.lock();
+        let goes_on = state.len() > 0;
+        state.settler_seen_at = goes_on.then_some(now);
+        self.has_some.store(goes_on, Ordering::Relaxed);
+        goes_on
+    }
+}
+
+impl State {
+    fn len(&self) -> usize {
+        self.unsent.len() + self.sealed.len()
+    }
+
+    /// Makes room for one entry of this kind. Refunds are dropped first: without them a client has
+    /// less than it is due, without a forced charge it would have more.
+    ///
+    /// Returns whether there is room, and whether no entry is lost.
+    fn make_room(&mut self, kind: Kind) -> (bool, bool) {
+        if self.len() < MAX_ENTRIES {
+            return (true, true);
+        }
+        self.dropped += 1;
+        if kind != Kind::Force {
+            return (false, false);
+        }
+        let is_refund = |kind: &Kind| *kind != Kind::Force;
+        let unsent = self.unsent.keys().find(|(_, kind)| is_refund(kind));
+        if let Some(key) = unsent.cloned() {
+            self.unsent.remove(&key);
+            return (true, false);
+        }
+        let sealed = self.sealed.iter().position(|late| is_refund(&late.kind));
+        if let Some(place) = sealed {
+            self.sealed.remove(place);
+            return (true, false);
+        }
+        (false, false)
+    }
+}
+
+/// The time from which a charge of `now` does not count any more.
+fn expires_at(charge: &Charge<'_>, now: Ticks) -> Ticks {
+    let windows = charge.limits.iter().map(|limit| limit.window_millis());
+    let longest = windows.max().unwrap_or_default();
+    let lifetime = match charge.strategy {
+        // A window counts until the next one has ended.
+        Strategy::SlidingWindow => longest.saturating_mul(2),
+        _ => longest,
+    };
+    let micros = lifetime.saturating_mul(1_000);
+    Ticks::from_micros(now.as_micros().saturating_add(micros))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        key::{IntoKey, Key},
+        store::scope::Scope,
+    };
+    use limit_core::{Limits, limits};
+
+    const LIMITS: Limits = limits!("100/minute");
+
+    fn at(seconds: u64) -> Ticks {
+        Ticks::from_micros((1 + seconds) * 1_000_000)
+    }
+
+    fn charge(key: &Key, cost: u64) -> Charge<'_> {
+        Charge::new(Scope::shared("tokens"), key, &LIMITS).cost(cost)
+    }
+
+    fn costs(late: &LateCharges, now: Ticks) -> Vec<u64> {
+        let next = late.next(usize::MAX, now);
+        next.iter().map(|late| late.charge.cost).collect()
+    }
+
+    #[test]
+    fn unsent_charges_of_one_budget_are_added_up_until_they_are_sent() {
+        let (late, key) = (LateCharges::default(), "alice".into_key());
+        for cost in [3, 4] {
+            assert!(late.add(&charge(&key, cost), Kind::Force, at(0)));
+        }
+        let first = late.next(9, at(0));
+        let [sent] = first.as_slice() else {
+            panic!("{first:?}");
+        };
+        assert_eq!(sent.charge.cost, 7);
+        // The charge that was sent keeps its cost and its id.
+        late.add(&charge(&key, 5), Kind::Force, at(0));
+        let again = late.next(9, at(0));
+        assert_eq!(again.len(), 2);
+        assert!(Arc::ptr_eq(&again[0], sent));
+        late.settle(sent);
+        assert_eq!(costs(&late, at(0)), [5]);
+    }
+
+    #[test]
+    fn a_charge_is_dropped_once_its_window_has_ended() {
+        let (late, key) = (LateCharges::default(), "alice".into_key());
+        late.add(&charge(&key, 3), Kind::Force, at(0));
+        assert_eq!(costs(&late, at(59)), [3]);
+        assert!(costs(&late, at(60)).is_empty());
+    }
+
+    #[test]
+    fn refunds_are_dropped_before_forced_charges() {
+        let late = LateCharges::default();
+        for number in 0..MAX_ENTRIES as u64 {
+            let kind = match number {
+                0 => Kind::Refund { at: 1 },
+                _ => Kind::Force,
+            };
+            assert!(late.add(&charge(&number.into_key(), 1), kind, at(0)));
+        }
+        let (one, other) = ("one".into_key(), "other".into_key());
+        assert!(!late.add(&charge(&one, 8), Kind::Refund { at: 1 }, at(0)));
+        assert!(!late.add(&charge(&one, 8), Kind::Force, at(0)));
+        assert_eq!(late.counts(), (MAX_ENTRIES as u64, 2));
+        // Without refunds, the newest charge finds no room.
+        assert!(!late.add(&charge(&other, 9), Kind::Force, at(0)));
+        let costs = costs(&late, at(0));
+        assert!(costs.contains(&8) && !costs.contains(&9));
+        // More of a budget that has an entry needs no room.
+        assert_eq!(late.counts(), (MAX_ENTRIES as u64, 3));
+    }
+
+    #[test]
+    fn one_settler_is_started_at_a_time() {
+        let (late, key) = (LateCharges::default(), "alice".into_key());
+        let silence = Duration::from_secs(3);
+        assert!(!late.needs_settler(at(0), silence), "there is nothing");
+        late.add(&charge(&key, 1), Kind::Force, at(0));
+        assert!(late.needs_settler(at(0), silence));
+        assert!(!late.needs_settler(at(3), silence));
+        assert!(late.needs_settler(at(4), silence), "it was silent");
+        assert!(late.settler_goes_on(at(5)));
+        for one in late.next(9, at(5)) {
+            late.settle(&one);
+        }
+        assert!(!late.settler_goes_on(at(5)));
+        late.add(&charge(&key, 1), Kind::Force, at(5));
+        assert!(late.needs_settler(at(5), silence), "the last one ended");
+    }
+}

@@ -1,0 +1,89 @@
+//! Background task that sends the charges which the store has not confirmed yet.
+
+use super::{
+    late_charges::{Kind, LateCharge},
+    send,
+    shared::Shared,
+};
+use crate::{
+    decision::Receipt,
+    store::{Action, StoreError},
+};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+use tokio::{runtime::Handle, task::JoinSet};
+
+/// How long to wait for a store that does not answer.
+const RETRY_INTERVAL: Duration = Duration::from_millis(50);
+/// How many charges are under way at once.
+const CONCURRENT: usize = 64;
+/// A settler that has not reported for this long is gone, because its runtime has shut down.
+const MAX_SILENCE: Duration = Duration::from_secs(3);
+
+/// Starts a settler if one is needed. Without a tokio runtime it does nothing, and a later request
+/// tries again.
+pub(super) fn start_if_needed(shared: &Arc<Shared>) {
+    if shared.late.is_empty() {
+        return;
+    }
+    let Ok(runtime) = Handle::try_current() else {
+        return;
+    };
+    if shared
+        .late
+        .needs_settler(shared.real_clock.now(), MAX_SILENCE)
+    {
+        runtime.spawn(run(Arc::downgrade(shared)));
+    }
+}
+
+async fn run(shared: Weak<Shared>) {
+    // The limiter has been dropped if there is nothing to upgrade to.
+    while let Some(shared) = shared.upgrade() {
+        let now = shared.real_clock.now();
+        if !shared.late.settler_goes_on(now) {
+            return;
+        }
+        let is_answered = !shared.breaker.is_open() && send_some(&shared).await;
+        drop(shared);
+        if !is_answered {
+            tokio::time::sleep(RETRY_INTERVAL).await;
+        }
+    }
+}
+
+/// Sends the next charges. Returns whether the store answered all of them.
+async fn send_some(shared: &Arc<Shared>) -> bool {
+    let mut calls = JoinSet::new();
+    for late in shared.late.next(CONCURRENT, shared.real_clock.now()) {
+        let shared = shared.clone();
+        calls.spawn(async move { settle(&shared, &late).await });
+    }
+    calls.join_all().await.into_iter().all(|answered| answered)
+}
+
+/// Sends one charge. Returns whether the store answered.
+async fn settle(shared: &Arc<Shared>, late: &Arc<LateCharge>) -> bool {
+    let charges = [late.charge.as_charge()];
+    let result: Result<(), StoreError> = match late.kind {
+        Kind::Force => {
+            let call = shared.store.check(&charges, Action::Force);
+            send::send(shared, call).await.map(drop)
+        }
+        Kind::Refund { at } => {
+            let receipts = [Receipt::new(at)];
+            send::send(shared, shared.store.refund(&charges, &receipts)).await
+        }
+    };
+    match result {
+        Err(error) if shared.may_send_again(&error) => false,
+        // Confirmed, never to be accepted, or not to be sent twice.
+        _ => {
+            shared.invalidate_denials(&charges);
+            shared.late.settle(late);
+            true
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! Every error of the server is seen: at the start, in the health, and in the log.
+
+use super::outages::{is_down, until};
+use limit_runtime::{
+    Limiter, limits,
+    store::{ConnectError, Fallback},
+};
+use std::{
+    io::{Read, Write},
+    net::TcpListener,
+};
+use test_support::{
+    log::Log,
+    servers::{Cluster, Server, ask, free_port},
+};
+
+/// Connects as a user who may do all that these rules say.
+async fn connect_as(server: &Server, rules: &str) -> Result<Limiter, ConnectError> {
+    let said = ask(
+        server.port(),
+        &format!("ACL SETUSER limiter reset on >pass {rules}"),
+    );
+    assert!(said.unwrap().starts_with("+OK"), "{rules}");
+    Limiter::connect(&format!("redis://limiter:pass@127.0.0.1:{}", server.port())).await
+}
+
+async fn check(limiter: &Limiter) {
+    limiter.check(&limits!("5/minute"), "alice").await.unwrap();
+}
+
+fn last_error(limiter: &Limiter) -> String {
+    let error = limiter.health().last_error;
+    error.map(|error| error.to_string()).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_be_used_is_an_error_at_the_start_that_names_the_fix() {
+    let server = Server::redis();
+    for (rules, named) in [
+        ("~* +@all -lindex", "grant the commands"),
+        ("~* +@all -pexpire", "grant the commands"),
+        ("~* +@all -evalsha -eval", "grant the commands"),
+        ("~other:* +@all", "grant the commands"),
+    ] {
+        let error = connect_as(&server, rules).await.unwrap_err().to_string();
+        assert!(error.contains(named), "{rules}: {error}");
+        assert!(error.contains("the user lacks a permission"), "{error}");
+    }
+    connect_as(&server, "~* +@all -info").await.unwrap();
+    let error = Limiter::connect(&format!("{}/99", server.url())).await;
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("number of a database"), "{error}");
+
+    let renamed = Server::redis_with(&["--rename-command", "EVAL", ""]);
+    let error = Limiter::connect(&renamed.url()).await.unwrap_err();
+    assert!(error.to_string().contains("`rename-command`"), "{error}");
+}
+
+#[tokio::test]
+async fn a_node_of_a_cluster_is_not_taken_for_one_server() {
+    let cluster = Cluster::start(false);
+    for node in &cluster.nodes {
+        let error = Limiter::connect(&node.url()).await.unwrap_err();
+        assert!(error.to_string().contains("redis+cluster://"), "{error}");
+    }
+    let server = Server::redis();
+    let url = server.url().replace("redis://", "redis+cluster://");
+    let error = Limiter::connect(&url).await;
+    let shown = error.err().map(|error| error.to_string());
+    assert!(
+        shown
+            .as_deref()
+            .is_some_and(|text| text.contains("write `redis://")),
+        "{shown:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_turns_out_unusable_later_is_logged_as_an_error_and_shown_in_the_health() {
+    let (log, _guard) = Log::capture_thread();
+    let port = free_port();
+    let url = format!("redis://127.0.0.1:{port}");
+    let limiter = Limiter::connect(&url).await.unwrap();
+    let _server = Server::redis_on(port, &["--requirepass", "right"]);
+    until("the error is seen", || {
+        last_error(&limiter).contains("check the user and password") || {
+            let limiter = limiter.clone();
+            tokio::spawn(async move { check(&limiter).await });
+            false
+        }
+    })
+    .await;
+    assert!(is_down(&limiter));
+    let (error, lines) = (last_error(&limiter), log.lines());
+    let errors: Vec<_> = lines.iter().filter(|line| line.contains("ERROR")).collect();
+    assert!(
+        errors.iter().any(|line| line.contains(&error)),
+        "{error}: {errors:?}"
+    );
+}
+
+#[tokio::test]
+async fn each_error_while_running_opens_the_circuit_breaker_and_shows_in_the_health() {
+    let server = Server::redis();
+    let port = server.port();
+    for (name, rules) in [
+        ("a permission", "-evalsha"),
+        ("a permission in the script", "-rpush -get -set"),
+        ("the password", "resetpass >other"),
+        ("the user", "off"),
+    ] {
+        let limiter = connect_as(&server, "~* +@all").await.unwrap();
+        check(&limiter).await;
+        assert!(!is_down(&limiter), "{:?}", limiter.health());
+        ask(port, &format!("ACL SETUSER limiter {rules}")).unwrap();
+        if rules.starts_with('-') {
+            // Permissions hold for open connections, too.
+        } else {
+            ask(port, "CLIENT KILL USER limiter").unwrap();
+        }
+        until(name, || {
+            is_down(&limiter) || {
+                let limiter = limiter.clone();
+                tokio::spawn(async move { check(&limiter).await });
+                false
+            }
+        })
+        .await;
+        let health = limiter.health();
+        assert!(
+            health.last_error.is_some() && health.failed > 0,
+            "{name}: {health:?}"
+        );
+        // It is used again once this is mended.
+        ask(port, "ACL SETUSER limiter reset on >pass ~* +@all").unwrap();
+        until("the store is used again", || !is_down(&limiter)).await;
+    }
+}
+
+/// A server that answers everything with these bytes.
+fn answering(answer: &'static [u8]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            std::thread::spawn(move || {
+                let mut request = [0; 4096];
+                while stream.read(&mut request).is_ok_and(|length| length > 0) {
+                    if stream.write_all(answer).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    format!("redis://127.0.0.1:{port}")
+}
+
+#[tokio::test]
+async fn errors_of_a_proxy_and_garbled_replies_are_outages() {
+    for answer in [
+        &b"-ERR upstream failure\r\n"[..],
+        b"-ERR upstream failure\r\n-ERR upstream failure\r\n-ERR upstream failure\r\n",
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b":1\r\n:1\r\n:1\r\n:1\r\n",
+        b"+OK\r\n+OK\r\n+OK\r\n+OK\r\n",
+    ] {
+        let Ok(limiter) = Limiter::connect(&answering(answer)).await else {
+            // An error at the start is seen as well.
+            continue;
+        };
+        for _ in 0..6 {
+            check(&limiter).await;
+        }
+        assert!(is_down(&limiter), "{:?}", limiter.health());
+        assert!(limiter.health().last_error.is_some());
+        let limits = limits!("5/minute");
+        let strict = limiter.check(&limits, "bob").on_store_error(Fallback::Deny);
+        assert!(strict.await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn a_key_of_another_type_fails_its_own_requests_alone() {
+    let (log, _guard) = Log::capture_thread();
+    let server = Server::redis();
+    let limiter = Limiter::connect(&server.url()).await.unwrap();
+    let name = limiter.describe_key("", "alice").unwrap();
+    ask(server.port(), &format!("SET {name}:m60000 x")).unwrap();
+    for _ in 0..20 {
+        check(&limiter).await;
+        let other = limiter.check(&limits!("100/minute"), "bob");
+        assert!(other.await.unwrap().is_allowed());
+    }
+    let health = limiter.health();
+    assert!(!is_down(&limiter), "{health:?}");
+    // Five were admitted by the local counts, which refuse the rest.
+    assert_eq!(health.fallbacks, 5, "{health:?}");
+    assert!(health.last_error.unwrap().contains("WRONGTYPE"));
+    let lines = log.lines();
+    let errors = lines.iter().filter(|line| line.contains("ERROR"));
+    assert_eq!(errors.count(), 1, "{lines:?}");
+}
+
+#[tokio::test]
+async fn a_store_that_flaps_is_logged_once_a_minute() {
+    let (log, _guard) = Log::capture_thread();
+    let server = Server::redis();
+    let limiter = Limiter::connect(&server.url()).await.unwrap();
+    for _ in 0..3 {
+        server.kill();
+        until("the circuit breaker is open", || {
+            is_down(&limiter) || {
+                let limiter = limiter.clone();
+                tokio::spawn(async move { check(&limiter).await });
+                false
+            }
+        })
+        .await;
+        server.restart();
+        until("the store is used again", || !is_down(&limiter)).await;
+    }
+    assert_eq!(limiter.health().outages, 3);
+    let lines = log.lines();
+    let count = |text: &str| lines.iter().filter(|line| line.contains(text)).count();
+    assert_eq!(count("rate-limit store unavailable"), 1, "{lines:?}");
+    assert_eq!(count("rate-limit store available again"), 1, "{lines:?}");
+}

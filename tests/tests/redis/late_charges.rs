@@ -1,0 +1,241 @@
+//! Charges that reach the server late: after an outage, or after their request has ended.
+
+use super::outages::{is_down, trip, until};
+use limit_runtime::{
+    Decision, IntoKey, Key, Limiter, Limits, limits,
+    store::{Action, Charge, Fallback, Scope},
+};
+use std::time::Duration;
+use test_support::servers::{Server, ask, patient};
+
+const LIMITS: Limits = limits!("1000/hour");
+
+fn charge(key: &Key, cost: u64) -> [Charge<'_>; 1] {
+    [Charge::new(Scope::shared("tokens"), key, &LIMITS).cost(cost)]
+}
+
+async fn check(limiter: &Limiter, key: &Key, cost: u64, action: Action) -> Decision {
+    let charges = charge(key, cost);
+    limiter.check_all(&charges, action).await.unwrap()
+}
+
+async fn consume(limiter: &Limiter, key: &Key, cost: u64) -> bool {
+    check(limiter, key, cost, Action::Consume)
+        .await
+        .is_allowed()
+}
+
+async fn refund(limiter: &Limiter, key: &Key, units: u64, consumed: &Decision) {
+    let charges = charge(key, units);
+    let receipts = consumed.receipts();
+    limiter.refund(&charges, receipts).await.unwrap();
+}
+
+/// What another process sees.
+async fn remaining(server: &Server, key: &Key) -> u64 {
+    let limiter = patient(&server.url()).await;
+    let decision = limiter.check_all(&charge(key, 1), Action::Peek).await;
+    decision.unwrap().outcomes()[0].remaining()
+}
+
+/// Waits until the server answers this process.
+async fn is_connected(limiter: &Limiter) {
+    let before = limiter.health().answered;
+    while limiter.health().answered == before {
+        check(limiter, &"nobody".into_key(), 1, Action::Peek).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+async fn all_is_sent(limiter: &Limiter) {
+    until("the late charges are sent", || {
+        limiter.health().late_charges == 0
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn forced_charges_that_the_server_could_not_take_are_sent_when_it_is_back() {
+    let server = Server::redis();
+    let limiter = Limiter::connect(&server.url()).await.unwrap();
+    let key = "alice".into_key();
+    consume(&limiter, &key, 100).await;
+    server.kill();
+    // The first ones find the store down, the others are not even sent.
+    for _ in 0..20 {
+        check(&limiter, &key, 25, Action::Force).await;
+    }
+    assert!(limiter.health().late_charges > 0);
+    server.restart();
+    all_is_sent(&limiter).await;
+    // The server has lost the 100.
+    assert_eq!(remaining(&server, &key).await, 500);
+    assert_eq!(limiter.health().late_charges_dropped, 0);
+}
+
+#[tokio::test]
+async fn forced_charges_are_kept_under_every_fallback() {
+    for fallback in [Fallback::Allow, Fallback::Deny] {
+        let server = Server::redis();
+        let builder = Limiter::builder().remote(&server.url()).fallback(fallback);
+        let limiter = builder.connect().await.unwrap();
+        let key = "alice".into_key();
+        server.kill();
+        for _ in 0..8 {
+            let _ = limiter.check_all(&charge(&key, 10), Action::Force).await;
+        }
+        server.restart();
+        all_is_sent(&limiter).await;
+        assert_eq!(remaining(&server, &key).await, 920, "{fallback:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_refund_that_the_server_could_not_take_is_sent_when_it_is_back() {
+    let server = Server::redis();
+    let limiter = Limiter::connect(&server.url()).await.unwrap();
+    let key = "alice".into_key();
+    let first = check(&limiter, &key, 1000, Action::Consume).await;
+    server.freeze();
+    // Sent, without an answer.
+    refund(&limiter, &key, 300, &first).await;
+    trip(&limiter).await;
+    // Not sent.
+    refund(&limiter, &key, 100, &first).await;
+    assert_eq!(limiter.health().late_charges, 2);
+    server.thaw();
+    all_is_sent(&limiter).await;
+    assert_eq!(remaining(&server, &key).await, 400);
+}
+
+#[tokio::test]
+async fn a_request_that_ends_while_its_check_waits_leaves_no_charge() {
+    let server = Server::redis();
+    let limiter = Limiter::connect(&server.url()).await.unwrap();
+    let key = "alice".into_key();
+    consume(&limiter, &key, 1).await;
+    server.freeze();
+    for _ in 0..15 {
+        let charges = charge(&key, 1);
+        let check = limiter.check_all(&charges, Action::Consume);
+        let ended = tokio::time::timeout(Duration::from_millis(1), check).await;
+        assert!(ended.is_err(), "it waits for the server");
+    }
+    server.thaw();
+    let other = patient(&server.url()).await;
+    let mut seen = 0;
+    for _ in 0..400 {
+        let decision = other.check_all(&charge(&key, 1), Action::Peek).await;
+        seen = decision.unwrap().outcomes()[0].remaining();
+        if seen == 999 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(seen, 999);
+    // The local counts kept none of them either.
+    server.kill();
+    let local = limiter.check_all(&charge(&key, 1), Action::Peek).await;
+    assert_eq!(local.unwrap().outcomes()[0].remaining(), 999);
+}
+
+#[tokio::test]
+async fn a_request_that_is_refused_after_the_deadline_leaves_no_charge() {
+    let server = Server::redis();
+    let builder = Limiter::builder().remote(&server.url());
+    let limiter = builder.fallback(Fallback::Deny).connect().await.unwrap();
+    let key = "alice".into_key();
+    server.freeze();
+    for _ in 0..3 {
+        let charges = charge(&key, 1);
+        let check = limiter.check_all(&charges, Action::Consume);
+        assert!(check.await.is_err());
+    }
+    server.thaw();
+    let other = patient(&server.url()).await;
+    until("the charges are given back", || {
+        let count = ask(server.port(), "INFO commandstats");
+        count.is_some_and(|stats| stats.contains("cmdstat_lpop") || stats.contains("cmdstat_rpush"))
+    })
+    .await;
+    let mut seen = 0;
+    for _ in 0..400 {
+        let decision = other.check_all(&charge(&key, 1), Action::Peek).await;
+        seen = decision.unwrap().outcomes()[0].remaining();
+        if seen == 1000 && limiter.health().late_charges == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(seen, 1000);
+}
+
+#[tokio::test]
+async fn a_reset_on_another_machine_is_respected_after_a_reconnect() {
+    let server = Server::redis();
+    let limiter = Limiter::connect(&server.url()).await.unwrap();
+    let other = patient(&server.url()).await;
+    let key = "alice".into_key();
+    assert!(consume(&limiter, &key, 1000).await);
+    // The connection is lost, and the server is not.
+    ask(server.port(), "CLIENT KILL TYPE normal SKIPME yes").unwrap();
+    is_connected(&limiter).await;
+    assert!(!consume(&limiter, &key, 1).await);
+    // This process has checked the rule, so the reset finds the budget.
+    check(&other, &key, 1, Action::Peek).await;
+    assert_eq!(other.reset_key("tokens", "alice").await.unwrap(), 1);
+    let mut is_allowed = false;
+    for _ in 0..300 {
+        is_allowed = consume(&limiter, &key, 1).await;
+        if is_allowed {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(is_allowed, "{:?}", limiter.health());
+    assert_eq!(limiter.health().local_refusals, 0);
+}
+
+#[tokio::test]
+async fn local_refusals_end_for_a_key_once_the_server_knows_its_count() {
+    let server = Server::redis();
+    let limiter = Limiter::connect(&server.url()).await.unwrap();
+    let (alice, bob) = ("alice".into_key(), "bob".into_key());
+    for key in [&alice, &bob] {
+        consume(&limiter, key, 600).await;
+    }
+    server.kill();
+    server.restart();
+    is_connected(&limiter).await;
+    // The server has forgotten all of it, and this process has not.
+    let refused = limiter
+        .check_all(&charge(&alice, 600), Action::Consume)
+        .await;
+    assert!(!refused.unwrap().is_allowed());
+    assert_eq!(limiter.health().local_refusals, 1);
+    // Another process fills both budgets there.
+    let other = patient(&server.url()).await;
+    for key in [&alice, &bob] {
+        consume(&other, key, 700).await;
+    }
+    // This charge fits in both, and the answer shows that the server knows more than this process.
+    assert!(consume(&limiter, &bob, 1).await);
+    other.reset_key("tokens", "bob").await.unwrap();
+    assert!(consume(&limiter, &bob, 900).await);
+    // Alice is refused by the local counts until the server is asked what it knows of her.
+    let mut is_known = false;
+    for _ in 0..300 {
+        let before = limiter.health().local_refusals;
+        let denied = limiter
+            .check_all(&charge(&alice, 500), Action::Consume)
+            .await;
+        assert!(!denied.unwrap().is_allowed());
+        is_known = limiter.health().local_refusals == before;
+        if is_known {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(is_known, "the server decides again");
+    assert!(!is_down(&limiter));
+}
