@@ -8,6 +8,7 @@ use limit_runtime::{
 use std::{
     io::{Read, Write},
     net::TcpListener,
+    time::{Duration, Instant},
 };
 use test_support::{
     log::Log,
@@ -226,4 +227,58 @@ async fn a_store_that_flaps_is_logged_once_a_minute() {
     let count = |text: &str| lines.iter().filter(|line| line.contains(text)).count();
     assert_eq!(count("rate-limit store unavailable"), 1, "{lines:?}");
     assert_eq!(count("rate-limit store available again"), 1, "{lines:?}");
+}
+
+#[tokio::test]
+async fn a_master_of_a_cluster_that_is_down_is_logged_once() {
+    let cluster = Cluster::start(false);
+    for node in &cluster.nodes {
+        // Otherwise the other nodes refuse all commands while one is down.
+        ask(node.port(), "CONFIG SET cluster-require-full-coverage no").unwrap();
+    }
+    let (log, _guard) = Log::capture_thread();
+    let limiter = Limiter::connect(&cluster.url()).await.unwrap();
+    let check_many_keys = async || {
+        let before = limiter.health();
+        for key in 0..60 {
+            let limits = limits!("1000/minute");
+            limiter.check(&limits, key).await.unwrap();
+        }
+        let after = limiter.health();
+        (
+            after.answered - before.answered,
+            after.failed - before.failed,
+        )
+    };
+    let all_are_answered = async || {
+        let start = Instant::now();
+        while check_many_keys().await != (60, 0) {
+            assert!(
+                start.elapsed() < Duration::from_secs(20),
+                "{:?}",
+                limiter.health()
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    all_are_answered().await;
+    cluster.nodes[2].kill();
+    let start = Instant::now();
+    // The probe reaches the other nodes, so the store is tried again and again.
+    while start.elapsed() < Duration::from_secs(2) {
+        check_many_keys().await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert!(limiter.health().outages > 0);
+    cluster.nodes[2].restart();
+    all_are_answered().await;
+    let lines = log.lines();
+    let count = |text: &str| lines.iter().filter(|line| line.contains(text)).count();
+    assert_eq!(count("rate-limit store unavailable"), 1, "{lines:?}");
+    assert_eq!(count("rate-limit store available again"), 1, "{lines:?}");
+    println!(
+        "outages: {}, lines: {}",
+        limiter.health().outages,
+        lines.len()
+    );
 }

@@ -137,6 +137,10 @@ impl Connection {
             }
             return;
         };
+        // The client of a cluster has a connection to each node, and replaces each by itself.
+        if !self.is_one_server() {
+            return;
+        }
         let is_dead = if error.is_timeout() {
             open.timeouts.fetch_add(1, Ordering::Relaxed) + 1 >= MAX_TIMEOUTS
         } else {

@@ -11,10 +11,13 @@
 //! - Forced charges and refunds that the store does not take are kept, and sent until it does. A
 //!   check that nobody waits for any more is given back.
 
+mod answer;
 mod breaker;
 mod budget_hash;
 mod call;
+mod consume;
 mod denial_cache;
+mod force;
 mod guard;
 mod health;
 mod late_charges;
@@ -23,6 +26,7 @@ mod outage_log;
 mod owned_charge;
 mod probation;
 mod prober;
+mod refund;
 mod send;
 mod settler;
 mod shared;

@@ -43,13 +43,14 @@ async fn run(shared: Weak<Shared>) {
         let Some(shared) = shared.upgrade() else {
             return;
         };
-        if !shared.breaker.is_open() {
+        let breaker = &shared.breaker;
+        if !breaker.is_open() {
             return;
         }
-        shared.breaker.prober_is_alive(shared.real_clock.now());
+        breaker.prober_is_alive(shared.real_clock.now());
         match shared.with_deadline(probe(&shared)).await {
             Ok(()) => {
-                let open_for = shared.breaker.close(shared.real_clock.now());
+                let open_for = breaker.close(shared.real_clock.now());
                 shared.log.closed(open_for, &shared.health());
                 return;
             }

@@ -6,12 +6,9 @@ use std::{future::Future, sync::Arc};
 
 /// Whether the breaker is open. Then also replaces the prober if it is gone.
 pub(super) fn is_open(shared: &Arc<Shared>) -> bool {
-    let is_open = shared.breaker.is_open();
-    if is_open
-        && shared
-            .breaker
-            .needs_prober(shared.real_clock.now(), prober::MAX_SILENCE)
-    {
+    let breaker = &shared.breaker;
+    let is_open = breaker.is_open();
+    if is_open && breaker.needs_prober(shared.real_clock.now(), prober::MAX_SILENCE) {
         prober::start(shared);
     }
     is_open

@@ -46,7 +46,7 @@ async fn run(shared: Weak<Shared>) {
         if !shared.late.settler_goes_on(now) {
             return;
         }
-        let is_answered = !shared.breaker.is_open() && send_some(&shared).await;
+        let is_answered = send_some(&shared).await;
         drop(shared);
         if !is_answered {
             tokio::time::sleep(RETRY_INTERVAL).await;
@@ -67,6 +67,9 @@ async fn send_some(shared: &Arc<Shared>) -> bool {
 /// Sends one charge. Returns whether the store answered.
 async fn settle(shared: &Arc<Shared>, late: &Arc<LateCharge>) -> bool {
     let charges = [late.charge.as_charge()];
+    if send::is_open(shared) {
+        return false;
+    }
     let result: Result<(), StoreError> = match late.kind {
         Kind::Force => {
             let call = shared.store.check(&charges, Action::Force);
@@ -74,7 +77,10 @@ async fn settle(shared: &Arc<Shared>, late: &Arc<LateCharge>) -> bool {
         }
         Kind::Refund { at } => {
             let receipts = [Receipt::new(at)];
-            send::send(shared, shared.store.refund(&charges, &receipts)).await
+            {
+                let call = shared.store.refund(&charges, &receipts);
+                send::send(shared, call).await
+            }
         }
     };
     match result {

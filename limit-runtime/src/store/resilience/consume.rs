@@ -1,0 +1,122 @@
+//! A check that consumes its charges if they are allowed.
+
+use super::{
+    answer::{Answer, with_receipts_for},
+    budget_hash::BudgetHash,
+    call::Call,
+    guard::Guard,
+    health::count,
+    late_charges::Kind,
+    local_counts::LocalCharge,
+    send, settler,
+};
+use crate::{
+    decision::Decision,
+    store::{
+        charge::{Action, Charge},
+        error::StoreError,
+        fallback::Fallback,
+    },
+};
+
+impl Guard {
+    /// Consumes the charges if all of them are allowed.
+    pub(super) async fn consume(
+        &self,
+        charges: &[Charge<'_>],
+        fallback: Fallback,
+    ) -> Result<Answer, StoreError> {
+        let shared = &self.0;
+        let local_counts = &shared.local_counts;
+        let on_probation = || local_counts.on_probation(charges, shared.store.epoch());
+        let mut local_charge = None;
+        let mut probation = None;
+        if fallback == Fallback::Local {
+            probation = on_probation();
+            match &probation {
+                None => local_charge = Some(local_counts.charge(charges)),
+                Some(budgets) => match local_counts.try_charge(charges) {
+                    Ok(charge) => local_charge = Some(charge),
+                    Err(denial) => {
+                        if !self.store_knows(charges, budgets, &denial).await {
+                            count(&shared.counters.local_refusals);
+                            return Ok(Answer::of_fallback(denial));
+                        }
+                        probation = None;
+                        local_charge = Some(local_counts.charge(charges));
+                    }
+                },
+            }
+        }
+        let mut call = Call::new(shared, charges, Action::Consume);
+        let decision = match send::send(shared, &mut call).await {
+            Ok(decision) => decision,
+            Err(error) => {
+                // The store may have counted the charges, or may still count them.
+                shared.invalidate_denials(charges);
+                drop(local_charge);
+                let decision = shared.fall_back(fallback, charges, Action::Consume, Some(error));
+                if decision.as_ref().is_ok_and(Decision::is_allowed) {
+                    call.admit();
+                }
+                return decision.map(Answer::of_fallback);
+            }
+        };
+        if decision.receipts().is_empty() {
+            return Ok(Answer::of_store(decision));
+        }
+        shared.invalidate_denials(charges);
+        if let (Some(budgets), Some(local)) = (&probation, &local_charge)
+            && let Some(local) = local.decision()
+        {
+            local_counts.compare(charges, budgets, (&decision, local));
+        }
+        // The store may have reconnected during the call and lost its counts, which begins a
+        // probation: then the charges must fit in the local counts as well.
+        if local_charge
+            .as_ref()
+            .is_some_and(|charge| !charge.did_fit())
+            && on_probation().is_some()
+        {
+            drop(local_charge.take());
+            match local_counts.try_charge(charges) {
+                Ok(charge) => local_charge = Some(charge),
+                Err(denial) => {
+                    count(&shared.counters.local_refusals);
+                    for (charge, receipt) in charges.iter().zip(decision.receipts()) {
+                        shared.add_late(charge, Kind::refund(receipt));
+                    }
+                    settler::start_if_needed(shared);
+                    return Ok(Answer::of_fallback(denial));
+                }
+            }
+        }
+        let local = local_charge.and_then(LocalCharge::commit);
+        let local = local.as_ref().map_or(&[][..], Decision::receipts);
+        Ok(Answer::of_store(with_receipts_for(
+            charges, decision, local,
+        )))
+    }
+
+    /// Whether the store knows at least what the local counts know of budgets that they refuse.
+    /// Asks it at most once a second.
+    async fn store_knows(
+        &self,
+        charges: &[Charge<'_>],
+        budgets: &[BudgetHash],
+        denial: &Decision,
+    ) -> bool {
+        let shared = &self.0;
+        if !shared.local_counts.should_ask(budgets) {
+            return false;
+        }
+        let peek = shared.store.check(charges, Action::Peek);
+        let Ok(answer) = send::send(shared, peek).await else {
+            return false;
+        };
+        let local_counts = &shared.local_counts;
+        local_counts.compare(charges, budgets, (&answer, denial));
+        let epoch = shared.store.epoch();
+        local_counts.on_probation(charges, epoch).is_none()
+    }
+}
