@@ -33,10 +33,13 @@ impl Limiter {
     /// # }
     /// ```
     ///
+    /// With a remote store that does not answer, the refund is kept and sent when it does;
+    /// [`Health::late_charges`] counts those that wait.
+    ///
     /// # Errors
-    /// If the remote store does not answer. A call that got no answer may still have reached the
-    /// store, so the receipts cannot be used for these units again. While the circuit breaker is
-    /// open, no call is made, and the receipts stay valid.
+    /// If the remote store cannot take this refund. Its units are not given back by a later call
+    /// either. A [store of your own](crate::store::Store) that does not count ids once also returns
+    /// an error if it did not answer, because it may have counted the refund.
     pub async fn refund(
         &self,
         charges: &[Charge<'_>],

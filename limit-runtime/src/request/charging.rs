@@ -149,7 +149,8 @@ impl RequestLimits {
     /// Refunds up to `units` of what each selected rule has consumed, newest charges first.
     ///
     /// # Errors
-    /// If the store could not answer. The units are not refunded by a later call either.
+    /// If the store cannot take this refund. If it only does not answer, the refund is kept and
+    /// sent when it does.
     pub(crate) async fn refund(
         &self,
         is_selected: impl Fn(usize) -> bool,

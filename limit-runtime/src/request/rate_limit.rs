@@ -198,7 +198,8 @@ impl RateLimit {
     /// ```
     ///
     /// # Errors
-    /// If the store could not answer. The units are not refunded by a later call either.
+    /// If the store cannot take this refund. If it only does not answer, the refund is kept and
+    /// sent when it does.
     pub async fn refund(&self, units: u64) -> Result<(), StoreError> {
         self.limits()
             .refund(|index| self.is_selected(index), units)

@@ -130,6 +130,10 @@ pub enum Action {
     /// exceed a limit, and further charges are denied until it has decreased. The decision is as
     /// for [`Consume`](Self::Consume).
     ///
+    /// If a remote store does not answer, the charge is kept in this process and sent when the
+    /// store does, so it counts from then on. The result is that of the [`Fallback`]: with
+    /// [`Fallback::Deny`] it is an error, and the charge is kept all the same.
+    ///
     /// Fixed and sliding windows count up to 2⁵⁰ units, which is more than any limit allows. Units
     /// beyond that do not count, so a refund of a charge that passed it frees units in use.
     Force,
