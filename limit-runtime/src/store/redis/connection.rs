@@ -166,7 +166,10 @@ impl Inner {
         let transport = self.connector.open(on_disconnect).await?;
         let probe_key = self.probe_key.lock().clone();
         let is_one_server = self.connector.is_one_server();
-        let run_id = shake_hands(&*transport, is_one_server, &probe_key, is_first).await?;
+        let handshake = shake_hands(&*transport, is_one_server, &probe_key, is_first);
+        let run_id = tokio::time::timeout(OPENING_TIMEOUT, handshake)
+            .await
+            .map_err(|_| RedisError::from((ErrorKind::Io, "no answer to the handshake")))??;
         let mut last = self.run_id.lock();
         if run_id.is_none() || *last != run_id {
             *last = run_id;

@@ -86,8 +86,7 @@ pub(super) struct Counters {
 
 impl Counters {
     /// Remembers the error as the last one.
-    pub(super) fn failed_with(&self, error: &StoreError) {
-        count(&self.failed);
+    pub(super) fn set_last_error(&self, error: &StoreError) {
         let text = error.to_string();
         let mut last = self.last_error.lock();
         if last.as_deref() != Some(&text) {

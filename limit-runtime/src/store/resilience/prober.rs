@@ -56,7 +56,7 @@ async fn run(shared: Weak<Shared>) {
             }
             Err(error) => {
                 tracing::debug!(%error, "rate-limit store still unavailable");
-                shared.counters.failed_with(&error);
+                shared.counters.set_last_error(&error);
                 let now = shared.real_clock.now();
                 shared.log.still_open(now, &error, shared.settings.fallback);
             }

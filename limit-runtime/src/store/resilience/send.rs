@@ -32,7 +32,8 @@ pub(super) async fn send<T>(
 
 fn note_failure(shared: &Arc<Shared>, error: &StoreError) {
     let now = shared.real_clock.now();
-    shared.counters.failed_with(error);
+    count(&shared.counters.failed);
+    shared.counters.set_last_error(error);
     tracing::debug!(%error, "rate-limit store call failed");
     let opened = match error.kind() {
         StoreErrorKind::Outage => shared.breaker.failure(now),
