@@ -276,9 +276,4 @@ async fn a_master_of_a_cluster_that_is_down_is_logged_once() {
     let count = |text: &str| lines.iter().filter(|line| line.contains(text)).count();
     assert_eq!(count("rate-limit store unavailable"), 1, "{lines:?}");
     assert_eq!(count("rate-limit store available again"), 1, "{lines:?}");
-    println!(
-        "outages: {}, lines: {}",
-        limiter.health().outages,
-        lines.len()
-    );
 }

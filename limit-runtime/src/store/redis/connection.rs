@@ -27,6 +27,8 @@ const RETRY_DELAY: Duration = Duration::from_millis(10);
 /// After this time, the task that opens a connection is considered lost. Its runtime may have
 /// ended.
 const OPENING_TIMEOUT: Duration = Duration::from_secs(2);
+/// The least time between two attempts to replace the client of a cluster.
+const REPLACE_INTERVAL: Duration = Duration::from_millis(200);
 /// After this many time-outs in a row, the connection is replaced: it may be half open.
 const MAX_TIMEOUTS: u32 = 3;
 
@@ -46,6 +48,8 @@ struct Inner {
     run_id: Mutex<RunId>,
     /// Changes when the counts of the server may be lost.
     epoch: AtomicU64,
+    /// When the last attempt began to replace the client of a cluster.
+    replacing_since: Mutex<Option<Instant>>,
 }
 
 enum State {
@@ -65,6 +69,16 @@ pub(super) struct OpenConnection {
     timeouts: Arc<AtomicU32>,
 }
 
+impl OpenConnection {
+    fn new(transport: Arc<dyn Transport>, number: u64) -> Self {
+        Self {
+            transport,
+            number,
+            timeouts: Arc::default(),
+        }
+    }
+}
+
 impl Connection {
     pub(super) fn new(connector: Connector) -> Self {
         Self(Arc::new(Inner {
@@ -75,6 +89,7 @@ impl Connection {
             probe_key: Mutex::default(),
             run_id: Mutex::default(),
             epoch: AtomicU64::new(0),
+            replacing_since: Mutex::default(),
         }))
     }
 
@@ -137,8 +152,12 @@ impl Connection {
             }
             return;
         };
-        // The client of a cluster has a connection to each node, and replaces each by itself.
+        // The client of a cluster has a connection to each node. It is used until another one is
+        // open, because none can be opened while a part of the cluster is out for good.
         if !self.is_one_server() {
+            if error.is_unrecoverable_error() || error.is_cluster_error() {
+                self.0.replace(open.number);
+            }
             return;
         }
         let is_dead = if error.is_timeout() {
@@ -197,11 +216,7 @@ impl Inner {
             *state = match result {
                 Ok(transport) => {
                     inner.times_opened.store(number, Ordering::Release);
-                    State::Open(OpenConnection {
-                        transport,
-                        number,
-                        timeouts: Arc::default(),
-                    })
+                    State::Open(OpenConnection::new(transport, number))
                 }
                 Err(error) => State::Failed {
                     at: Instant::now(),
@@ -210,6 +225,30 @@ impl Inner {
             };
             drop(state);
             inner.state_changed.notify_waiters();
+        });
+    }
+
+    /// Opens another client of a cluster, and uses it instead of connection `number` if that works.
+    fn replace(self: &Arc<Self>, number: u64) {
+        {
+            let mut since = self.replacing_since.lock();
+            if since.is_some_and(|since| since.elapsed() < REPLACE_INTERVAL) {
+                return;
+            }
+            *since = Some(Instant::now());
+        }
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
+        let inner = self.clone();
+        runtime.spawn(async move {
+            if let Ok(transport) = inner.open(|| {}, false).await {
+                let mut state = inner.state.lock();
+                if is_current(&state, number) {
+                    let number = inner.times_opened.fetch_add(1, Ordering::AcqRel) + 1;
+                    *state = State::Open(OpenConnection::new(transport, number));
+                }
+            }
         });
     }
 

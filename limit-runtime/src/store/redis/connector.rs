@@ -15,6 +15,8 @@ use std::{sync::Arc, time::Duration};
 const KEEPALIVE: Duration = Duration::from_secs(5);
 /// The system closes a connection if sent data is not acknowledged for this long.
 const USER_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long to try to open a connection at least. No request waits for it longer than its deadline.
+const CONNECT: Duration = Duration::from_secs(1);
 /// How long an answer to a command is awaited at least.
 const LATE_ANSWER: Duration = Duration::from_secs(2);
 /// How many commands can wait for the socket. Further ones wait until there is room.
@@ -30,14 +32,14 @@ pub(super) struct Timeouts {
 }
 
 impl Timeouts {
-    /// Time-outs for a limiter with this deadline: 2 s and 100 ms for the default of 50 ms.
+    /// Time-outs for a limiter with this deadline: 2 s and 1 s for the default of 50 ms.
     ///
     /// No request waits longer than the deadline. An answer that comes later still shows what was
     /// counted, and that the connection is alive.
     pub(super) fn within(deadline: Duration) -> Self {
         Self {
             response: LATE_ANSWER.max(deadline * 4 / 5),
-            connect: deadline * 2,
+            connect: CONNECT.max(deadline * 2),
         }
     }
 }
