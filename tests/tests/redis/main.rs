@@ -12,6 +12,7 @@ mod outages;
 mod proof;
 mod rejections;
 mod repeated_denials;
+mod resets;
 mod scenarios;
 mod soak;
 mod topologies;

@@ -91,6 +91,15 @@ impl Connector {
         }
     }
 
+    /// The client of the cluster, for the administration of each of its nodes.
+    #[cfg(feature = "redis-cluster")]
+    pub(super) fn cluster_client(&self) -> Option<redis::cluster::ClusterClient> {
+        match self {
+            Self::Cluster(client) => Some((**client).clone()),
+            _ => None,
+        }
+    }
+
     /// Opens a connection.
     ///
     /// `on_disconnect` is called when a connection that uses RESP3 to a server is lost.

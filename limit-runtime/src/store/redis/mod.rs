@@ -15,6 +15,8 @@
 
 mod batch;
 mod cluster_check;
+#[cfg(feature = "redis-cluster")]
+mod cluster_reset;
 mod connection;
 mod connector;
 mod handshake;
@@ -24,6 +26,7 @@ mod known_windows;
 mod redis_store;
 mod request;
 mod reset;
+mod scan;
 mod script;
 mod server_error;
 mod transport;

@@ -5,7 +5,7 @@ use super::{
     connection::Connection,
     connector::{Connector, Timeouts},
     key_names::KeyNames,
-    known_windows::KnownWindows,
+    known_windows::{self, KnownWindows},
     request::{self, CheckRequest},
     script::{ScriptClock, Scripts},
     server_error::store_error,
@@ -17,7 +17,9 @@ use crate::{
     key::Key,
     store::{Action, Charge, ConnectError, Scope, StoreError, resilience::DEADLINE},
 };
-use redis::{Cmd, FromRedisValue, aio::ConnectionLike};
+#[cfg(feature = "redis-cluster")]
+use redis::cluster::ClusterClient;
+use redis::{Cmd, FromRedisValue, RedisError, Value, aio::ConnectionLike};
 use std::{sync::Arc, time::Duration};
 
 const DEFAULT_KEY_PREFIX: &str = "limit";
@@ -55,6 +57,9 @@ pub struct RedisStore {
     scripts: Arc<Scripts>,
     batcher: Arc<Batcher>,
     known_windows: KnownWindows,
+    /// For the administration of each node of a cluster.
+    #[cfg(feature = "redis-cluster")]
+    pub(super) cluster: Option<ClusterClient>,
 }
 
 impl RedisStore {
@@ -105,6 +110,8 @@ impl RedisStore {
     }
 
     fn from_connector(connector: Connector) -> Self {
+        #[cfg(feature = "redis-cluster")]
+        let cluster = connector.cluster_client();
         let connection = Connection::new(connector);
         let scripts = Arc::new(Scripts::new(ScriptClock::Server));
         Self {
@@ -114,6 +121,8 @@ impl RedisStore {
             clock: None,
             scripts,
             known_windows: KnownWindows::default(),
+            #[cfg(feature = "redis-cluster")]
+            cluster,
         }
     }
 
@@ -162,8 +171,14 @@ impl RedisStore {
         action: Action,
     ) -> Result<Decision, StoreError> {
         let request = CheckRequest::new(&self.key_names, charges, action);
-        self.known_windows.record(charges);
-        let (now, reply) = self.batcher.run(request).await.map_err(store_error)?;
+        let announcement =
+            self.known_windows
+                .announce(charges, action, &self.connection, &self.key_names);
+        let result = self.batcher.run(request).await;
+        if let Some(announcement) = announcement {
+            announcement.wait().await;
+        }
+        let (now, reply) = result.map_err(store_error)?;
         request::parse_decision(charges, now, &reply)
     }
 
@@ -186,22 +201,33 @@ impl RedisStore {
         Ok(())
     }
 
+    /// Sends one command of the administration.
+    pub(super) async fn send(&self, command: &Cmd) -> Result<Value, RedisError> {
+        let open = self.connection.get().await?;
+        let result = open.transport.send(command).await;
+        self.connection.report(&open, result.as_ref().err());
+        result
+    }
+
     pub(super) async fn delete_budgets(
         &self,
         scope: Scope<'_>,
         key: &Key,
     ) -> Result<u64, StoreError> {
+        let reply = self.send(&known_windows::list(&self.key_names)).await;
+        let announced =
+            known_windows::parse_list(reply.map_err(store_error)?).ok_or_else(|| {
+                StoreError::bug("unexpected reply of Redis to ZRANGE: expected a list of texts")
+            })?;
         let prefix = self.key_names.budget_prefix(scope, key);
         let mut cleared = 0;
         // One command for each strategy: all windows of a strategy together count as one budget.
-        for keys in self.known_windows.keys_by_strategy(&prefix) {
+        for keys in self.known_windows.keys_by_strategy(&announced, &prefix) {
             let mut command = Cmd::new();
-            command.arg("DEL").arg(keys);
-            let open = self.connection.get().await.map_err(store_error)?;
-            let result = open.transport.send(&command).await;
-            self.connection.report(&open, result.as_ref().err());
-            let deleted = u64::from_redis_value(result.map_err(store_error)?).map_err(|_| {
-                StoreError::bug("unexpected reply of Redis to DEL: expected a number")
+            command.arg("UNLINK").arg(keys);
+            let reply = self.send(&command).await.map_err(store_error)?;
+            let deleted = u64::from_redis_value(reply).map_err(|_| {
+                StoreError::bug("unexpected reply of Redis to UNLINK: expected a number")
             })?;
             cleared += u64::from(deleted > 0);
         }
