@@ -9,10 +9,16 @@
 mod custom_store;
 mod oracle;
 mod outages;
+mod permissions;
 mod proof;
+mod protocols;
+mod reconnecting;
 mod rejections;
 mod repeated_denials;
 mod resets;
 mod scenarios;
+mod secrets;
+mod sentinel;
 mod soak;
+mod tls;
 mod topologies;

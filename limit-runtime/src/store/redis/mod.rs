@@ -29,8 +29,11 @@ mod reset;
 mod scan;
 mod script;
 mod server_error;
+#[cfg(feature = "redis-tls")]
+mod tls;
 mod transport;
 mod url;
+mod url_parameters;
 
 pub use self::redis_store::RedisStore;
 

@@ -15,12 +15,16 @@ use crate::{
     clock::Clock,
     decision::{Decision, Receipt},
     key::Key,
-    store::{Action, Charge, ConnectError, Scope, StoreError, resilience::DEADLINE},
+    store::{
+        Action, Charge, ConnectError, Scope, StoreError,
+        connect::{PREFIXES, is_prefix},
+        resilience::DEADLINE,
+    },
 };
 #[cfg(feature = "redis-cluster")]
 use redis::cluster::ClusterClient;
 use redis::{Cmd, FromRedisValue, RedisError, Value, aio::ConnectionLike};
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 const DEFAULT_KEY_PREFIX: &str = "limit";
 
@@ -31,15 +35,17 @@ const DEFAULT_KEY_PREFIX: &str = "limit";
 ///
 /// ```no_run
 /// use limit_runtime::{Limiter, store::redis::{RedisStore, redis}};
+/// use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 /// use std::time::Duration;
 ///
 /// # async fn example() -> redis::RedisResult<()> {
 /// let client = redis::Client::open("redis://cache:6379")?;
-/// let config = redis::AsyncConnectionConfig::new()
-///     .set_response_timeout(Some(Duration::from_millis(40)));
-/// // This connection does not reconnect. A `ConnectionManager` does; it needs the feature
-/// // `connection-manager` of the `redis` crate.
-/// let connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+/// // It reconnects by itself. It needs the feature `connection-manager` of the `redis` crate.
+/// let config = ConnectionManagerConfig::new()
+///     .set_response_timeout(Some(Duration::from_millis(40)))
+///     .set_connection_timeout(Some(Duration::from_millis(100)))
+///     .set_max_delay(Duration::from_millis(500));
+/// let connection = ConnectionManager::new_with_config(client, config).await?;
 /// let store = RedisStore::from_redis_connection(connection).key_prefix("inference");
 /// let limiter = Limiter::builder().store(store).build();
 /// # Ok(())
@@ -48,7 +54,6 @@ const DEFAULT_KEY_PREFIX: &str = "limit";
 ///
 /// The limiter applies its deadline (50 ms by default) and its fallback around this store. To
 /// change them, wrap the store in a [`CustomStore`](crate::store::CustomStore).
-#[derive(Debug)]
 pub struct RedisStore {
     pub(super) key_names: KeyNames,
     pub(super) connection: Connection,
@@ -95,9 +100,12 @@ impl RedisStore {
 
     /// Creates a store from a connection of the `redis` crate to one server.
     ///
-    /// Use a connection that reconnects by itself, such as a `ConnectionManager`, because this
-    /// store cannot reopen it. Set its response time-out below the limiter's deadline (50 ms by
-    /// default). A cluster connection is not supported: pass a `redis+cluster://` URL to
+    /// Use a connection that reconnects by itself, such as a `ConnectionManager`, as in the example
+    /// [above](Self): this store cannot reopen it. With a `MultiplexedConnection`, which does not
+    /// reconnect, all checks use the fallback from the first restart of the server on, until the
+    /// program restarts. Set the response time-out below the limiter's deadline (50 ms by default).
+    ///
+    /// A cluster connection is not supported: pass a `redis+cluster://` URL to
     /// [`new`](Self::new) instead.
     ///
     /// The trait `ConnectionLike` is that of the `redis` crate, version 1, which this module
@@ -130,9 +138,27 @@ impl RedisStore {
     ///
     /// Limiters share their budgets if their prefixes and their [secrets](Self::key_secret) are
     /// equal. Give each application that uses the server a prefix of its own.
+    ///
+    /// Braces, by which Redis Cluster places keys, and control characters are replaced by `_`, and
+    /// an empty prefix by the default, with a warning in the log.
+    /// [`RemoteBuilder::key_prefix`](crate::RemoteBuilder::key_prefix) makes them an error.
     #[must_use]
     pub fn key_prefix(mut self, prefix: &str) -> Self {
-        self.key_names.set_prefix(prefix);
+        if is_prefix(prefix) {
+            self.key_names.set_prefix(prefix);
+            return self;
+        }
+        let used = if prefix.is_empty() {
+            DEFAULT_KEY_PREFIX.to_owned()
+        } else {
+            prefix.replace(|c: char| !is_prefix(c.encode_utf8(&mut [0; 4])), "_")
+        };
+        tracing::warn!(
+            prefix = %prefix.escape_debug(),
+            used,
+            "the prefix of keys is not allowed, and another one is used; allowed: {PREFIXES}"
+        );
+        self.key_names.set_prefix(&used);
         self
     }
 
@@ -232,5 +258,16 @@ impl RedisStore {
             cleared += u64::from(deleted > 0);
         }
         Ok(cleared)
+    }
+}
+
+impl fmt::Debug for RedisStore {
+    /// Leaves out the clients of the `redis` crate, which show users.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStore")
+            .field("key_names", &self.key_names)
+            .field("connection", &self.connection)
+            .field("clock", &self.clock)
+            .finish_non_exhaustive()
     }
 }
