@@ -10,6 +10,7 @@ mod custom_store;
 mod oracle;
 mod outages;
 mod permissions;
+mod prefixes;
 mod proof;
 mod protocols;
 mod reconnecting;

@@ -160,8 +160,13 @@ impl KnownWindows {
     }
 
     fn log(&self, error: &RedisError) {
-        let is_forbidden = error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm);
-        if is_forbidden && !self.0.has_warned.swap(true, Ordering::Relaxed) {
+        // Not while the server is away, or has no memory: that is seen with the checks. A command
+        // that is forbidden inside a script has the kind of a wrong request.
+        let is_refused = matches!(
+            error.kind(),
+            ErrorKind::Server(ServerErrorKind::NoPerm | ServerErrorKind::ResponseError)
+        );
+        if is_refused && !self.0.has_warned.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 %error,
                 "the rate limiter cannot record its windows in Redis, so `reset_key` of other \
