@@ -88,13 +88,13 @@ impl Limiter {
 
     /// Clears all budgets of this limiter.
     ///
-    /// With a remote store, these are the budgets of all limiters that share the
-    /// [`key_prefix`](crate::RemoteBuilder::key_prefix). The call has no deadline: it takes longer
-    /// the more keys the store has.
+    /// With a remote store, these are the budgets of all limiters that share both the
+    /// [`key_prefix`](crate::RemoteBuilder::key_prefix) and the
+    /// [`key_secret`](crate::RemoteBuilder::key_secret). Other data in the store is not affected.
+    /// The call has no deadline: it takes longer the more keys the store has.
     ///
     /// # Errors
-    /// If the remote store does not answer. Some of the budgets may be cleared. With Redis Cluster,
-    /// which has no command for it, the call always fails.
+    /// If the remote store does not answer. Some of the budgets may be cleared.
     pub async fn reset_all(&self) -> Result<(), StoreError> {
         match &self.0.store {
             Backend::Memory(store) => store.reset_all(),

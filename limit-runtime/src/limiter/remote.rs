@@ -8,7 +8,7 @@ use crate::{
 use std::{fmt, time::Duration};
 
 #[cfg(feature = "redis")]
-use crate::store::{CustomStore, redis::RedisStore, resilience::Settings};
+use crate::store::{CustomStore, connect::is_prefix, redis::RedisStore, resilience::Settings};
 
 impl Limiter {
     /// A limiter that counts in the store at `url`, with the default settings.
@@ -21,12 +21,24 @@ impl Limiter {
     /// | `memory://` | this process's memory | |
     /// | `redis://user:password@host:6379/0` | Redis or Valkey | `redis` |
     /// | `redis+unix:///run/redis.sock?db=0` | Redis over a Unix socket | `redis` |
-    /// | `rediss://host`, `rediss://host?tls-ca=/path/ca.pem` | Redis over TLS | `redis-tls` |
+    /// | `rediss://host:6380` | Redis over TLS | `redis-tls` |
     /// | `redis+cluster://host1,host2` | Redis Cluster | `redis-cluster` |
     /// | `redis+sentinel://host1,host2/master/0` | the master that Sentinel reports | `redis-sentinel` |
     ///
     /// A scheme may begin with `valkey` instead of `redis`. A scheme that begins with `rediss`,
     /// such as `rediss+cluster`, uses TLS.
+    ///
+    /// These parameters can follow the URL, as in `?protocol=2&tls-ca=/path/ca.pem`. In a value, in
+    /// a user and in a password, write `%40` for `@`, and so on: they are percent-decoded.
+    ///
+    /// | parameter | meaning |
+    /// |---|---|
+    /// | `protocol` | `3` (the default), or `2` for proxies that support only RESP2 |
+    /// | `tls-ca` | a PEM file with certificate authorities; otherwise those of the system |
+    /// | `tls-cert`, `tls-key` | PEM files with the client's certificate and key, for mutual TLS |
+    /// | `db`, `user`, `pass` | of a server behind a Unix socket |
+    /// | `sentinel-user`, `sentinel-password` | of the Sentinels; those before the hosts are the master's |
+    /// | `sentinel-tls` | `true` or `false`, if Sentinels and master differ in it |
     ///
     /// A store that does not answer is not an error: the limiter starts without it, logs that once,
     /// and uses the store as soon as it answers. Until then, its [`Fallback`] decides about
@@ -118,6 +130,9 @@ impl RemoteBuilder {
     ///
     /// Limiters share their budgets if their prefixes and their [secrets](Self::key_secret) are
     /// equal. Give each application that uses the store a prefix of its own.
+    ///
+    /// The prefix has at least one character, and neither `{` and `}`, by which Redis Cluster
+    /// places keys, nor control characters. Otherwise [`connect`](Self::connect) returns an error.
     pub fn key_prefix(mut self, prefix: &str) -> Self {
         self.key_prefix = Some(prefix.into());
         self
@@ -153,8 +168,9 @@ impl RemoteBuilder {
     /// names those that were made: `LIMIT013` of [`diagnostics`].
     ///
     /// # Errors
-    /// If the URL is invalid, its feature is not enabled, or the server rejects the connection or
-    /// is too old. A server that does not answer is not an error: see [`Limiter::connect`].
+    /// If the URL or the prefix is invalid, the feature of the URL is not enabled, or the server
+    /// rejects the connection or is too old. A server that does not answer is not an error: see
+    /// [`Limiter::connect`].
     pub async fn connect(self) -> Result<Limiter, ConnectError> {
         if connect::is_memory(&self.url) {
             self.warn_of_unused_settings();
@@ -169,6 +185,11 @@ impl RemoteBuilder {
     #[cfg(feature = "redis")]
     async fn connect_redis(self) -> Result<Limiter, ConnectError> {
         let settings = self.guard_settings();
+        if let Some(prefix) = self.key_prefix.as_ref().filter(|name| !is_prefix(name)) {
+            return Err(ConnectError::KeyPrefix {
+                found: prefix.clone(),
+            });
+        }
         let mut store = RedisStore::with_deadline(settings.deadline, &self.url)?;
         if let Some(prefix) = &self.key_prefix {
             store = store.key_prefix(prefix);

@@ -76,6 +76,12 @@ impl Server {
     /// A Sentinel that watches the master on this port under the name `main`.
     #[must_use]
     pub fn sentinel(master: u16) -> Self {
+        Self::sentinel_with(master, "")
+    }
+
+    /// The same, with more lines in its configuration.
+    #[must_use]
+    pub fn sentinel_with(master: u16, extra: &str) -> Self {
         let port = free_port();
         let dir = dir_of(port);
         let config = dir.join("sentinel.conf");
@@ -83,7 +89,7 @@ impl Server {
             "port {port}\nbind 127.0.0.1\ndir {}\n\
              sentinel monitor main 127.0.0.1 {master} 1\n\
              sentinel down-after-milliseconds main 300\n\
-             sentinel failover-timeout main 2000\n",
+             sentinel failover-timeout main 2000\n{extra}\n",
             dir.display()
         );
         std::fs::write(&config, text).unwrap();
@@ -169,17 +175,28 @@ impl Cluster {
     /// Three masters, and as many replicas or none.
     #[must_use]
     pub fn start(with_replicas: bool) -> Self {
-        let count = if with_replicas { 6 } else { 3 };
-        let extra = ["--cluster-enabled", "yes", "--cluster-node-timeout", "500"];
+        Self::start_nodes(if with_replicas { 6 } else { 3 }, &[])
+    }
+
+    /// Three masters, with more arguments on their command lines.
+    #[must_use]
+    pub fn start_with(extra: &[&str]) -> Self {
+        Self::start_nodes(3, extra)
+    }
+
+    fn start_nodes(count: usize, more: &[&str]) -> Self {
+        let mut extra = vec!["--cluster-enabled", "yes", "--cluster-node-timeout", "500"];
+        extra.extend(more);
         let nodes: Vec<Server> = (0..count)
             .map(|_| Server::redis_on(cluster_port(), &extra))
             .collect();
         let masters = &nodes[..3];
         for (index, master) in masters.iter().enumerate() {
-            let slots = (0..16384)
-                .filter(|slot| slot % 3 == index)
-                .map(|slot| slot.to_string());
-            let slots: Vec<_> = slots.collect();
+            // Ranges, as clusters have them: the answer to `CLUSTER SLOTS` lists each one.
+            let slots = |index: usize| (16_384 * index).div_ceil(3);
+            let slots: Vec<_> = (slots(index)..slots(index + 1))
+                .map(|slot| slot.to_string())
+                .collect();
             tell(
                 master.port,
                 &format!("CLUSTER ADDSLOTS {}", slots.join(" ")),

@@ -1,17 +1,13 @@
-//! Every way to reach a server: a socket, TLS, a cluster, Sentinel.
+//! Every way to reach a server: a socket, a cluster, Sentinel. TLS is in `tls.rs`.
 
 use limit_runtime::{
     Decision, IntoKey, Key, Limiter, Limits, limits,
     store::{Action, Charge, Scope},
 };
-use std::{
-    path::Path,
-    process::Command,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 use test_support::servers::{Cluster, Server, ask, free_port, patient};
 
-async fn counts(limiter: &Limiter) {
+pub(crate) async fn counts(limiter: &Limiter) {
     let limits = limits!("3/minute; 5/hour");
     for expected in [true, true, true, false] {
         let decision = limiter.check(&limits, "alice").await.unwrap();
@@ -29,65 +25,6 @@ async fn over_a_socket() {
     let _server = Server::redis_with(&["--unixsocket", &path]);
     let limiter = patient(&format!("redis+unix://{path}?db=3")).await;
     counts(&limiter).await;
-}
-
-#[tokio::test]
-async fn over_tls() {
-    let port = free_port();
-    let dir = std::env::temp_dir().join(format!("limit-tls-{port}"));
-    std::fs::create_dir_all(&dir).unwrap();
-    certificates(&dir);
-    let file = |name: &str| dir.join(name).display().to_string();
-    let (tls_port, cert, key, ca) = (
-        port.to_string(),
-        file("cert.pem"),
-        file("key.pem"),
-        file("ca.pem"),
-    );
-    let _server = Server::redis_with(&[
-        "--tls-port",
-        &tls_port,
-        "--tls-cert-file",
-        &cert,
-        "--tls-key-file",
-        &key,
-        "--tls-ca-cert-file",
-        &ca,
-        "--tls-auth-clients",
-        "no",
-    ]);
-    let limiter = patient(&format!("rediss://127.0.0.1:{port}?tls-ca={ca}")).await;
-    counts(&limiter).await;
-    // Its certificate is signed by no known authority: the limiter starts without the store.
-    let limiter = Limiter::connect(&format!("rediss://127.0.0.1:{port}"))
-        .await
-        .unwrap();
-    limiter.check(&limits!("1/minute"), "bob").await.unwrap();
-    assert_eq!(limiter.health().answered, 0);
-    std::fs::remove_dir_all(dir).unwrap();
-}
-
-/// A certificate authority and what it signed for 127.0.0.1.
-fn certificates(dir: &Path) {
-    let script = r#"
-        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 \
-            -subj /CN=tests -keyout ca.key -out ca.pem &&
-        openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes \
-            -subj /CN=localhost -keyout key.pem -out request.pem &&
-        printf 'subjectAltName=IP:127.0.0.1\n' > extensions &&
-        openssl x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 \
-            -extfile extensions -out cert.pem
-    "#;
-    let output = Command::new("sh")
-        .args(["-c", script])
-        .current_dir(dir)
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
 }
 
 async fn both(limiter: &Limiter, shared: &Limits, own: &Limits, who: &Key) -> Decision {

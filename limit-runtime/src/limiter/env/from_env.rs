@@ -2,18 +2,25 @@
 
 use super::{
     error::EnvError,
+    values,
     variables::{
-        ALL, ENABLED, FORWARDED_HEADER, HEADERS, MAX_KEYS, ON_STORE_ERROR, RETRY_AFTER, SECRET,
-        STORE, STORE_PREFIX, TRUSTED_PROXIES, has_reserved_prefix, is_set_by_kubernetes,
+        ALL, DEADLINE, DRAIN_BYTES, DRAIN_TIME, ENABLED, EXCEEDS_CAPACITY_STATUS, FORWARDED_HEADER,
+        HEADERS, IPV6_PREFIX, MAX_BYTES, MAX_DRAINING, MAX_KEYS, MAX_LOG_ENTRIES, MAX_WAITING,
+        ON_STORE_ERROR, RESPONSE_INFO, RETRY_AFTER, RETRY_JITTER, SECRET, STORE, STORE_PREFIX,
+        TRUSTED_PROXIES, WHEN_FULL, has_reserved_prefix, is_set_by_kubernetes,
     },
 };
 use crate::{
     client_ip::{ForwardedHeader, TrustedProxies, TrustedProxiesError},
     limiter::{Limiter, LimiterBuilder, remote, words::Words},
     response::{header_style::HeaderStyle, retry_after::RetryAfterStyle},
-    store::{Fallback, connect},
+    store::{Fallback, connect, memory::WhenFull},
 };
-use std::{collections::BTreeMap, env, ffi::OsString, str::FromStr};
+use http::StatusCode;
+use std::{
+    collections::BTreeMap, env, ffi::OsString, fmt, ops::RangeInclusive, str::FromStr,
+    time::Duration,
+};
 
 impl Limiter {
     /// A limiter with the settings in environment variables.
@@ -24,10 +31,22 @@ impl Limiter {
     /// | `RATE_LIMIT_STORE` | a URL of [`connect`](Self::connect) | `memory://` |
     /// | `RATE_LIMIT_PREFIX` | the prefix of all keys in a remote store | `limit` |
     /// | `RATE_LIMIT_SECRET` | the secret for the hash of each key in a remote store | a public constant |
+    /// | `RATE_LIMIT_DEADLINE` | the maximum time that a check waits for a remote store, such as `80ms` or `0.1s` | `50ms` |
     /// | `RATE_LIMIT_ON_STORE_ERROR` | `local`, `allow`, `deny` | `local` |
     /// | `RATE_LIMIT_HEADERS` | `ietf`, `x-ratelimit`, `openai`, `both`, `off` | `ietf` |
     /// | `RATE_LIMIT_RETRY_AFTER` | `seconds`, `http-date` | `seconds` |
-    /// | `RATE_LIMIT_MAX_KEYS` | a number of keys in memory, at least 1 | `1000000` |
+    /// | `RATE_LIMIT_RETRY_JITTER` | a time, such as `2s` | `0s` |
+    /// | `RATE_LIMIT_EXCEEDS_CAPACITY_STATUS` | a status from 400 to 499 | `429` |
+    /// | `RATE_LIMIT_RESPONSE_INFO` | as `RATE_LIMIT_ENABLED` | `false` |
+    /// | `RATE_LIMIT_DRAIN_BYTES` | a number of bytes | `1_000_000` |
+    /// | `RATE_LIMIT_DRAIN_TIME` | a time, such as `3s` | `1s` |
+    /// | `RATE_LIMIT_MAX_DRAINING` | a number of bodies | `256` |
+    /// | `RATE_LIMIT_MAX_KEYS` | a number of keys in memory, at least 1 | `1_000_000` |
+    /// | `RATE_LIMIT_MAX_BYTES` | a number of bytes in memory, at least 1 | no maximum |
+    /// | `RATE_LIMIT_WHEN_FULL` | `forget-least-used`, `share` | `forget-least-used` |
+    /// | `RATE_LIMIT_MAX_LOG_ENTRIES` | a number from 1 to 16,384 | `1024` |
+    /// | `RATE_LIMIT_MAX_WAITING` | a number of requests | `64` |
+    /// | `RATE_LIMIT_IPV6_PREFIX` | a number of bits from 48 to 64 | `64` |
     /// | `RATE_LIMIT_TRUSTED_PROXIES` | networks, such as `10.0.0.0/8, fd00::/8` | none |
     /// | `RATE_LIMIT_FORWARDED_HEADER` | a header, such as `Forwarded` or `CF-Connecting-IP` | `X-Forwarded-For` |
     ///
@@ -39,15 +58,29 @@ impl Limiter {
     /// | `RATE_LIMIT_STORE` | [`LimiterBuilder::remote`] |
     /// | `RATE_LIMIT_PREFIX` | [`RemoteBuilder::key_prefix`](crate::RemoteBuilder::key_prefix) |
     /// | `RATE_LIMIT_SECRET` | [`RemoteBuilder::key_secret`](crate::RemoteBuilder::key_secret) |
+    /// | `RATE_LIMIT_DEADLINE` | [`RemoteBuilder::store_deadline`](crate::RemoteBuilder::store_deadline) |
     /// | `RATE_LIMIT_ON_STORE_ERROR` | [`RemoteBuilder::fallback`](crate::RemoteBuilder::fallback) |
     /// | `RATE_LIMIT_HEADERS` | [`LimiterBuilder::header_style`] |
     /// | `RATE_LIMIT_RETRY_AFTER` | [`LimiterBuilder::retry_after_style`] |
+    /// | `RATE_LIMIT_RETRY_JITTER` | [`LimiterBuilder::retry_jitter`] |
+    /// | `RATE_LIMIT_EXCEEDS_CAPACITY_STATUS` | [`LimiterBuilder::exceeds_capacity_status`] |
+    /// | `RATE_LIMIT_RESPONSE_INFO` | [`LimiterBuilder::response_info`] |
+    /// | `RATE_LIMIT_DRAIN_BYTES` | [`LimiterBuilder::drain_bytes`] |
+    /// | `RATE_LIMIT_DRAIN_TIME` | [`LimiterBuilder::drain_time`] |
+    /// | `RATE_LIMIT_MAX_DRAINING` | [`LimiterBuilder::max_draining`] |
     /// | `RATE_LIMIT_MAX_KEYS` | [`LimiterBuilder::max_keys`] |
+    /// | `RATE_LIMIT_MAX_BYTES` | [`LimiterBuilder::max_bytes`] |
+    /// | `RATE_LIMIT_WHEN_FULL` | [`LimiterBuilder::when_full`] |
+    /// | `RATE_LIMIT_MAX_LOG_ENTRIES` | [`LimiterBuilder::max_log_entries`] |
+    /// | `RATE_LIMIT_MAX_WAITING` | [`LimiterBuilder::max_waiting`] |
+    /// | `RATE_LIMIT_IPV6_PREFIX` | [`LimiterBuilder::ipv6_prefix`] |
     /// | `RATE_LIMIT_TRUSTED_PROXIES` | [`LimiterBuilder::trusted_proxies`] |
     /// | `RATE_LIMIT_FORWARDED_HEADER` | [`TrustedProxies::header`] |
     ///
     /// A variable that is empty or not set has its default. Letter case does not matter in words
-    /// such as `true` and `ietf`. With `memory://`, `RATE_LIMIT_PREFIX`, `RATE_LIMIT_SECRET` and
+    /// such as `true` and `ietf`. In numbers, `_` may separate digits. Times are written as the
+    /// window of a limit, such as `80ms` or `2 seconds`, and may have a decimal point. With
+    /// `memory://`, `RATE_LIMIT_PREFIX`, `RATE_LIMIT_SECRET`, `RATE_LIMIT_DEADLINE` and
     /// `RATE_LIMIT_ON_STORE_ERROR` have no effect, and a warning in the log names those that are
     /// set. `RATE_LIMIT_FORWARDED_HEADER` needs `RATE_LIMIT_TRUSTED_PROXIES`.
     ///
@@ -94,18 +127,23 @@ impl Limiter {
         let settings = Settings::read(variables)?;
         let builder = settings.builder()?;
         let fallback = settings.choice(ON_STORE_ERROR, &Fallback::WORDS)?;
+        let deadline = settings.time(DEADLINE, Duration::from_millis(1))?;
+        let prefix = settings.prefix()?;
         let url = settings.get(STORE).unwrap_or("memory://");
         if connect::is_memory(url) {
-            let variables = [STORE_PREFIX, SECRET, ON_STORE_ERROR].into_iter();
+            let variables = [STORE_PREFIX, SECRET, DEADLINE, ON_STORE_ERROR].into_iter();
             remote::warn_of_unused_settings(variables.filter(|name| settings.get(name).is_some()));
             return Ok(builder.build());
         }
         let mut remote = builder.remote(url);
-        if let Some(prefix) = settings.get(STORE_PREFIX) {
+        if let Some(prefix) = prefix {
             remote = remote.key_prefix(prefix);
         }
         if let Some(secret) = settings.get(SECRET) {
             remote = remote.key_secret(secret);
+        }
+        if let Some(deadline) = deadline {
+            remote = remote.store_deadline(deadline);
         }
         if let Some(fallback) = fallback {
             remote = remote.fallback(fallback);
@@ -168,8 +206,42 @@ impl Settings {
         if let Some(style) = self.choice(RETRY_AFTER, &RETRY_AFTER_STYLES)? {
             builder = builder.retry_after_style(style);
         }
-        if let Some(keys) = self.max_keys()? {
+        if let Some(jitter) = self.time(RETRY_JITTER, Duration::ZERO)? {
+            builder = builder.retry_jitter(jitter);
+        }
+        if let Some(status) = self.number(EXCEEDS_CAPACITY_STATUS, 400..=499)? {
+            let status = StatusCode::from_u16(status).ok();
+            builder = builder.exceeds_capacity_status(status.unwrap_or_default());
+        }
+        if let Some(response_info) = self.choice(RESPONSE_INFO, &SWITCH)? {
+            builder = builder.response_info(response_info);
+        }
+        if let Some(bytes) = self.number(DRAIN_BYTES, 0..=u64::MAX)? {
+            builder = builder.drain_bytes(bytes);
+        }
+        if let Some(time) = self.time(DRAIN_TIME, Duration::ZERO)? {
+            builder = builder.drain_time(time);
+        }
+        if let Some(bodies) = self.number(MAX_DRAINING, 0..=usize::MAX)? {
+            builder = builder.max_draining(bodies);
+        }
+        if let Some(keys) = self.number(MAX_KEYS, 1..=usize::MAX)? {
             builder = builder.max_keys(keys);
+        }
+        if let Some(bytes) = self.number(MAX_BYTES, 1..=usize::MAX)? {
+            builder = builder.max_bytes(bytes);
+        }
+        if let Some(when_full) = self.choice(WHEN_FULL, &WHEN_FULL_WORDS)? {
+            builder = builder.when_full(when_full);
+        }
+        if let Some(entries) = self.number(MAX_LOG_ENTRIES, 1..=16_384)? {
+            builder = builder.max_log_entries(entries);
+        }
+        if let Some(requests) = self.number(MAX_WAITING, 0..=usize::MAX)? {
+            builder = builder.max_waiting(requests);
+        }
+        if let Some(bits) = self.number(IPV6_PREFIX, 48..=64)? {
+            builder = builder.ipv6_prefix(bits);
         }
         if let Some(proxies) = self.trusted_proxies()? {
             builder = builder.trusted_proxies(proxies);
@@ -199,17 +271,47 @@ impl Settings {
         }
     }
 
-    fn max_keys(&self) -> Result<Option<usize>, EnvError> {
-        let Some(found) = self.get(MAX_KEYS) else {
+    /// A whole number in this range.
+    fn number<T>(
+        &self,
+        variable: &'static str,
+        range: RangeInclusive<T>,
+    ) -> Result<Option<T>, EnvError>
+    where
+        T: FromStr + PartialOrd + fmt::Display + values::Whole,
+    {
+        let Some(found) = self.get(variable) else {
             return Ok(None);
         };
-        match found.replace('_', "").parse() {
-            Ok(keys) if keys > 0 => Ok(Some(keys)),
-            _ => Err(EnvError::Value {
-                variable: MAX_KEYS,
-                found: found.to_owned(),
-                allowed: "a whole number, at least 1, such as `1_000_000`".to_owned(),
+        let parsed = values::parse_number(found).filter(|number| range.contains(number));
+        parsed.map(Some).ok_or_else(|| EnvError::Value {
+            variable,
+            found: found.to_owned(),
+            allowed: values::allowed_numbers(&range),
+        })
+    }
+
+    /// A time that is at least `min`.
+    fn time(&self, variable: &'static str, min: Duration) -> Result<Option<Duration>, EnvError> {
+        let Some(found) = self.get(variable) else {
+            return Ok(None);
+        };
+        let parsed = values::parse_time(found).filter(|time| *time >= min);
+        parsed.map(Some).ok_or_else(|| EnvError::Value {
+            variable,
+            found: found.to_owned(),
+            allowed: values::allowed_times(min),
+        })
+    }
+
+    fn prefix(&self) -> Result<Option<&str>, EnvError> {
+        match self.get(STORE_PREFIX) {
+            Some(found) if !connect::is_prefix(found) => Err(EnvError::Value {
+                variable: STORE_PREFIX,
+                found: found.escape_debug().to_string(),
+                allowed: connect::PREFIXES.to_owned(),
             }),
+            prefix => Ok(prefix),
         }
     }
 
@@ -254,4 +356,9 @@ const SWITCH: [(&str, bool); 8] = [
 const RETRY_AFTER_STYLES: [(&str, RetryAfterStyle); 2] = [
     ("seconds", RetryAfterStyle::Seconds),
     ("http-date", RetryAfterStyle::HttpDate),
+];
+
+const WHEN_FULL_WORDS: [(&str, WhenFull); 2] = [
+    ("forget-least-used", WhenFull::ForgetLeastUsed),
+    ("share", WhenFull::Share),
 ];

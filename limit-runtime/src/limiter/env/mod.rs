@@ -4,6 +4,7 @@ mod error;
 mod from_env;
 #[cfg(test)]
 mod tests;
+mod values;
 mod variables;
 
 pub use self::error::EnvError;

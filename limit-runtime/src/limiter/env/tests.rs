@@ -1,13 +1,16 @@
 //! Which variables are read, rejected and ignored.
 
 use super::variables::{
-    ENABLED, FORWARDED_HEADER, HEADERS, MAX_KEYS, ON_STORE_ERROR, RETRY_AFTER, SECRET, STORE,
-    STORE_PREFIX, TRUSTED_PROXIES,
+    ALL, DEADLINE, DRAIN_BYTES, DRAIN_TIME, ENABLED, EXCEEDS_CAPACITY_STATUS, FORWARDED_HEADER,
+    HEADERS, IPV6_PREFIX, MAX_BYTES, MAX_DRAINING, MAX_KEYS, MAX_LOG_ENTRIES, MAX_WAITING,
+    ON_STORE_ERROR, RESPONSE_INFO, RETRY_AFTER, RETRY_JITTER, SECRET, STORE, STORE_PREFIX,
+    TRUSTED_PROXIES, WHEN_FULL,
 };
 use crate::{
     limiter::{InstallError, Limiter},
     response::{header_style::HeaderStyle, retry_after::RetryAfterStyle},
 };
+use std::time::Duration;
 
 async fn read(variables: &[(&str, &str)]) -> Result<Limiter, String> {
     let limiter = Limiter::from_variables(variables.iter().copied()).await;
@@ -36,7 +39,19 @@ async fn variables_of_others_are_left_alone() {
 
 #[tokio::test]
 async fn every_setting_is_made() {
-    let limiter = read(&[
+    let variables = [
+        (DEADLINE, "80ms"),
+        (RETRY_JITTER, "2 seconds"),
+        (EXCEEDS_CAPACITY_STATUS, "413"),
+        (RESPONSE_INFO, "on"),
+        (DRAIN_BYTES, "8_000_000"),
+        (DRAIN_TIME, "3s"),
+        (MAX_DRAINING, "0"),
+        (MAX_BYTES, "67108864"),
+        (WHEN_FULL, "Share"),
+        (MAX_LOG_ENTRIES, "16384"),
+        (MAX_WAITING, "16"),
+        (IPV6_PREFIX, "56"),
         (ENABLED, "Yes"),
         (STORE, "memory://"),
         (STORE_PREFIX, "inference"),
@@ -47,9 +62,9 @@ async fn every_setting_is_made() {
         (MAX_KEYS, "10_000"),
         (TRUSTED_PROXIES, "10.0.0.0/8, fd00::/8"),
         (FORWARDED_HEADER, "Forwarded"),
-    ])
-    .await
-    .unwrap();
+    ];
+    assert_eq!(variables.len(), ALL.len());
+    let limiter = read(&variables).await.unwrap();
     assert_eq!(
         limiter.response_settings().header_style,
         HeaderStyle::XRateLimit
@@ -58,6 +73,12 @@ async fn every_setting_is_made() {
         limiter.response_settings().retry_after_style,
         RetryAfterStyle::HttpDate
     );
+    let response = limiter.response_settings();
+    assert_eq!(response.retry_jitter, Duration::from_secs(2));
+    assert_eq!(response.exceeds_capacity_status.as_u16(), 413);
+    assert!(response.response_info);
+    assert_eq!(limiter.0.max_waiting, 16);
+    assert_eq!(limiter.0.ipv6_prefix, 56);
     assert!(limiter.trusted_proxies().is_some());
 }
 
@@ -96,6 +117,36 @@ async fn a_refusal_names_the_variable_the_value_and_what_is_allowed() {
             "0",
             "environment variable `RATE_LIMIT_MAX_KEYS` is `0`; allowed: a whole number, at least \
              1, such as `1_000_000`",
+        ),
+        (
+            DEADLINE,
+            "80",
+            "environment variable `RATE_LIMIT_DEADLINE` is `80`; allowed: a number and a unit, \
+             such as `80ms` or `0.1s`; at least 1ms",
+        ),
+        (
+            DRAIN_TIME,
+            "soon",
+            "environment variable `RATE_LIMIT_DRAIN_TIME` is `soon`; allowed: a number and a \
+             unit, such as `2s` or `500ms`",
+        ),
+        (
+            IPV6_PREFIX,
+            "32",
+            "environment variable `RATE_LIMIT_IPV6_PREFIX` is `32`; allowed: a whole number from \
+             48 to 64",
+        ),
+        (
+            WHEN_FULL,
+            "evict",
+            "environment variable `RATE_LIMIT_WHEN_FULL` is `evict`; allowed: \
+             `forget-least-used`, `share`",
+        ),
+        (
+            STORE_PREFIX,
+            "{app}",
+            "environment variable `RATE_LIMIT_PREFIX` is `{app}`; allowed: at least one \
+             character, and neither `{` and `}` nor control characters, such as `inference`",
         ),
         (
             FORWARDED_HEADER,

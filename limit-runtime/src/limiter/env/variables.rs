@@ -14,20 +14,44 @@ pub(super) const ENABLED: &str = "RATE_LIMIT_ENABLED";
 pub(super) const HEADERS: &str = "RATE_LIMIT_HEADERS";
 pub(super) const RETRY_AFTER: &str = "RATE_LIMIT_RETRY_AFTER";
 pub(super) const ON_STORE_ERROR: &str = "RATE_LIMIT_ON_STORE_ERROR";
+pub(super) const DEADLINE: &str = "RATE_LIMIT_DEADLINE";
+pub(super) const RETRY_JITTER: &str = "RATE_LIMIT_RETRY_JITTER";
+pub(super) const EXCEEDS_CAPACITY_STATUS: &str = "RATE_LIMIT_EXCEEDS_CAPACITY_STATUS";
+pub(super) const RESPONSE_INFO: &str = "RATE_LIMIT_RESPONSE_INFO";
+pub(super) const DRAIN_BYTES: &str = "RATE_LIMIT_DRAIN_BYTES";
+pub(super) const DRAIN_TIME: &str = "RATE_LIMIT_DRAIN_TIME";
+pub(super) const MAX_DRAINING: &str = "RATE_LIMIT_MAX_DRAINING";
 pub(super) const MAX_KEYS: &str = "RATE_LIMIT_MAX_KEYS";
+pub(super) const MAX_BYTES: &str = "RATE_LIMIT_MAX_BYTES";
+pub(super) const WHEN_FULL: &str = "RATE_LIMIT_WHEN_FULL";
+pub(super) const MAX_LOG_ENTRIES: &str = "RATE_LIMIT_MAX_LOG_ENTRIES";
+pub(super) const MAX_WAITING: &str = "RATE_LIMIT_MAX_WAITING";
+pub(super) const IPV6_PREFIX: &str = "RATE_LIMIT_IPV6_PREFIX";
 pub(super) const TRUSTED_PROXIES: &str = "RATE_LIMIT_TRUSTED_PROXIES";
 pub(super) const FORWARDED_HEADER: &str = "RATE_LIMIT_FORWARDED_HEADER";
 
 /// All variables.
-pub(super) const ALL: [&str; 10] = [
+pub(super) const ALL: [&str; 22] = [
     STORE,
     STORE_PREFIX,
     SECRET,
+    DEADLINE,
+    ON_STORE_ERROR,
     ENABLED,
     HEADERS,
     RETRY_AFTER,
-    ON_STORE_ERROR,
+    RETRY_JITTER,
+    EXCEEDS_CAPACITY_STATUS,
+    RESPONSE_INFO,
+    DRAIN_BYTES,
+    DRAIN_TIME,
+    MAX_DRAINING,
     MAX_KEYS,
+    MAX_BYTES,
+    WHEN_FULL,
+    MAX_LOG_ENTRIES,
+    MAX_WAITING,
+    IPV6_PREFIX,
     TRUSTED_PROXIES,
     FORWARDED_HEADER,
 ];

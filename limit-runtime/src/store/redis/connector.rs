@@ -1,8 +1,11 @@
 //! Opens connections to the server, the Sentinel master or the cluster of a URL.
 
+#[cfg(feature = "redis-sentinel")]
+use super::url::Sentinel;
 use super::{
+    server_error::has_code,
     transport::Transport,
-    url::{Target, Topology},
+    url::{Certificates, Target, Topology},
 };
 use crate::store::ConnectError;
 use redis::{
@@ -62,23 +65,23 @@ impl Connector {
     /// # Errors
     /// If the `redis` crate rejects the settings of the URL.
     pub(super) fn new(target: Target, timeouts: Timeouts) -> Result<Self, ConnectError> {
-        #[cfg(feature = "redis-tls")]
-        install_crypto_provider();
-        let found = target.redacted_url;
+        let (found, protocol) = (target.redacted_url, target.protocol);
+        let certificates = target.certificates;
+        // Addresses and certificates are checked before. The texts of the crate quote no URL.
         let invalid = |error: RedisError| ConnectError::Url {
-            found: found.clone(),
+            found,
             problem: error.to_string().into(),
         };
         match target.topology {
-            Topology::Server(info) => client(with_tcp(info), target.ca.as_deref())
+            Topology::Server(info) => client(with_tcp(info, protocol), certificates)
                 .map(|client| Self::Server(Box::new(client), timeouts))
                 .map_err(invalid),
             #[cfg(feature = "redis-sentinel")]
-            Topology::Sentinel { nodes, master } => sentinel(&nodes, &master, target.ca.as_deref())
+            Topology::Sentinel(target) => sentinel(target, protocol, certificates)
                 .map(|client| Self::Sentinel(Box::new(tokio::sync::Mutex::new(client)), timeouts))
                 .map_err(invalid),
             #[cfg(feature = "redis-cluster")]
-            Topology::Cluster(nodes) => cluster(nodes, target.ca.as_deref(), timeouts)
+            Topology::Cluster(nodes) => cluster(nodes, protocol, certificates, timeouts)
                 .map(|client| Self::Cluster(Box::new(client)))
                 .map_err(invalid),
         }
@@ -92,6 +95,15 @@ impl Connector {
             Self::Sentinel(..) => true,
             #[cfg(feature = "redis-cluster")]
             Self::Cluster(_) => false,
+        }
+    }
+
+    /// The client of the cluster, for the administration of each of its nodes.
+    #[cfg(feature = "redis-cluster")]
+    pub(super) fn cluster_client(&self) -> Option<redis::cluster::ClusterClient> {
+        match self {
+            Self::Cluster(client) => Some((**client).clone()),
+            _ => None,
         }
     }
 
@@ -128,6 +140,10 @@ async fn open_server(
         .set_connection_timeout(Some(timeouts.connect))
         .set_response_timeout(Some(timeouts.response))
         .set_pipeline_buffer_size(PIPELINE_BUFFER);
+    if client.get_connection_info().redis_settings().protocol() == ProtocolVersion::RESP2 {
+        let connection = client.get_multiplexed_async_connection_with_config(&config);
+        return Ok(Arc::new(connection.await?));
+    }
     let with_push = config.clone().set_push_sender(move |push: PushInfo| {
         if push.kind == PushKind::Disconnection {
             on_disconnect();
@@ -141,12 +157,13 @@ async fn open_server(
         Ok(connection) => Ok(Arc::new(connection)),
         // A proxy may support only RESP2, which has no push messages. Then the next request finds
         // out that the connection is lost.
-        Err(error) if error.kind() == ErrorKind::RESP3NotSupported => {
+        Err(error) if has_only_resp2(&error) => {
             let info = client.get_connection_info();
             let settings = info
                 .redis_settings()
                 .clone()
                 .set_protocol(ProtocolVersion::RESP2);
+            // The address has the certificates.
             let client = Client::open(info.clone().set_redis_settings(settings))?;
             let connection = client
                 .get_multiplexed_async_connection_with_config(&config)
@@ -157,21 +174,37 @@ async fn open_server(
     }
 }
 
-fn client(info: ConnectionInfo, ca: Option<&[u8]>) -> Result<Client, RedisError> {
-    #[cfg(feature = "redis-tls")]
-    if let Some(ca) = ca {
-        return Client::build_with_tls(info, certificates(ca));
-    }
-    let _ = ca;
-    Client::open(info)
+/// Whether the answer to `HELLO 3` says that there is no such command or protocol.
+///
+/// The `redis` crate recognises only one of the texts.
+fn has_only_resp2(error: &RedisError) -> bool {
+    let is_unknown = || {
+        let text = error.to_string().to_ascii_lowercase();
+        text.contains("hello")
+            && ["unknown", "unsupported", "not supported"]
+                .iter()
+                .any(|word| text.contains(word))
+    };
+    error.kind() == ErrorKind::RESP3NotSupported || has_code(error, "NOPROTO") || is_unknown()
 }
 
-fn with_tcp(info: ConnectionInfo) -> ConnectionInfo {
-    let settings = info
-        .redis_settings()
-        .clone()
-        .set_protocol(ProtocolVersion::RESP3)
-        .set_lib_name("limit-runtime", env!("CARGO_PKG_VERSION"));
+fn client(info: ConnectionInfo, certificates: Option<Certificates>) -> Result<Client, RedisError> {
+    match certificates {
+        #[cfg(feature = "redis-tls")]
+        Some(certificates) => Client::build_with_tls(info, certificates),
+        #[cfg(not(feature = "redis-tls"))]
+        Some(certificates) => match certificates {},
+        None => Client::open(info),
+    }
+}
+
+fn with_tcp(info: ConnectionInfo, protocol: ProtocolVersion) -> ConnectionInfo {
+    let settings = info.redis_settings().clone().set_protocol(protocol);
+    let settings = match protocol {
+        // For proxies that close a connection when they do not know a command.
+        ProtocolVersion::RESP2 => settings.set_skip_set_lib_name(),
+        _ => settings.set_lib_name("limit-runtime", env!("CARGO_PKG_VERSION")),
+    };
     info.set_tcp_settings(tcp()).set_redis_settings(settings)
 }
 
@@ -189,83 +222,72 @@ fn tcp() -> TcpSettings {
 
 #[cfg(feature = "redis-sentinel")]
 fn sentinel(
-    nodes: &[ConnectionInfo],
-    master: &str,
-    ca: Option<&[u8]>,
+    target: Sentinel,
+    protocol: ProtocolVersion,
+    certificates: Option<Certificates>,
 ) -> Result<redis::sentinel::SentinelClient, RedisError> {
     use redis::sentinel::{SentinelClientBuilder, SentinelServerType};
 
-    let addresses = nodes.iter().map(|node| node.addr().clone());
-    let mut builder = SentinelClientBuilder::new(addresses, master, SentinelServerType::Master)?
-        .set_client_to_redis_protocol(ProtocolVersion::RESP3)
+    let kind = SentinelServerType::Master;
+    let mut builder = SentinelClientBuilder::new(target.nodes, target.master, kind)?
+        .set_client_to_redis_protocol(protocol)
         .set_client_to_redis_tcp_settings(tcp())
-        .set_client_to_sentinel_tcp_settings(tcp());
-    if let Some(first) = nodes.first() {
-        let settings = first.redis_settings();
-        builder = builder.set_client_to_redis_db(settings.db());
-        if let Some(user) = settings.username() {
-            builder = builder.set_client_to_redis_username(user);
-        }
-        if let Some(password) = settings.password() {
-            builder = builder.set_client_to_redis_password(password);
-        }
-        #[cfg(feature = "redis-tls")]
-        if matches!(first.addr(), redis::ConnectionAddr::TcpTls { .. }) {
-            builder = builder
-                .set_client_to_redis_tls_mode(redis::TlsMode::Secure)
-                .set_client_to_sentinel_tls_mode(redis::TlsMode::Secure);
-        }
+        .set_client_to_sentinel_tcp_settings(tcp())
+        .set_client_to_redis_db(target.server.db());
+    if let Some(user) = target.server.username() {
+        builder = builder.set_client_to_redis_username(user);
+    }
+    if let Some(password) = target.server.password() {
+        builder = builder.set_client_to_redis_password(password);
+    }
+    if let Some(user) = target.user {
+        builder = builder.set_client_to_sentinel_username(user);
+    }
+    if let Some(password) = target.password {
+        builder = builder.set_client_to_sentinel_password(password);
     }
     #[cfg(feature = "redis-tls")]
-    if let Some(ca) = ca {
-        let certificates = certificates(ca);
-        return builder
-            .set_client_to_redis_certificates(certificates.clone())
-            .set_client_to_sentinel_certificates(certificates)
-            .build();
+    {
+        if target.server_tls {
+            builder = builder.set_client_to_redis_tls_mode(redis::TlsMode::Secure);
+            if let Some(certificates) = &certificates {
+                builder = builder.set_client_to_redis_certificates(certificates.clone());
+            }
+        }
+        if target.tls {
+            builder = builder.set_client_to_sentinel_tls_mode(redis::TlsMode::Secure);
+            if let Some(certificates) = certificates {
+                builder = builder.set_client_to_sentinel_certificates(certificates);
+            }
+        }
     }
-    let _ = ca;
+    #[cfg(not(feature = "redis-tls"))]
+    let _ = (certificates, target.tls, target.server_tls);
     builder.build()
 }
 
 #[cfg(feature = "redis-cluster")]
 fn cluster(
     nodes: Vec<ConnectionInfo>,
-    ca: Option<&[u8]>,
+    protocol: ProtocolVersion,
+    certificates: Option<Certificates>,
     timeouts: Timeouts,
 ) -> Result<redis::cluster::ClusterClient, RedisError> {
     // The crate's defaults are 16 retries, with waits of up to 655 s.
-    let builder = redis::cluster::ClusterClientBuilder::new(nodes.into_iter().map(with_tcp))
+    let nodes = nodes.into_iter().map(|node| with_tcp(node, protocol));
+    let builder = redis::cluster::ClusterClientBuilder::new(nodes)
         .retries(1)
         .min_retry_wait(10)
         .max_retry_wait(50)
         .connection_timeout(timeouts.connect)
         .response_timeout(timeouts.response)
         .tcp_settings(tcp())
-        .use_protocol(ProtocolVersion::RESP3);
-    #[cfg(feature = "redis-tls")]
-    if let Some(ca) = ca {
-        return builder.certs(certificates(ca)).build();
-    }
-    let _ = ca;
-    builder.build()
-}
-
-#[cfg(feature = "redis-tls")]
-fn certificates(ca: &[u8]) -> redis::TlsCertificates {
-    redis::TlsCertificates {
-        client_tls: None,
-        root_cert: Some(ca.to_vec()),
-    }
-}
-
-/// Installs *ring* as the crypto provider of rustls, unless the program has chosen another one.
-///
-/// Without a provider for the process, rustls panics.
-#[cfg(feature = "redis-tls")]
-fn install_crypto_provider() {
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // Fails if another thread has installed one meanwhile, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        .use_protocol(protocol);
+    match certificates {
+        #[cfg(feature = "redis-tls")]
+        Some(certificates) => builder.certs(certificates).build(),
+        #[cfg(not(feature = "redis-tls"))]
+        Some(certificates) => match certificates {},
+        None => builder.build(),
     }
 }

@@ -24,15 +24,16 @@ impl Store for RedisStore {
         Box::pin(self.refund_each(charges, receipts))
     }
 
-    /// Clears the budgets of `key` in `scope`, for the strategies and windows that this process has
-    /// checked so far.
+    /// Clears the budgets of `key` in `scope`, also those of windows that only other processes have
+    /// checked.
     ///
     /// Returns the number of strategies that had a budget.
     fn reset_key<'a>(&'a self, scope: Scope<'a>, key: &'a Key) -> StoreFuture<'a, u64> {
         Box::pin(self.delete_budgets(scope, key))
     }
 
-    /// Deletes all keys with this store's prefix, in small steps. An error in a cluster.
+    /// Deletes the budgets of all limiters with this prefix and secret, in small steps, and nothing
+    /// else. In a cluster, on each of its masters.
     fn reset_all(&self) -> StoreFuture<'_, ()> {
         Box::pin(self.delete_all_budgets())
     }

@@ -1,29 +1,63 @@
 //! Names of keys in Redis: a keyed hash, from which the client's key cannot be read.
+//!
+//! | Name | what is stored there |
+//! |---|---|
+//! | `prefix:{digest}:m60000` | a budget: the letter of the strategy, the window in milliseconds |
+//! | `prefix:{digest}:i123` | the marker of a charge that counts once, by its id |
+//! | `prefix:{digest}:windows` | the strategies and windows in use, see `known_windows.rs` |
+//!
+//! Under a test clock, `name~` has the time at which `name` expires.
+//!
+//! The digest is 32 hexadecimal digits of a keyed hash over scope and key, and 8 digits of a keyed
+//! checksum of these. With the checksum, a reset recognises the keys of its own secret, and does
+//! not delete those of another limiter with the same prefix.
 
 use crate::{key::Key, store::Scope, window::Strategy};
-use std::fmt::{self, Write};
+use siphasher::sip::SipHasher24;
+use std::{
+    fmt::{self, Write},
+    hash::Hasher,
+};
 
 /// Replaces the secret if none is configured. The names are hashes even then, but a person with
 /// access to the server can hash a guessed key and look for it.
 const DEFAULT_SECRET: &str = "limit-runtime: no secret was configured";
 /// The context string of BLAKE3's key derivation. If it changed, all counts would be lost.
 const DERIVATION_CONTEXT: &str = "limit-runtime 2026-01 redis key names";
+/// The context of the key of the checksum.
+const CHECKSUM_CONTEXT: &str = "limit-runtime 2026-11 checksum of redis key names";
 
-/// The prefix and the hash key that the names of all keys are made with.
+/// The number of bytes of the hash, and of its checksum.
+const HASH_BYTES: usize = 16;
+const CHECKSUM_BYTES: usize = 4;
+/// The number of hexadecimal digits between the braces of a name.
+const DIGEST_DIGITS: usize = 2 * (HASH_BYTES + CHECKSUM_BYTES);
+
+/// The letters before the digits at the end of a name: the strategies, and `i` for markers of
+/// charges.
+const LETTERS: &[u8] = b"mfsgi";
+/// The end of the name under which the strategies and windows in use are stored.
+const WINDOWS: &str = ":windows";
+
+/// The prefix and the hash keys that the names of all keys are made with.
 ///
 /// Machines with equal prefixes and secrets use equal names, and so share their budgets.
 #[derive(Clone)]
 pub(super) struct KeyNames {
     prefix: Box<str>,
     hash_key: [u8; 32],
+    checksum_key: [u8; 16],
 }
 
 impl KeyNames {
     pub(super) fn new(prefix: &str, secret: Option<&str>) -> Self {
-        Self {
+        let mut names = Self {
             prefix: prefix.into(),
-            hash_key: derive_hash_key(secret.unwrap_or(DEFAULT_SECRET)),
-        }
+            hash_key: [0; 32],
+            checksum_key: [0; 16],
+        };
+        names.set_secret(secret.unwrap_or(DEFAULT_SECRET));
+        names
     }
 
     pub(super) fn set_prefix(&mut self, prefix: &str) {
@@ -31,11 +65,9 @@ impl KeyNames {
     }
 
     pub(super) fn set_secret(&mut self, secret: &str) {
-        self.hash_key = derive_hash_key(secret);
-    }
-
-    pub(super) fn prefix(&self) -> &str {
-        &self.prefix
+        self.hash_key = blake3::derive_key(DERIVATION_CONTEXT, secret.as_bytes());
+        let checksum_key = blake3::derive_key(CHECKSUM_CONTEXT, secret.as_bytes());
+        self.checksum_key = *checksum_key.first_chunk().unwrap_or(&[0; 16]);
     }
 
     /// The beginning of the names of all keys for one scope and client key: `prefix:{digest}`.
@@ -53,13 +85,72 @@ impl KeyNames {
             hasher.update(&(part.len() as u64).to_le_bytes());
             hasher.update(part);
         }
+        self.name_of(&hasher)
+    }
+
+    /// The key under which the strategies and windows in use are stored. There is one for each
+    /// prefix and secret.
+    pub(super) fn windows_key(&self) -> String {
+        let mut hasher = blake3::Hasher::new_keyed(&self.hash_key);
+        // Shorter than the lengths of four parts, so no budget has this hash.
+        hasher.update(b"windows");
+        self.name_of(&hasher) + WINDOWS
+    }
+
+    /// `prefix:{digest}`.
+    fn name_of(&self, hasher: &blake3::Hasher) -> String {
         let digest = hasher.finalize();
-        let mut name = String::with_capacity(self.prefix.len() + 50);
+        let hash = digest.as_bytes().first_chunk().unwrap_or(&[0; HASH_BYTES]);
+        let mut name = String::with_capacity(self.prefix.len() + DIGEST_DIGITS + 4);
         name.push_str(&self.prefix);
         name.push_str(":{");
-        name.push_str(&digest.to_hex()[..32]);
+        push_hex(&mut name, hash);
+        push_hex(&mut name, &self.checksum(hash));
         name.push('}');
         name
+    }
+
+    /// A keyed checksum, which no other secret has, except in one of 2³² cases.
+    fn checksum(&self, hash: &[u8; HASH_BYTES]) -> [u8; CHECKSUM_BYTES] {
+        let mut hasher = SipHasher24::new_with_key(&self.checksum_key);
+        hasher.write(hash);
+        let [a, b, c, d, ..] = hasher.finish().to_le_bytes();
+        [a, b, c, d]
+    }
+
+    /// A pattern of `SCAN` that all names of budgets and markers match, and few others.
+    pub(super) fn scan_pattern(&self) -> String {
+        let mut pattern = escape_glob(&self.prefix);
+        pattern.push_str(":{");
+        for _ in 0..DIGEST_DIGITS {
+            pattern.push('?');
+        }
+        pattern.push_str("}:[");
+        pattern.extend(LETTERS.iter().copied().map(char::from));
+        pattern.push_str("]*");
+        pattern
+    }
+
+    /// Whether a limiter with this prefix and secret made this name, for a budget or a marker.
+    pub(super) fn is_own_budget(&self, name: &[u8]) -> bool {
+        self.budget_part(name).is_some_and(|part| {
+            let part = part.strip_suffix(b"~").unwrap_or(part);
+            let Some((letter, digits)) = part.split_first() else {
+                return false;
+            };
+            LETTERS.contains(letter) && !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
+        })
+    }
+
+    /// What follows `prefix:{digest}:` in a name, if the digest was made with this secret.
+    fn budget_part<'a>(&self, name: &'a [u8]) -> Option<&'a [u8]> {
+        let name = name.strip_prefix(self.prefix.as_bytes())?;
+        let name = name.strip_prefix(b":{")?;
+        let (digest, rest) = name.split_at_checked(DIGEST_DIGITS)?;
+        let bytes: [u8; HASH_BYTES + CHECKSUM_BYTES] = parse_hex(digest)?;
+        let (hash, checksum) = bytes.split_first_chunk()?;
+        (self.checksum(hash) == checksum).then_some(())?;
+        rest.strip_prefix(b"}:")
     }
 }
 
@@ -72,8 +163,43 @@ impl fmt::Debug for KeyNames {
     }
 }
 
-fn derive_hash_key(secret: &str) -> [u8; 32] {
-    blake3::derive_key(DERIVATION_CONTEXT, secret.as_bytes())
+fn push_hex(text: &mut String, bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for byte in bytes {
+        for digit in [byte >> 4, byte & 15] {
+            // A digit is below 16.
+            text.extend(DIGITS.get(usize::from(digit)).map(|&c| char::from(c)));
+        }
+    }
+}
+
+/// Parses lower-case hexadecimal digits, two for each byte.
+fn parse_hex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
+    let digit = |c: u8| match c {
+        b'0'..=b'9' => Some(c - b'0'),
+        b'a'..=b'f' => Some(c - b'a' + 10),
+        _ => None,
+    };
+    let mut bytes = [0; N];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        let &[high, low] = pair else {
+            return None;
+        };
+        *byte = digit(high)? << 4 | digit(low)?;
+    }
+    (digits.len() == 2 * N).then_some(bytes)
+}
+
+/// Escapes the characters that have a meaning in patterns of `SCAN … MATCH`.
+fn escape_glob(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(c, '*' | '?' | '[' | ']' | '\\' | '^') {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped
 }
 
 /// The name of one Redis key, such as `limit:{5e0f…}:m60000`.
@@ -113,13 +239,62 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_the_prefix_and_32_digits() {
+    fn a_name_is_the_prefix_and_40_digits() {
         let name = KeyNames::new("limit", None).budget_prefix(SCOPE, &"alice".into_key());
         let digest = name
             .strip_prefix("limit:{")
             .and_then(|rest| rest.strip_suffix('}'));
         let digest = digest.expect("prefix and braces");
-        assert_eq!(digest.len(), 32);
+        assert_eq!(digest.len(), 40);
         assert!(digest.chars().all(|c| c.is_ascii_hexdigit()));
+    }
+
+    #[test]
+    fn only_own_names_are_recognised() {
+        let names = KeyNames::new("limit", Some("a"));
+        let prefix = names.budget_prefix(SCOPE, &"alice".into_key());
+        let is_own = |name: &str| names.is_own_budget(name.as_bytes());
+        for end in [
+            "m60000",
+            "f1",
+            "s86400000",
+            "g7",
+            "i18446744073709551615",
+            "m60000~",
+        ] {
+            assert!(is_own(&format!("{prefix}:{end}")), "{end}");
+        }
+        for end in [
+            "", "m", "m~", "x60000", "m60000x", "m60000~~", "m6 0", "m-1", "windows",
+        ] {
+            assert!(!is_own(&format!("{prefix}:{end}")), "{end}");
+        }
+        assert!(!is_own(&prefix));
+        assert!(!is_own(&format!("{prefix}m60000")));
+        assert!(!is_own(&names.windows_key()));
+        assert!(!is_own(&format!("{}:m1", prefix.to_uppercase())));
+        assert!(!is_own("limit:config"));
+        assert!(!is_own("limit:{config}:m1"));
+        for (prefix, secret) in [
+            ("limit", "b"),
+            ("limit:batch", "a"),
+            ("lim", "a"),
+            ("", "a"),
+        ] {
+            let other = KeyNames::new(prefix, Some(secret));
+            let other = other.budget_prefix(SCOPE, &"alice".into_key());
+            assert!(!is_own(&format!("{other}:m60000")), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_changed_digit_is_not_recognised() {
+        let names = KeyNames::new("limit", None);
+        let name = names.budget_prefix(SCOPE, &"alice".into_key()) + ":m1000";
+        for place in 7..47 {
+            let mut changed = name.clone().into_bytes();
+            changed[place] = if changed[place] == b'0' { b'1' } else { b'0' };
+            assert!(!names.is_own_budget(&changed), "{place}");
+        }
     }
 }

@@ -15,6 +15,8 @@
 
 mod batch;
 mod cluster_check;
+#[cfg(feature = "redis-cluster")]
+mod cluster_reset;
 mod connection;
 mod connector;
 mod handshake;
@@ -24,11 +26,15 @@ mod known_windows;
 mod redis_store;
 mod request;
 mod reset;
+mod scan;
 mod script;
 mod server_error;
 mod start_up;
+#[cfg(feature = "redis-tls")]
+mod tls;
 mod transport;
 mod url;
+mod url_parameters;
 
 pub use self::redis_store::RedisStore;
 

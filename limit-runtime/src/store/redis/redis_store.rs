@@ -5,7 +5,7 @@ use super::{
     connection::Connection,
     connector::{Connector, Timeouts},
     key_names::{self, KeyNames},
-    known_windows::KnownWindows,
+    known_windows::{self, KnownWindows},
     request::{self, CheckRequest},
     script::{ScriptClock, Scripts},
     server_error::store_error,
@@ -15,11 +15,17 @@ use crate::{
     clock::Clock,
     decision::{Decision, Receipt},
     key::{IntoKey, Key},
-    store::{Action, Charge, ConnectError, Scope, StoreError, resilience::DEADLINE},
+    store::{
+        Action, Charge, ConnectError, Scope, StoreError,
+        connect::{PREFIXES, is_prefix},
+        resilience::DEADLINE,
+    },
     window::Strategy,
 };
-use redis::{Cmd, FromRedisValue, aio::ConnectionLike};
-use std::{sync::Arc, time::Duration};
+#[cfg(feature = "redis-cluster")]
+use redis::cluster::ClusterClient;
+use redis::{Cmd, FromRedisValue, RedisError, Value, aio::ConnectionLike};
+use std::{fmt, sync::Arc, time::Duration};
 
 /// The scope of the key that the handshake writes to.
 const PROBE_SCOPE: Scope<'static> = Scope::shared("limit-runtime: handshake");
@@ -33,15 +39,17 @@ const DEFAULT_KEY_PREFIX: &str = "limit";
 ///
 /// ```no_run
 /// use limit_runtime::{Limiter, store::redis::{RedisStore, redis}};
+/// use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 /// use std::time::Duration;
 ///
 /// # async fn example() -> redis::RedisResult<()> {
 /// let client = redis::Client::open("redis://cache:6379")?;
-/// let config = redis::AsyncConnectionConfig::new()
-///     .set_response_timeout(Some(Duration::from_millis(40)));
-/// // This connection does not reconnect. A `ConnectionManager` does; it needs the feature
-/// // `connection-manager` of the `redis` crate.
-/// let connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+/// // It reconnects by itself. It needs the feature `connection-manager` of the `redis` crate.
+/// let config = ConnectionManagerConfig::new()
+///     .set_response_timeout(Some(Duration::from_millis(40)))
+///     .set_connection_timeout(Some(Duration::from_millis(100)))
+///     .set_max_delay(Duration::from_millis(500));
+/// let connection = ConnectionManager::new_with_config(client, config).await?;
 /// let store = RedisStore::from_redis_connection(connection).key_prefix("inference");
 /// let limiter = Limiter::builder().store(store).build();
 /// # Ok(())
@@ -50,7 +58,6 @@ const DEFAULT_KEY_PREFIX: &str = "limit";
 ///
 /// The limiter applies its deadline (50 ms by default) and its fallback around this store. To
 /// change them, wrap the store in a [`CustomStore`](crate::store::CustomStore).
-#[derive(Debug)]
 pub struct RedisStore {
     pub(super) key_names: KeyNames,
     pub(super) connection: Connection,
@@ -59,6 +66,9 @@ pub struct RedisStore {
     scripts: Arc<Scripts>,
     batcher: Arc<Batcher>,
     known_windows: KnownWindows,
+    /// For the administration of each node of a cluster.
+    #[cfg(feature = "redis-cluster")]
+    pub(super) cluster: Option<ClusterClient>,
 }
 
 impl RedisStore {
@@ -94,9 +104,12 @@ impl RedisStore {
 
     /// Creates a store from a connection of the `redis` crate to one server.
     ///
-    /// Use a connection that reconnects by itself, such as a `ConnectionManager`, because this
-    /// store cannot reopen it. Set its response time-out below the limiter's deadline (50 ms by
-    /// default). A cluster connection is not supported: pass a `redis+cluster://` URL to
+    /// Use a connection that reconnects by itself, such as a `ConnectionManager`, as in the example
+    /// [above](Self): this store cannot reopen it. With a `MultiplexedConnection`, which does not
+    /// reconnect, all checks use the fallback from the first restart of the server on, until the
+    /// program restarts. Set the response time-out below the limiter's deadline (50 ms by default).
+    ///
+    /// A cluster connection is not supported: pass a `redis+cluster://` URL to
     /// [`new`](Self::new) instead.
     ///
     /// The trait `ConnectionLike` is that of the `redis` crate, version 1, which this module
@@ -109,6 +122,8 @@ impl RedisStore {
     }
 
     fn from_connector(connector: Connector) -> Self {
+        #[cfg(feature = "redis-cluster")]
+        let cluster = connector.cluster_client();
         let connection = Connection::new(connector);
         let scripts = Arc::new(Scripts::new(ScriptClock::Server));
         Self {
@@ -118,6 +133,8 @@ impl RedisStore {
             clock: None,
             scripts,
             known_windows: KnownWindows::default(),
+            #[cfg(feature = "redis-cluster")]
+            cluster,
         }
         .with_probe_key()
     }
@@ -134,9 +151,27 @@ impl RedisStore {
     ///
     /// Limiters share their budgets if their prefixes and their [secrets](Self::key_secret) are
     /// equal. Give each application that uses the server a prefix of its own.
+    ///
+    /// Braces, by which Redis Cluster places keys, and control characters are replaced by `_`, and
+    /// an empty prefix by the default, with a warning in the log.
+    /// [`RemoteBuilder::key_prefix`](crate::RemoteBuilder::key_prefix) makes them an error.
     #[must_use]
     pub fn key_prefix(mut self, prefix: &str) -> Self {
-        self.key_names.set_prefix(prefix);
+        if is_prefix(prefix) {
+            self.key_names.set_prefix(prefix);
+            return self.with_probe_key();
+        }
+        let used = if prefix.is_empty() {
+            DEFAULT_KEY_PREFIX.to_owned()
+        } else {
+            prefix.replace(|c: char| !is_prefix(c.encode_utf8(&mut [0; 4])), "_")
+        };
+        tracing::warn!(
+            prefix = %prefix.escape_debug(),
+            used,
+            "the prefix of keys is not allowed, and another one is used; allowed: {PREFIXES}"
+        );
+        self.key_names.set_prefix(&used);
         self.with_probe_key()
     }
 
@@ -175,8 +210,14 @@ impl RedisStore {
         action: Action,
     ) -> Result<Decision, StoreError> {
         let request = CheckRequest::new(&self.key_names, charges, action);
-        self.known_windows.record(charges);
-        let (now, reply) = self.batcher.run(request).await.map_err(store_error)?;
+        let announcement =
+            self.known_windows
+                .announce(charges, action, &self.connection, &self.key_names);
+        let result = self.batcher.run(request).await;
+        if let Some(announcement) = announcement {
+            announcement.wait().await;
+        }
+        let (now, reply) = result.map_err(store_error)?;
         request::parse_decision(charges, now, &reply)
     }
 
@@ -199,25 +240,47 @@ impl RedisStore {
         Ok(())
     }
 
+    /// Sends one command of the administration.
+    pub(super) async fn send(&self, command: &Cmd) -> Result<Value, RedisError> {
+        let open = self.connection.get().await?;
+        let result = open.transport.send(command).await;
+        self.connection.report(&open, result.as_ref().err());
+        result
+    }
+
     pub(super) async fn delete_budgets(
         &self,
         scope: Scope<'_>,
         key: &Key,
     ) -> Result<u64, StoreError> {
+        let reply = self.send(&known_windows::list(&self.key_names)).await;
+        let announced =
+            known_windows::parse_list(reply.map_err(store_error)?).ok_or_else(|| {
+                StoreError::new("unexpected reply of Redis to ZRANGE: expected a list of texts")
+            })?;
         let prefix = self.key_names.budget_prefix(scope, key);
         let mut cleared = 0;
         // One command for each strategy: all windows of a strategy together count as one budget.
-        for keys in self.known_windows.keys_by_strategy(&prefix) {
+        for keys in self.known_windows.keys_by_strategy(&announced, &prefix) {
             let mut command = Cmd::new();
-            command.arg("DEL").arg(keys);
-            let open = self.connection.get().await.map_err(store_error)?;
-            let result = open.transport.send(&command).await;
-            self.connection.report(&open, result.as_ref().err());
-            let deleted = u64::from_redis_value(result.map_err(store_error)?).map_err(|_| {
-                StoreError::new("unexpected reply of Redis to DEL: expected a number")
+            command.arg("UNLINK").arg(keys);
+            let reply = self.send(&command).await.map_err(store_error)?;
+            let deleted = u64::from_redis_value(reply).map_err(|_| {
+                StoreError::new("unexpected reply of Redis to UNLINK: expected a number")
             })?;
             cleared += u64::from(deleted > 0);
         }
         Ok(cleared)
+    }
+}
+
+impl fmt::Debug for RedisStore {
+    /// Leaves out the clients of the `redis` crate, which show users.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStore")
+            .field("key_names", &self.key_names)
+            .field("connection", &self.connection)
+            .field("clock", &self.clock)
+            .finish_non_exhaustive()
     }
 }

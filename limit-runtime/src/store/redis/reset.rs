@@ -1,56 +1,47 @@
-//! Deletes all keys with the store's prefix, in steps that do not block the server.
+//! Deletes all budgets of a limiter, in steps that do not block the server.
+//!
+//! A key is deleted only if its name has the exact form of this limiter's names, with a digest of
+//! its secret. Keys of the application, of another prefix and of another secret stay.
 
-use super::{redis_store::RedisStore, server_error::store_error};
+use super::{
+    redis_store::RedisStore,
+    scan::{scan, unlink_own},
+    server_error::store_error,
+};
 use crate::store::StoreError;
-use redis::{Cmd, FromRedisValue};
-
-/// How many keys one `SCAN` looks at. The server needs well under a millisecond for that.
-const KEYS_PER_SCAN: u64 = 500;
+use redis::RedisError;
 
 impl RedisStore {
     pub(super) async fn delete_all_budgets(&self) -> Result<(), StoreError> {
-        let pattern = format!("{}:*", escape_glob(self.key_names.prefix()));
-        if !self.connection.is_one_server() {
-            return Err(StoreError::new(format!(
-                "`reset_all` is not supported on Redis Cluster: change `key_prefix`, or delete the \
-                 keys that match `{pattern}` on each node"
-            )));
+        #[cfg(feature = "redis-cluster")]
+        if let Some(cluster) = &self.cluster {
+            return super::cluster_reset::delete_all_budgets(cluster, &self.key_names)
+                .await
+                .map_err(store_error);
         }
-        let mut cursor = 0_u64;
-        loop {
-            let open = self.connection.get().await.map_err(store_error)?;
-            let mut scan = Cmd::new();
-            scan.arg("SCAN").arg(cursor).arg("MATCH").arg(&pattern);
-            scan.arg("COUNT").arg(KEYS_PER_SCAN);
-            let page = open.transport.send(&scan).await.map_err(store_error)?;
-            let (next_cursor, keys) =
-                <(u64, Vec<Vec<u8>>)>::from_redis_value(page).map_err(|_| {
-                    StoreError::new("unexpected reply of Redis to SCAN: expected a cursor and keys")
-                })?;
-            if !keys.is_empty() {
-                let mut unlink = Cmd::new();
-                unlink.arg("UNLINK");
-                for key in &keys {
-                    unlink.arg(key);
-                }
-                open.transport.send(&unlink).await.map_err(store_error)?;
-            }
-            if next_cursor == 0 {
-                return Ok(());
-            }
-            cursor = next_cursor;
-        }
+        self.delete_on_one_server().await.map_err(store_error)
     }
-}
 
-/// Escapes the characters that have a meaning in patterns of `SCAN … MATCH`.
-fn escape_glob(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        if matches!(c, '*' | '?' | '[' | ']' | '\\' | '^') {
-            escaped.push('\\');
+    async fn delete_on_one_server(&self) -> Result<(), RedisError> {
+        let mut cursor = 0;
+        let mut connection = self.connection.times_opened();
+        loop {
+            let page = self.send(&scan(&self.key_names, cursor)).await?;
+            let (next_cursor, unlink) = unlink_own(&self.key_names, page)?;
+            if let Some(unlink) = unlink {
+                self.send(&unlink).await?;
+            }
+            // A cursor has a meaning only for the server that returned it. After a reconnect, that
+            // may be another one.
+            let now = self.connection.times_opened();
+            if now != connection && connection != 0 {
+                cursor = 0;
+            } else if next_cursor == 0 {
+                return Ok(());
+            } else {
+                cursor = next_cursor;
+            }
+            connection = now;
         }
-        escaped.push(c);
     }
-    escaped
 }
