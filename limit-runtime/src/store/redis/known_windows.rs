@@ -8,6 +8,7 @@
 use super::{
     connection::Connection,
     key_names::{self, KeyNames},
+    server_error::text,
 };
 use crate::store::{Action, Charge};
 use parking_lot::RwLock;
@@ -168,12 +169,12 @@ impl KnownWindows {
         );
         if is_refused && !self.0.has_warned.swap(true, Ordering::Relaxed) {
             tracing::warn!(
-                %error,
+                error = %text(error),
                 "the rate limiter cannot record its windows in Redis, so `reset_key` of other \
                  processes does not find its budgets: allow the commands that docs/REDIS.md lists",
             );
         } else {
-            tracing::debug!(%error, "the windows in use were not recorded in Redis");
+            tracing::debug!(error = %text(error), "the windows in use were not recorded in Redis");
         }
     }
 

@@ -35,12 +35,32 @@ pub(super) fn has_code(error: &RedisError, code: &str) -> bool {
 /// Everything is an outage unless it is known to be a set-up that has to be changed, or a fault of
 /// this one request.
 pub(super) fn store_error(error: RedisError) -> StoreError {
-    if let Some(problem) = misconfiguration(&error) {
-        return StoreError::with_source(problem.to_string(), error)
-            .with_kind(StoreErrorKind::Misconfiguration);
-    }
-    let kind = request_fault(&error).map_or(StoreErrorKind::Outage, StoreErrorKind::Request);
-    StoreError::with_source(format!("the call to Redis failed: {error}"), error).with_kind(kind)
+    let problem = misconfiguration(&error);
+    let kind = match &problem {
+        Some(_) => StoreErrorKind::Misconfiguration,
+        None => request_fault(&error).map_or(StoreErrorKind::Outage, StoreErrorKind::Request),
+    };
+    let message = match problem {
+        Some(problem) => problem.to_string(),
+        None => format!("the call to Redis failed: {}", text(&error)),
+    };
+    let names_the_user = text(&error) != error.to_string();
+    let error = if names_the_user {
+        StoreError::new(message)
+    } else {
+        StoreError::with_source(message, error)
+    };
+    error.with_kind(kind)
+}
+
+/// The text of the error, without the name of the user, which some texts of the server contain.
+pub(super) fn text(error: &RedisError) -> String {
+    let text = error.to_string();
+    let name = text.split_once("User ").and_then(|(before, rest)| {
+        let (_, after) = rest.split_once(" has no permissions")?;
+        Some(format!("{before}the user has no permissions{after}"))
+    });
+    name.unwrap_or(text)
 }
 
 /// The fault of one request that the error proves: other requests may succeed.
@@ -69,10 +89,10 @@ pub(super) fn misconfiguration(error: &RedisError) -> Option<ConnectError> {
         || has_code(error, "WRONGPASS");
     if is_rejection {
         return Some(ConnectError::Refused {
-            reason: error.to_string().into(),
+            reason: text(error).into(),
         });
     }
-    let shown = error.to_string();
+    let shown = text(error);
     let lower = shown.to_ascii_lowercase();
     let says = |text: &str| lower.contains(text);
     let (found, fix) = if is_server_kind(error, ServerErrorKind::NoPerm)
@@ -100,7 +120,7 @@ pub(super) fn misconfiguration(error: &RedisError) -> Option<ConnectError> {
 
 /// The problem with a server on which the scripts fail for their own sake.
 pub(super) fn script_failure(error: &RedisError) -> Option<ConnectError> {
-    let shown = error.to_string();
+    let shown = text(error);
     let is_script = shown.contains("user_script") && !shown.contains("OOM");
     is_script.then(|| ConnectError::Misconfigured {
         found: shown.into(),
@@ -164,6 +184,16 @@ mod tests {
         let error = store_error(error);
         assert_eq!(error.kind(), StoreErrorKind::Misconfiguration);
         assert_eq!(error.to_string(), node_of_a_cluster().to_string());
+    }
+
+    #[test]
+    fn no_text_names_the_user() {
+        let text = "User s3cr3t has no permissions to run the 'evalsha' command";
+        let error = RedisError::from((ErrorKind::Extension, "NOPERM", text.to_owned()));
+        let error = store_error(error);
+        assert_eq!(error.kind(), StoreErrorKind::Misconfiguration);
+        assert!(!error.to_string().contains("s3cr3t"), "{error}");
+        assert!(error.to_string().contains("'evalsha'"), "{error}");
     }
 
     #[test]

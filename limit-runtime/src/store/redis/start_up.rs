@@ -1,6 +1,9 @@
 //! The first connection, at the start of the program.
 
-use super::{redis_store::RedisStore, server_error::misconfiguration};
+use super::{
+    redis_store::RedisStore,
+    server_error::{misconfiguration, text},
+};
 use crate::store::ConnectError;
 use std::time::Duration;
 
@@ -22,7 +25,7 @@ impl RedisStore {
                     return Err(problem);
                 }
                 tracing::warn!(
-                    %error,
+                    error = %text(&error),
                     "the rate limiter starts without its store: Redis does not answer"
                 );
             }
