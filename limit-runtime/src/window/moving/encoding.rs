@@ -10,6 +10,7 @@ use super::{
     ring::Ring,
     ticks::{Now, Scale, low, round_up},
 };
+use crate::window::Checked;
 use limit_core::MAX_LIMITS;
 use std::cmp::Ordering;
 
@@ -136,16 +137,15 @@ impl Log {
             if recorded_at + longest <= here {
                 continue;
             }
-            let mut room = u64::MAX;
             let peek = Query {
                 record: Record::Never,
                 cost: 0,
                 ..*query
             };
-            log.check::<MAX_LIMITS>(recorded_at, &peek, &mut expires_at, |_, outcome| {
-                room = room.min(outcome.remaining());
-            });
-            let cost = units.min(room);
+            let peeked: Checked<MAX_LIMITS> = log.check(recorded_at, &peek, &mut expires_at);
+            let outcomes = peeked.outcomes.iter().zip(query.limits);
+            let room = outcomes.map(|(outcome, _)| outcome.left.remaining).min();
+            let cost = units.min(room.unwrap_or(u64::MAX));
             if cost > 0 {
                 let record = Record::Always;
                 let record = Query {
@@ -153,7 +153,7 @@ impl Log {
                     record,
                     ..*query
                 };
-                log.check::<MAX_LIMITS>(recorded_at, &record, &mut expires_at, |_, _| ());
+                log.check::<MAX_LIMITS>(recorded_at, &record, &mut expires_at);
             }
         }
         if expires_at > here {

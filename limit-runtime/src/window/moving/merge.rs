@@ -30,7 +30,7 @@ pub(super) struct Windows(SmallVec<[u32; 9]>);
 
 impl Windows {
     pub(super) fn of(scale: Scale, query: &Query<'_>) -> Self {
-        let windows = query.limits.iter().map(|limit| scale.ticks(limit));
+        let windows = query.limits.iter().map(|limit| scale.ticks(*limit));
         let mut windows: SmallVec<[u32; 9]> = windows.chain([scale.horizon]).collect();
         windows.sort_unstable();
         windows.dedup();

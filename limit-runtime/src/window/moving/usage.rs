@@ -5,7 +5,7 @@ use super::{
     ticks::{Now, Scale},
 };
 use crate::{
-    decision::{Outcome, Remaining},
+    decision::{OutcomeParts, Remaining},
     window::window_usage::WindowUsage,
 };
 use limit_core::Limit;
@@ -66,7 +66,7 @@ impl<const N: usize> Uses<N> {
             let window = if N == 1 {
                 scale.horizon
             } else {
-                scale.ticks(limit)
+                scale.ticks(*limit)
             };
             let LimitUse { used, first } = hits.within(now, window, window == scale.horizon);
             uses.windows[index] = window;
@@ -91,13 +91,13 @@ impl<const N: usize> Uses<N> {
 
     /// The outcomes of a request that is not recorded.
     #[inline(always)]
-    pub(super) fn report(
+    pub(super) fn unrecorded(
         &self,
         hits: &impl Hits,
         now: Now,
         query: &Query<'_>,
-        mut report: impl FnMut(usize, Outcome),
-    ) {
+    ) -> [OutcomeParts; N] {
+        let mut outcomes = [OutcomeParts::default(); N];
         for index in 0..N {
             let Some(limit) = query.limits.get(index) else {
                 break;
@@ -106,24 +106,22 @@ impl<const N: usize> Uses<N> {
                 used: self.used[index],
                 first: self.first[index],
             };
-            report(
-                index,
-                unrecorded(hits, now, limit, self.windows[index], of, query.cost),
-            );
+            outcomes[index] = unrecorded(hits, now, limit, self.windows[index], of, query.cost);
         }
+        outcomes
     }
 
     /// The outcomes of an allowed request that is recorded now. `merged_into`: as the hit of this
     /// number.
     #[inline(always)]
-    pub(super) fn report_recorded(
+    pub(super) fn recorded(
         &self,
         hits: &impl Hits,
         now: Now,
         query: &Query<'_>,
         merged_into: Option<u32>,
-        mut report: impl FnMut(usize, Outcome),
-    ) {
+    ) -> [OutcomeParts; N] {
+        let mut outcomes = [OutcomeParts::default(); N];
         for index in 0..N {
             let Some(limit) = query.limits.get(index) else {
                 break;
@@ -135,13 +133,13 @@ impl<const N: usize> Uses<N> {
             } else {
                 now.until(hits.first_at(LimitUse { used, first }), window)
             };
-            let left = Remaining {
+            outcomes[index] = OutcomeParts::allowed(Remaining {
                 remaining: limit.count().get() - used - query.cost,
                 reset_after,
                 next_after,
-            };
-            report(index, Outcome::allowed(*limit, limit.count(), left));
+            });
         }
+        outcomes
     }
 
     /// How much of the fullest limit is used once a request is recorded.
@@ -183,7 +181,7 @@ fn unrecorded(
     window: u32,
     of: LimitUse,
     cost: u64,
-) -> Outcome {
+) -> OutcomeParts {
     let usage = WindowUsage {
         used: of.used,
         capacity: limit.count(),
@@ -192,7 +190,8 @@ fn unrecorded(
             _ => now.until(hits.newest_at(), window),
         },
     };
-    usage.outcome(*limit, cost, |target| {
+    let outcome = usage.outcome(*limit, cost, |target| {
         now.until(hits.frees(of, of.used - target), window)
-    })
+    });
+    outcome.into_parts()
 }
