@@ -156,7 +156,8 @@ impl Shard {
         };
         if scan.expired > 0 && self.table.is_sparse() {
             let before = self.table.bytes();
-            self.table.shrink();
+            // The scan goes on with the entries that it has not seen.
+            self.scan_position = self.table.shrink(self.scan_position);
             totals.heap.release(before);
             totals.heap.take(self.table.bytes());
         }
