@@ -5,7 +5,7 @@ use super::{
     hit::{Hit, SmallHit},
     inline::{self, INLINE, Inline, Places},
     log::Log,
-    merge::{HitList, Windows, cell_shift, is_same_cell, make_room},
+    merge::{HitList, Windows, joins_newest, make_room},
     query::{Query, Record},
     ring::Ring,
     ticks::{Now, Scale, low, round_up},
@@ -30,11 +30,11 @@ impl Log {
         }
         let windows = Windows::of(scale, query);
         let most = self.most_hits(&windows, query);
-        let within = |&&(at, _): &&(u32, u64)| !now.has_left(at, windows.shortest());
-        let is_crowded = hits.iter().filter(within).count() >= query.entries as usize;
-        let cell = cell_shift(windows.shortest(), query.entries);
+        let window = windows.shortest();
+        let within = |&&(at, _): &&(u32, u64)| !now.has_left(at, window);
+        let within = low(hits.iter().filter(within).count() as u64);
         match hits.last_mut() {
-            Some((at, units)) if is_crowded && is_same_cell(*at, now.stamp, cell) => {
+            Some((at, units)) if joins_newest(within, *at, now, window, query.entries) => {
                 *at = now.stamp;
                 *units += query.cost;
             }

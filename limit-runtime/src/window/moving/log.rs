@@ -3,7 +3,7 @@
 use super::{
     hit::{Hit, LargeHit, SmallHit, UnitHit},
     inline::{self, INLINE, Inline, InlineHits, Places},
-    merge::{cell_shift, is_same_cell},
+    merge::joins_newest,
     query::{Query, Record},
     ring::Ring,
     ticks::{Now, Scale},
@@ -319,8 +319,7 @@ fn unrecorded<const N: usize>(
     (Step::Unrecorded, uses.unrecorded(hits, now, query))
 }
 
-/// Whether a hit is merged into the newest one: if the shortest window has as many hits as are
-/// exact, and both are in one cell of its grid.
+/// Whether a hit is [merged into the newest one](joins_newest).
 #[inline(always)]
 fn merges<const N: usize, H: Hit>(
     ring: &Ring<H>,
@@ -332,8 +331,8 @@ fn merges<const N: usize, H: Hit>(
         return false;
     }
     let (window, first) = uses.shortest(query);
-    let cell = cell_shift(window, query.entries);
-    ring.len() - first >= query.entries && is_same_cell(ring.newest_at(), now.stamp, cell)
+    let within = ring.len() - first;
+    joins_newest(within, ring.newest_at(), now, window, query.entries)
 }
 
 const _: () = assert!(size_of::<Log>() == 48);
