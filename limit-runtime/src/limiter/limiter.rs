@@ -151,7 +151,7 @@ impl Limiter {
     pub fn try_check(&self, charge: &Charge<'_>) -> Option<Decision> {
         match &self.0.store {
             Backend::Memory(store) if self.0.enabled => store.try_check(charge),
-            _ => self.check_without_memory(*charge),
+            _ => self.check_without_memory(charge),
         }
     }
 
@@ -159,8 +159,8 @@ impl Limiter {
     /// so that `try_check` has no stack frame.
     #[cold]
     #[inline(never)]
-    fn check_without_memory(&self, charge: Charge<'_>) -> Option<Decision> {
-        self.try_check_all(slice::from_ref(&charge), Action::Consume)
+    fn check_without_memory(&self, charge: &Charge<'_>) -> Option<Decision> {
+        self.try_check_all(slice::from_ref(charge), Action::Consume)
             .ok()
     }
 
