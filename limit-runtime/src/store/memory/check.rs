@@ -217,6 +217,7 @@ impl MemoryStore {
     /// The outcomes, if the request is not recorded. `None`: there is no room, or the budget may
     /// have counts in a shared budget.
     #[inline(never)]
+    #[expect(clippy::result_large_err, reason = "it is rare, and matched at once")]
     fn begin(
         &self,
         shard: &mut Shard,

@@ -32,7 +32,12 @@ impl Log {
         let most = self.most_hits(&windows, query);
         let window = windows.shortest();
         let within = |&&(at, _): &&(u32, u64)| !now.has_left(at, window);
-        let within = low(hits.iter().filter(within).count() as u64);
+        // Few logs have so many hits that they have to be counted.
+        let within = if hits.len() < query.entries as usize {
+            0
+        } else {
+            low(hits.iter().filter(within).count() as u64)
+        };
         match hits.last_mut() {
             Some((at, units)) if joins_newest(within, *at, now, window, query.entries) => {
                 *at = now.stamp;

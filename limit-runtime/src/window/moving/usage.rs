@@ -91,6 +91,7 @@ impl<const N: usize> Uses<N> {
 
     /// The outcomes of a request that is not recorded.
     #[inline(always)]
+    #[expect(clippy::needless_range_loop, reason = "see the type: constant indices")]
     pub(super) fn unrecorded(
         &self,
         hits: &impl Hits,
@@ -114,6 +115,7 @@ impl<const N: usize> Uses<N> {
     /// The outcomes of an allowed request that is recorded now. `merged_into`: as the hit of this
     /// number.
     #[inline(always)]
+    #[expect(clippy::needless_range_loop, reason = "see the type: constant indices")]
     pub(super) fn recorded(
         &self,
         hits: &impl Hits,
@@ -163,13 +165,13 @@ pub(crate) const OVER_HALF: u8 = u8::MAX;
 /// How much of a count is used, from 0: below 128 if it is at most a half, else [`OVER_HALF`]. Of
 /// one limit, more is never less; numbers of different limits differ by up to a factor of two.
 #[inline]
+#[expect(clippy::cast_possible_truncation, reason = "it is below 128")]
 pub(crate) fn fill(used: u64, count: u64) -> u8 {
     if used > count / 2 {
         return OVER_HALF;
     }
     // `used` is below 2^49.
-    let share = (used << 8) >> (u64::BITS - count.leading_zeros());
-    u8::try_from(share).unwrap_or(OVER_HALF)
+    ((used << 8) >> (u64::BITS - count.leading_zeros())) as u8
 }
 
 /// The outcome of a limit for a request of `cost` that is not recorded.
