@@ -51,6 +51,10 @@ mod limit;
 
 mod limits;
 
+// Not a public API: for the runtime.
+#[doc(hidden)]
+pub mod ticks;
+
 // Not a public API: for the macro and the runtime.
 #[doc(hidden)]
 pub mod header_text;

@@ -7,6 +7,7 @@ use core::slice;
 use core::time::Duration;
 
 use crate::limit::Limit;
+use crate::ticks::Scale;
 
 /// The most limits that one [`Limits`] holds.
 pub const MAX_LIMITS: usize = 8;
@@ -33,6 +34,8 @@ pub struct Limits {
     /// Unused elements are [`UNUSED`], so that the derived comparison and hash are right.
     items: [Limit; MAX_LIMITS],
     len: usize,
+    /// Of the longest window.
+    scale: Scale,
 }
 
 const UNUSED: Limit = Limit::per_second(NonZeroU64::MIN);
@@ -117,7 +120,11 @@ impl Limits {
     pub const fn single(limit: Limit) -> Self {
         let mut items = [UNUSED; MAX_LIMITS];
         items[0] = limit;
-        Self { items, len: 1 }
+        Self {
+            items,
+            len: 1,
+            scale: Scale::of_window(limit.window_millis()),
+        }
     }
 
     /// Adds a limit at the end, unless it conflicts with the list.
@@ -144,6 +151,7 @@ impl Limits {
         }
         self.items[self.len] = limit;
         self.len += 1;
+        self.scale = Scale::of_window(self.longest_window_millis());
         Ok(())
     }
 
@@ -256,6 +264,10 @@ impl Limits {
     /// ```
     #[must_use]
     pub const fn longest_window(&self) -> Duration {
+        Duration::from_millis(self.longest_window_millis())
+    }
+
+    const fn longest_window_millis(&self) -> u64 {
         let mut longest = self.items[0];
         let mut i = 1;
         while i < self.len {
@@ -264,7 +276,15 @@ impl Limits {
             }
             i += 1;
         }
-        Duration::from_millis(longest.window_millis())
+        longest.window_millis()
+    }
+
+    // Not a public API: for the runtime.
+    #[doc(hidden)]
+    #[must_use]
+    #[inline]
+    pub const fn scale(&self) -> Scale {
+        self.scale
     }
 }
 

@@ -11,7 +11,7 @@ mod strictest_outcome;
 pub(crate) use self::{
     cost::recorded_cost,
     decision::strictest,
-    outcome::{Remaining, quota},
+    outcome::{OutcomeParts, Remaining, quota},
     rounding::{whole_micros, whole_millis, whole_seconds},
     strictest_outcome::StrictestOutcome,
 };

@@ -273,23 +273,21 @@ impl Outcome {
         }
     }
 
-    /// Its numbers: what remains and when it grows, the wait, and the capacity.
+    /// What it says of its limit and capacity.
     #[inline(always)]
-    pub(crate) fn into_parts(self) -> (Remaining, u64, NonZeroU64) {
-        (self.left(), self.retry_after, self.capacity)
+    pub(crate) fn into_parts(self) -> OutcomeParts {
+        OutcomeParts {
+            left: self.left(),
+            retry_after: self.retry_after,
+        }
     }
 
     /// The outcome of `limit` with these numbers.
     #[inline(always)]
-    pub(crate) fn from_parts(
-        limit: Limit,
-        left: Remaining,
-        retry_after: u64,
-        capacity: NonZeroU64,
-    ) -> Self {
+    pub(crate) fn from_parts(limit: Limit, capacity: NonZeroU64, parts: OutcomeParts) -> Self {
         Self {
-            retry_after,
-            ..Self::allowed(limit, capacity, left)
+            retry_after: parts.retry_after,
+            ..Self::allowed(limit, capacity, parts.left)
         }
     }
 
@@ -405,6 +403,32 @@ pub(crate) struct Remaining {
     pub(crate) reset_after: u64,
     /// Microseconds until `remaining` grows; zero if it cannot.
     pub(crate) next_after: u64,
+}
+
+/// An [`Outcome`] without its limit and its capacity. Checks return these: small numbers stay in
+/// registers, and copying a structure that has just been written takes longer than a check.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct OutcomeParts {
+    pub(crate) left: Remaining,
+    /// Microseconds; [`Outcome::NOW`] or [`Outcome::NEVER`].
+    pub(crate) retry_after: u64,
+}
+
+impl OutcomeParts {
+    /// Of a limit that had room.
+    #[inline(always)]
+    pub(crate) fn allowed(left: Remaining) -> Self {
+        Self {
+            left,
+            retry_after: Outcome::NOW,
+        }
+    }
+
+    /// Whether the limit had room.
+    #[inline(always)]
+    pub(crate) fn is_allowed(self) -> bool {
+        self.retry_after == Outcome::NOW
+    }
 }
 
 /// Whether a limit allows a request.

@@ -149,12 +149,17 @@ impl Limiter {
     /// ```
     #[must_use]
     pub fn try_check(&self, charge: &Charge<'_>) -> Option<Decision> {
-        if let Backend::Memory(store) = &self.0.store
-            && self.0.enabled
-            && let Some(decision) = store.try_check(charge)
-        {
-            return Some(decision);
+        match &self.0.store {
+            Backend::Memory(store) if self.0.enabled => store.try_check(charge),
+            _ => self.check_without_memory(charge),
         }
+    }
+
+    /// [`try_check`](Self::try_check) of a disabled limiter or one with a remote store. Not inlined,
+    /// so that `try_check` has no stack frame.
+    #[cold]
+    #[inline(never)]
+    fn check_without_memory(&self, charge: &Charge<'_>) -> Option<Decision> {
         self.try_check_all(slice::from_ref(charge), Action::Consume)
             .ok()
     }

@@ -4,6 +4,7 @@
 //! [`Ticks`](crate::clock::Ticks), arithmetic is in integers, and rounding is against the client.
 
 mod arithmetic;
+mod checked;
 pub(crate) mod counter;
 pub(crate) mod fixed;
 pub(crate) mod gcra;
@@ -16,5 +17,5 @@ mod window_usage;
 #[allow(clippy::cast_possible_truncation, reason = "small random numbers")]
 mod properties;
 
-pub(crate) use self::arithmetic::window_micros;
 pub use self::strategy::Strategy;
+pub(crate) use self::{arithmetic::window_micros, checked::Checked};

@@ -54,7 +54,7 @@ impl BudgetId {
 pub(super) const VACANT: u64 = u64::MAX;
 
 /// The number of shared budgets of a scope.
-pub(super) const SHARED: u64 = 64;
+const SHARED: u64 = 64;
 
 static SEEDS: LazyLock<Seeds> = LazyLock::new(Seeds::random);
 

@@ -13,11 +13,10 @@ use super::{
 };
 use crate::{
     clock::Ticks,
-    decision::{Decision, Receipt},
+    decision::{Decision, Outcome, Receipt},
     store::{Action, Charge},
     window::moving::Record,
 };
-use limit_core::MAX_LIMITS;
 use parking_lot::MutexGuard;
 
 /// Where a planned charge counts.
@@ -84,12 +83,14 @@ impl MemoryStore {
                 });
             self.at_target(&mut locked, &mut targets, plan, index, |entry, now| {
                 let query = self.query(planned, cost, Record::Never);
-                entry.check::<MAX_LIMITS>(now, planned, &query, |_, outcome| {
-                    if !outcome.is_allowed() {
-                        refused.push(index);
-                    }
-                    decision.push(outcome);
-                });
+                let checked = entry.check_many(now, planned, &query);
+                if !checked.is_allowed() {
+                    refused.push(index);
+                }
+                for (&limit, &parts) in planned.limits.iter().zip(&checked.outcomes) {
+                    let capacity = planned.strategy.capacity(limit);
+                    decision.push(Outcome::from_parts(limit, capacity, parts));
+                }
             });
         }
         let uses_shared = targets
@@ -119,7 +120,7 @@ impl MemoryStore {
             let counted_at = self
                 .at_target(&mut locked, &mut targets, plan, index, |entry, now| {
                     let query = self.query(planned, planned.cost, Record::Always);
-                    entry.check::<MAX_LIMITS>(now, planned, &query, |_, _| ());
+                    entry.check_many(now, planned, &query);
                     now
                 })
                 .unwrap_or(own_now);
@@ -131,11 +132,12 @@ impl MemoryStore {
         for (index, planned) in plan.iter().enumerate() {
             self.at_target(&mut locked, &mut targets, plan, index, |entry, now| {
                 let query = self.query(planned, 0, Record::Never);
-                entry.check::<MAX_LIMITS>(now, planned, &query, |_, after| {
+                let after = entry.check_many(now, planned, &query).outcomes;
+                for (_, after) in planned.limits.iter().zip(after) {
                     if let Some(outcome) = outcomes.next() {
-                        outcome.update(after.left());
+                        outcome.update(after.left);
                     }
-                });
+                }
             });
         }
         self.keep(&mut locked, targets, plan);
@@ -164,8 +166,7 @@ impl MemoryStore {
             let (shard, here) = locked.of(self.index(planned.id));
             if let Some(entry) = shard.get_mut(planned.id, planned.kind) {
                 if !entry.counts_at(here) {
-                    let old = std::mem::replace(entry, Entry::empty(planned));
-                    self.totals.0.heap.release(old.heap_bytes());
+                    entry.restart(*planned, &self.totals.0.heap);
                 }
                 targets.push(Target::Own);
                 continue;
@@ -208,15 +209,18 @@ impl MemoryStore {
     /// Makes sure that a shared budget has an entry that has not expired, or is empty.
     fn begin_shared(&self, locked: &mut Locked<'_>, planned: &PlannedCharge<'_>, id: BudgetId) {
         let (shard, now) = locked.of(self.index(id));
-        let mut empty = Entry::empty(&PlannedCharge { id, ..*planned });
-        empty.mark_shared();
-        match shard.find(id, planned.kind) {
-            Err(_) => shard.insert(empty, self.totals.0.take_shared_place()),
-            Ok(place) => {
-                if shard.table.get(place).is_some_and(|it| !it.counts_at(now)) {
-                    shard.replace(place, empty, &self.totals.0);
-                }
+        let planned = PlannedCharge { id, ..*planned };
+        match shard.get_mut(id, planned.kind) {
+            None => {
+                let mut empty = Entry::empty(&planned);
+                empty.mark_shared();
+                shard.insert(empty, self.totals.0.take_shared_place());
             }
+            Some(entry) if !entry.counts_at(now) => {
+                entry.restart(planned, &self.totals.0.heap);
+                entry.mark_shared();
+            }
+            Some(_) => {}
         }
     }
 

@@ -3,13 +3,14 @@
 use super::{budget_id::VACANT, kind::Kind, planned_charge::PlannedCharge};
 use crate::{
     clock::Ticks,
-    decision::Outcome,
+    decision::OutcomeParts,
     window::{
-        Strategy,
+        Checked, Strategy,
         counter::Counter,
         moving::{HeapBudget, Log, OVER_HALF, Query, Record, Scale, fill},
     },
 };
+use limit_core::MAX_LIMITS;
 
 /// An entry of a table: the counts of one budget.
 #[derive(Debug)]
@@ -83,6 +84,13 @@ impl Entry {
                 Some(counter) => Counts::Counter(KindAndFill::new(charge.kind, 0), counter),
             },
         }
+    }
+
+    /// Makes an expired entry [empty](Self::empty).
+    #[inline(never)]
+    pub(super) fn restart(&mut self, charge: PlannedCharge<'_>, heap: &HeapBudget) {
+        heap.release(self.heap_bytes());
+        *self = Self::empty(&charge);
     }
 
     /// A budget that has counted what `charge` could have recorded of what the shared budget `from`
@@ -183,26 +191,33 @@ impl Entry {
         }
     }
 
-    /// Decides on a charge of `cost`, records it if wanted, and calls `report` with the outcome of
-    /// each limit, of which there are at most `N`. Returns whether it was recorded. The entry must
-    /// not have expired, unless it is [empty](Self::empty).
+    /// Decides on a charge with at most `N` limits, and records it if wanted. The entry must not
+    /// have expired, unless it is [empty](Self::empty).
     #[inline(always)]
     pub(super) fn check<const N: usize>(
         &mut self,
         now: Ticks,
         charge: &PlannedCharge<'_>,
         query: &Query<'_>,
-        report: impl FnMut(usize, Outcome),
-    ) -> bool {
+    ) -> Checked<N> {
         match &mut self.counts {
-            Counts::Log(log) => {
-                log.check::<N>(now.as_micros(), query, &mut self.expires_at, report)
-            }
+            Counts::Log(log) => log.check(now.as_micros(), query, &mut self.expires_at),
             Counts::Counter(kind, counter) => {
                 let (strategy, expires_at) = (charge.strategy, &mut self.expires_at);
-                check_counter(counter, kind, now, *query, strategy, expires_at, report)
+                check_counter(counter, kind, now, *query, strategy, expires_at).resized()
             }
         }
+    }
+
+    /// [`check`](Self::check) with any number of limits.
+    #[inline(never)]
+    pub(super) fn check_many(
+        &mut self,
+        now: Ticks,
+        charge: &PlannedCharge<'_>,
+        query: &Query<'_>,
+    ) -> Checked<MAX_LIMITS> {
+        self.check(now, charge, query)
     }
 
     /// Refunds `cost` units that were recorded at `at`.
@@ -236,33 +251,34 @@ fn check_counter(
     query: Query<'_>,
     strategy: Strategy,
     expires_at: &mut u64,
-    mut report: impl FnMut(usize, Outcome),
-) -> bool {
-    let &[limit] = query.limits else {
-        return false;
+) -> Checked<1> {
+    let checked = |is_recorded, outcome| Checked {
+        is_recorded,
+        outcomes: [outcome],
     };
-    let capacity = strategy.capacity(limit);
-    if query.record == Record::IfAllowed {
+    let &[limit] = query.limits else {
+        return checked(false, OutcomeParts::default());
+    };
+    let assess = |counter: &Counter, cost| counter.assess(now, limit, strategy, cost).into_parts();
+    let outcome = if query.record == Record::IfAllowed {
         let Some(left) = counter.consume(now, limit, strategy, query.cost) else {
             kind.set_fill(OVER_HALF);
-            report(0, counter.assess(now, limit, strategy, query.cost));
-            return false;
+            return checked(false, assess(counter, query.cost));
         };
-        kind.set_fill(fill(capacity.get() - left.remaining, capacity.get()));
-        report(0, Outcome::allowed(limit, capacity, left));
+        OutcomeParts::allowed(left)
     } else {
-        let mut outcome = counter.assess(now, limit, strategy, query.cost);
+        let outcome = assess(counter, query.cost);
         if query.record == Record::Never {
-            report(0, outcome);
-            return false;
+            return checked(false, outcome);
         }
         counter.record(now, limit, query.cost);
-        outcome.update(counter.assess(now, limit, strategy, 0).left());
-        kind.set_fill(fill(capacity.get() - outcome.remaining(), capacity.get()));
-        report(0, outcome);
-    }
+        let left = assess(counter, 0).left;
+        OutcomeParts { left, ..outcome }
+    };
+    let capacity = strategy.capacity(limit).get();
+    kind.set_fill(fill(capacity - outcome.left.remaining, capacity));
     *expires_at = counter.fresh_at(limit).as_micros();
-    true
+    checked(true, outcome)
 }
 
 const _: () = assert!(size_of::<Entry>() == 64);

@@ -43,7 +43,7 @@ impl<'a> PlannedCharge<'a> {
             id,
             kind: Kind::new(charge.strategy, window),
             limits,
-            scale: Scale::of(limits),
+            scale: charge.limits.scale(),
             cost: recorded_cost(charge.cost),
             strategy: charge.strategy,
             charge: index,

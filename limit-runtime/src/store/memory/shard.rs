@@ -57,8 +57,8 @@ impl Shard {
         self.table.get_mut(place)
     }
 
-    /// Inserts the entry of a budget that has none.
-    pub(super) fn insert(&mut self, entry: Entry, place: Place<'_>) {
+    /// Inserts the entry of a budget that has none. Returns its place.
+    pub(super) fn insert(&mut self, entry: Entry, place: Place<'_>) -> usize {
         let totals = place.occupy(self.index);
         if self.table.is_full() {
             let before = self.table.bytes();
@@ -68,14 +68,7 @@ impl Shard {
         }
         let (Ok(place) | Err(place)) = self.table.find(entry.tag, entry.kind());
         self.table.insert(place, entry);
-    }
-
-    /// Replaces the entry in a place.
-    pub(super) fn replace(&mut self, place: usize, entry: Entry, totals: &Totals) {
-        if let Some(old) = self.table.get_mut(place) {
-            totals.heap.release(old.heap_bytes());
-            *old = entry;
-        }
+        place
     }
 
     fn remove(&mut self, place: usize, totals: &Totals) {
@@ -163,7 +156,8 @@ impl Shard {
         };
         if scan.expired > 0 && self.table.is_sparse() {
             let before = self.table.bytes();
-            self.table.shrink();
+            // The scan goes on with the entries that it has not seen.
+            self.scan_position = self.table.shrink(self.scan_position);
             totals.heap.release(before);
             totals.heap.take(self.table.bytes());
         }

@@ -18,6 +18,9 @@ pub(super) struct Table {
 }
 
 const LEAST: usize = 8;
+/// A table with this many places grows by half, a smaller one by half twice at once, so that its
+/// entries are moved half as often.
+const LARGE: usize = 64;
 const MOST_TAIL: usize = 128;
 
 impl Table {
@@ -104,6 +107,9 @@ impl Table {
             } else if is_within && is_removed(entry) {
                 self.places[place] = Entry::vacant();
                 removed += 1;
+            } else if free == place {
+                // There is no gap before it.
+                free += 1;
             } else {
                 let to = home(entry.tag, self.homes).max(free);
                 if to < place {
@@ -122,25 +128,40 @@ impl Table {
         self.places.len()
     }
 
-    /// The number of places after growth: more by half.
+    /// The number of places after growth.
     pub(super) fn grown(&self) -> usize {
-        places_of(self.homes + self.homes / 2)
+        places_of(self.grown_homes())
     }
 
-    /// Grows the table by half.
+    fn grown_homes(&self) -> usize {
+        let by_half = self.homes + self.homes / 2;
+        if self.homes < LARGE {
+            by_half + by_half / 2
+        } else {
+            by_half
+        }
+    }
+
+    /// Grows the table.
     #[cold]
     pub(super) fn grow(&mut self) {
-        self.rebuild(self.homes + self.homes / 2);
+        self.rebuild(self.grown_homes());
     }
 
-    /// Shrinks the table to its entries, with some room to grow.
+    /// Shrinks the table to its entries, with some room to grow. Returns the place that has all
+    /// entries at it or behind it that were at `place` or behind it.
     #[cold]
-    pub(super) fn shrink(&mut self) {
+    pub(super) fn shrink(&mut self, place: usize) -> usize {
         if self.len == 0 {
             *self = Self::default();
-        } else {
-            self.rebuild(self.len * 2);
+            return 0;
         }
+        let rest = self.places.get(place..).unwrap_or_default();
+        let next = rest.iter().find(|entry| !entry.is_vacant());
+        let tag = next.map(|entry| entry.tag);
+        self.rebuild(self.len * 2);
+        // Entries are in the order of their tags, and none is before its home.
+        tag.map_or(self.places.len(), |tag| home(tag, self.homes))
     }
 
     /// The size in bytes.
@@ -164,18 +185,16 @@ impl Table {
         while !self.fits(homes) {
             homes += homes / 2;
         }
-        let size = places_of(homes);
-        let mut places = Vec::with_capacity(size);
-        for entry in std::mem::take(&mut self.places) {
-            if !entry.is_vacant() {
-                let home = home(entry.tag, homes);
-                while places.len() < home {
-                    places.push(Entry::vacant());
-                }
-                places.push(entry);
+        let mut places = Vec::new();
+        places.resize_with(places_of(homes), Entry::vacant);
+        let mut next = 0;
+        for entry in self.places.iter_mut().filter(|entry| !entry.is_vacant()) {
+            next = home(entry.tag, homes).max(next);
+            if let Some(place) = places.get_mut(next) {
+                std::mem::swap(place, entry);
             }
+            next += 1;
         }
-        places.resize_with(size, Entry::vacant);
         self.places = places.into_boxed_slice();
         self.homes = homes;
     }

@@ -5,11 +5,12 @@ use super::{
     hit::{Hit, SmallHit},
     inline::{self, INLINE, Inline, Places},
     log::Log,
-    merge::{HitList, Windows, cell_shift, is_same_cell, make_room},
+    merge::{HitList, Windows, joins_newest, make_room},
     query::{Query, Record},
     ring::Ring,
     ticks::{Now, Scale, low, round_up},
 };
+use crate::window::Checked;
 use limit_core::MAX_LIMITS;
 use std::cmp::Ordering;
 
@@ -29,11 +30,16 @@ impl Log {
         }
         let windows = Windows::of(scale, query);
         let most = self.most_hits(&windows, query);
-        let within = |&&(at, _): &&(u32, u64)| !now.has_left(at, windows.shortest());
-        let is_crowded = hits.iter().filter(within).count() >= query.entries as usize;
-        let cell = cell_shift(windows.shortest(), query.entries);
+        let window = windows.shortest();
+        let within = |&&(at, _): &&(u32, u64)| !now.has_left(at, window);
+        // Few logs have so many hits that they have to be counted.
+        let within = if hits.len() < query.entries as usize {
+            0
+        } else {
+            low(hits.iter().filter(within).count() as u64)
+        };
         match hits.last_mut() {
-            Some((at, units)) if is_crowded && is_same_cell(*at, now.stamp, cell) => {
+            Some((at, units)) if joins_newest(within, *at, now, window, query.entries) => {
                 *at = now.stamp;
                 *units += query.cost;
             }
@@ -136,16 +142,15 @@ impl Log {
             if recorded_at + longest <= here {
                 continue;
             }
-            let mut room = u64::MAX;
             let peek = Query {
                 record: Record::Never,
                 cost: 0,
                 ..*query
             };
-            log.check::<MAX_LIMITS>(recorded_at, &peek, &mut expires_at, |_, outcome| {
-                room = room.min(outcome.remaining());
-            });
-            let cost = units.min(room);
+            let peeked: Checked<MAX_LIMITS> = log.check(recorded_at, &peek, &mut expires_at);
+            let outcomes = peeked.outcomes.iter().zip(query.limits);
+            let room = outcomes.map(|(outcome, _)| outcome.left.remaining).min();
+            let cost = units.min(room.unwrap_or(u64::MAX));
             if cost > 0 {
                 let record = Record::Always;
                 let record = Query {
@@ -153,7 +158,7 @@ impl Log {
                     record,
                     ..*query
                 };
-                log.check::<MAX_LIMITS>(recorded_at, &record, &mut expires_at, |_, _| ());
+                log.check::<MAX_LIMITS>(recorded_at, &record, &mut expires_at);
             }
         }
         if expires_at > here {

@@ -3,15 +3,14 @@
 use super::{
     hit::{Hit, LargeHit, SmallHit, UnitHit},
     inline::{self, INLINE, Inline, InlineHits, Places},
-    merge::{cell_shift, is_same_cell},
+    merge::joins_newest,
     query::{Query, Record},
     ring::Ring,
     ticks::{Now, Scale},
     usage::{Hits, OVER_HALF, Uses},
 };
-use crate::decision::Outcome;
+use crate::{decision::OutcomeParts, window::Checked};
 use limit_core::MAX_LIMITS;
-use smallvec::SmallVec;
 
 /// The hits of one budget under the moving window.
 ///
@@ -50,34 +49,16 @@ pub(crate) enum Log {
     },
 }
 
-/// The outcomes of the few checks that take a slow path. They are returned, because a reference to
-/// where the others put theirs would keep those in memory instead of registers.
-pub(crate) type Outcomes = SmallVec<[Outcome; 2]>;
-
-/// Reports outcomes with constant indices, which keep the numbers of the receiver in registers.
-#[inline(always)]
-pub(crate) fn report_each<const N: usize>(
-    outcomes: &Outcomes,
-    mut report: impl FnMut(usize, Outcome),
-) {
-    for index in 0..N {
-        let Some(&outcome) = outcomes.get(index) else {
-            break;
-        };
-        report(index, outcome);
-    }
-}
-
 /// How a check of a log went.
 enum Step {
     /// The request was recorded.
     Recorded,
     /// It was not, because it was refused or only asked for.
     Unrecorded,
-    /// It is allowed and was reported, and is to be recorded in a larger log.
+    /// It is allowed, and is to be recorded in a larger log.
     Grow,
-    /// It is to be recorded although a limit refuses it, or by merging hits. Nothing was recorded
-    /// or reported yet.
+    /// It is to be recorded although a limit refuses it, or by merging hits. There are no outcomes
+    /// yet.
     RecordSlowly,
 }
 
@@ -97,8 +78,11 @@ impl Log {
         }
     }
 
-    /// Decides on a request at the microsecond `now`, records it if wanted, and calls `report` with
-    /// the outcome of each limit, of which there are at most `N`. Returns whether it was recorded.
+    /// Decides on a request at the microsecond `now` under at most `N` limits, and records it if
+    /// wanted.
+    ///
+    /// The outcomes are returned rather than written to the caller's memory, and slow paths are
+    /// functions of their own, so that the numbers of the fast path stay in registers.
     ///
     /// `expires_at` is the microsecond from which no hit counts any more. It must be later than
     /// `now`, unless the log is empty.
@@ -108,15 +92,12 @@ impl Log {
         now: u64,
         query: &Query<'_>,
         expires_at: &mut u64,
-        report: impl FnMut(usize, Outcome),
-    ) -> bool {
+    ) -> Checked<N> {
         let scale = self.scale();
         if scale != query.scale {
-            let (recorded, outcomes) = self.check_other_scale(now, *query, expires_at);
-            report_each::<N>(&outcomes, report);
-            return recorded;
+            return self.check_other_scale(now, *query, expires_at).resized();
         }
-        self.check_scaled::<N>(now, query, expires_at, report)
+        self.check_scaled(now, query, expires_at)
     }
 
     /// A check of limits whose longest window is another than that of the log.
@@ -127,12 +108,9 @@ impl Log {
         now: u64,
         query: Query<'_>,
         expires_at: &mut u64,
-    ) -> (bool, Outcomes) {
+    ) -> Checked<MAX_LIMITS> {
         self.widen(now, query.scale, expires_at, &query);
-        let mut outcomes = Outcomes::new();
-        let report = |_, outcome| outcomes.push(outcome);
-        let recorded = self.check_scaled::<MAX_LIMITS>(now, &query, expires_at, report);
-        (recorded, outcomes)
+        self.check_scaled(now, &query, expires_at)
     }
 
     #[inline(always)]
@@ -141,61 +119,60 @@ impl Log {
         micros: u64,
         query: &Query<'_>,
         expires_at: &mut u64,
-        mut report: impl FnMut(usize, Outcome),
-    ) -> bool {
+    ) -> Checked<N> {
         let scale = self.scale();
         let now = Now::new(micros, scale.shift);
-        let step = match self {
+        let (step, mut outcomes) = match self {
             Self::Inline {
                 fill, places, hits, ..
-            } => check_inline::<N>(hits, places, fill, now, scale, query, &mut report),
-            Self::Units { fill, ring, .. } => {
-                check_ring::<N, _>(ring, fill, now, scale, query, &mut report)
-            }
-            Self::Small { fill, ring, .. } => {
-                check_ring::<N, _>(ring, fill, now, scale, query, &mut report)
-            }
-            Self::Large { fill, ring, .. } => {
-                check_ring::<N, _>(ring, fill, now, scale, query, &mut report)
-            }
+            } => check_inline(hits, places, fill, now, scale, query),
+            Self::Units { fill, ring, .. } => check_ring(ring, fill, now, scale, query),
+            Self::Small { fill, ring, .. } => check_ring(ring, fill, now, scale, query),
+            Self::Large { fill, ring, .. } => check_ring(&mut **ring, fill, now, scale, query),
         };
         match step {
-            Step::Unrecorded => return false,
+            Step::Unrecorded => {
+                return Checked {
+                    is_recorded: false,
+                    outcomes,
+                };
+            }
             Step::Recorded => {}
             Step::Grow => self.record(micros, *query),
             Step::RecordSlowly => {
-                let outcomes = self.record_slowly(micros, *query);
-                report_each::<N>(&outcomes, report);
+                Checked { outcomes, .. } = self.record_slowly(micros, *query).resized();
             }
         }
         *expires_at = now.end_of(now.stamp, scale.horizon);
-        true
+        Checked {
+            is_recorded: true,
+            outcomes,
+        }
     }
 
     /// Records a request. Returns what is left afterwards, with the verdicts from before.
     #[cold]
     #[inline(never)]
-    fn record_slowly(&mut self, micros: u64, query: Query<'_>) -> Outcomes {
+    fn record_slowly(&mut self, micros: u64, query: Query<'_>) -> Checked<MAX_LIMITS> {
         let query = &query;
-        let mut outcomes = self.peek(micros, query);
+        let mut checked = self.peek(micros, query);
         let fill = self.fill_after(micros, query);
         self.record(micros, *query);
         *self.fill_mut() = fill;
-        for (outcome, after) in outcomes.iter_mut().zip(self.peek(micros, query)) {
-            outcome.update(after.left());
+        let after = self.peek(micros, query).outcomes;
+        for (outcome, after) in checked.outcomes.iter_mut().zip(after) {
+            outcome.left = after.left;
         }
-        outcomes
+        checked
     }
 
-    fn peek(&mut self, micros: u64, query: &Query<'_>) -> Outcomes {
+    #[inline(never)]
+    fn peek(&mut self, micros: u64, query: &Query<'_>) -> Checked<MAX_LIMITS> {
         let peek = Query {
             record: Record::Never,
             ..*query
         };
-        let mut outcomes = Outcomes::new();
-        let report = |_, outcome| outcomes.push(outcome);
-        self.check_scaled::<MAX_LIMITS>(micros, &peek, &mut 0, report);
-        outcomes
+        self.check_scaled(micros, &peek, &mut 0)
     }
 
     /// The scale of its times.
@@ -263,25 +240,24 @@ fn check_inline<const N: usize>(
     now: Now,
     scale: Scale,
     query: &Query<'_>,
-    report: impl FnMut(usize, Outcome),
-) -> Step {
+) -> (Step, [OutcomeParts; N]) {
     let alive = Inline::alive(hits, *places, now, scale.horizon);
     let uses = Uses::<N>::of(&alive, now, scale, query);
     if !uses.allowed || query.record == Record::Never {
-        return unrecorded(&alive, &uses, fill, now, query, report);
+        return unrecorded(&alive, &uses, fill, now, query);
     }
     let len = usize::from(alive.places.len());
     if len >= query.entries as usize {
-        return Step::RecordSlowly;
+        return (Step::RecordSlowly, [OutcomeParts::default(); N]);
     }
-    uses.report_recorded(&alive, now, query, None, report);
+    let outcomes = uses.recorded(&alive, now, query, None);
     *fill = uses.fill_after(query);
     if query.cost != 1 || len >= INLINE {
-        return Step::Grow;
+        return (Step::Grow, outcomes);
     }
     let alive = alive.places;
     *places = inline::push(hits, alive, now.stamp);
-    Step::Recorded
+    (Step::Recorded, outcomes)
 }
 
 /// A check of hits in a ring.
@@ -292,12 +268,11 @@ fn check_ring<const N: usize, H: Hit>(
     now: Now,
     scale: Scale,
     query: &Query<'_>,
-    report: impl FnMut(usize, Outcome),
-) -> Step {
+) -> (Step, [OutcomeParts; N]) {
     ring.forget(now, scale.horizon);
     let uses = Uses::<N>::of(&*ring, now, scale, query);
     if !uses.allowed || query.record == Record::Never {
-        return unrecorded(&*ring, &uses, fill, now, query, report);
+        return unrecorded(&*ring, &uses, fill, now, query);
     }
     let merges = merges(ring, &uses, now, query);
     let can_take = if H::HAS_TOTALS {
@@ -309,23 +284,23 @@ fn check_ring<const N: usize, H: Hit>(
     let is_sparse = ring.len() <= FEW && ring.capacity() > INLINE;
     let is_in_place = can_take && has_room && !is_sparse;
     if !is_in_place && ring.len() >= query.entries {
-        return Step::RecordSlowly;
+        return (Step::RecordSlowly, [OutcomeParts::default(); N]);
     }
     let merged_into = merges.then(|| ring.len() - 1);
-    uses.report_recorded(&*ring, now, query, merged_into, report);
+    let outcomes = uses.recorded(&*ring, now, query, merged_into);
     *fill = uses.fill_after(query);
     if !is_in_place {
-        return Step::Grow;
+        return (Step::Grow, outcomes);
     }
     if merges {
         ring.merge_into_newest(now.stamp, query.cost);
     } else {
         ring.push(now.stamp, query.cost);
     }
-    Step::Recorded
+    (Step::Recorded, outcomes)
 }
 
-/// Reports the outcomes of a request that is refused, or only asked for. A client that is refused
+/// The outcomes of a request that is refused, or only asked for. A client that is refused
 /// counts as one that has used more than half of its limit.
 #[inline(always)]
 fn unrecorded<const N: usize>(
@@ -334,20 +309,17 @@ fn unrecorded<const N: usize>(
     fill: &mut u8,
     now: Now,
     query: &Query<'_>,
-    report: impl FnMut(usize, Outcome),
-) -> Step {
+) -> (Step, [OutcomeParts; N]) {
     if query.record == Record::Always {
-        return Step::RecordSlowly;
+        return (Step::RecordSlowly, [OutcomeParts::default(); N]);
     }
     if query.record == Record::IfAllowed {
         *fill = OVER_HALF;
     }
-    uses.report(hits, now, query, report);
-    Step::Unrecorded
+    (Step::Unrecorded, uses.unrecorded(hits, now, query))
 }
 
-/// Whether a hit is merged into the newest one: if the shortest window has as many hits as are
-/// exact, and both are in one cell of its grid.
+/// Whether a hit is [merged into the newest one](joins_newest).
 #[inline(always)]
 fn merges<const N: usize, H: Hit>(
     ring: &Ring<H>,
@@ -359,8 +331,8 @@ fn merges<const N: usize, H: Hit>(
         return false;
     }
     let (window, first) = uses.shortest(query);
-    let cell = cell_shift(window, query.entries);
-    ring.len() - first >= query.entries && is_same_cell(ring.newest_at(), now.stamp, cell)
+    let within = ring.len() - first;
+    joins_newest(within, ring.newest_at(), now, window, query.entries)
 }
 
 const _: () = assert!(size_of::<Log>() == 48);

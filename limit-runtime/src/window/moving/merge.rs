@@ -30,7 +30,7 @@ pub(super) struct Windows(SmallVec<[u32; 9]>);
 
 impl Windows {
     pub(super) fn of(scale: Scale, query: &Query<'_>) -> Self {
-        let windows = query.limits.iter().map(|limit| scale.ticks(limit));
+        let windows = query.limits.iter().map(|limit| scale.ticks(*limit));
         let mut windows: SmallVec<[u32; 9]> = windows.chain([scale.horizon]).collect();
         windows.sort_unstable();
         windows.dedup();
@@ -52,7 +52,7 @@ impl Windows {
 
 /// The size of the cells for a window of `ticks`, as a power of two.
 #[inline(always)]
-pub(super) fn cell_shift(ticks: u32, entries: u32) -> u32 {
+fn cell_shift(ticks: u32, entries: u32) -> u32 {
     let (ticks, entries) = (u64::from(ticks), u64::from(entries.max(1)));
     // One too many at most, as both numbers are rounded down to powers of two.
     let shift = ticks.ilog2().saturating_sub(entries.ilog2());
@@ -63,9 +63,16 @@ pub(super) fn cell_shift(ticks: u32, entries: u32) -> u32 {
     }
 }
 
+/// Whether a hit of now is merged into the newest one: if the shortest window, of `ticks`, has as
+/// many hits as are exact, and both are in one cell of its grid.
+#[inline(always)]
+pub(super) fn joins_newest(within: u32, newest: u32, now: Now, ticks: u32, entries: u32) -> bool {
+    within >= entries && is_same_cell(newest, now.stamp, cell_shift(ticks, entries))
+}
+
 /// Whether two times are in one cell. Times that wrap around do so at the edge of a cell.
 #[inline(always)]
-pub(super) fn is_same_cell(one: u32, other: u32, shift: u32) -> bool {
+fn is_same_cell(one: u32, other: u32, shift: u32) -> bool {
     (one ^ other) >> shift == 0
 }
 

@@ -23,7 +23,7 @@ mod usage;
 
 pub(crate) use self::{
     heap::HeapBudget,
-    log::{Log, Outcomes, report_each},
+    log::Log,
     merge::MAX_ENTRIES,
     query::{Query, Record},
     ticks::{END_OF_TIME, Scale},

@@ -139,22 +139,14 @@ impl<H: Hit> Ring<H> {
     fn first_within(&self, now: Now, window: u32) -> u32 {
         let is_within = |index| !now.has_left(self.hit(index).at(), window);
         let (mut within, mut step) = (self.len - 1, 1);
-        let mut left = loop {
+        let left = loop {
             match within.checked_sub(step) {
                 Some(index) if is_within(index) => within = index,
                 before => break before.unwrap_or(0),
             }
             step *= 2;
         };
-        while within - left > 1 {
-            let middle = left.midpoint(within);
-            if is_within(middle) {
-                within = middle;
-            } else {
-                left = middle;
-            }
-        }
-        within
+        first_between(left, within, is_within)
     }
 
     #[inline]
@@ -178,6 +170,21 @@ impl<H: Hit> Ring<H> {
     }
 }
 
+/// The first index for which a condition holds, by a binary search: it does not hold for `before`,
+/// and holds for `after` and between the result and `after`.
+#[inline]
+fn first_between(mut before: u32, mut after: u32, holds: impl Fn(u32) -> bool) -> u32 {
+    while after - before > 1 {
+        let middle = before.midpoint(after);
+        if holds(middle) {
+            after = middle;
+        } else {
+            before = middle;
+        }
+    }
+    after
+}
+
 impl<H: Hit> Hits for Ring<H> {
     #[inline(always)]
     fn within(&self, now: Now, window: u32, is_longest: bool) -> LimitUse {
@@ -199,16 +206,7 @@ impl<H: Hit> Hits for Ring<H> {
         if of.first >= last || is_enough(of.first) {
             return self.hit(of.first.min(last)).at();
         }
-        let (mut less, mut enough) = (of.first, last);
-        while enough - less > 1 {
-            let middle = less.midpoint(enough);
-            if is_enough(middle) {
-                enough = middle;
-            } else {
-                less = middle;
-            }
-        }
-        self.hit(enough).at()
+        self.hit(first_between(of.first, last, is_enough)).at()
     }
 
     #[inline]

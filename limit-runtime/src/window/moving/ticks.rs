@@ -9,50 +9,8 @@
 //! this is true of all hits. So the ages of its hits stay below 2^32 ticks, and the difference of
 //! two times is unambiguous although they wrap around.
 
-use limit_core::Limit;
-
-/// The tick length and the longest window of a log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Scale {
-    /// A tick is 2^`shift` microseconds.
-    pub(super) shift: u8,
-    /// The longest window, in ticks.
-    pub(super) horizon: u32,
-}
-
-impl Scale {
-    /// The scale of a log with these limits alone.
-    #[inline]
-    pub(crate) fn of(limits: &[Limit]) -> Self {
-        let longest = limits.iter().map(|limit| limit.window_millis()).max();
-        let micros = longest.unwrap_or(1) * 1_000;
-        // A 2^30th is added so that the window rounded up to ticks is below 2^31, too.
-        let bits = u64::BITS - (micros + (micros >> 30)).leading_zeros();
-        let shift = to_u8(bits.saturating_sub(31));
-        Self {
-            shift,
-            horizon: to_ticks(micros, shift),
-        }
-    }
-
-    /// A window in ticks, rounded up. It must not be longer than that of the scale.
-    #[inline]
-    pub(super) fn ticks(self, limit: &Limit) -> u32 {
-        to_ticks(limit.window_millis() * 1_000, self.shift)
-    }
-}
-
-/// Microseconds in ticks of 2^`shift` microseconds, rounded up.
-#[inline]
-pub(super) fn to_ticks(micros: u64, shift: u8) -> u32 {
-    low(round_up(micros, shift))
-}
-
-/// Microseconds in ticks, rounded up, without a loss of upper bits.
-#[inline]
-pub(super) fn round_up(micros: u64, shift: u8) -> u64 {
-    (micros + (1 << shift) - 1) >> shift
-}
+pub(crate) use limit_core::ticks::Scale;
+pub(super) use limit_core::ticks::{round_up, to_ticks};
 
 /// The lower 32 bits.
 #[inline]
@@ -62,12 +20,6 @@ pub(super) fn round_up(micros: u64, shift: u8) -> u64 {
 )]
 pub(super) fn low(ticks: u64) -> u32 {
     ticks as u32
-}
-
-#[inline]
-#[expect(clippy::cast_possible_truncation, reason = "it is below 34")]
-fn to_u8(bits: u32) -> u8 {
-    bits as u8
 }
 
 /// The latest time at which logs work, in microseconds: 36,000 years. Later times count as this
@@ -150,25 +102,6 @@ impl Now {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use limit_core::MAX_WINDOW;
-    use std::{num::NonZeroU64, time::Duration};
-
-    #[test]
-    fn the_longest_window_has_between_2_to_the_30_and_2_to_the_31_ticks() {
-        let longest = u64::try_from(MAX_WINDOW.as_millis()).unwrap();
-        let near = (0..49).flat_map(|bits| {
-            let near = (1_u64 << bits) / 1_000;
-            [near.saturating_sub(1), near, near + 1, near + 2]
-        });
-        for millis in near.chain([longest]).filter(|&ms| 0 < ms && ms <= longest) {
-            let window = Duration::from_millis(millis);
-            let limit = Limit::new(NonZeroU64::MIN, window).unwrap();
-            let scale = Scale::of(&[limit]);
-            assert!(scale.horizon < 1 << 31, "{millis}");
-            assert!(scale.shift == 0 || scale.horizon >= 1 << 30, "{millis}");
-            assert_eq!(scale.ticks(&limit), scale.horizon);
-        }
-    }
 
     #[test]
     fn a_hit_leaves_when_its_window_is_over_and_not_a_microsecond_sooner() {

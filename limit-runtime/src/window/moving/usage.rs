@@ -5,7 +5,7 @@ use super::{
     ticks::{Now, Scale},
 };
 use crate::{
-    decision::{Outcome, Remaining},
+    decision::{OutcomeParts, Remaining},
     window::window_usage::WindowUsage,
 };
 use limit_core::Limit;
@@ -66,7 +66,7 @@ impl<const N: usize> Uses<N> {
             let window = if N == 1 {
                 scale.horizon
             } else {
-                scale.ticks(limit)
+                scale.ticks(*limit)
             };
             let LimitUse { used, first } = hits.within(now, window, window == scale.horizon);
             uses.windows[index] = window;
@@ -91,13 +91,14 @@ impl<const N: usize> Uses<N> {
 
     /// The outcomes of a request that is not recorded.
     #[inline(always)]
-    pub(super) fn report(
+    #[expect(clippy::needless_range_loop, reason = "see the type: constant indices")]
+    pub(super) fn unrecorded(
         &self,
         hits: &impl Hits,
         now: Now,
         query: &Query<'_>,
-        mut report: impl FnMut(usize, Outcome),
-    ) {
+    ) -> [OutcomeParts; N] {
+        let mut outcomes = [OutcomeParts::default(); N];
         for index in 0..N {
             let Some(limit) = query.limits.get(index) else {
                 break;
@@ -106,24 +107,23 @@ impl<const N: usize> Uses<N> {
                 used: self.used[index],
                 first: self.first[index],
             };
-            report(
-                index,
-                unrecorded(hits, now, limit, self.windows[index], of, query.cost),
-            );
+            outcomes[index] = unrecorded(hits, now, limit, self.windows[index], of, query.cost);
         }
+        outcomes
     }
 
     /// The outcomes of an allowed request that is recorded now. `merged_into`: as the hit of this
     /// number.
     #[inline(always)]
-    pub(super) fn report_recorded(
+    #[expect(clippy::needless_range_loop, reason = "see the type: constant indices")]
+    pub(super) fn recorded(
         &self,
         hits: &impl Hits,
         now: Now,
         query: &Query<'_>,
         merged_into: Option<u32>,
-        mut report: impl FnMut(usize, Outcome),
-    ) {
+    ) -> [OutcomeParts; N] {
+        let mut outcomes = [OutcomeParts::default(); N];
         for index in 0..N {
             let Some(limit) = query.limits.get(index) else {
                 break;
@@ -135,13 +135,13 @@ impl<const N: usize> Uses<N> {
             } else {
                 now.until(hits.first_at(LimitUse { used, first }), window)
             };
-            let left = Remaining {
+            outcomes[index] = OutcomeParts::allowed(Remaining {
                 remaining: limit.count().get() - used - query.cost,
                 reset_after,
                 next_after,
-            };
-            report(index, Outcome::allowed(*limit, limit.count(), left));
+            });
         }
+        outcomes
     }
 
     /// How much of the fullest limit is used once a request is recorded.
@@ -165,13 +165,13 @@ pub(crate) const OVER_HALF: u8 = u8::MAX;
 /// How much of a count is used, from 0: below 128 if it is at most a half, else [`OVER_HALF`]. Of
 /// one limit, more is never less; numbers of different limits differ by up to a factor of two.
 #[inline]
+#[expect(clippy::cast_possible_truncation, reason = "it is below 128")]
 pub(crate) fn fill(used: u64, count: u64) -> u8 {
     if used > count / 2 {
         return OVER_HALF;
     }
     // `used` is below 2^49.
-    let share = (used << 8) >> (u64::BITS - count.leading_zeros());
-    u8::try_from(share).unwrap_or(OVER_HALF)
+    ((used << 8) >> (u64::BITS - count.leading_zeros())) as u8
 }
 
 /// The outcome of a limit for a request of `cost` that is not recorded.
@@ -183,7 +183,7 @@ fn unrecorded(
     window: u32,
     of: LimitUse,
     cost: u64,
-) -> Outcome {
+) -> OutcomeParts {
     let usage = WindowUsage {
         used: of.used,
         capacity: limit.count(),
@@ -192,7 +192,8 @@ fn unrecorded(
             _ => now.until(hits.newest_at(), window),
         },
     };
-    usage.outcome(*limit, cost, |target| {
+    let outcome = usage.outcome(*limit, cost, |target| {
         now.until(hits.frees(of, of.used - target), window)
-    })
+    });
+    outcome.into_parts()
 }
