@@ -155,8 +155,8 @@ impl Limiter {
         }
     }
 
-    /// [`try_check`](Self::try_check) of a disabled limiter or one with a remote store. Not inlined,
-    /// so that `try_check` has no stack frame.
+    /// [`try_check`](Self::try_check) of a disabled limiter or one with a remote store. Not
+    /// inlined, so that `try_check` has no stack frame.
     #[cold]
     #[inline(never)]
     fn check_without_memory(&self, charge: &Charge<'_>) -> Option<Decision> {
