@@ -7,6 +7,9 @@
 )]
 
 mod custom_store;
+mod ids;
+mod isolation;
+mod lean;
 mod oracle;
 mod outages;
 mod proof;

@@ -13,7 +13,7 @@ use super::{
     transport::Transport,
 };
 use crate::clock::Clock;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use redis::{Cmd, ErrorKind, Pipeline, RedisError, ServerErrorKind, Value};
 use std::{
     collections::VecDeque,
@@ -33,6 +33,8 @@ const MAX_IN_FLIGHT: usize = 4096;
 const COLLECTING_TIMEOUT: Duration = Duration::from_millis(5);
 /// If no reply arrives for this long, the checks in flight are considered lost.
 const IN_FLIGHT_TIMEOUT: Duration = Duration::from_millis(200);
+/// After this many collecting tasks that ended without sending it, a check is sent alone.
+const MAX_ATTEMPTS: usize = 3;
 
 /// The packed answer to one request.
 pub(super) type CheckReply = Result<Vec<u8>, RedisError>;
@@ -93,7 +95,7 @@ impl Batcher {
             }
             NextStep::Wait(request) => request,
         };
-        loop {
+        for _ in 0..MAX_ATTEMPTS {
             let (reply, receiver) = oneshot::channel();
             let request = request.clone();
             self.enqueue(WaitingCheck { request, reply });
@@ -103,6 +105,7 @@ impl Batcher {
                 return reply;
             }
         }
+        self.send_one(&request).await
     }
 
     fn start(self: &Arc<Self>, request: CheckRequest) -> NextStep {
@@ -125,15 +128,15 @@ impl Batcher {
     fn enqueue(self: &Arc<Self>, check: WaitingCheck) {
         let mut queue = self.queue.lock();
         queue.waiting.push_back(check);
-        self.start_collecting(&mut queue);
+        self.collect(queue);
     }
 
     /// Starts the task that sends the waiting checks, unless there is one.
-    fn start_collecting(self: &Arc<Self>, queue: &mut Queue) {
+    fn collect(self: &Arc<Self>, mut queue: MutexGuard<'_, Queue>) {
         let is_collecting = queue
             .collecting_since
             .is_some_and(|since| since.elapsed() < COLLECTING_TIMEOUT);
-        if is_collecting {
+        if is_collecting || queue.waiting.is_empty() {
             return;
         }
         // Without a runtime, the next check that has one starts the task.
@@ -141,12 +144,13 @@ impl Batcher {
             return;
         };
         queue.collecting_since = Some(Instant::now());
+        // A runtime that is ending drops the task at once, and the task takes the lock then.
+        drop(queue);
         let collector = Collector(self.clone());
         runtime.spawn(async move {
             // Tasks that are ready run first, and add their checks.
             yield_now().await;
-            let batch = collector.take();
-            if let Some(batch) = batch {
+            if let Some(batch) = collector.take() {
                 batch.send().await;
             }
         });
@@ -229,10 +233,8 @@ impl Drop for Slot {
         let mut queue = self.batcher.queue.lock();
         queue.in_flight = queue.in_flight.saturating_sub(self.checks);
         queue.replied_at = Instant::now();
-        // They wait because too many were in flight.
-        if !queue.waiting.is_empty() {
-            self.batcher.start_collecting(&mut queue);
-        }
+        // Checks can wait because too many were in flight.
+        self.batcher.collect(queue);
     }
 }
 
