@@ -1,4 +1,4 @@
--- Shared helpers of the strategies. Times are in microseconds, unless a comment states another unit.
+-- Shared helpers of the strategies. Times are in microseconds, unless stated otherwise.
 --
 -- Numbers in Lua are doubles, which represent integers exactly up to 2^53. All values here are
 -- integers below that. Microseconds since 1970 need 51 bits.

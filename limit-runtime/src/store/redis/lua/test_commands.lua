@@ -1,5 +1,5 @@
--- Replaces commands.lua in tests. The time is the last argument, and keys expire by that time: `key~`
--- holds the time at which `key` expires.
+-- Replaces commands.lua in tests. The time is the last argument, and keys expire by that time. The
+-- key `key~` holds the time at which `key` expires.
 local requests = #ARGV - 1
 
 local function call_as_at(redis_call, name, key, ...)
