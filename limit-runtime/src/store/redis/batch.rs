@@ -45,6 +45,16 @@ pub(super) struct Batcher {
     /// Replaces the server's clock in tests.
     clock: Option<Clock>,
     queue: Mutex<Queue>,
+    sent_texts: Mutex<SentTexts>,
+}
+
+/// The scripts whose text was sent on the current connection. With the text, the first check of a
+/// kind takes one round trip, also if the server does not know the script.
+#[derive(Default)]
+struct SentTexts {
+    /// Tells the connection from earlier ones.
+    times_opened: u64,
+    kinds: Vec<CheckKind>,
 }
 
 struct Queue {
@@ -79,7 +89,25 @@ impl Batcher {
                 waiting: VecDeque::new(),
                 collecting_since: None,
             }),
+            sent_texts: Mutex::default(),
         })
+    }
+
+    /// Whether a check of this kind is the first one on the current connection to the server, so
+    /// that it has to send the text of its script.
+    fn must_send_text(&self, kind: CheckKind) -> bool {
+        let times_opened = self.connection.times_opened();
+        let mut sent = self.sent_texts.lock();
+        if sent.times_opened != times_opened {
+            sent.times_opened = times_opened;
+            sent.kinds.clear();
+        }
+        // Calls on one connection run in their order, so the next one can use the hash.
+        let is_first = self.connection.is_one_server() && !sent.kinds.contains(&kind);
+        if is_first {
+            sent.kinds.push(kind);
+        }
+        is_first
     }
 
     pub(super) async fn run(self: &Arc<Self>, request: CheckRequest) -> CheckReply {
@@ -159,7 +187,8 @@ impl Batcher {
     async fn send_one(&self, request: &CheckRequest) -> CheckReply {
         let script = self.scripts.check(request.kind);
         let keys = request.keys.iter().map(String::as_str);
-        let reply = self.run_script(script, keys, &request.packed).await?;
+        let first = Some(request.kind);
+        let reply = self.call(script, first, keys, &request.packed).await?;
         parse_answer(reply)
     }
 
@@ -173,9 +202,24 @@ impl Batcher {
         keys: impl ExactSizeIterator<Item = &str> + Clone,
         packed: &[u8],
     ) -> Result<Value, RedisError> {
+        self.call(script, None, keys, packed).await
+    }
+
+    /// `kind` is that of a check.
+    async fn call(
+        &self,
+        script: &Script,
+        kind: Option<CheckKind>,
+        keys: impl ExactSizeIterator<Item = &str> + Clone,
+        packed: &[u8],
+    ) -> Result<Value, RedisError> {
         let args = [packed];
-        let command = self.command("EVALSHA", &script.sha, keys.clone(), &args);
         let open = self.connection.get().await?;
+        let (name, text) = match kind {
+            Some(kind) if self.must_send_text(kind) => ("EVAL", &script.text),
+            _ => ("EVALSHA", &script.sha),
+        };
+        let command = self.command(name, text, keys.clone(), &args);
         let mut result = open.transport.send(&command).await;
         // The script did not run, so nothing was counted, and a retry is safe.
         if result.as_ref().is_err_and(is_no_script) {
@@ -335,7 +379,9 @@ impl Batch {
             .collect();
         let mut pipeline = Pipeline::with_capacity(calls.len());
         for call in &calls {
-            pipeline.add_command(call_command(batcher, call, false));
+            let kind = call.first().map(|check| check.request.kind);
+            let with_text = kind.is_some_and(|kind| batcher.must_send_text(kind));
+            pipeline.add_command(call_command(batcher, call, with_text));
         }
         let mut replies = send_all(transport, &pipeline).await?;
         resend_unknown(batcher, transport, &calls, &mut replies).await?;
