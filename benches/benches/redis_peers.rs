@@ -1,8 +1,8 @@
-//! Checks through Redis beside one `EVALSHA` per check on one multiplexed connection, and beside the
-//! crate `tower-rate-limit-redis`, by turns.
+//! Checks through Redis, by turns with one `EVALSHA` for each check on one multiplexed connection,
+//! and with the crate `tower-rate-limit-redis`.
 //!
-//! `cargo bench -p limit-benches --bench redis_peers [loopback|delay|deadline] [ms per turn]`. Needs
-//! `redis-server`.
+//! `cargo bench -p limit-benches --bench redis_peers [loopback|delay|deadline] [ms per turn]`
+//! needs `redis-server`.
 
 #![allow(
     missing_docs,

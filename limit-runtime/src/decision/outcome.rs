@@ -178,8 +178,8 @@ impl Outcome {
         }
     }
 
-    /// The outcome that a peek at one unit gives right after this one: without a unit left, one fits
-    /// when more remains.
+    /// The outcome that a peek at one unit gives right after this one: without a unit left, it fits
+    /// once more remains.
     pub(crate) fn peeked(&self) -> Self {
         if self.remaining > 0 {
             self.into_allowed()
