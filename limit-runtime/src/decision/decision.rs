@@ -41,6 +41,11 @@ impl Decision {
         self
     }
 
+    /// The decision that a peek at one unit gives right after this one.
+    pub(crate) fn peeked(&self) -> Self {
+        Self::new(self.outcomes.iter().map(Outcome::peeked))
+    }
+
     /// The decision on one charge, with its receipt if it was consumed.
     #[inline(always)]
     pub(crate) fn of<const N: usize>(outcomes: [Outcome; N], receipt: Option<Receipt>) -> Self {

@@ -178,6 +178,16 @@ impl Outcome {
         }
     }
 
+    /// The outcome that a peek at one unit gives right after this one: without a unit left, it fits
+    /// once more remains.
+    pub(crate) fn peeked(&self) -> Self {
+        if self.remaining > 0 {
+            self.into_allowed()
+        } else {
+            self.refused(self.next_after)
+        }
+    }
+
     /// The outcome of an allowed request.
     pub(crate) fn into_allowed(self) -> Self {
         Self {

@@ -10,7 +10,7 @@ use crate::{
     extract::maybe_ready::MaybeReady,
     limiter::wait_queue::{self, WaitMode},
     policy::resolved_rule::ResolvedRule,
-    store::{Action, Charge, StoreError},
+    store::{Action, Charge, Fallback, StoreError},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -133,17 +133,54 @@ impl RequestLimits {
         cost: u64,
         action: Action,
     ) -> Result<Decision, StoreError> {
-        let charges = self.charges_with(|index, _| is_selected(index).then_some(cost));
-        if charges.is_empty() {
+        if !(0..self.rules.len()).any(&is_selected) {
             return Ok(Decision::empty());
         }
+        let is_on_all = (0..self.rules.len()).all(&is_selected);
+        // A forced charge of nothing reads the other rules in the same call. Without force, they
+        // could deny the charge.
+        let reads_all = is_on_all || action == Action::Force;
+        let mut charges = self.charges_with(|index, _| match is_selected(index) {
+            true => Some(cost),
+            false => reads_all.then_some(0),
+        });
+        if !is_on_all && reads_all {
+            for (index, charge) in charges.iter_mut().enumerate() {
+                if !is_selected(index) {
+                    // Only the selected rules decide what happens if the store does not answer.
+                    charge.on_store_error = Some(Fallback::Allow);
+                }
+            }
+        }
         let mut decision = self.limiter.check_all(&charges, action).await?;
-        let rules = (0..self.rules.len()).filter(|&index| is_selected(index));
-        self.ledger
-            .lock()
-            .record_more(rules, cost, decision.take_receipts());
-        self.refresh_decision().await;
-        Ok(decision)
+        let receipts = decision.take_receipts();
+        let of_charges = (0..self.rules.len()).filter(|&index| reads_all || is_selected(index));
+        let selected = of_charges
+            .zip(receipts)
+            .filter(|&(rule, _)| is_selected(rule));
+        {
+            let mut ledger = self.ledger.lock();
+            ledger.record_more(selected, cost);
+            if reads_all {
+                ledger.decision = Some(decision.peeked());
+            }
+        }
+        if !reads_all {
+            self.refresh_decision().await;
+            return Ok(decision);
+        }
+        if is_on_all {
+            return Ok(decision);
+        }
+        let mut outcomes = decision.outcomes().iter();
+        let mut of_selected = Decision::empty();
+        for (index, charge) in charges.iter().enumerate() {
+            let of_rule = outcomes.by_ref().take(charge.limits.len());
+            of_rule
+                .filter(|_| is_selected(index))
+                .for_each(|&outcome| of_selected.push(outcome));
+        }
+        Ok(of_selected)
     }
 
     /// Refunds up to `units` of what each selected rule has consumed, newest charges first.

@@ -37,15 +37,14 @@ impl Ledger {
         self.decision = Some(decision);
     }
 
-    /// Records a further charge of `cost` on each of `rules`, with one receipt for each rule.
+    /// Records a further charge of `cost` on each of the rules, with its receipt.
     pub(super) fn record_more(
         &mut self,
-        rules: impl Iterator<Item = usize>,
+        receipts: impl IntoIterator<Item = (usize, Receipt)>,
         cost: u64,
-        receipts: impl IntoIterator<Item = Receipt>,
     ) {
         self.entries
-            .extend(rules.zip(receipts).map(|(rule, receipt)| LedgerEntry {
+            .extend(receipts.into_iter().map(|(rule, receipt)| LedgerEntry {
                 rule,
                 cost,
                 receipt,

@@ -23,6 +23,8 @@ pub mod oracle;
 #[cfg(feature = "runtime")]
 pub mod process;
 #[cfg(feature = "runtime")]
+pub mod proxy;
+#[cfg(feature = "runtime")]
 pub mod refunds;
 #[cfg(feature = "runtime")]
 pub mod requests;

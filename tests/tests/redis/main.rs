@@ -8,7 +8,10 @@
 
 mod custom_store;
 mod errors;
+mod ids;
+mod isolation;
 mod late_charges;
+mod lean;
 mod oracle;
 mod outages;
 mod permissions;

@@ -23,6 +23,15 @@ pub(super) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// Waits until `holds` returns true.
+pub(super) async fn until_async(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let start = Instant::now();
+    while !holds().await {
+        assert!(start.elapsed() < Duration::from_secs(10), "never: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 pub(super) fn is_down(limiter: &Limiter) -> bool {
     matches!(limiter.health().store, StoreHealth::Down)
 }

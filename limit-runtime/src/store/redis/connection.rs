@@ -20,7 +20,10 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use tokio::{runtime::Handle, sync::Notify};
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, oneshot},
+};
 
 /// For this long after a failed attempt, requests fail with its error, without a new attempt.
 const RETRY_DELAY: Duration = Duration::from_millis(10);
@@ -29,6 +32,9 @@ const RETRY_DELAY: Duration = Duration::from_millis(10);
 const OPENING_TIMEOUT: Duration = Duration::from_secs(2);
 /// The least time between two attempts to replace the client of a cluster.
 const REPLACE_INTERVAL: Duration = Duration::from_millis(200);
+/// How often a request waits for the connection to open. It waits again if the runtime of the
+/// attempt ends.
+const MAX_WAITS: usize = 8;
 /// After this many time-outs in a row, the connection is replaced: it may be half open.
 const MAX_TIMEOUTS: u32 = 3;
 
@@ -67,15 +73,30 @@ pub(super) struct OpenConnection {
     number: u64,
     /// Time-outs in a row.
     timeouts: Arc<AtomicU32>,
+    /// Closed when the runtime ends that drives the connection. `None` for a connection of the
+    /// application.
+    runtime: Option<Arc<oneshot::Sender<()>>>,
 }
 
 impl OpenConnection {
-    fn new(transport: Arc<dyn Transport>, number: u64) -> Self {
+    /// In the runtime that drives the connection.
+    fn new(transport: Arc<dyn Transport>, number: u64, connector: &Connector) -> Self {
+        let runtime = match connector {
+            Connector::External(_) => None,
+            _ => Some(watch_runtime()),
+        };
         Self {
             transport,
             number,
             timeouts: Arc::default(),
+            runtime,
         }
+    }
+
+    /// Whether the runtime that drove the connection has ended, so that nothing is sent any more.
+    fn has_lost_runtime(&self) -> bool {
+        let runtime = self.runtime.as_ref();
+        runtime.is_some_and(|runtime| runtime.is_closed())
     }
 }
 
@@ -120,27 +141,32 @@ impl Connection {
     /// If the attempt to open it fails, or an attempt failed less than [`RETRY_DELAY`] ago.
     pub(super) async fn get(&self) -> Result<OpenConnection, RedisError> {
         let mut has_waited = false;
-        loop {
+        for _ in 0..MAX_WAITS {
             let state_changed = self.0.state_changed.notified();
             tokio::pin!(state_changed);
             // Registers before the state is read, so that no change is missed.
             state_changed.as_mut().enable();
-            {
+            let attempt = {
                 let mut state = self.0.state.lock();
                 match &*state {
-                    State::Open(open) => return Ok(open.clone()),
+                    State::Open(open) if !open.has_lost_runtime() => return Ok(open.clone()),
                     State::Failed { at, error } if has_waited || at.elapsed() < RETRY_DELAY => {
                         return Err(error.clone());
                     }
-                    State::Opening { since } if since.elapsed() < OPENING_TIMEOUT => {}
-                    State::Closed | State::Failed { .. } | State::Opening { .. } => {
-                        self.0.start_opening(&mut state);
-                    }
+                    State::Opening { since } if since.elapsed() < OPENING_TIMEOUT => None,
+                    State::Closed
+                    | State::Open(_)
+                    | State::Failed { .. }
+                    | State::Opening { .. } => Some(self.0.new_attempt(&mut state)),
                 }
+            };
+            if let Some(attempt) = attempt {
+                attempt.start();
             }
             state_changed.await;
             has_waited = true;
         }
+        Err(runtime_ended())
     }
 
     /// Reports the result of a request on `open`. Errors can show that the connection is dead; the
@@ -197,35 +223,14 @@ impl Inner {
         Ok(transport)
     }
 
-    /// Opens the connection in a separate task, because the request that needs it may be cancelled.
-    fn start_opening(self: &Arc<Self>, state: &mut State) {
-        *state = State::Opening {
-            since: Instant::now(),
-        };
-        let inner = self.clone();
-        tokio::spawn(async move {
-            let number = inner.times_opened.load(Ordering::Acquire) + 1;
-            let weak = Arc::downgrade(&inner);
-            let on_disconnect = move || {
-                if let Some(inner) = weak.upgrade() {
-                    inner.reopen(number);
-                }
-            };
-            let result = inner.open(on_disconnect, number == 1).await;
-            let mut state = inner.state.lock();
-            *state = match result {
-                Ok(transport) => {
-                    inner.times_opened.store(number, Ordering::Release);
-                    State::Open(OpenConnection::new(transport, number))
-                }
-                Err(error) => State::Failed {
-                    at: Instant::now(),
-                    error,
-                },
-            };
-            drop(state);
-            inner.state_changed.notify_waiters();
-        });
+    /// The caller starts the attempt once the state is not locked any more.
+    fn new_attempt(self: &Arc<Self>, state: &mut State) -> Attempt {
+        let since = Instant::now();
+        *state = State::Opening { since };
+        Attempt {
+            inner: self.clone(),
+            since,
+        }
     }
 
     /// Opens another client of a cluster, and uses it instead of connection `number` if that works.
@@ -246,7 +251,7 @@ impl Inner {
                 let mut state = inner.state.lock();
                 if is_current(&state, number) {
                     let number = inner.times_opened.fetch_add(1, Ordering::AcqRel) + 1;
-                    *state = State::Open(OpenConnection::new(transport, number));
+                    *state = State::Open(OpenConnection::new(transport, number, &inner.connector));
                 }
             }
         });
@@ -268,10 +273,71 @@ impl Inner {
         if is_current(&state, number) {
             *state = State::Closed;
             if Handle::try_current().is_ok() {
-                self.start_opening(&mut state);
+                let attempt = self.new_attempt(&mut state);
+                drop(state);
+                attempt.start();
             }
         }
     }
+}
+
+/// A sender that is closed when the current runtime ends.
+fn watch_runtime() -> Arc<oneshot::Sender<()>> {
+    let (sender, receiver) = oneshot::channel();
+    // The task ends when the sender is dropped. A runtime that ends drops the task.
+    tokio::spawn(receiver);
+    Arc::new(sender)
+}
+
+/// The task that opens a connection. If its runtime ends first, others can open one at once.
+struct Attempt {
+    inner: Arc<Inner>,
+    since: Instant,
+}
+
+impl Attempt {
+    /// Opens the connection in a separate task, because the request that needs it may be cancelled.
+    fn start(self) {
+        tokio::spawn(async move {
+            let inner = self.inner.clone();
+            let number = inner.times_opened.load(Ordering::Acquire) + 1;
+            let weak = Arc::downgrade(&inner);
+            let on_disconnect = move || {
+                if let Some(inner) = weak.upgrade() {
+                    inner.reopen(number);
+                }
+            };
+            let result = inner.open(on_disconnect, number == 1).await;
+            let mut state = inner.state.lock();
+            *state = match result {
+                Ok(transport) => {
+                    inner.times_opened.store(number, Ordering::Release);
+                    State::Open(OpenConnection::new(transport, number, &inner.connector))
+                }
+                Err(error) => State::Failed {
+                    at: Instant::now(),
+                    error,
+                },
+            };
+            drop(state);
+            inner.state_changed.notify_waiters();
+        });
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        let mut state = self.inner.state.lock();
+        if matches!(*state, State::Opening { since } if since == self.since) {
+            *state = State::Closed;
+            drop(state);
+            self.inner.state_changed.notify_waiters();
+        }
+    }
+}
+
+fn runtime_ended() -> RedisError {
+    (ErrorKind::Io, "the runtime ended that opens the connection").into()
 }
 
 fn is_current(state: &State, number: u64) -> bool {

@@ -35,7 +35,7 @@ const DIGEST_DIGITS: usize = 2 * (HASH_BYTES + CHECKSUM_BYTES);
 
 /// The letters before the digits at the end of a name: the strategies, and `i` for markers of
 /// charges.
-const LETTERS: &[u8] = b"mfsgi";
+const LETTERS: &[u8] = b"mfsgir";
 /// The end of the name under which the strategies and windows in use are stored.
 const WINDOWS: &str = ":windows";
 

@@ -61,8 +61,6 @@ const DEFAULT_KEY_PREFIX: &str = "limit";
 pub struct RedisStore {
     pub(super) key_names: KeyNames,
     pub(super) connection: Connection,
-    /// Replaces the server's clock in tests.
-    clock: Option<Clock>,
     scripts: Arc<Scripts>,
     batcher: Arc<Batcher>,
     known_windows: KnownWindows,
@@ -125,12 +123,11 @@ impl RedisStore {
         #[cfg(feature = "redis-cluster")]
         let cluster = connector.cluster_client();
         let connection = Connection::new(connector);
-        let scripts = Arc::new(Scripts::new(ScriptClock::Server));
+        let scripts = Scripts::new(ScriptClock::Server);
         Self {
             key_names: KeyNames::new(DEFAULT_KEY_PREFIX, None),
             batcher: Batcher::new(connection.clone(), scripts.clone(), None),
             connection,
-            clock: None,
             scripts,
             known_windows: KnownWindows::default(),
             #[cfg(feature = "redis-cluster")]
@@ -193,13 +190,8 @@ impl RedisStore {
     #[must_use]
     pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
         let clock = clock.into();
-        self.scripts = Arc::new(Scripts::new(ScriptClock::Argument));
-        self.batcher = Batcher::new(
-            self.connection.clone(),
-            self.scripts.clone(),
-            Some(clock.clone()),
-        );
-        self.clock = Some(clock);
+        self.scripts = Scripts::new(ScriptClock::Argument);
+        self.batcher = Batcher::new(self.connection.clone(), self.scripts.clone(), Some(clock));
         self
     }
 
@@ -217,8 +209,8 @@ impl RedisStore {
         if let Some(announcement) = announcement {
             announcement.wait().await;
         }
-        let (now, reply) = result.map_err(store_error)?;
-        request::parse_decision(charges, now, &reply)
+        let answer = result.map_err(store_error)?;
+        request::parse_decision(charges, &answer)
     }
 
     pub(super) async fn refund_each(
@@ -228,14 +220,10 @@ impl RedisStore {
     ) -> Result<(), StoreError> {
         // One call for each charge, because in a cluster their keys may be on different servers.
         for (charge, receipt) in charges.iter().zip(receipts) {
-            let (keys, mut args) = request::refund_arguments(&self.key_names, charge, receipt);
-            args.extend(self.clock.as_ref().map(|clock| clock.now().as_micros()));
-            let keys: Vec<_> = keys.iter().map(String::as_str).collect();
-            let open = self.connection.get().await.map_err(store_error)?;
-            let script = &self.scripts.refund;
-            let result = script.run(&*open.transport, &keys, &args).await;
-            self.connection.report(&open, result.as_ref().err());
-            result.map_err(store_error)?;
+            let (keys, packed) = request::refund_arguments(&self.key_names, charge, receipt);
+            let keys = keys.iter().map(String::as_str);
+            let result = self.batcher.run_script(&self.scripts.refund, keys, &packed);
+            result.await.map_err(store_error)?;
         }
         Ok(())
     }
@@ -280,7 +268,6 @@ impl fmt::Debug for RedisStore {
         f.debug_struct("RedisStore")
             .field("key_names", &self.key_names)
             .field("connection", &self.connection)
-            .field("clock", &self.clock)
             .finish_non_exhaustive()
     }
 }

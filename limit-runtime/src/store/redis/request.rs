@@ -1,6 +1,9 @@
 //! Converts charges to arguments of a script, and the reply of a script to a decision.
 
-use super::key_names::{self, KeyNames};
+use super::{
+    key_names::{self, KeyNames},
+    script::{CheckKind, MAX_LEAN_LIMITS},
+};
 use crate::{
     decision::{Decision, Outcome, Receipt, Verdict, recorded_cost},
     store::{Action, Charge, StoreError},
@@ -9,104 +12,157 @@ use crate::{
 use smallvec::SmallVec;
 use std::time::Duration;
 
-/// The keys and arguments of one check. `lua/check.lua` documents the arguments.
+/// The shortest time for which the server remembers the id of a charge.
+const MIN_ID_MILLIS: u64 = 60_000;
+
+/// The keys and the argument of one check.
 #[derive(Debug)]
 pub(super) struct CheckRequest {
-    /// One key for each limit of each charge.
+    pub(super) kind: CheckKind,
+    /// One key for each limit of each charge, then one for each id.
     pub(super) keys: SmallVec<[String; 2]>,
-    /// Action, number of limits, and five numbers for each limit.
-    pub(super) args: SmallVec<[u64; 12]>,
+    /// Packed as `lua/check.lua` states.
+    pub(super) packed: Vec<u8>,
 }
 
 impl CheckRequest {
     pub(super) fn new(key_names: &KeyNames, charges: &[Charge<'_>], action: Action) -> Self {
-        let mut request = Self {
-            keys: SmallVec::new(),
-            args: SmallVec::new(),
-        };
-        let limits = charges
-            .iter()
-            .map(|charge| charge.limits.len())
-            .sum::<usize>();
-        request.args.push(match action {
+        let limits = charges.iter().map(|charge| charge.limits.len());
+        let limits = limits.sum::<usize>();
+        let mut keys: SmallVec<[String; 2]> = SmallVec::with_capacity(limits);
+        let mut packed = Vec::with_capacity(9 + 33 * limits);
+        let (mut id_keys, mut ids) = (Vec::new(), Vec::new());
+        packed.push(match action {
             Action::Consume => 0,
             Action::Peek => 1,
             Action::Force => 2,
         });
-        request.args.push(limits as u64);
+        put_u32(&mut packed, limits);
+        // The number of ids, which is set below.
+        put_u32(&mut packed, 0);
         for charge in charges {
             let prefix = key_names.budget_prefix(charge.scope, charge.key);
-            for limit in charge.limits {
+            if let Some(id) = charge.id.filter(|_| action == Action::Force) {
+                id_keys.push(id_key(&prefix, 'i', id.get()));
+                put_u32(&mut ids, keys.len() + 1);
+                put_u32(&mut ids, keys.len() + charge.limits.len());
+                put_u64(&mut ids, id_millis(charge));
+            }
+            for &limit in charge.limits {
                 let window_millis = limit.window_millis();
-                let key = key_names::redis_key(&prefix, charge.strategy, window_millis);
-                request.keys.push(key);
-                request.args.extend([
-                    strategy_index(charge.strategy),
-                    limit.count().get(),
-                    window_millis.saturating_mul(1_000),
-                    recorded_cost(charge.cost),
-                    charge.strategy.burst(),
-                ]);
+                keys.push(key_names::redis_key(
+                    &prefix,
+                    charge.strategy,
+                    window_millis,
+                ));
+                packed.push(strategy_index(charge.strategy));
+                put_u64(&mut packed, limit.count().get());
+                put_u64(&mut packed, window_millis.saturating_mul(1_000));
+                put_u64(&mut packed, recorded_cost(charge.cost));
+                put_u64(&mut packed, charge.strategy.capacity(limit).get());
             }
         }
-        request
-    }
-
-    /// How many numbers the reply to this request has.
-    pub(super) fn reply_len(&self) -> usize {
-        1 + 4 * self.keys.len()
+        let kind = if id_keys.is_empty() {
+            check_kind(charges, &keys)
+        } else {
+            for (place, byte) in packed.iter_mut().skip(5).zip(u32_bytes(id_keys.len())) {
+                *place = byte;
+            }
+            packed.append(&mut ids);
+            CheckKind::General
+        };
+        keys.extend(id_keys);
+        Self { kind, keys, packed }
     }
 }
 
-/// The keys of a refund, and the arguments: six numbers for each key, see `lua/refund.lua`.
+/// Which script answers a check of `charges` without ids. `keys` has one key for each limit.
+fn check_kind(charges: &[Charge<'_>], keys: &[String]) -> CheckKind {
+    let strategy = charges.first().map(|charge| charge.strategy.number());
+    let is_one_strategy = || {
+        let mut strategies = charges.iter().map(|charge| charge.strategy.number());
+        strategies.all(|number| Some(number) == strategy)
+    };
+    let has_duplicate = || {
+        let mut earlier = keys.iter().enumerate();
+        earlier.any(|(index, key)| keys.iter().take(index).any(|other| other == key))
+    };
+    match strategy {
+        Some(strategy)
+            if keys.len() <= MAX_LEAN_LIMITS && is_one_strategy() && !has_duplicate() =>
+        {
+            CheckKind::Lean {
+                strategy: usize::from(strategy),
+                limits: keys.len(),
+            }
+        }
+        _ => CheckKind::General,
+    }
+}
+
+/// The keys of a refund, and its argument, see `lua/refund.lua`.
 pub(super) fn refund_arguments(
     key_names: &KeyNames,
     charge: &Charge<'_>,
     receipt: &Receipt,
-) -> (Vec<String>, Vec<u64>) {
+) -> (Vec<String>, Vec<u8>) {
     let prefix = key_names.budget_prefix(charge.scope, charge.key);
-    let (mut keys, mut args) = (Vec::new(), Vec::new());
-    for limit in charge.limits {
+    let (mut keys, mut packed) = (Vec::new(), Vec::new());
+    put_u32(&mut packed, charge.limits.len());
+    put_u64(&mut packed, charge.id.map_or(0, |_| id_millis(charge)));
+    for &limit in charge.limits {
         let window_millis = limit.window_millis();
         keys.push(key_names::redis_key(
             &prefix,
             charge.strategy,
             window_millis,
         ));
-        args.extend([
-            strategy_index(charge.strategy),
-            limit.count().get(),
-            window_millis.saturating_mul(1_000),
-            recorded_cost(charge.cost),
-            charge.strategy.burst(),
-            receipt.at(),
-        ]);
+        packed.push(strategy_index(charge.strategy));
+        put_u64(&mut packed, limit.count().get());
+        put_u64(&mut packed, window_millis.saturating_mul(1_000));
+        put_u64(&mut packed, recorded_cost(charge.cost));
+        put_u64(&mut packed, receipt.at());
     }
-    (keys, args)
+    keys.extend(charge.id.map(|id| id_key(&prefix, 'r', id.get())));
+    (keys, packed)
 }
 
-/// Converts the reply of the script to a decision. `now` is the server's time in microseconds.
+/// The name of the key that exists once the charge with this id was counted. It has the hash tag
+/// of the budget. The letter is `i` for a forced charge and `r` for a refund of it.
+fn id_key(budget_prefix: &str, letter: char, id: u64) -> String {
+    format!("{budget_prefix}:{letter}{id}")
+}
+
+/// For how long the server remembers the id of a charge: for its longest window, at least.
+fn id_millis(charge: &Charge<'_>) -> u64 {
+    let windows = charge.limits.iter().map(|limit| limit.window_millis());
+    windows.max().unwrap_or_default().max(MIN_ID_MILLIS)
+}
+
+/// Converts the answer of the script to a decision.
 ///
 /// # Errors
-/// If the reply is too short, or a number is out of range.
+/// If the answer is too short, or a number is out of range.
 pub(super) fn parse_decision(
     charges: &[Charge<'_>],
-    now: i64,
-    reply: &[i64],
+    answer: &[u8],
 ) -> Result<Decision, StoreError> {
     let invalid = || StoreError::new("unexpected reply of the rate limiting script in Redis");
-    let (&consumed, numbers) = reply.split_first().ok_or_else(invalid)?;
+    let (now, rest) = answer.split_first_chunk::<8>().ok_or_else(invalid)?;
+    let (&consumed, mut rest) = rest.split_first().ok_or_else(invalid)?;
+    let mut number = || {
+        let (bytes, more) = rest.split_first_chunk::<8>()?;
+        rest = more;
+        Some(i64::from_be_bytes(*bytes))
+    };
     let limits = charges.iter().flat_map(|charge| {
         let limits = charge.limits.iter();
         limits.map(|&limit| (limit, charge.strategy.capacity(limit)))
     });
     let mut outcomes: SmallVec<[Outcome; 4]> = SmallVec::new();
-    let mut numbers = numbers.chunks_exact(4);
     for (limit, capacity) in limits {
-        let &[remaining, reset_after, wait, next_after] = numbers.next().ok_or_else(invalid)?
-        else {
-            return Err(invalid());
-        };
+        let mut next = || number().ok_or_else(invalid);
+        let (remaining, reset_after, wait, next_after) = (next()?, next()?, next()?, next()?);
         let remaining = u64::try_from(remaining).map_err(|_| invalid())?;
         let reset_after = micros(reset_after).ok_or_else(invalid)?;
         let verdict = match wait {
@@ -125,7 +181,7 @@ pub(super) fn parse_decision(
     if consumed == 0 {
         return Ok(decision);
     }
-    let now = u64::try_from(now).map_err(|_| invalid())?;
+    let now = u64::from_be_bytes(*now);
     Ok(decision.with_receipts(charges.iter().map(|_| Receipt::new(now))))
 }
 
@@ -134,6 +190,19 @@ fn micros(number: i64) -> Option<Duration> {
 }
 
 /// The index in the table `strategies` of the scripts. Lua counts from 1.
-fn strategy_index(strategy: Strategy) -> u64 {
-    1 + u64::from(strategy.number())
+fn strategy_index(strategy: Strategy) -> u8 {
+    1 + strategy.number()
+}
+
+fn put_u64(packed: &mut Vec<u8>, number: u64) {
+    packed.extend(number.to_be_bytes());
+}
+
+fn put_u32(packed: &mut Vec<u8>, number: usize) {
+    packed.extend(u32_bytes(number));
+}
+
+/// More than 2³² limits do not fit into a command.
+fn u32_bytes(number: usize) -> [u8; 4] {
+    u32::try_from(number).unwrap_or(u32::MAX).to_be_bytes()
 }

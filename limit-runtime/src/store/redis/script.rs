@@ -1,16 +1,19 @@
-//! The Lua scripts: assembles them from their parts, and runs them by their hash.
+//! The Lua scripts: assembles them from their parts.
 //!
-//! `EVALSHA` runs a script that the server has in its script cache. After a restart, a failover or
-//! `SCRIPT FLUSH`, the server answers `NOSCRIPT` without running anything. Then `EVAL` sends the
-//! whole text.
+//! A check runs one of several scripts. The general one answers any request. The lean ones answer
+//! requests with up to [`MAX_LEAN_LIMITS`] limits of one strategy: they begin with a straight-line
+//! text for the common states, and contain the general text for all others.
 
-use super::transport::Transport;
-use redis::{Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
-use std::sync::LazyLock;
+use redis::Cmd;
+use std::{
+    iter,
+    sync::{Arc, LazyLock},
+};
 
+const COMMANDS: &str = include_str!("lua/commands.lua");
+const TEST_COMMANDS: &str = include_str!("lua/test_commands.lua");
+const MAIN: &str = include_str!("lua/main.lua");
 const HEAD: &str = include_str!("lua/head.lua");
-const SERVER_CLOCK: &str = include_str!("lua/server_clock.lua");
-const TEST_CLOCK: &str = include_str!("lua/test_clock.lua");
 const STRATEGIES: [&str; 4] = [
     include_str!("lua/moving.lua"),
     include_str!("lua/fixed.lua"),
@@ -20,8 +23,18 @@ const STRATEGIES: [&str; 4] = [
 const PROBE_TEXT: &str = include_str!("lua/probe.lua");
 const CHECK: &str = include_str!("lua/check.lua");
 const REFUND: &str = include_str!("lua/refund.lua");
+const LEAN_FRAME: &str = include_str!("lua/lean/frame.lua");
+const LEAN_STRATEGIES: [&str; 4] = [
+    include_str!("lua/lean/moving.lua"),
+    include_str!("lua/lean/fixed.lua"),
+    include_str!("lua/lean/sliding.lua"),
+    include_str!("lua/lean/gcra.lua"),
+];
 
-/// The clock that the scripts read.
+/// The largest number of limits in a request that a lean script answers.
+pub(super) const MAX_LEAN_LIMITS: usize = 3;
+
+/// The commands and the clock that the scripts use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ScriptClock {
     /// The server's.
@@ -33,36 +46,108 @@ pub(super) enum ScriptClock {
 /// Tries the commands that the scripts use.
 pub(super) static PROBE: LazyLock<Script> = LazyLock::new(|| Script::new(PROBE_TEXT));
 
+/// Which script answers a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum CheckKind {
+    /// Up to [`MAX_LEAN_LIMITS`] limits of one strategy with different keys, and no ids. One call
+    /// may carry several of these requests.
+    Lean {
+        /// The strategy's number.
+        strategy: usize,
+        limits: usize,
+    },
+    /// Any request, alone.
+    General,
+}
+
 /// The complete scripts.
 #[derive(Debug)]
 pub(super) struct Scripts {
-    pub(super) check: Script,
+    general: Script,
+    /// By strategy and number of limits.
+    lean: [Vec<Script>; 4],
     pub(super) refund: Script,
 }
 
 impl Scripts {
-    pub(super) fn new(clock: ScriptClock) -> Self {
-        let script = |main: &str| {
-            let clock = match clock {
-                ScriptClock::Server => SERVER_CLOCK,
-                ScriptClock::Argument => TEST_CLOCK,
-            };
-            let mut parts = vec![HEAD, clock];
-            parts.extend(STRATEGIES);
-            parts.push(main);
-            Script::new(&parts.join("\n"))
-        };
-        Self {
-            check: script(CHECK),
-            refund: script(REFUND),
+    pub(super) fn new(clock: ScriptClock) -> Arc<Self> {
+        static FOR_SERVER: LazyLock<Arc<Scripts>> =
+            LazyLock::new(|| Arc::new(Scripts::assemble(COMMANDS)));
+        match clock {
+            ScriptClock::Server => FOR_SERVER.clone(),
+            ScriptClock::Argument => Arc::new(Self::assemble(TEST_COMMANDS)),
         }
+    }
+
+    fn assemble(commands: &str) -> Self {
+        let functions = iter::once(HEAD).chain(STRATEGIES).collect::<String>();
+        let check = |lean: &str, limits: usize| {
+            let general = format!("{functions}\n{CHECK}");
+            let main = MAIN
+                .replace("$lean", lean)
+                .replace("$general", &general)
+                .replace("$limits", &limits.to_string());
+            Script::new(&format!("{commands}\n{main}"))
+        };
+        let lean = LEAN_STRATEGIES.map(|strategy| {
+            (1..=MAX_LEAN_LIMITS)
+                .map(|limits| check(&lean_text(strategy, limits), limits))
+                .collect()
+        });
+        Self {
+            general: check("", 0),
+            lean,
+            refund: Script::new(&format!(
+                "{commands}\n{}",
+                REFUND.replace("$functions", &functions)
+            )),
+        }
+    }
+
+    /// The script for checks of this kind.
+    pub(super) fn check(&self, kind: CheckKind) -> &Script {
+        let lean = match kind {
+            CheckKind::Lean { strategy, limits } => self
+                .lean
+                .get(strategy)
+                .and_then(|scripts| scripts.get(limits.checked_sub(1)?)),
+            CheckKind::General => None,
+        };
+        lean.unwrap_or(&self.general)
     }
 }
 
+/// The lean text of a strategy, for requests with `limits` limits.
+fn lean_text(strategy: &str, limits: usize) -> String {
+    let each = |text: &str, separator: &str| {
+        let numbered = (1..=limits).map(|number| text.replace('@', &number.to_string()));
+        numbered.collect::<Vec<_>>().join(separator)
+    };
+    let step = |name: &str| {
+        let (_, text) = strategy.split_once(name).unwrap_or_default();
+        let text = text.split("-- @").next().unwrap_or_default();
+        each(text, "\n")
+    };
+    LEAN_FRAME
+        .replace("$arguments", &each("count@, window@, cost@, burst@", ", "))
+        // The bytes that are skipped: the numbers of limits and ids, and each index of a strategy.
+        .replace(
+            "$unpack",
+            &format!(">Bxxxxxxxx{}", "xI8I8I8I8".repeat(limits)),
+        )
+        .replace("$read", &step("-- @read"))
+        .replace("$is_allowed", &each("wait@ == 0", " and "))
+        .replace("$plan", &step("-- @plan"))
+        .replace("$write", &step("-- @write"))
+        .replace("$pack", &format!(">I8B{}", "I8I8i8I8".repeat(limits)))
+        .replace("$results", &each("remaining@, reset@, wait@, next@", ", "))
+}
+
+/// A script, which the server runs by its hash once it has the text.
 #[derive(Debug)]
 pub(super) struct Script {
-    text: Box<str>,
-    sha: Box<str>,
+    pub(super) text: Box<str>,
+    pub(super) sha: Box<str>,
 }
 
 impl Script {
@@ -83,36 +168,6 @@ impl Script {
             command.arg(*key);
         }
         command
-    }
-
-    /// Runs the script, and returns its reply.
-    ///
-    /// # Errors
-    /// Any error of the connection or the server, except `NOSCRIPT`.
-    pub(super) async fn run(
-        &self,
-        transport: &dyn Transport,
-        keys: &[&str],
-        args: &[u64],
-    ) -> Result<Value, RedisError> {
-        let command = |name: &str, script: &str| {
-            let mut command = Cmd::new();
-            command.arg(name).arg(script).arg(keys.len());
-            for key in keys {
-                command.arg(*key);
-            }
-            for arg in args {
-                command.arg(*arg);
-            }
-            command
-        };
-        match transport.send(&command("EVALSHA", &self.sha)).await {
-            // The script did not run, so nothing was counted, and a retry is safe.
-            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                transport.send(&command("EVAL", &self.text)).await
-            }
-            reply => reply,
-        }
     }
 }
 

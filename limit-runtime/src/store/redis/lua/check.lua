@@ -1,28 +1,43 @@
--- Checks requests one after the other. Each request consumes from all of its limits or from none.
+-- Checks one request, and consumes from all of its limits or from none.
 --
--- KEYS: one key for each limit of each request.
--- ARGV: the number of requests; then for each request:
---   the action (0 consume, 1 peek, 2 force) and the number of limits; then for each limit:
---     the index of the strategy, the count, the window in us, the cost, and the burst.
--- Returns a list of integers: the time; then for each request:
---   1 if it consumed, else 0; then for each limit:
---     the units that remain, the time until all are available, the time to wait (0 if there is
---     room, -1 if the cost exceeds the capacity), and the time until more units remain.
-local reply = { now }
-local key, arg = 0, 1
-
-for _ = 1, tonumber(ARGV[1]) do
-  local action, limits = tonumber(ARGV[arg + 1]), tonumber(ARGV[arg + 2])
-  arg = arg + 2
+-- `request` is packed: the action (0 consume, 1 peek, 2 force), the number of limits, and the
+-- number of ids; then for each limit:
+--   the index of the strategy, the count, the window in us, the cost, and the capacity of a bucket;
+-- then for each id: the first and the last limit of its charge, and the time to live in ms.
+-- The keys after `key` are those of the limits, and then those of the ids. A charge is not counted
+-- if the key of its id exists already.
+--
+-- Returns the packed answer: the time, and 1 if it consumed, else 0; then for each limit:
+--   the units that remain, the time until all are available, the time to wait (0 if there is room,
+--   -1 if the cost exceeds the capacity), and the time until more units remain.
+local function check(request, key)
+  local action, limits, ids, arg = unpack_('>BI4I4', request)
+  local counted, new_ids = {}, {}
+  local id_arg = arg + 33 * limits
+  for id = 1, ids do
+    local first, last, ttl
+    first, last, ttl, id_arg = unpack_('>I4I4I8', request, id_arg)
+    local name = KEYS[key + limits + id]
+    -- Several charges of one request can have one id.
+    if new_ids[name] or call('SET', name, '', 'NX', 'PX', ttl) then
+      new_ids[name] = true
+    else
+      for index = first, last do
+        counted[index] = true
+      end
+    end
+  end
   local allowed = true
-  local budgets, costs, counts, bursts, opened, at = {}, {}, {}, {}, {}, #reply + 1
+  local budgets, costs, counts, bursts, opened = {}, {}, {}, {}, {}
+  local answer = {}
   for index = 1, limits do
-    key = key + 1
-    local name = KEYS[key]
-    local strategy = strategies[tonumber(ARGV[arg + 1])]
-    local count, window = tonumber(ARGV[arg + 2]), tonumber(ARGV[arg + 3])
-    local cost, burst = tonumber(ARGV[arg + 4]), tonumber(ARGV[arg + 5])
-    arg = arg + 5
+    local name = KEYS[key + index]
+    local number, count, window, cost, burst
+    number, count, window, cost, burst, arg = unpack_('>BI8I8I8I8', request, arg)
+    local strategy = strategies[number]
+    if counted[index] then
+      cost = 0
+    end
     -- Two charges can use one budget. The later one is checked as if the earlier one had consumed.
     -- A cost of 0 checks whether one unit is left.
     local budget = opened[name]
@@ -35,11 +50,10 @@ for _ = 1, tonumber(ARGV[1]) do
     budget.taken = budget.taken + cost
     allowed = allowed and wait == 0
     budgets[index], costs[index], counts[index], bursts[index] = budget, cost, count, burst
-    local place = at + 4 * (index - 1)
-    reply[place + 1], reply[place + 2], reply[place + 3] = remaining, reset, wait
+    local place = 4 * (index - 1)
+    answer[place + 1], answer[place + 2], answer[place + 3] = remaining, reset, wait
   end
   local consumes = action == 2 or (action == 0 and allowed)
-  reply[at] = consumes and 1 or 0
   if consumes then
     for index = 1, limits do
       local budget, cost = budgets[index], costs[index]
@@ -48,18 +62,18 @@ for _ = 1, tonumber(ARGV[1]) do
       end
     end
     for index = 1, limits do
-      local budget, place = budgets[index], at + 4 * (index - 1)
+      local budget, place = budgets[index], 4 * (index - 1)
       if budget.taken > 0 then
-        reply[place + 1] = math.max(reply[place + 1] - budget.taken, 0)
-        reply[place + 2] = budget.strategy.reset_after(budget.state)
+        answer[place + 1] = math.max(answer[place + 1] - budget.taken, 0)
+        answer[place + 2] = budget.strategy.reset_after(budget.state)
       end
     end
   end
   for index = 1, limits do
     local budget = budgets[index]
     local next_after = budget.strategy.next_after(budget.state, counts[index], bursts[index])
-    reply[at + 4 * index] = next_after
+    answer[4 * index] = next_after
   end
+  local format = '>I8B' .. string.rep('I8I8i8I8', limits)
+  return pack(format, now, consumes and 1 or 0, unpack(answer))
 end
-
-return reply

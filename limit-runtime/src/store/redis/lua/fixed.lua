@@ -4,7 +4,6 @@ local fixed = {}
 strategies[2] = fixed
 
 function fixed.open(key, window)
-  delete_if_expired(key)
   local state = { key = key, window = window, start = now, used = 0 }
   local packed = call('GET', key)
   if packed then

@@ -11,7 +11,6 @@ local gcra = {}
 strategies[4] = gcra
 
 function gcra.open(key, window, count)
-  delete_if_expired(key)
   local state = { key = key, window = window, count = count, ahead = 0, part = 0 }
   local packed = call('GET', key)
   if not packed then
@@ -51,13 +50,6 @@ local function save_gcra(state)
   set_ttl(state.key, div_up(empty + 1 - now, 1000) + 1)
 end
 
--- 71 years. The capacity is at most what drains within this time, so that `empty` stays exact.
-local MAX_DRAIN_TIME = 2 ^ 51
-
-local function capacity(state, count, burst)
-  return math.min(burst, (mul_div(MAX_DRAIN_TIME, count, state.window)))
-end
-
 -- The units in the bucket, rounded up.
 local function used_units(state)
   local whole, rest = mul_div(state.ahead, state.count, state.window, state.part)
@@ -71,7 +63,6 @@ local function time_to_drain_to(state, target)
 end
 
 function gcra.assess(state, count, wanted, burst)
-  burst = capacity(state, count, burst)
   local used = used_units(state)
   local reset = gcra.reset_after(state)
   if used + wanted <= burst then
@@ -89,12 +80,12 @@ function gcra.assess(state, count, wanted, burst)
   return remaining, reset, time_to_drain_to(state, burst - wanted)
 end
 
-function gcra.next_after(state, count, burst)
+function gcra.next_after(state, _, burst)
   local used = used_units(state)
   if used == 0 then
     return 0
   end
-  return time_to_drain_to(state, math.min(used, capacity(state, count, burst)) - 1)
+  return time_to_drain_to(state, math.min(used, burst) - 1)
 end
 
 function gcra.record(state, cost, count)

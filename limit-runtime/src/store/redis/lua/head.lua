@@ -1,10 +1,7 @@
--- Shared helpers. The complete script is this file, a clock, the four strategies, and check.lua or
--- refund.lua. All times are in microseconds, unless a comment states another unit.
+-- Shared helpers of the strategies. Times are in microseconds, unless stated otherwise.
 --
 -- Numbers in Lua are doubles, which represent integers exactly up to 2^53. All values here are
 -- integers below that. Microseconds since 1970 need 51 bits.
-local call = redis.call
-local pack, unpack_ = struct.pack, struct.unpack
 local TWO_30, TWO_32 = 1073741824, 4294967296
 -- The maximum of counters. It is above the largest count of a limit.
 local MAX_USED = 2 ^ 50
@@ -17,6 +14,16 @@ end
 -- Integer division, rounded up.
 local function div_up(a, b)
   return div(a + b - 1, b)
+end
+
+-- Sets the time to live of a key, in milliseconds.
+local function set_ttl(key, ms)
+  call('PEXPIRE', key, ms)
+end
+
+-- The time to live of a key, in milliseconds: -1 if the key does not expire, -2 if there is no key.
+local function get_ttl(key)
+  return call('PTTL', key)
 end
 
 -- The quotient and remainder of (a * b + plus) / c. If the product is 2^53 or more, this is a long

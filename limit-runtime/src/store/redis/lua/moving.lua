@@ -152,7 +152,6 @@ local function time_to_free(log, units)
 end
 
 function moving.open(key, window)
-  delete_if_expired(key)
   local unit = div_up(window, TWO_30)
   local log = {
     key = key,

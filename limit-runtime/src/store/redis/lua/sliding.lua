@@ -6,7 +6,6 @@ local sliding = {}
 strategies[3] = sliding
 
 function sliding.open(key, window)
-  delete_if_expired(key)
   local state = { key = key, window = window, start = now, previous = 0, current = 0 }
   local packed = call('GET', key)
   if not packed then
