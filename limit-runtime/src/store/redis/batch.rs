@@ -226,8 +226,7 @@ impl Batcher {
             let command = self.command("EVAL", &script.text, keys, &args);
             result = open.transport.send(&command).await;
         }
-        self.connection.report(&open, result.as_ref().err());
-        result
+        self.connection.report(&open, result).await
     }
 
     fn command<'a>(
@@ -348,15 +347,14 @@ impl Batch {
         };
         self.is_sent = true;
         let result = self.send_calls(&batcher, &*open.transport).await;
-        let replies = match result {
+        let replies = match batcher.connection.report(&open, result).await {
             Ok(replies) => replies,
-            Err(error) => {
-                batcher.connection.report(&open, Some(&error));
-                return self.fail(&error);
-            }
+            Err(error) => return self.fail(&error),
         };
         let error = replies.iter().find_map(|reply| reply.as_ref().err());
-        batcher.connection.report(&open, error);
+        if let Some(error) = error {
+            batcher.connection.report_error(&open, error);
+        }
         // A reply to a check that was cancelled meanwhile is dropped.
         for (check, reply) in self.checks.drain(..).zip(replies) {
             let _ = check.reply.send(reply);

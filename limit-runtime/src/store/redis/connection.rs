@@ -7,7 +7,7 @@
 use super::{
     connector::Connector,
     handshake::{RunId, shake_hands},
-    server_error::has_code,
+    server_error::{RuntimeEnded, has_code},
     transport::Transport,
 };
 use parking_lot::Mutex;
@@ -166,18 +166,42 @@ impl Connection {
             state_changed.await;
             has_waited = true;
         }
-        Err(runtime_ended())
+        Err(RuntimeEnded::wrap())
     }
 
-    /// Reports the result of a request on `open`. Errors can show that the connection is dead; the
-    /// next request then opens a new one.
-    pub(super) fn report(&self, open: &OpenConnection, error: Option<&RedisError>) {
-        let Some(error) = error else {
-            if open.timeouts.load(Ordering::Relaxed) > 0 {
-                open.timeouts.store(0, Ordering::Relaxed);
+    /// Reports the result of a request on `open`, and returns it.
+    ///
+    /// Errors can show that the connection is dead; the next request then opens a new one. If its
+    /// runtime has ended, the error says so.
+    pub(super) async fn report<T>(
+        &self,
+        open: &OpenConnection,
+        result: Result<T, RedisError>,
+    ) -> Result<T, RedisError> {
+        let error = match result {
+            Ok(reply) => {
+                // Each reply comes here: most only read.
+                if open.timeouts.load(Ordering::Relaxed) > 0 {
+                    open.timeouts.store(0, Ordering::Relaxed);
+                }
+                return Ok(reply);
             }
-            return;
+            Err(error) => error,
         };
+        if open.runtime.is_some() && error.is_io_error() {
+            // A task of the runtime that is ending is dropped here, and so reports nothing. Tasks
+            // of others see that it has ended.
+            tokio::task::yield_now().await;
+            if open.has_lost_runtime() {
+                return Err(RuntimeEnded::wrap());
+            }
+        }
+        self.report_error(open, &error);
+        Err(error)
+    }
+
+    /// Reports the error of a reply on `open`.
+    pub(super) fn report_error(&self, open: &OpenConnection, error: &RedisError) {
         // The client of a cluster has a connection to each node. It is used until another one is
         // open, because none can be opened while a part of the cluster is out for good.
         if !self.is_one_server() {
@@ -334,10 +358,6 @@ impl Drop for Attempt {
             self.inner.state_changed.notify_waiters();
         }
     }
-}
-
-fn runtime_ended() -> RedisError {
-    (ErrorKind::Io, "the runtime ended that opens the connection").into()
 }
 
 fn is_current(state: &State, number: u64) -> bool {

@@ -256,8 +256,7 @@ async fn send(connection: &Connection, command: &Cmd) -> Result<u64, RedisError>
     let open = connection.get().await?;
     let number = connection.times_opened();
     let result: Result<Value, _> = open.transport.send(command).await;
-    connection.report(&open, result.as_ref().err());
-    result.map(|_| number)
+    connection.report(&open, result).await.map(|_| number)
 }
 
 fn parse_member(member: &[u8]) -> Option<Window> {

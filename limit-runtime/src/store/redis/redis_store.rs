@@ -232,8 +232,7 @@ impl RedisStore {
     pub(super) async fn send(&self, command: &Cmd) -> Result<Value, RedisError> {
         let open = self.connection.get().await?;
         let result = open.transport.send(command).await;
-        self.connection.report(&open, result.as_ref().err());
-        result
+        self.connection.report(&open, result).await
     }
 
     pub(super) async fn delete_budgets(

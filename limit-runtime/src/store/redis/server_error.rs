@@ -65,6 +65,9 @@ pub(super) fn text(error: &RedisError) -> String {
 
 /// The fault of one request that the error proves: other requests may succeed.
 fn request_fault(error: &RedisError) -> Option<&'static str> {
+    if cause::<RuntimeEnded>(error).is_some() {
+        return Some("the runtime ended that drove the connection");
+    }
     if has_code(error, "WRONGTYPE") {
         return Some("a key of the limiter holds a value of another type");
     }
@@ -156,12 +159,38 @@ impl Unsuitable {
     }
 
     fn find(error: &RedisError) -> Option<&ConnectError> {
-        // The crate keeps causes in an `Arc`, which is the type of the source.
-        let source = error.source()?;
-        let shared = source.downcast_ref::<Arc<dyn Error + Send + Sync>>()?;
-        let inner = shared.downcast_ref::<io::Error>()?.get_ref()?;
-        Some(&inner.downcast_ref::<Self>()?.0)
+        cause::<Self>(error).map(|cause| &cause.0)
     }
+}
+
+/// The runtime has ended that drove the connection, which says nothing of the server.
+#[derive(Debug)]
+pub(super) struct RuntimeEnded;
+
+impl RuntimeEnded {
+    /// Wraps it in an error of the `redis` crate.
+    pub(super) fn wrap() -> RedisError {
+        RedisError::from(io::Error::other(Self))
+    }
+}
+
+impl fmt::Display for RuntimeEnded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the runtime of the connection has ended")
+    }
+}
+
+impl Error for RuntimeEnded {}
+
+/// The error of ours that an error of the `redis` crate wraps.
+fn cause<T: Error + 'static>(error: &RedisError) -> Option<&T> {
+    // The crate keeps causes in an `Arc`, which is the type of the source.
+    let source = error.source()?;
+    let shared = source.downcast_ref::<Arc<dyn Error + Send + Sync>>()?;
+    shared
+        .downcast_ref::<io::Error>()?
+        .get_ref()?
+        .downcast_ref()
 }
 
 impl fmt::Display for Unsuitable {
