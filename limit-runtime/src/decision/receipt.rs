@@ -54,6 +54,8 @@ struct Refunded {
 
 impl Receipt {
     const NOWHERE: u64 = u64::MAX;
+    /// The remote store will count it later.
+    const LATE: u64 = u64::MAX - 1;
 
     /// A receipt for a charge that the store counted at `at`, on its own clock.
     #[must_use]
@@ -102,6 +104,20 @@ impl Receipt {
             local: self.at,
             ..self
         }
+    }
+
+    /// Turns a receipt of the local counts into that of a forced charge which is kept for the remote
+    /// store.
+    pub(crate) fn late(self) -> Self {
+        Self {
+            at: Self::LATE,
+            ..self
+        }
+    }
+
+    /// Whether the charge is kept for the remote store.
+    pub(crate) fn is_late(&self) -> bool {
+        self.at == Self::LATE
     }
 
     /// Whether only the local counts counted the charge.

@@ -6,7 +6,7 @@ use crate::{
     key::Key,
     window::Strategy,
 };
-use limit_core::Limits;
+use limit_core::{Limit, Limits};
 use std::{
     hash::{BuildHasher, RandomState},
     num::NonZeroU64,
@@ -50,8 +50,9 @@ pub struct Charge<'a> {
     pub strategy: Strategy,
     /// What to do if a remote store does not answer. `None`: the limiter's [`Fallback`].
     pub on_store_error: Option<Fallback>,
-    /// Identifies a forced charge, or a refund, that may be sent to a remote store more than once.
-    /// The store counts it once. `None`: it is sent once.
+    /// Identifies a [forced](Action::Force) charge that may be sent to a remote store more than
+    /// once: the store counts it once. `None`: the limiter chooses one for each call. A store also
+    /// gets one for each refund, which it counts once for itself.
     pub id: Option<ChargeId>,
 }
 
@@ -115,6 +116,28 @@ impl<'a> Charge<'a> {
             on_store_error: Some(fallback),
             ..self
         }
+    }
+}
+
+impl Charge<'_> {
+    /// For how long the charge counts once it is consumed, in milliseconds, rounded up.
+    pub(crate) fn lifetime_millis(&self) -> u64 {
+        let of_limit = |limit: &Limit| {
+            let window = limit.window_millis();
+            match self.strategy {
+                // A window counts until the next one has ended.
+                Strategy::SlidingWindow => window.saturating_mul(2),
+                // Until the bucket is empty, which a forced charge may have filled further.
+                Strategy::Gcra { burst } => {
+                    let units = burst.get().saturating_add(self.cost);
+                    let drained = u128::from(window) * u128::from(units);
+                    let drained = drained.div_ceil(u128::from(limit.count().get()));
+                    u64::try_from(drained).unwrap_or(u64::MAX).max(window)
+                }
+                Strategy::MovingWindow | Strategy::FixedWindow => window,
+            }
+        };
+        self.limits.iter().map(of_limit).max().unwrap_or_default()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Every error of the server is seen: at the start, in the health, and in the log.
 
-use super::outages::{is_down, until};
+use super::outages::{is_down, trip, until};
 use limit_runtime::{
     Limiter, limits,
     store::{ConnectError, Fallback},
@@ -98,6 +98,75 @@ async fn a_server_that_turns_out_unusable_later_is_logged_as_an_error_and_shown_
         errors.iter().any(|line| line.contains(&error)),
         "{error}: {errors:?}"
     );
+}
+
+#[tokio::test]
+async fn a_set_up_that_turns_out_wrong_during_an_outage_is_logged_as_an_error_too() {
+    let (log, _guard) = Log::capture_thread();
+    let port = free_port();
+    let url = format!("redis://127.0.0.1:{port}");
+    let limiter = Limiter::connect(&url).await.unwrap();
+    trip(&limiter).await;
+    let _server = Server::redis_on(port, &["--requirepass", "right"]);
+    until("the error is seen", || {
+        last_error(&limiter).contains("check the user and password")
+    })
+    .await;
+    let error = last_error(&limiter);
+    let lines = log.lines();
+    let errors = lines.iter().filter(|line| line.contains("ERROR"));
+    let errors: Vec<_> = errors.collect();
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(errors[0].contains(&error), "{error}: {errors:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_count_at_the_moment_is_no_error_at_the_start() {
+    let replica = Server::redis();
+    ask(
+        replica.port(),
+        &format!("REPLICAOF 127.0.0.1 {}", free_port()),
+    )
+    .unwrap();
+    let lonely = Server::redis();
+    ask(lonely.port(), "CONFIG SET min-replicas-to-write 1").unwrap();
+    let full = Server::redis_with(&["--maxmemory", "1"]);
+    for server in [replica, lonely, full] {
+        let limiter = Limiter::connect(&server.url()).await.unwrap();
+        check(&limiter).await;
+        assert_eq!(limiter.health().answered, 0);
+        ask(server.port(), "REPLICAOF NO ONE").unwrap();
+        ask(server.port(), "CONFIG SET min-replicas-to-write 0").unwrap();
+        ask(server.port(), "CONFIG SET maxmemory 0").unwrap();
+        until("the server is used", || {
+            limiter.health().answered > 0 || {
+                let limiter = limiter.clone();
+                tokio::spawn(async move { check(&limiter).await });
+                false
+            }
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_permission_that_is_revoked_keeps_the_store_down_until_it_is_granted_again() {
+    let server = Server::redis();
+    let limiter = connect_as(&server, "~* +@all").await.unwrap();
+    check(&limiter).await;
+    // The probe of the circuit breaker does not need it.
+    ask(server.port(), "ACL SETUSER limiter -lrange").unwrap();
+    while !is_down(&limiter) {
+        check(&limiter).await;
+    }
+    for _ in 0..60 {
+        check(&limiter).await;
+        assert!(is_down(&limiter), "{:?}", limiter.health());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(limiter.health().outages, 1);
+    ask(server.port(), "ACL SETUSER limiter +lrange").unwrap();
+    until("the store is used again", || !is_down(&limiter)).await;
 }
 
 #[tokio::test]

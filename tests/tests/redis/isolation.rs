@@ -6,7 +6,10 @@ use limit_runtime::{
 };
 use std::{
     future::{Future, IntoFuture},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Waker},
     time::Duration,
 };
@@ -127,6 +130,76 @@ async fn a_key_of_another_type_fails_only_its_own_checks() {
         }
         assert!(results[17].is_err());
     }
+}
+
+#[tokio::test]
+async fn a_list_that_the_limiter_did_not_write_fails_only_its_own_checks() {
+    let server = Server::redis();
+    let store = Arc::new(RedisStore::new(&server.url()).unwrap());
+    let scope = Scope::shared("isolation");
+    let limits = limits!("9/minute");
+    for (bad, entries) in [
+        (17_u32, "0123456789 0123456789 0123456789"),
+        (18, "1 2 3 4"),
+    ] {
+        let name = store.describe_key(scope, &bad.into_key()).unwrap();
+        ask(server.port(), &format!("RPUSH {name}:m60000 {entries}")).unwrap();
+    }
+    let checks = (0..150_u32).map(|key| {
+        let store = store.clone();
+        async move {
+            let key = key.into_key();
+            let charge = Charge::new(scope, &key, &limits);
+            store.check(&[charge], Action::Consume).await
+        }
+    });
+    let results = futures_util::future::join_all(checks).await;
+    let failed = results
+        .iter()
+        .enumerate()
+        .filter(|(_, result)| result.is_err());
+    let failed: Vec<_> = failed.map(|(key, _)| key).collect();
+    assert_eq!(failed, [17, 18]);
+}
+
+#[test]
+fn a_runtime_that_ends_opens_no_circuit_breaker() {
+    let server = Server::redis();
+    let proxy = Proxy::to(server.port());
+    let runtime = |threads| {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        builder
+            .worker_threads(threads)
+            .enable_all()
+            .build()
+            .unwrap()
+    };
+    let main = runtime(2);
+    let limiter = main.block_on(patient(&proxy.url()));
+    let limits = limits!("1_000_000/minute");
+    main.block_on(async { limiter.check(&limits, "first").await.unwrap() });
+    proxy.set_round_trip(Duration::from_millis(4), Duration::ZERO);
+    let stop = Arc::new(AtomicBool::new(false));
+    for task in 0..64_u32 {
+        let (limiter, stop) = (limiter.clone(), stop.clone());
+        main.spawn(async move {
+            while !stop.load(Ordering::Relaxed) {
+                let _ = limiter.check(&limits, task).await;
+            }
+        });
+    }
+    // Its tasks send checks of the other runtime together with their own.
+    for _ in 0..60 {
+        let short = runtime(1);
+        for task in 0..32_u32 {
+            let limiter = limiter.clone();
+            short.spawn(async move { limiter.check(&limits, (1_u32, task)).await.map(drop) });
+        }
+        short.block_on(async { tokio::time::sleep(Duration::from_millis(2)).await });
+        drop(short);
+    }
+    stop.store(true, Ordering::Relaxed);
+    assert_eq!(limiter.health().outages, 0, "{:?}", limiter.health());
 }
 
 /// Checks leave although no reply to earlier ones has arrived.

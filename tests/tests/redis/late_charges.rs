@@ -2,8 +2,10 @@
 
 use super::outages::{is_down, trip, until};
 use limit_runtime::{
-    Decision, IntoKey, Key, Limiter, Limits, limits,
-    store::{Action, Charge, Fallback, Scope},
+    Decision, IntoKey, Key, Limiter, Limits,
+    clock::TestClock,
+    limits,
+    store::{Action, Charge, ChargeId, Fallback, Scope},
 };
 use std::time::Duration;
 use test_support::servers::{Server, ask, patient};
@@ -238,4 +240,93 @@ async fn local_refusals_end_for_a_key_once_the_server_knows_its_count() {
     }
     assert!(is_known, "the server decides again");
     assert!(!is_down(&limiter));
+}
+
+#[tokio::test]
+async fn charges_of_one_budget_are_added_up_for_as_long_as_the_server_is_away() {
+    let server = Server::redis();
+    let limiter = Limiter::connect(&server.url()).await.unwrap();
+    let key = "alice".into_key();
+    server.kill();
+    trip(&limiter).await;
+    for _ in 0..8 {
+        check(&limiter, &key, 5, Action::Force).await;
+        // Longer than the pause between two attempts to send them.
+        tokio::time::sleep(Duration::from_millis(60)).await;
+    }
+    assert_eq!(limiter.health().late_charges, 1);
+    server.restart();
+    all_is_sent(&limiter).await;
+    assert_eq!(remaining(&server, &key).await, 960);
+}
+
+#[tokio::test]
+async fn a_refund_of_a_forced_charge_that_waits_reduces_it() {
+    let server = Server::redis();
+    let limiter = Limiter::connect(&server.url()).await.unwrap();
+    let key = "alice".into_key();
+    server.freeze();
+    trip(&limiter).await;
+    let forced = check(&limiter, &key, 500, Action::Force).await;
+    for _ in 0..2 {
+        // The second one finds nothing left to refund.
+        refund(&limiter, &key, 400, &forced).await;
+        refund(&limiter, &key, 100, &forced).await;
+    }
+    check(&limiter, &key, 70, Action::Force).await;
+    server.thaw();
+    all_is_sent(&limiter).await;
+    assert_eq!(remaining(&server, &key).await, 930);
+}
+
+#[tokio::test]
+async fn a_forced_charge_with_an_id_of_the_caller_counts_once_when_the_caller_sends_it_again() {
+    let server = Server::redis();
+    let limiter = Limiter::connect(&server.url()).await.unwrap();
+    let key = "alice".into_key();
+    server.freeze();
+    trip(&limiter).await;
+    let mut charges = charge(&key, 100);
+    charges[0].id = Some(ChargeId::random());
+    for _ in 0..2 {
+        limiter.check_all(&charges, Action::Force).await.unwrap();
+    }
+    server.thaw();
+    until("the server is used", || !is_down(&limiter)).await;
+    limiter.check_all(&charges, Action::Force).await.unwrap();
+    all_is_sent(&limiter).await;
+    assert_eq!(remaining(&server, &key).await, 900);
+}
+
+#[tokio::test]
+async fn what_was_admitted_during_an_outage_counts_until_its_window_has_ended() {
+    let server = Server::redis();
+    let clock = TestClock::new();
+    let limiter_on = async |clock: &TestClock| {
+        let builder = Limiter::builder().clock(clock.clone());
+        builder.remote(&server.url()).connect().await.unwrap()
+    };
+    let (limiter, other) = (limiter_on(&clock).await, limiter_on(&clock).await);
+    let (limits, key) = (limits!("100/minute"), "alice".into_key());
+    let of = |cost| [Charge::new(Scope::shared("jobs"), &key, &limits).cost(cost)];
+    let consume = async |limiter: &Limiter, cost| {
+        let decision = limiter.check_all(&of(cost), Action::Consume).await;
+        decision.unwrap().is_allowed()
+    };
+    assert!(consume(&other, 60).await);
+    clock.advance(Duration::from_secs(50));
+    server.freeze();
+    trip(&limiter).await;
+    assert!(consume(&limiter, 50).await);
+    server.thaw();
+    until("the server is used", || !is_down(&limiter)).await;
+    // The server has less left than this process, because of older hits.
+    consume(&limiter, 1).await;
+    clock.advance(Duration::from_secs(11));
+    assert!(
+        !consume(&limiter, 60).await,
+        "with the 50, that is more than 100 a minute"
+    );
+    clock.advance(Duration::from_secs(50));
+    assert!(consume(&limiter, 60).await);
 }

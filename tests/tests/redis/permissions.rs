@@ -5,10 +5,7 @@ use limit_runtime::{
     store::{Action, Charge, Fallback, Scope},
 };
 use std::{num::NonZeroU64, time::Duration};
-use test_support::{
-    log::Log,
-    servers::{Cluster, Server, ask},
-};
+use test_support::servers::{Cluster, Server, ask};
 
 const DOCS: &str = include_str!("../../../docs/REDIS.md");
 
@@ -183,31 +180,6 @@ async fn no_documented_permission_is_superfluous() {
             assert!(denied(port).is_some(), "{command} is not needed");
         }
     }
-}
-
-#[tokio::test]
-async fn without_the_record_of_windows_checks_count_and_the_log_says_so_once() {
-    let server = Server::redis();
-    let user = User::of_docs("limiter");
-    user.create(server.port());
-    let limiter = user.connect(&server.url()).await.unwrap();
-    // Without it from the start, `connect` returns an error.
-    ask(server.port(), "ACL SETUSER limiter -zadd").unwrap();
-    let (log, _guard) = Log::capture_thread();
-    for allowed in [true, true, false] {
-        let check = limiter.check(&limits!("2/minute; 9/hour"), "alice");
-        assert_eq!(check.await.unwrap().is_allowed(), allowed);
-        // Another window, which is recorded for itself.
-        let check = limiter.check(&limits!("9/second"), "bob");
-        assert!(check.await.unwrap().is_allowed());
-    }
-    assert_eq!(limiter.health().failed, 0);
-    let lines = log.lines();
-    let warnings: Vec<_> = lines.iter().filter(|line| line.contains("WARN")).collect();
-    let [warning] = &warnings[..] else {
-        panic!("{warnings:?}");
-    };
-    assert!(warning.contains("cannot record its windows"), "{warning}");
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use super::{
     connection::Connection,
     request::CheckRequest,
     script::{CheckKind, Script, Scripts},
+    server_error::RuntimeEnded,
     transport::Transport,
 };
 use crate::clock::Clock;
@@ -27,7 +28,7 @@ use tokio::{runtime::Handle, sync::oneshot, task::yield_now};
 const COLLECT_FROM: usize = 2;
 /// A script blocks the server while it runs: about 0.3 ms for a call of this size.
 const MAX_PER_CALL: usize = 64;
-/// Further checks wait in this process, where they leave the queue if they are cancelled.
+/// Further checks wait in this process.
 const MAX_IN_FLIGHT: usize = 4096;
 /// After this time, a collecting task is considered lost. Its runtime may have stopped.
 const COLLECTING_TIMEOUT: Duration = Duration::from_millis(5);
@@ -174,7 +175,10 @@ impl Batcher {
         queue.collecting_since = Some(Instant::now());
         // A runtime that is ending drops the task at once, and the task takes the lock then.
         drop(queue);
-        let collector = Collector(self.clone());
+        let collector = Collector {
+            batcher: self.clone(),
+            has_taken: false,
+        };
         runtime.spawn(async move {
             // Tasks that are ready run first, and add their checks.
             yield_now().await;
@@ -283,12 +287,16 @@ impl Drop for Slot {
 
 /// The task that collects checks. If it is dropped before it took them, because its runtime ended,
 /// the checks return to their own tasks.
-struct Collector(Arc<Batcher>);
+struct Collector {
+    batcher: Arc<Batcher>,
+    has_taken: bool,
+}
 
 impl Collector {
     /// Takes the waiting checks, up to what may be in flight.
-    fn take(self) -> Option<Batch> {
-        let mut queue = self.0.queue.lock();
+    fn take(mut self) -> Option<Batch> {
+        self.has_taken = true;
+        let mut queue = self.batcher.queue.lock();
         queue.collecting_since = None;
         if queue.in_flight >= MAX_IN_FLIGHT && queue.replied_at.elapsed() >= IN_FLIGHT_TIMEOUT {
             queue.in_flight = 0;
@@ -297,8 +305,7 @@ impl Collector {
         let mut checks = Vec::with_capacity(room.min(queue.waiting.len()));
         while checks.len() < room {
             match queue.waiting.pop_front() {
-                // A cancelled check missed its deadline, and the fallback has decided about its
-                // request. It must not be counted as well.
+                // Nothing waits for its reply any more.
                 Some(check) if check.reply.is_closed() => {}
                 Some(check) => checks.push(check),
                 None => break,
@@ -311,7 +318,7 @@ impl Collector {
         drop(queue);
         // Stable, so that the checks of one kind stay in their order.
         checks.sort_by_key(|check| check.request.kind);
-        let slot = self.0.slot(checks.len());
+        let slot = self.batcher.slot(checks.len());
         Some(Batch {
             slot,
             checks,
@@ -322,7 +329,10 @@ impl Collector {
 
 impl Drop for Collector {
     fn drop(&mut self) {
-        let mut queue = self.0.queue.lock();
+        if self.has_taken {
+            return;
+        }
+        let mut queue = self.batcher.queue.lock();
         if queue.collecting_since.take().is_some() {
             let waiting = mem::take(&mut queue.waiting);
             drop(queue);
@@ -409,7 +419,7 @@ impl Drop for Batch {
         // Checks that were not sent return to their own tasks.
         if self.is_sent {
             for check in self.checks.drain(..) {
-                let _ = check.reply.send(Err(batch_dropped()));
+                let _ = check.reply.send(Err(RuntimeEnded::wrap()));
             }
         }
     }
@@ -510,8 +520,4 @@ fn unexpected_reply() -> RedisError {
         "unexpected reply of the rate limiting script: expected an answer to each check",
     )
         .into()
-}
-
-fn batch_dropped() -> RedisError {
-    (ErrorKind::Io, "the task that sent the check was cancelled").into()
 }

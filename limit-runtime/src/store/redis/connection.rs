@@ -7,7 +7,7 @@
 use super::{
     connector::Connector,
     handshake::{RunId, shake_hands},
-    server_error::{RuntimeEnded, has_code},
+    server_error::{RuntimeEnded, has_code, misconfiguration},
     transport::Transport,
 };
 use parking_lot::Mutex;
@@ -215,7 +215,10 @@ impl Connection {
         } else {
             // A master that was demoted to a replica keeps its connections open. Only a new
             // connection reaches the new master.
+            // And the handshake of a new connection tells whether a server that refuses can be
+            // used again.
             error.is_unrecoverable_error()
+                || misconfiguration(error).is_some()
                 || error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
                 || has_code(error, "READONLY")
         };
@@ -333,6 +336,10 @@ impl Attempt {
             };
             let result = inner.open(on_disconnect, number == 1).await;
             let mut state = inner.state.lock();
+            // An attempt that took too long has been replaced.
+            if !matches!(*state, State::Opening { since } if since == self.since) {
+                return;
+            }
             *state = match result {
                 Ok(transport) => {
                     inner.times_opened.store(number, Ordering::Release);

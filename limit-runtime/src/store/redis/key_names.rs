@@ -3,7 +3,8 @@
 //! | Name | what is stored there |
 //! |---|---|
 //! | `prefix:{digest}:m60000` | a budget: the letter of the strategy, the window in milliseconds |
-//! | `prefix:{digest}:i123` | the marker of a charge that counts once, by its id |
+//! | `prefix:{digest}:i123` | the marker of a forced charge that counts once, by its id |
+//! | `prefix:{digest}:r123` | the marker of a refund that counts once, by its id |
 //! | `prefix:{digest}:windows` | the strategies and windows in use, see `known_windows.rs` |
 //!
 //! Under a test clock, `name~` has the time at which `name` expires.
@@ -33,8 +34,8 @@ const CHECKSUM_BYTES: usize = 4;
 /// The number of hexadecimal digits between the braces of a name.
 const DIGEST_DIGITS: usize = 2 * (HASH_BYTES + CHECKSUM_BYTES);
 
-/// The letters before the digits at the end of a name: the strategies, and `i` for markers of
-/// charges.
+/// The letters before the digits at the end of a name: the strategies, and `i` and `r` for
+/// markers of forced charges and refunds.
 const LETTERS: &[u8] = b"mfsgir";
 /// The end of the name under which the strategies and windows in use are stored.
 const WINDOWS: &str = ":windows";

@@ -12,13 +12,13 @@ use super::{
 };
 use crate::store::{Action, Charge};
 use parking_lot::RwLock;
-use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, ServerErrorKind, Value};
+use redis::{Cmd, FromRedisValue, RedisError, Value};
 use smallvec::SmallVec;
 use std::{
     collections::BTreeSet,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -52,7 +52,6 @@ pub(super) struct KnownWindows(Arc<Inner>);
 struct Inner {
     known: RwLock<Vec<Known>>,
     start: Instant,
-    has_warned: AtomicBool,
 }
 
 impl Default for Inner {
@@ -60,7 +59,6 @@ impl Default for Inner {
         Self {
             known: RwLock::default(),
             start: Instant::now(),
-            has_warned: AtomicBool::new(false),
         }
     }
 }
@@ -111,7 +109,11 @@ impl KnownWindows {
         runtime.spawn(async move {
             match send(&connection, &command).await {
                 Ok(number) => this.confirm(&due, number),
-                Err(error) => this.log(&error),
+                // The checks report what is wrong with the server.
+                Err(error) => tracing::debug!(
+                    error = %text(&error),
+                    "the windows in use were not recorded in Redis",
+                ),
             }
             // The check may be gone.
             let _ = sender.send(());
@@ -157,24 +159,6 @@ impl KnownWindows {
                 known.next.store(next, Ordering::Relaxed);
                 known.connection.store(connection, Ordering::Relaxed);
             }
-        }
-    }
-
-    fn log(&self, error: &RedisError) {
-        // Not while the server is away, or has no memory: that is seen with the checks. A command
-        // that is forbidden inside a script has the kind of a wrong request.
-        let is_refused = matches!(
-            error.kind(),
-            ErrorKind::Server(ServerErrorKind::NoPerm | ServerErrorKind::ResponseError)
-        );
-        if is_refused && !self.0.has_warned.swap(true, Ordering::Relaxed) {
-            tracing::warn!(
-                error = %text(error),
-                "the rate limiter cannot record its windows in Redis, so `reset_key` of other \
-                 processes does not find its budgets: allow the commands that docs/REDIS.md lists",
-            );
-        } else {
-            tracing::debug!(error = %text(error), "the windows in use were not recorded in Redis");
         }
     }
 

@@ -46,8 +46,8 @@ const DEFAULT_KEY_PREFIX: &str = "limit";
 /// let client = redis::Client::open("redis://cache:6379")?;
 /// // It reconnects by itself. It needs the feature `connection-manager` of the `redis` crate.
 /// let config = ConnectionManagerConfig::new()
-///     .set_response_timeout(Some(Duration::from_millis(40)))
-///     .set_connection_timeout(Some(Duration::from_millis(100)))
+///     .set_response_timeout(Some(Duration::from_secs(2)))
+///     .set_connection_timeout(Some(Duration::from_secs(1)))
 ///     .set_max_delay(Duration::from_millis(500));
 /// let connection = ConnectionManager::new_with_config(client, config).await?;
 /// let store = RedisStore::from_redis_connection(connection).key_prefix("inference");
@@ -73,8 +73,8 @@ impl RedisStore {
     /// Creates a store from a URL, without connecting. The first check opens the connection.
     ///
     /// The URL is one of those that [`Limiter::connect`](crate::Limiter::connect) lists, but not
-    /// `memory://`. The connection waits at most 40 ms for each reply, which fits the default
-    /// deadline of 50 ms. For a longer deadline, use
+    /// `memory://`. The connection waits at most 2 s for each reply, also after the limiter's
+    /// deadline: a late answer shows what was counted. For a deadline above 2 s, use
     /// [`LimiterBuilder::remote`](crate::LimiterBuilder::remote), which adapts both.
     ///
     /// ```no_run

@@ -14,6 +14,8 @@ use std::time::Duration;
 
 /// The shortest time for which the server remembers the id of a charge.
 const MIN_ID_MILLIS: u64 = 60_000;
+/// The longest one, ten years, so that the time of the end is a number that the server knows.
+const MAX_ID_MILLIS: u64 = 10 * 366 * 86_400_000;
 
 /// The keys and the argument of one check.
 #[derive(Debug)]
@@ -133,10 +135,10 @@ fn id_key(budget_prefix: &str, letter: char, id: u64) -> String {
     format!("{budget_prefix}:{letter}{id}")
 }
 
-/// For how long the server remembers the id of a charge: for its longest window, at least.
+/// For how long the server remembers the id of a charge: for as long as the charge counts, and for
+/// a minute at least.
 fn id_millis(charge: &Charge<'_>) -> u64 {
-    let windows = charge.limits.iter().map(|limit| limit.window_millis());
-    windows.max().unwrap_or_default().max(MIN_ID_MILLIS)
+    charge.lifetime_millis().clamp(MIN_ID_MILLIS, MAX_ID_MILLIS)
 }
 
 /// Converts the answer of the script to a decision.

@@ -17,6 +17,19 @@ const USE_SERVER: &str = "write `redis://host:6379` in the URL";
 const USE_REDIS: &str =
     "the limiter's scripts do not run on this server: use Redis 6.2 or later, or Valkey";
 
+/// Codes of a server that cannot count at the moment.
+const SERVER_STATES: [&str; 9] = [
+    "OOM",
+    "READONLY",
+    "BUSY",
+    "LOADING",
+    "MISCONF",
+    "MASTERDOWN",
+    "CLUSTERDOWN",
+    "NOREPLICAS",
+    "TRYAGAIN",
+];
+
 /// Whether `code` is the code of the error, or a word in its text.
 ///
 /// If a command inside a script fails, some servers return another code, and the original one only
@@ -124,7 +137,8 @@ pub(super) fn misconfiguration(error: &RedisError) -> Option<ConnectError> {
 /// The problem with a server on which the scripts fail for their own sake.
 pub(super) fn script_failure(error: &RedisError) -> Option<ConnectError> {
     let shown = text(error);
-    let is_script = shown.contains("user_script") && !shown.contains("OOM");
+    let is_state = SERVER_STATES.iter().any(|code| has_code(error, code));
+    let is_script = error.code() == Some("ERR") && shown.contains("user_script") && !is_state;
     is_script.then(|| ConnectError::Misconfigured {
         found: shown.into(),
         fix: USE_REDIS,

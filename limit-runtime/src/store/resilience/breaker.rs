@@ -33,8 +33,9 @@ struct CallStats {
     failures: u32,
     /// When it was opened or closed.
     changed_at: Ticks,
-    /// When the prober last called [`prober_is_alive`](Breaker::prober_is_alive).
-    prober_seen_at: Ticks,
+    /// When the prober last called [`prober_is_alive`](Breaker::prober_is_alive); `None` if it has
+    /// ended.
+    prober_seen_at: Option<Ticks>,
 }
 
 impl Breaker {
@@ -76,7 +77,7 @@ impl Breaker {
             return false;
         }
         stats.changed_at = now;
-        stats.prober_seen_at = now;
+        stats.prober_seen_at = Some(now);
         self.is_open.store(true, Ordering::Release);
         true
     }
@@ -100,7 +101,12 @@ impl Breaker {
     }
 
     pub(super) fn prober_is_alive(&self, now: Ticks) {
-        self.stats.lock().prober_seen_at = now;
+        self.stats.lock().prober_seen_at = Some(now);
+    }
+
+    /// Reports that the prober has ended, so that the next request starts another one.
+    pub(super) fn prober_has_ended(&self) {
+        self.stats.lock().prober_seen_at = None;
     }
 
     /// Whether a new prober is needed: none has reported for more than `max_silence`, for example
@@ -110,9 +116,10 @@ impl Breaker {
         let Some(mut stats) = self.stats.try_lock() else {
             return false;
         };
-        let is_needed = self.is_open() && now.since(stats.prober_seen_at) > max_silence;
+        let is_silent = |at| now.since(at) > max_silence;
+        let is_needed = self.is_open() && stats.prober_seen_at.is_none_or(is_silent);
         if is_needed {
-            stats.prober_seen_at = now;
+            stats.prober_seen_at = Some(now);
         }
         is_needed
     }

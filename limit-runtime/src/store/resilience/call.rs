@@ -16,7 +16,8 @@ use std::{
 use tokio::runtime::Handle;
 
 /// How long an answer is awaited that comes after the deadline, or after the request has ended.
-const LATE_ANSWER: Duration = Duration::from_secs(3);
+/// Shorter than the time-outs of connections, after which the client of a cluster repeats commands.
+const LATE_ANSWER: Duration = Duration::from_millis(1_500);
 
 /// A call of [`Store::check`](crate::store::Store::check).
 ///
@@ -93,21 +94,49 @@ impl Drop for Call {
             }
             return;
         };
-        let (shared, charges) = (self.shared.clone(), self.charges.clone());
-        let (action, is_admitted) = (self.action, self.is_admitted);
+        let unanswered = Unanswered {
+            shared: self.shared.clone(),
+            charges: self.charges.clone(),
+            is_forced: self.action == Action::Force,
+        };
+        let is_admitted = self.is_admitted;
         runtime.spawn(async move {
             let result = tokio::time::timeout(LATE_ANSWER, check).await;
-            match (action, result) {
-                (Action::Consume, Ok(Ok(decision))) if !is_admitted => {
-                    let receipts = decision.receipts().iter();
-                    for (charge, receipt) in charges.iter().zip(receipts) {
-                        shared.add_late(&charge.as_charge(), Kind::refund(receipt));
-                    }
-                }
-                (Action::Force, Ok(Err(_)) | Err(_)) => shared.keep_late(&charges),
-                _ => {}
+            if let Ok(Ok(decision)) = result {
+                unanswered.answer(&decision, is_admitted);
             }
-            settler::start_if_needed(&shared);
         });
+    }
+}
+
+/// A check of which the answer is still awaited. Without one, forced charges are sent again, also if
+/// the runtime ends.
+struct Unanswered {
+    shared: Arc<Shared>,
+    charges: Arc<[OwnedCharge]>,
+    is_forced: bool,
+}
+
+impl Unanswered {
+    fn answer(mut self, decision: &Decision, is_admitted: bool) {
+        if !self.is_forced && !is_admitted {
+            for (charge, receipt) in self.charges.iter().zip(decision.receipts()) {
+                let charge = Charge {
+                    id: None,
+                    ..charge.as_charge()
+                };
+                self.shared.add_late(&charge, Kind::refund(receipt));
+            }
+        }
+        self.is_forced = false;
+    }
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        if self.is_forced {
+            self.shared.keep_late(&self.charges);
+        }
+        settler::start_if_needed(&self.shared);
     }
 }

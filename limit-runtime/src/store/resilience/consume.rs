@@ -2,12 +2,12 @@
 
 use super::{
     answer::{Answer, with_receipts_for},
-    budget_hash::BudgetHash,
     call::Call,
     guard::Guard,
     health::count,
     late_charges::Kind,
-    local_counts::LocalCharge,
+    local_counts::{Budgets, LocalCharge},
+    owned_charge::OwnedCharge,
     send, settler,
 };
 use crate::{
@@ -18,6 +18,8 @@ use crate::{
         fallback::Fallback,
     },
 };
+use smallvec::SmallVec;
+use tokio::runtime::Handle;
 
 impl Guard {
     /// Consumes the charges if all of them are allowed.
@@ -30,7 +32,7 @@ impl Guard {
         let local_counts = &shared.local_counts;
         let on_probation = || local_counts.on_probation(charges, shared.store.epoch());
         let mut local_charge = None;
-        let mut probation = None;
+        let mut probation: Option<Budgets> = None;
         if fallback == Fallback::Local {
             probation = on_probation();
             match &probation {
@@ -38,12 +40,9 @@ impl Guard {
                 Some(budgets) => match local_counts.try_charge(charges) {
                     Ok(charge) => local_charge = Some(charge),
                     Err(denial) => {
-                        if !self.store_knows(charges, budgets, &denial).await {
-                            count(&shared.counters.local_refusals);
-                            return Ok(Answer::of_fallback(denial));
-                        }
-                        probation = None;
-                        local_charge = Some(local_counts.charge(charges));
+                        self.ask_what_the_store_knows(charges, budgets, &denial);
+                        count(&shared.counters.local_refusals);
+                        return Ok(Answer::of_fallback(denial));
                     }
                 },
             }
@@ -98,25 +97,31 @@ impl Guard {
         )))
     }
 
-    /// Whether the store knows at least what the local counts know of budgets that they refuse.
-    /// Asks it at most once a second.
-    async fn store_knows(
+    /// Asks the store what it knows of budgets that the local counts refuse, at most once a second,
+    /// so that its decision applies again if that is at least as much. No request waits for it.
+    fn ask_what_the_store_knows(
         &self,
         charges: &[Charge<'_>],
-        budgets: &[BudgetHash],
+        budgets: &Budgets,
         denial: &Decision,
-    ) -> bool {
-        let shared = &self.0;
-        if !shared.local_counts.should_ask(budgets) {
-            return false;
-        }
-        let peek = shared.store.check(charges, Action::Peek);
-        let Ok(answer) = send::send(shared, peek).await else {
-            return false;
+    ) {
+        let Ok(runtime) = Handle::try_current() else {
+            return;
         };
-        let local_counts = &shared.local_counts;
-        local_counts.compare(charges, budgets, (&answer, denial));
-        let epoch = shared.store.epoch();
-        local_counts.on_probation(charges, epoch).is_none()
+        if !self.0.local_counts.should_ask(budgets) {
+            return;
+        }
+        let shared = self.0.clone();
+        let charges: SmallVec<[OwnedCharge; 2]> = charges.iter().map(OwnedCharge::new).collect();
+        let (budgets, denial) = (budgets.clone(), denial.clone());
+        runtime.spawn(async move {
+            let charges: SmallVec<[Charge<'_>; 2]> =
+                charges.iter().map(OwnedCharge::as_charge).collect();
+            let peek = shared.store.check(&charges, Action::Peek);
+            if let Ok(answer) = send::send(&shared, peek).await {
+                let local_counts = &shared.local_counts;
+                local_counts.compare(&charges, &budgets, (&answer, &denial));
+            }
+        });
     }
 }

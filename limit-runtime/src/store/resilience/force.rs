@@ -5,7 +5,7 @@ use super::{
     local_counts::LocalCharge, send, settler,
 };
 use crate::{
-    decision::Decision,
+    decision::{Decision, Receipt},
     store::{
         charge::{Action, Charge, ChargeId},
         error::StoreError,
@@ -27,12 +27,14 @@ impl Guard {
                 shared.add_late(charge, Kind::Force);
             }
             settler::start_if_needed(shared);
-            return shared.fall_back(fallback, charges, Action::Force, None);
+            let decision = shared.fall_back(fallback, charges, Action::Force, None)?;
+            return Ok(with_late_receipts(decision));
         }
         let sent: SmallVec<[Charge<'_>; 2]> = charges
             .iter()
             .map(|charge| Charge {
-                id: Some(charge.id.unwrap_or_else(ChargeId::random)),
+                // What costs nothing can be counted twice.
+                id: (charge.cost > 0).then(|| charge.id.unwrap_or_else(ChargeId::random)),
                 ..*charge
             })
             .collect();
@@ -56,4 +58,10 @@ impl Guard {
         }
         shared.fall_back(fallback, charges, Action::Force, Some(error))
     }
+}
+
+/// The decision of the local counts, for charges that are kept for the store.
+fn with_late_receipts(mut decision: Decision) -> Decision {
+    let receipts = decision.take_receipts();
+    decision.with_receipts(receipts.into_iter().map(Receipt::late))
 }

@@ -9,12 +9,10 @@ use crate::{
     clock::Ticks,
     decision::{Receipt, recorded_cost},
     store::charge::{Charge, ChargeId},
-    window::Strategy,
 };
 use parking_lot::Mutex;
 use std::{
     collections::{HashMap, VecDeque},
-    mem,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -119,6 +117,10 @@ impl LateCharges {
             return true;
         }
         let mut state = self.state.lock();
+        let is_kept = |late: &Arc<LateCharge>| late.kind == kind && late.charge == charge;
+        if state.sealed.iter().any(is_kept) {
+            return true;
+        }
         let (has_room, dropped_none) = state.make_room(kind);
         self.has_some.store(true, Ordering::Relaxed);
         if has_room {
@@ -132,11 +134,37 @@ impl LateCharges {
         dropped_none
     }
 
+    /// Takes back up to `units` of a forced charge that was not sent. Returns how many.
+    pub(super) fn take_back(&self, charge: &Charge<'_>, units: u64) -> u64 {
+        let key = OwnedCharge::new(&Charge {
+            cost: 0,
+            id: None,
+            ..*charge
+        });
+        let mut state = self.state.lock();
+        let Some(sum) = state.unsent.get_mut(&(key, Kind::Force)) else {
+            return 0;
+        };
+        let taken = units.min(sum.cost);
+        sum.cost -= taken;
+        taken
+    }
+
     /// The next charges to send, at most `most`. They stay here until they are
     /// [settled](Self::settle).
     pub(super) fn next(&self, most: usize, now: Ticks) -> Vec<Arc<LateCharge>> {
         let mut state = self.state.lock();
-        for ((mut charge, kind), sum) in mem::take(&mut state.unsent) {
+        state.sealed.retain(|late| now < late.expires_at);
+        state
+            .unsent
+            .retain(|_, sum| now < sum.expires_at && sum.cost > 0);
+        while state.sealed.len() < most {
+            let Some((mut charge, kind)) = state.unsent.keys().next().cloned() else {
+                break;
+            };
+            let Some(sum) = state.unsent.remove(&(charge.clone(), kind)) else {
+                break;
+            };
             charge.cost = sum.cost;
             charge.id = Some(ChargeId::random());
             let expires_at = sum.expires_at;
@@ -146,7 +174,6 @@ impl LateCharges {
                 expires_at,
             }));
         }
-        state.sealed.retain(|late| now < late.expires_at);
         state.sealed.iter().take(most).cloned().collect()
     }
 
@@ -156,6 +183,21 @@ impl LateCharges {
         if let Some(place) = state.sealed.iter().position(|one| Arc::ptr_eq(one, late)) {
             state.sealed.remove(place);
         }
+    }
+
+    /// Sends a charge after all others.
+    pub(super) fn postpone(&self, late: &Arc<LateCharge>) {
+        let mut state = self.state.lock();
+        if let Some(place) = state.sealed.iter().position(|one| Arc::ptr_eq(one, late))
+            && let Some(late) = state.sealed.remove(place)
+        {
+            state.sealed.push_back(late);
+        }
+    }
+
+    /// Reports that the task which sends them has ended, so that the next request starts another.
+    pub(super) fn settler_has_ended(&self) {
+        self.state.lock().settler_seen_at = None;
     }
 
     /// The number of entries, and of those that were dropped for want of room.
@@ -223,13 +265,7 @@ impl State {
 
 /// The time from which a charge of `now` does not count any more.
 fn expires_at(charge: &Charge<'_>, now: Ticks) -> Ticks {
-    let windows = charge.limits.iter().map(|limit| limit.window_millis());
-    let longest = windows.max().unwrap_or_default();
-    let lifetime = match charge.strategy {
-        // A window counts until the next one has ended.
-        Strategy::SlidingWindow => longest.saturating_mul(2),
-        _ => longest,
-    };
+    let lifetime = charge.lifetime_millis();
     let micros = lifetime.saturating_mul(1_000);
     Ticks::from_micros(now.as_micros().saturating_add(micros))
 }
@@ -306,6 +342,27 @@ mod tests {
         assert!(costs.contains(&8) && !costs.contains(&9));
         // More of a budget that has an entry needs no room.
         assert_eq!(late.counts(), (MAX_ENTRIES as u64, 3));
+    }
+
+    #[test]
+    fn a_refund_takes_back_a_forced_charge_that_was_not_sent() {
+        let (late, key) = (LateCharges::default(), "alice".into_key());
+        late.add(&charge(&key, 10), Kind::Force, at(0));
+        assert_eq!(late.take_back(&charge(&key, 4), 4), 4);
+        assert_eq!(late.take_back(&charge(&"bob".into_key(), 4), 4), 0);
+        assert_eq!(costs(&late, at(0)), [6]);
+        assert_eq!(late.take_back(&charge(&key, 4), 4), 0, "it is sealed now");
+    }
+
+    #[test]
+    fn a_charge_that_is_kept_twice_is_sent_once() {
+        let (late, key) = (LateCharges::default(), "alice".into_key());
+        let mut owned = OwnedCharge::new(&charge(&key, 3));
+        owned.id = Some(ChargeId::random());
+        for _ in 0..2 {
+            late.keep(owned.clone(), Kind::Force, at(0));
+        }
+        assert_eq!(costs(&late, at(0)), [3]);
     }
 
     #[test]

@@ -23,6 +23,8 @@ struct State {
     opened_at: Option<Ticks>,
     /// Whether the begin of the present outage was logged, so that its end has to be.
     is_logged: bool,
+    /// Whether a wrong set-up was logged in the present outage.
+    is_misconfiguration_logged: bool,
     /// Outages that were not logged since the last one that was.
     unlogged: u64,
     /// When each kind of other line was last logged.
@@ -39,16 +41,20 @@ impl OutageLog {
             return;
         }
         state.opened_at = Some(now);
+        state.is_misconfiguration_logged = is_misconfiguration(error);
         drop(state);
         log_opened(error, fallback);
     }
 
-    /// Logs an outage that still lasts, if its begin was not logged and it is due.
+    /// Logs an outage that still lasts, if its begin was not logged and it is due, or if its cause
+    /// turns out to be a wrong set-up.
     pub(super) fn still_open(&self, now: Ticks, error: &StoreError, fallback: Fallback) {
         let mut state = self.0.lock();
-        if state.is_logged || !state.is_due(now) {
+        let turns_out = is_misconfiguration(error) && !state.is_misconfiguration_logged;
+        if !turns_out && (state.is_logged || !state.is_due(now)) {
             return;
         }
+        state.is_misconfiguration_logged = is_misconfiguration(error);
         state.is_logged = true;
         state.opened_at = Some(now);
         state.unlogged = state.unlogged.saturating_sub(1);
@@ -109,9 +115,13 @@ impl State {
     }
 }
 
+fn is_misconfiguration(error: &StoreError) -> bool {
+    error.kind() == StoreErrorKind::Misconfiguration
+}
+
 fn log_opened(error: &StoreError, fallback: Fallback) {
     let consequence = fallback.consequence();
-    if error.kind() == StoreErrorKind::Misconfiguration {
+    if is_misconfiguration(error) {
         tracing::error!(
             %error,
             "rate-limit store unusable: {consequence} until its set-up is changed",

@@ -1,9 +1,11 @@
 //! Budgets whose count the store may not know completely.
 //!
-//! After a restart of the store, these are all budgets that this process has counted. After an
-//! outage that the store survived, they are those that were charged meanwhile. In either case the
-//! doubt ends when everything counted until then has left the windows, or as soon as an answer of
-//! the store shows that it knows at least what this process knows.
+//! After a restart of the store, these are all budgets that this process has counted. The doubt
+//! ends when everything counted until then has left the windows, or as soon as an answer shows that
+//! the store knows at least as much: its hits are later than the restart, so they outlast ours.
+//!
+//! After an outage that the store survived, these are the budgets that were charged meanwhile. Their
+//! doubt ends with their windows only: what the store knows may be older than that.
 
 use super::budget_hash::BudgetHash;
 use crate::clock::Ticks;
@@ -83,20 +85,23 @@ impl Probation {
         budgets.iter().any(in_doubt)
     }
 
-    /// Ends the doubt about a budget: the store knows at least what this process knows.
+    /// Ends the doubt about a budget after a restart: the store knows at least what this process
+    /// knows.
     pub(super) fn end(&self, budget: BudgetHash, now: Ticks) {
         let mut state = self.state.lock();
-        state.charged.remove(&budget);
         state.asked.remove(&budget);
         if now < state.all_until && state.known.len() < MAX_BUDGETS {
             state.known.insert(budget);
         }
     }
 
-    /// Whether the store has to be asked about these budgets: not within the last second. Returns
-    /// `true` to one caller only.
+    /// Whether the store has to be asked about these budgets: they are in doubt since a restart, and
+    /// it was not asked within the last second. Returns `true` to one caller only.
     pub(super) fn should_ask(&self, budgets: &[BudgetHash], now: Ticks) -> bool {
         let mut state = self.state.lock();
+        if now >= state.all_until {
+            return false;
+        }
         let was_asked = |budget: &BudgetHash| {
             let asked = state.asked.get(budget);
             asked.is_some_and(|&at| now.since(at) < ASK_INTERVAL)
@@ -146,9 +151,11 @@ mod tests {
         probation.begin(&[1], at(0), at(60));
         assert!(probation.concerns(&[1], at(0)) && !probation.concerns(&[2], at(0)));
         assert!(!probation.concerns(&[1], at(60)));
+        // The hits that the store knows may be older than those of the outage.
         probation.begin(&[1], at(60), at(90));
         probation.end(1, at(61));
-        assert!(!probation.concerns(&[1], at(61)));
+        assert!(probation.concerns(&[1], at(61)));
+        assert!(!probation.concerns(&[1], at(90)));
     }
 
     #[test]
@@ -165,6 +172,8 @@ mod tests {
     #[test]
     fn the_store_is_asked_once_a_second() {
         let probation = Probation::default();
+        assert!(!probation.should_ask(&[1], at(0)), "there is no doubt");
+        probation.begin_for_all(at(60));
         assert!(probation.should_ask(&[1], at(0)));
         assert!(!probation.should_ask(&[1], at(0)));
         assert!(probation.should_ask(&[1, 2], at(0)));

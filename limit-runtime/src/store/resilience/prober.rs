@@ -34,7 +34,19 @@ pub(super) fn start(shared: &Arc<Shared>) {
     }
 }
 
+/// Reports the end of the prober, also if its runtime ends.
+struct Guard(Weak<Shared>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.breaker.prober_has_ended();
+        }
+    }
+}
+
 async fn run(shared: Weak<Shared>) {
+    let _guard = Guard(shared.clone());
     let mut interval = FIRST_INTERVAL;
     loop {
         tokio::time::sleep(jittered(interval)).await;

@@ -33,11 +33,17 @@ impl Guard {
             })
             .unzip();
         shared.local_counts.refund(&local, &local_receipts);
+        for (charge, receipt) in pairs().filter(|(_, receipt)| receipt.is_late()) {
+            // What was sent meanwhile stays: the store's time of it is not known.
+            let units = receipt.claim(charge.cost);
+            shared.late.take_back(&charge, units);
+        }
         let (remote, receipts): (SmallVec<[_; 2]>, SmallVec<[_; 2]>) = pairs()
-            .filter(|(_, receipt)| !receipt.is_local_only())
+            .filter(|(_, receipt)| !receipt.is_local_only() && !receipt.is_late())
             .filter_map(|(charge, receipt)| {
                 let units = receipt.claim(charge.cost);
-                let id = Some(charge.id.unwrap_or_else(ChargeId::random));
+                // Its own: the id of the charge may be refunded in parts.
+                let id = Some(ChargeId::random());
                 let charge = Charge {
                     id,
                     ..charge.cost(units)

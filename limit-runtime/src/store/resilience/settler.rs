@@ -39,7 +39,19 @@ pub(super) fn start_if_needed(shared: &Arc<Shared>) {
     }
 }
 
+/// Reports the end of the settler, also if its runtime ends.
+struct Guard(Weak<Shared>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.late.settler_has_ended();
+        }
+    }
+}
+
 async fn run(shared: Weak<Shared>) {
+    let _guard = Guard(shared.clone());
     // The limiter has been dropped if there is nothing to upgrade to.
     while let Some(shared) = shared.upgrade() {
         let now = shared.real_clock.now();
@@ -56,6 +68,10 @@ async fn run(shared: Weak<Shared>) {
 
 /// Sends the next charges. Returns whether the store answered all of them.
 async fn send_some(shared: &Arc<Shared>) -> bool {
+    // While the store is not called, charges are added up, and none is sent.
+    if send::is_open(shared) {
+        return false;
+    }
     let mut calls = JoinSet::new();
     for late in shared.late.next(CONCURRENT, shared.real_clock.now()) {
         let shared = shared.clone();
@@ -67,24 +83,30 @@ async fn send_some(shared: &Arc<Shared>) -> bool {
 /// Sends one charge. Returns whether the store answered.
 async fn settle(shared: &Arc<Shared>, late: &Arc<LateCharge>) -> bool {
     let charges = [late.charge.as_charge()];
-    if send::is_open(shared) {
-        return false;
+    if !shared.store.counts_ids_once() {
+        // It is sent once, whatever the answer is.
+        shared.late.settle(late);
     }
     let result: Result<(), StoreError> = match late.kind {
         Kind::Force => {
             let call = shared.store.check(&charges, Action::Force);
-            send::send(shared, call).await.map(drop)
+            shared.with_deadline(call).await.map(drop)
         }
         Kind::Refund { at } => {
             let receipts = [Receipt::new(at)];
             {
                 let call = shared.store.refund(&charges, &receipts);
-                send::send(shared, call).await
+                shared.with_deadline(call).await
             }
         }
     };
     match result {
-        Err(error) if shared.may_send_again(&error) => false,
+        // One node of a cluster may be out: the others come first. For the circuit breaker only
+        // requests count.
+        Err(error) if shared.may_send_again(&error) => {
+            shared.late.postpone(late);
+            false
+        }
         // Confirmed, never to be accepted, or not to be sent twice.
         _ => {
             shared.invalidate_denials(&charges);

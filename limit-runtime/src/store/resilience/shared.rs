@@ -82,7 +82,13 @@ impl Shared {
     /// Keeps a forced charge or a refund that was not sent.
     pub(super) fn add_late(&self, charge: &Charge<'_>, kind: Kind) {
         let now = self.real_clock.now();
-        let had_room = self.late.add(charge, kind, now);
+        // With an id of the caller's own, it can be sent once more by the caller.
+        let had_room = match charge.id {
+            Some(_) if self.store.counts_ids_once() => {
+                self.late.keep(OwnedCharge::new(charge), kind, now)
+            }
+            _ => self.late.add(charge, kind, now),
+        };
         self.note_room(had_room);
     }
 

@@ -17,7 +17,9 @@ if head@.err then break end
 if length@ > 1 then
   local sentinel, oldest = head@[1], head@[2]
   local newest = length@ == 2 and oldest or call('LINDEX', name@, -1)
-  if #sentinel < 8 or #oldest < 8 or #newest < 8 then break end
+  -- Entries have 8 or 12 bytes. The general text reports others.
+  if #sentinel ~= 8 and #sentinel ~= 12 then break end
+  if #oldest ~= 8 and #oldest ~= 12 or #newest ~= 8 and #newest ~= 12 then break end
   _, base@ = unpack_(#sentinel == 8 and '>I4I4' or '>I4I8', sentinel)
   first@, first_total@ = unpack_(#oldest == 8 and '>I4I4' or '>I4I8', oldest)
   tick@, total@ = unpack_(#newest == 8 and '>I4I4' or '>I4I8', newest)
@@ -33,6 +35,7 @@ if length@ > 1 then
     age = (floor@ - tick@) % 4294967296
     if call('PTTL', name@) > longest or (age >= span@ and age < 3221225472) then break end
     base@, oldest = first_total@, head@[3]
+    if #oldest ~= 8 and #oldest ~= 12 then break end
     first@, first_total@ = unpack_(#oldest == 8 and '>I4I4' or '>I4I8', oldest)
     age = (floor@ - first@) % 4294967296
     if age >= span@ and age < 3221225472 then
@@ -41,7 +44,7 @@ if length@ > 1 then
       while low < high do
         local middle = (low + high - (low + high) % 2) / 2
         local entry = call('LINDEX', name@, middle)
-        age = (floor@ - unpack_('>I4', entry)) % 4294967296
+        age = #entry < 4 and span@ or (floor@ - unpack_('>I4', entry)) % 4294967296
         if age >= span@ and age < 3221225472 then
           low = middle + 1
         else
@@ -51,6 +54,7 @@ if length@ > 1 then
       call('LTRIM', name@, low - 1, -1)
       local entries = call('LRANGE', name@, 0, 1)
       sentinel, oldest = entries[1], entries[2]
+      if #sentinel ~= 8 and #sentinel ~= 12 or #oldest ~= 8 and #oldest ~= 12 then break end
       _, base@ = unpack_(#sentinel == 8 and '>I4I4' or '>I4I8', sentinel)
       first@, first_total@ = unpack_(#oldest == 8 and '>I4I4' or '>I4I8', oldest)
     else
@@ -82,7 +86,8 @@ if taken@ > 0 then
   else
     merges@ = tick@ == newest@
     if not merges@ and used@ >= 8192 and call('LLEN', name@) > 8192 then
-      local before = (ceil@ - unpack_('>I4', call('LINDEX', name@, -2))) % 4294967296
+      local entry = call('LINDEX', name@, -2)
+      local before = #entry < 4 and span@ or (ceil@ - unpack_('>I4', entry)) % 4294967296
       merges@ = before <= (span@ - span@ % 8192) / 8192
     end
     if merges@ and first@ == newest@ then
