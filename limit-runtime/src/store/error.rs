@@ -28,14 +28,14 @@ pub(crate) enum StoreErrorKind {
     Outage,
     /// The store answers, but its set-up has to be changed, such as a missing permission.
     #[cfg_attr(
-        not(feature = "redis"),
-        expect(dead_code, reason = "only the Redis store returns such errors")
+        not(any(feature = "memcached", feature = "redis")),
+        expect(dead_code, reason = "only stores on a server return such errors")
     )]
     Misconfiguration,
     /// Only this request failed, for the reason that the text names. Others may succeed.
     #[cfg_attr(
-        not(feature = "redis"),
-        expect(dead_code, reason = "only the Redis store returns such errors")
+        not(any(feature = "memcached", feature = "redis")),
+        expect(dead_code, reason = "only stores on a server return such errors")
     )]
     Request(&'static str),
 }
@@ -53,8 +53,8 @@ impl StoreError {
 
     /// The error with another kind.
     #[cfg_attr(
-        not(feature = "redis"),
-        expect(dead_code, reason = "only the Redis store has such errors")
+        not(any(feature = "memcached", feature = "redis")),
+        expect(dead_code, reason = "only stores on a server have such errors")
     )]
     pub(crate) fn with_kind(self, kind: StoreErrorKind) -> Self {
         Self { kind, ..self }
