@@ -245,17 +245,18 @@ impl Shared {
         let (transport, generation) = (&*server.transport, &server.generation);
         let generation_name = self.names.generation();
         let read_generation = || generation.read(transport, &generation_name);
-        for tries in 1.. {
+        for tries in 1..=MAX_TRIES {
             let number = match generation.known() {
                 Some(number) => number,
                 None => read_generation().await?,
             };
             let name = self.names.item(Some(number), digest);
-            let usable = written.take().filter(|written| written.name == name);
+            let is_due = generation.is_due();
+            let usable = written.take().filter(|it| it.name == name && !is_due);
             let (mut item, cas, now) = if let Some(written) = usable {
                 (written.item, Some(written.cas), self.clock.now())
             } else {
-                let stored = if generation.is_due() {
+                let stored = if is_due {
                     server.evictions.ask_if_due();
                     let (stored, number_now) =
                         tokio::join!(transport.get(&name), read_generation());
@@ -315,7 +316,7 @@ impl Shared {
             };
             match result {
                 Written::Yes(cas) => return Ok((answers, Some(WrittenItem { name, item, cas }))),
-                Written::No if tries >= MAX_TRIES => break,
+                Written::No if tries == MAX_TRIES => {}
                 Written::No => pause(tries).await,
             }
         }

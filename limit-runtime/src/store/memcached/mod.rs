@@ -8,7 +8,9 @@
 //! for programs that wrap or test the store directly.
 
 mod admin;
+mod batch;
 mod check_keys;
+mod client;
 mod decide;
 mod eviction_watch;
 mod generation;
