@@ -148,8 +148,7 @@ async fn a_full_server_evicts_counts_and_fails_no_request() {
 #[tokio::test]
 async fn a_server_that_evicts_nothing_is_an_outage_when_it_is_full() {
     let server = Memcached::with(&["-M", "-m", "2"]);
-    let builder = Limiter::builder().remote(&server.url());
-    let limiter = builder.fallback(Fallback::Deny).connect().await.unwrap();
+    let limiter = patient(&server.url()).await;
     let limits = limits!("200/minute");
     let mut is_full = false;
     for key in 0..60_000_u32 {

@@ -3,8 +3,8 @@
 //! The client of the crate `memcache` takes a connection for each exchange. At most
 //! [`MAX_IN_FLIGHT`] exchanges are under way at once. If there is a free slot, a call is sent
 //! immediately and alone, so batching adds no latency. Otherwise it waits. When an exchange ends,
-//! its slot takes all waiting calls, up to [`MAX_BATCH`], and sends them one after the other without
-//! waiting for the answers in between.
+//! its slot takes all waiting calls, up to [`MAX_BATCH`], and sends them without waiting for the
+//! answers in between.
 
 use super::{client::Client, transport::CallError};
 use memcache::exp::{Op, OpResult};

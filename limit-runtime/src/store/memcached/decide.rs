@@ -2,14 +2,14 @@
 
 use super::{
     item::{CounterState, Item},
-    log_state::LogState,
+    log_state::{LogState, Record},
     work::{Answer, ItemCharge, Work},
 };
 use crate::{
     clock::Ticks,
     decision::{Decision, Outcome, Receipt, Verdict},
     store::Action,
-    window::{Strategy, counter::Counter, moving::Record, window_micros},
+    window::{Strategy, counter::Counter, window_micros},
 };
 use limit_core::{Limit, Limits};
 use smallvec::SmallVec;

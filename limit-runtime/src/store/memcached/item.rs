@@ -3,7 +3,11 @@
 //! An item is a version byte, the time of its last change, the ids of charges that may be sent
 //! again, counters, and the log of the moving window. Numbers are [varints](varint).
 
-use super::{log_state::LogState, transport::CallError, varint};
+use super::{
+    log_state::{END_OF_TIME, LogState},
+    transport::CallError,
+    varint,
+};
 use crate::{
     clock::Ticks,
     store::error::StoreErrorKind,
@@ -131,7 +135,7 @@ impl Item {
             return None;
         };
         let bytes = &mut bytes;
-        let latest = varint::read(bytes)?;
+        let latest = varint::read(bytes).filter(|latest| *latest <= END_OF_TIME)?;
         let mut item = Self {
             latest: Ticks::from_micros(latest),
             ..Self::default()
@@ -212,11 +216,9 @@ impl CounterState {
         *bytes = rest;
         let window_millis = varint::read(bytes)?;
         let expires_at = time(latest.checked_add(varint::read(bytes)?)?);
-        let [first, second, third] = [
-            varint::read(bytes)?,
-            varint::read(bytes)?,
-            varint::read(bytes)?,
-        ];
+        // The sum of two of them fits into 64 bits.
+        let mut number = || varint::read(bytes).filter(|number| *number <= u64::MAX >> 2);
+        let [first, second, third] = [number()?, number()?, number()?];
         let counter = match strategy {
             1 => Counter::Fixed(Fixed {
                 start: time(latest.checked_sub(first)?),
@@ -250,7 +252,7 @@ fn time(micros: u64) -> Ticks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::window::moving::Record;
+    use crate::store::memcached::log_state::Record;
     use limit_core::limits;
 
     const NOW: Ticks = Ticks::from_micros(1_700_000_000_000_000);

@@ -4,9 +4,11 @@ use super::varint;
 use crate::{
     clock::Ticks,
     decision::Outcome,
-    window::moving::{HeapBudget, Log, LogSnapshot, Query, Record, Scale},
+    window::moving::{HeapBudget, Log, LogSnapshot, Query, Scale},
 };
 use limit_core::{Limit, Limits, MAX_LIMITS};
+
+pub(super) use crate::window::moving::{END_OF_TIME, Record};
 
 /// The longest encoding, so that an item stays below 4 KB.
 const MAX_BYTES: usize = 3_400;
@@ -89,8 +91,7 @@ impl LogState {
 
     /// The longest window, in microseconds.
     pub(super) fn longest_window(&self) -> u64 {
-        let LogSnapshot { shift, horizon, .. } = self.log.snapshot(0);
-        u64::from(horizon) << shift
+        self.log.longest_window()
     }
 
     /// Appends the hits that count at `now`.
@@ -120,7 +121,7 @@ impl LogState {
         *bytes = rest;
         let horizon = u32::try_from(varint::read(bytes)?).ok()?;
         // As `Scale` makes them: the end of a window fits into 64 bits.
-        if shift > 31 || horizon >= 1 << 31 {
+        if shift > 31 || !(1..1 << 31).contains(&horizon) {
             return None;
         }
         let mut snapshot = LogSnapshot {
@@ -128,7 +129,7 @@ impl LogState {
             horizon,
             hits: Default::default(),
         };
-        let mut tick = 0_u64;
+        let (mut tick, mut total) = (0_u64, 0_u64);
         for _ in 0..varint::read(bytes)? {
             let pause = varint::read(bytes)?;
             tick = tick.checked_add(pause >> 1)?;
@@ -137,8 +138,9 @@ impl LogState {
             } else {
                 varint::read(bytes)?
             };
-            // Hits have less than 2^61 microseconds and 2^62 units.
-            if tick > u64::MAX >> 3 >> shift || units > u64::MAX >> 2 {
+            // The sum of all units fits into 64 bits as well.
+            total = total.checked_add(units)?;
+            if tick > (END_OF_TIME >> shift) + 1 {
                 return None;
             }
             snapshot.hits.push((tick, units));
@@ -286,6 +288,7 @@ mod tests {
             &[][..],
             &[0],
             &[32, 1, 0],
+            &[0, 0, 0],
             &[0, 0xff, 0xff, 0xff, 0xff, 0x0f, 0],
             &[0, 9, 200, 1],
         ] {

@@ -6,7 +6,15 @@ use super::{
     transport::{Call, CallError, Condition, Stored, Transport, Write, Written},
 };
 use memcache::exp::{Arithmetic, Get, Meta, MutationStatus, Op, OpResult, Set, Ttl};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+/// The last date of the server, a minute early.
+const MAX_DATE: u64 = (1 << 31) - 60;
+/// Thirty days: longer times are dates.
+const MAX_RELATIVE: u32 = 30 * 86_400;
 
 /// Calls of one server.
 #[derive(Debug)]
@@ -63,10 +71,36 @@ impl Transport for MetaClient {
 fn ttl(lifetime: u32) -> Ttl {
     match lifetime {
         0 => Ttl::NEVER,
-        seconds => Ttl::secs(seconds),
+        seconds => {
+            let date = SystemTime::now().duration_since(UNIX_EPOCH);
+            let date = date.map_or(0, |date| date.as_secs());
+            Ttl::secs(seconds.min(longest_lifetime(date)))
+        }
     }
+}
+
+/// The longest time to live at a date, in seconds. The server keeps dates in 31 bits, up to the
+/// year 2038, and forgets an item with a later one at once.
+fn longest_lifetime(date: u64) -> u32 {
+    let left = MAX_DATE.saturating_sub(date);
+    u32::try_from(left).map_or(MAX_RELATIVE, |left| left.max(MAX_RELATIVE))
 }
 
 fn unexpected() -> CallError {
     CallError::new("unexpected answer of memcached")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_date_is_after_the_last_one_of_the_server() {
+        for date in [1_800_000_000, MAX_DATE - 1 - u64::from(MAX_RELATIVE)] {
+            assert_eq!(date + u64::from(longest_lifetime(date)), MAX_DATE);
+        }
+        for date in [MAX_DATE - 5, MAX_DATE + 5, u64::MAX] {
+            assert_eq!(longest_lifetime(date), MAX_RELATIVE);
+        }
+    }
 }

@@ -1,9 +1,7 @@
 //! The time that items are stamped with: that of the application's clock.
 
-use crate::{
-    clock::{Clock, Ticks},
-    window::moving::END_OF_TIME,
-};
+use super::log_state::END_OF_TIME;
+use crate::clock::{Clock, Ticks};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The clock of a store. All machines that share items need clocks that agree.

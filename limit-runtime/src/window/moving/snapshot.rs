@@ -20,6 +20,12 @@ pub(crate) struct LogSnapshot {
 }
 
 impl Log {
+    /// The longest window, in microseconds.
+    pub(crate) fn longest_window(&self) -> u64 {
+        let Scale { shift, horizon } = self.scale();
+        u64::from(horizon) << shift
+    }
+
     /// The hits that count at the microsecond `micros`.
     pub(crate) fn snapshot(&self, micros: u64) -> LogSnapshot {
         let Scale { shift, horizon } = self.scale();
