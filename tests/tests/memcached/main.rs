@@ -15,4 +15,5 @@ mod proof;
 mod resets;
 mod scenarios;
 mod several_servers;
+mod soak;
 mod unsuitable;
