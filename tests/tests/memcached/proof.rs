@@ -59,6 +59,8 @@ fn four_processes_share_one_limit_exactly() {
         })
         .sum();
     assert_eq!(allowed, 1000, "of {}", PROCESSES * TASKS * CHECKS);
+    let [reads, writes, late] = ["cmd_get", "cmd_set", "cas_badval"].map(|it| server.counter(it));
+    println!("{reads} reads and {writes} writes, of which {late} came too late");
 }
 
 #[tokio::test]
