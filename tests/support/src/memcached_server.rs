@@ -134,10 +134,20 @@ impl Memcached {
     /// All items, one a line, as `lru_crawler metadump` shows them.
     ///
     /// # Panics
-    /// If it does not answer.
+    /// If there are none.
     #[must_use]
     pub fn items(&self) -> String {
-        self.list("lru_crawler metadump all")
+        let start = Instant::now();
+        loop {
+            // A crawler of the server that is under way may hide some of them.
+            let items = self.list("lru_crawler metadump all");
+            let found = items.lines().filter(|line| line.starts_with("key="));
+            if found.count() as u64 >= self.counter("curr_items").min(1_000) {
+                return items;
+            }
+            assert!(start.elapsed() < Duration::from_secs(10), "{items}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// The answer to a command, up to `END`.

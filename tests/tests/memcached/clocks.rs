@@ -1,4 +1,4 @@
-//! Machines whose clocks differ, or step back.
+//! Clocks of several machines that differ, or step back.
 
 use limit_runtime::{
     IntoKey, Limits,

@@ -33,7 +33,7 @@ pub(super) async fn trip(limiter: &Limiter) {
     assert!(is_down(limiter), "{:?}", limiter.health());
 }
 
-/// How many of so many requests of one key are admitted.
+/// The number of admitted requests, of `hits` requests of one key.
 pub(super) async fn allowed(limiter: &Limiter, hits: u32) -> u32 {
     let limits = limits!("5/minute");
     let mut allowed = 0;

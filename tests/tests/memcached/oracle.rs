@@ -119,7 +119,7 @@ async fn several_limits_and_charges_are_those_of_memory() {
     }
 }
 
-/// What the model does not cover: limits whose count and window change.
+/// What the model does not cover: limits of which count and window change.
 #[tokio::test]
 async fn changing_limits_keep_the_history_as_in_memory() {
     let server = Memcached::start();

@@ -27,7 +27,7 @@ async fn load(limiter: Limiter, task: u32, stop: Arc<AtomicBool>) -> Seen {
     let mut number = 0_u32;
     while !stop.load(Ordering::Relaxed) {
         let asked = Instant::now();
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             let decision = limiter.check(&limits!("50/2s"), "hot").await.unwrap();
             if decision.is_allowed() {
                 seen.admitted.push((asked, Instant::now()));

@@ -64,8 +64,8 @@ impl EvictionWatch {
                     tracing::warn!(
                         server = &*address,
                         evicted,
-                        "memcached evicts items because its memory is full: clients whose counts \
-                         are evicted have their budgets again; give it more memory with `-m`"
+                        "memcached evicts items because its memory is full: if a count is evicted, its \
+                         client has its budget again; give it more memory with `-m`"
                     );
                 }
             }

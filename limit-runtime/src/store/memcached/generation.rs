@@ -183,7 +183,7 @@ mod tests {
             assert_eq!(generation.learn(found), latest);
             assert_eq!((epoch.get(), generation.known()), (expected, Some(latest)));
         }
-        // Another server, whose first answer loses nothing.
+        // The first answer of another server loses nothing.
         let other = Generation::new(epoch.clone());
         other.learn(5);
         assert_eq!(epoch.get(), 3);
