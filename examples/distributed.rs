@@ -1,13 +1,14 @@
-//! One limit for several machines: all processes that use the same Redis or Valkey share it.
+//! One limit for several machines: all processes that use the same store share it.
 //!
-//! * `GET /predict?text=…`: 10 a minute for each client address, over all processes. While Redis is
-//!   unreachable, each process continues with what it has counted itself
-//! * `GET /invoice?text=…`: 10 a minute as well. While Redis is unreachable, the response is 503,
-//!   because a wrong count is not acceptable here
+//! * `GET /predict?text=…`: 10 a minute for each client address, over all processes. While the
+//!   store is unreachable, each process continues with what it has counted itself
+//! * `GET /invoice?text=…`: 10 a minute as well. While the store is unreachable, the response is
+//!   503, because a wrong count is not acceptable here
 //! * `GET /health`: the state of the store (`Down` after five failed calls)
 //!
 //! `redis-server &`, then `cargo run --example distributed --features redis`, and in another
-//! terminal the same command with `PORT=8001` (`REDIS_URL` names another server). Then try:
+//! terminal the same command with `PORT=8001`. `STORE_URL` names another store: with
+//! `--features memcached`, for example, `STORE_URL=memcached://127.0.0.1:11211`. Then try:
 //!
 //! ```sh
 //! for port in 8000 8001 8000 8001 8000 8001 8000 8001 8000 8001 8000; do
@@ -46,7 +47,7 @@ async fn health(State(limiter): State<Limiter>) -> String {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let url = env::var("REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1:6379".to_owned());
+    let url = env::var("STORE_URL").unwrap_or_else(|_| "redis://127.0.0.1:6379".to_owned());
     let limiter = Limiter::connect(&url).await?;
     let app = Router::new()
         .route("/predict", get(predict))

@@ -18,8 +18,8 @@
 //! # }
 //! ```
 //!
-//! There is nothing else to set up: requests are counted in memory. To count in Redis for several
-//! machines, or to change settings, build a [`Limiter`] and install it for the process,
+//! There is nothing else to set up: requests are counted in memory. To count in Redis or memcached
+//! for several machines, or to change settings, build a [`Limiter`] and install it for the process,
 //! `limiter.install()?`, or add it to one router after its routes, `.layer(limiter.layer())`.
 //!
 //! | To | see |
@@ -44,6 +44,7 @@
 //! | `redis-cluster` | Redis Cluster: `redis+cluster://` |
 //! | `redis-sentinel` | Redis behind Sentinel: `redis+sentinel://` |
 //! | `redis-tls` | Redis over TLS: `rediss://` |
+//! | `memcached` | counts in memcached: `memcached://host1,host2` |
 //! | `uuid` | [`IntoKey`] for `uuid::Uuid` |
 //! | `serde` | limits, [`Strategy`], [`HeaderStyle`] and fallbacks in configuration files |
 //!
@@ -77,7 +78,7 @@ mod key;
 mod decision;
 // The algorithms, as pure functions over plain state.
 mod window;
-// Stores: memory, Redis, and the guard around remote ones.
+// Stores: memory, Redis, memcached, and the guard around remote ones.
 pub mod store;
 // Trusted proxies and forwarding headers.
 pub mod client_ip;

@@ -83,7 +83,7 @@ impl Clock {
     }
 }
 
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "memcached", feature = "redis"))]
 impl Clock {
     /// Whether it is a [`TestClock`].
     pub(crate) fn is_test(&self) -> bool {

@@ -106,8 +106,8 @@ impl Receipt {
         }
     }
 
-    /// Turns a receipt of the local counts into that of a forced charge which is kept for the remote
-    /// store.
+    /// Turns a receipt of the local counts into that of a forced charge which is kept for the
+    /// remote store.
     pub(crate) fn late(self) -> Self {
         Self {
             at: Self::LATE,

@@ -3,12 +3,16 @@
 use super::{builder::LimiterBuilder, limiter::Limiter};
 use crate::{
     diagnostics::{self, Misconfiguration},
-    store::{ConnectError, Fallback, connect},
+    store::{ConnectError, Fallback, connect, connect::is_prefix},
 };
 use std::{fmt, time::Duration};
 
+#[cfg(feature = "memcached")]
+use crate::store::memcached::MemcachedStore;
 #[cfg(feature = "redis")]
-use crate::store::{CustomStore, connect::is_prefix, redis::RedisStore, resilience::Settings};
+use crate::store::redis::RedisStore;
+#[cfg(any(feature = "memcached", feature = "redis"))]
+use crate::store::{CustomStore, resilience::Settings};
 
 impl Limiter {
     /// A limiter that counts in the store at `url`, with the default settings.
@@ -24,6 +28,7 @@ impl Limiter {
     /// | `rediss://host:6380` | Redis over TLS | `redis-tls` |
     /// | `redis+cluster://host1,host2` | Redis Cluster | `redis-cluster` |
     /// | `redis+sentinel://host1,host2/master/0` | the master that Sentinel reports | `redis-sentinel` |
+    /// | `memcached://host1:11211,host2` | one or several memcached servers | `memcached` |
     ///
     /// A scheme may begin with `valkey` instead of `redis`. A scheme that begins with `rediss`,
     /// such as `rediss+cluster`, uses TLS.
@@ -176,8 +181,14 @@ impl RemoteBuilder {
             self.warn_of_unused_settings();
             return Ok(self.builder.build());
         }
+        if let Some(prefix) = self.key_prefix.as_ref().filter(|name| !is_prefix(name)) {
+            return Err(ConnectError::KeyPrefix {
+                found: prefix.clone(),
+            });
+        }
         match connect::scheme(&self.url).split('+').next() {
             Some("redis" | "rediss" | "valkey" | "valkeys") => self.connect_redis().await,
+            Some("memcached") => self.connect_memcached().await,
             _ => Err(ConnectError::unknown(&self.url)),
         }
     }
@@ -185,11 +196,6 @@ impl RemoteBuilder {
     #[cfg(feature = "redis")]
     async fn connect_redis(self) -> Result<Limiter, ConnectError> {
         let settings = self.guard_settings();
-        if let Some(prefix) = self.key_prefix.as_ref().filter(|name| !is_prefix(name)) {
-            return Err(ConnectError::KeyPrefix {
-                found: prefix.clone(),
-            });
-        }
         let mut store = RedisStore::with_deadline(settings.deadline, &self.url)?;
         if let Some(prefix) = &self.key_prefix {
             store = store.key_prefix(prefix);
@@ -214,7 +220,34 @@ impl RemoteBuilder {
         })
     }
 
-    #[cfg(feature = "redis")]
+    #[cfg(feature = "memcached")]
+    async fn connect_memcached(self) -> Result<Limiter, ConnectError> {
+        let settings = self.guard_settings();
+        let mut store = MemcachedStore::with_deadline(settings.deadline, &self.url)?;
+        if let Some(prefix) = &self.key_prefix {
+            store = store.key_prefix(prefix);
+        }
+        if let Some(secret) = &self.key_secret {
+            store = store.key_secret(secret);
+        }
+        let clock = self.builder.clock.as_ref();
+        if let Some(clock) = clock.filter(|clock| clock.is_test()) {
+            store = store.clock(clock.clone());
+        }
+        store.handshake().await?;
+        let store = CustomStore::with_settings(store, settings);
+        Ok(self.builder.store(store).build())
+    }
+
+    #[cfg(not(feature = "memcached"))]
+    async fn connect_memcached(self) -> Result<Limiter, ConnectError> {
+        Err(ConnectError::FeatureOff {
+            scheme: connect::scheme(&self.url).into(),
+            feature: "memcached",
+        })
+    }
+
+    #[cfg(any(feature = "memcached", feature = "redis"))]
     fn guard_settings(&self) -> Settings {
         let default = Settings::default();
         Settings {

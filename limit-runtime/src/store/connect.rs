@@ -65,12 +65,18 @@ impl ConnectError {
     /// The error for a URL without a scheme, or with an unknown one.
     pub(crate) fn unknown(url: &str) -> Self {
         let problem = match url.split_once("://") {
-            None => "there is no scheme; write `redis://host:6379/0`".into(),
+            None => {
+                "there is no scheme; write `redis://host:6379/0` or `memcached://host:11211`".into()
+            }
             Some((scheme, _)) => format!(
-                "unknown scheme{}; allowed: memory, redis, rediss, redis+unix, redis+cluster, \
-                 rediss+cluster, redis+sentinel, rediss+sentinel, and each with `valkey` instead of \
-                 `redis`",
-                if is_scheme(scheme) { format!(" `{scheme}`") } else { String::new() }
+                "unknown scheme{}; allowed: memory, memcached, redis, rediss, redis+unix, \
+                 redis+cluster, rediss+cluster, redis+sentinel, rediss+sentinel, and each with \
+                 `valkey` instead of `redis`",
+                if is_scheme(scheme) {
+                    format!(" `{scheme}`")
+                } else {
+                    String::new()
+                }
             )
             .into(),
         };

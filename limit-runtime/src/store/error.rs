@@ -23,20 +23,16 @@ pub struct StoreError {
 
 /// What an error says about the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    not(any(feature = "memcached", feature = "redis")),
+    expect(dead_code, reason = "only stores on a server return such errors")
+)]
 pub(crate) enum StoreErrorKind {
     /// The store cannot count at the moment. Every error is one of these unless more is known.
     Outage,
     /// The store answers, but its set-up has to be changed, such as a missing permission.
-    #[cfg_attr(
-        not(feature = "redis"),
-        expect(dead_code, reason = "only the Redis store returns such errors")
-    )]
     Misconfiguration,
     /// Only this request failed, for the reason that the text names. Others may succeed.
-    #[cfg_attr(
-        not(feature = "redis"),
-        expect(dead_code, reason = "only the Redis store returns such errors")
-    )]
     Request(&'static str),
 }
 
@@ -53,8 +49,8 @@ impl StoreError {
 
     /// The error with another kind.
     #[cfg_attr(
-        not(feature = "redis"),
-        expect(dead_code, reason = "only the Redis store has such errors")
+        not(any(feature = "memcached", feature = "redis")),
+        expect(dead_code, reason = "only stores on a server have such errors")
     )]
     pub(crate) fn with_kind(self, kind: StoreErrorKind) -> Self {
         Self { kind, ..self }

@@ -5,6 +5,10 @@ pub(crate) mod connect;
 mod custom;
 pub(crate) mod error;
 mod fallback;
+#[cfg(feature = "memcached")]
+mod key_digest;
+#[cfg(feature = "memcached")]
+pub mod memcached;
 pub(crate) mod memory;
 #[cfg(feature = "redis")]
 pub mod redis;

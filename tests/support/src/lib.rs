@@ -17,6 +17,8 @@ pub mod random;
 #[cfg(feature = "runtime")]
 pub mod log;
 #[cfg(feature = "runtime")]
+pub mod memcached_server;
+#[cfg(feature = "runtime")]
 pub mod next_after;
 #[cfg(feature = "runtime")]
 pub mod oracle;

@@ -1,21 +1,27 @@
-//! Two processes of one API on one Redis.
+//! Two processes of one API on one store.
 
 use crate::api::Api;
-use test_support::servers::Server;
+use test_support::{memcached_server::Memcached, servers::Server};
 
 const PREDICT: &str = "/predict?text=in+a+spirit";
 
+fn two(url: &str) -> [Api; 2] {
+    [(); 2].map(|()| Api::start_with("distributed", &[("STORE_URL", url)]))
+}
+
 #[tokio::test]
 async fn two_processes_share_ten_a_minute() {
-    let redis = Server::redis();
-    let apis = [(); 2].map(|()| Api::start_with("distributed", &[("REDIS_URL", &redis.url())]));
-    for n in 0..11 {
-        let answer = apis[n % 2].get(PREDICT).await;
-        if n < 10 {
-            let remaining = u32::try_from(9 - n).unwrap();
-            assert_eq!(answer.expect(200).remaining(), remaining);
-        } else {
-            answer.refused_by(&["predict"], 60);
+    let (redis, memcached) = (Server::redis(), Memcached::start());
+    for url in [redis.url(), memcached.url()] {
+        let apis = two(&url);
+        for n in 0..11 {
+            let answer = apis[n % 2].get(PREDICT).await;
+            if n < 10 {
+                let remaining = u32::try_from(9 - n).unwrap();
+                assert_eq!(answer.expect(200).remaining(), remaining);
+            } else {
+                answer.refused_by(&["predict"], 60);
+            }
         }
     }
 }
@@ -23,11 +29,22 @@ async fn two_processes_share_ten_a_minute() {
 #[tokio::test]
 async fn requests_are_still_limited_while_redis_is_down() {
     let redis = Server::redis();
-    let apis = [(); 2].map(|()| Api::start_with("distributed", &[("REDIS_URL", &redis.url())]));
+    requests_are_still_limited(&redis.url(), || redis.kill(), || redis.restart()).await;
+}
+
+#[tokio::test]
+async fn requests_are_still_limited_while_memcached_is_down() {
+    let memcached = Memcached::start();
+    let (kill, restart) = (|| memcached.kill(), || memcached.restart());
+    requests_are_still_limited(&memcached.url(), kill, restart).await;
+}
+
+async fn requests_are_still_limited(url: &str, kill: impl FnOnce(), restart: impl FnOnce()) {
+    let apis = two(url);
     for n in 0..4 {
         apis[n % 2].get(PREDICT).await.expect(200);
     }
-    redis.kill();
+    kill();
     // Each goes on with the two that it has counted itself.
     for api in &apis {
         for n in 0..9 {
@@ -42,7 +59,7 @@ async fn requests_are_still_limited_while_redis_is_down() {
     // But for what must not be counted wrong.
     let answer = apis[0].get("/invoice?text=in+a+spirit").await.expect(503);
     assert_eq!(answer.header("retry-after"), "1");
-    redis.restart();
+    restart();
     for api in &apis {
         api.get(PREDICT).await.expect(429);
     }

@@ -21,10 +21,14 @@ const ALLOWED_LICENCES: [&str; 6] = [
 ];
 
 /// Crates that users compile in more than one version, on at least one platform, with the reason.
-const DUPLICATES: [(&str, &str); 2] = [
+const DUPLICATES: [(&str, &str); 3] = [
     (
         "getrandom",
         "`redis-tls`: ring has 0.2, and redis has 0.4 by rand",
+    ),
+    (
+        "syn",
+        "`memcached`: enum_dispatch, of memcache, has 2; our macros have 3",
     ),
     (
         "windows-sys",

@@ -446,11 +446,10 @@ mod tests {
     fn a_wrong_url_says_what_to_write() {
         assert_eq!(
             problem("cache:6379"),
-            "the store's URL `cache:6379`: there is no scheme; write `redis://host:6379/0`"
+            "the store's URL `cache:6379`: there is no scheme; write `redis://host:6379/0` or \
+             `memcached://host:11211`"
         );
-        assert!(
-            problem("rdis://:hunter2@h").contains("unknown scheme `rdis`; allowed: memory, redis,")
-        );
+        assert!(problem("rdis://:hunter2@h").contains("unknown scheme `rdis`; allowed: memory, "));
         assert!(!problem("rdis://:hunter2@h").contains("hunter2"));
         assert_eq!(
             problem("redis://h?timeout=3"),

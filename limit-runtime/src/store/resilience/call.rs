@@ -109,8 +109,8 @@ impl Drop for Call {
     }
 }
 
-/// A check of which the answer is still awaited. Without one, forced charges are sent again, also if
-/// the runtime ends.
+/// A check of which the answer is still awaited. Without one, forced charges are sent again, also
+/// if the runtime ends.
 struct Unanswered {
     shared: Arc<Shared>,
     charges: Arc<[OwnedCharge]>,

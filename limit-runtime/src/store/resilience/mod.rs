@@ -32,6 +32,6 @@ mod settler;
 mod shared;
 
 pub use self::health::{Health, StoreHealth};
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "memcached", feature = "redis"))]
 pub(crate) use self::shared::DEADLINE;
 pub(crate) use self::{guard::Guard, shared::Settings};

@@ -4,8 +4,8 @@
 //! ends when everything counted until then has left the windows, or as soon as an answer shows that
 //! the store knows at least as much: its hits are later than the restart, so they outlast ours.
 //!
-//! After an outage that the store survived, these are the budgets that were charged meanwhile. Their
-//! doubt ends with their windows only: what the store knows may be older than that.
+//! After an outage that the store survived, these are the budgets that were charged meanwhile.
+//! Their doubt ends with their windows only: what the store knows may be older than that.
 
 use super::budget_hash::BudgetHash;
 use crate::clock::Ticks;
@@ -95,8 +95,8 @@ impl Probation {
         }
     }
 
-    /// Whether the store has to be asked about these budgets: they are in doubt since a restart, and
-    /// it was not asked within the last second. Returns `true` to one caller only.
+    /// Whether the store has to be asked about these budgets: they are in doubt since a restart,
+    /// and it was not asked within the last second. Returns `true` to one caller only.
     pub(super) fn should_ask(&self, budgets: &[BudgetHash], now: Ticks) -> bool {
         let mut state = self.state.lock();
         if now >= state.all_until {

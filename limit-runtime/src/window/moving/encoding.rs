@@ -170,7 +170,7 @@ impl Log {
     }
 
     /// The hits within the longest window, oldest first.
-    fn hits(&self, now: Now) -> HitList {
+    pub(super) fn hits(&self, now: Now) -> HitList {
         let mut hits: HitList = match self {
             Self::Inline { places, hits, .. } => {
                 let alive = Inline::alive(hits, *places, now, self.scale().horizon);
@@ -187,7 +187,7 @@ impl Log {
     }
 
     /// Makes the log anew from a list of hits, in the smallest encoding.
-    fn replace(&mut self, hits: &HitList, query: &Query<'_>) {
+    pub(super) fn replace(&mut self, hits: &HitList, query: &Query<'_>) {
         let most = self.most_hits(&Windows::of(self.scale(), query), query);
         self.encode(hits, most, query);
     }

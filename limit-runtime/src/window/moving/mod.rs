@@ -18,9 +18,13 @@ mod log;
 mod merge;
 mod query;
 mod ring;
+#[cfg(feature = "memcached")]
+mod snapshot;
 mod ticks;
 mod usage;
 
+#[cfg(feature = "memcached")]
+pub(crate) use self::snapshot::LogSnapshot;
 pub(crate) use self::{
     heap::HeapBudget,
     log::Log,

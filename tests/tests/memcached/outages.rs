@@ -1,0 +1,161 @@
+//! What requests see while memcached fails, is frozen, full, or out of connections.
+
+use super::common::{allowed, is_down, trip, until};
+use limit_runtime::{Limiter, limits, store::Fallback};
+use std::{
+    net::TcpStream,
+    time::{Duration, Instant},
+};
+use test_support::{
+    log::Log,
+    memcached_server::Memcached,
+    servers::{free_port, patient},
+};
+
+#[tokio::test]
+async fn an_outage_grants_no_second_budget() {
+    // Row 29.
+    let server = Memcached::start();
+    let limiter = Limiter::connect(&server.url()).await.unwrap();
+    assert_eq!(allowed(&limiter, 3).await, 3);
+    server.kill();
+    assert_eq!(allowed(&limiter, 10).await, 2);
+    trip(&limiter).await;
+    server.restart();
+    until("the store is used again", || !is_down(&limiter)).await;
+    // The server has forgotten everything, and this process has not.
+    assert_eq!(allowed(&limiter, 10).await, 0);
+}
+
+#[tokio::test]
+async fn a_restart_between_two_requests_grants_no_second_budget() {
+    let server = Memcached::start();
+    let limiter = Limiter::connect(&server.url()).await.unwrap();
+    assert_eq!(allowed(&limiter, 3).await, 3);
+    server.kill();
+    server.restart();
+    // The runtime has to see that the idle connections are closed.
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert_eq!(allowed(&limiter, 10).await, 2);
+    // They fail no request.
+    assert_eq!(limiter.health().failed, 0);
+}
+
+#[tokio::test]
+async fn a_flush_grants_no_second_budget() {
+    let server = Memcached::start();
+    let limiter = Limiter::connect(&server.url()).await.unwrap();
+    assert_eq!(allowed(&limiter, 3).await, 3);
+    let said = test_support::servers::ask(server.port(), "flush_all");
+    assert!(said.unwrap().starts_with("OK"));
+    assert_eq!(allowed(&limiter, 10).await, 2);
+    assert_eq!(limiter.health().failed, 0);
+}
+
+#[tokio::test]
+async fn an_application_starts_without_its_store() {
+    let port = free_port();
+    let limiter = Limiter::connect(&format!("memcached://127.0.0.1:{port}"))
+        .await
+        .unwrap();
+    assert_eq!(allowed(&limiter, 7).await, 5);
+    let _server = Memcached::on(port, &[]);
+    until("the store is used", || !is_down(&limiter)).await;
+    assert_eq!(allowed(&limiter, 2).await, 0);
+}
+
+#[tokio::test]
+async fn a_frozen_server_delays_requests_by_one_deadline_and_then_not_at_all() {
+    let server = Memcached::start();
+    let limiter = Limiter::connect(&server.url()).await.unwrap();
+    assert_eq!(allowed(&limiter, 1).await, 1);
+    server.freeze();
+    assert_eq!(allowed(&limiter, 5).await, 4);
+    trip(&limiter).await;
+    let start = Instant::now();
+    for _ in 0..100 {
+        assert_eq!(allowed(&limiter, 1).await, 0);
+    }
+    assert!(
+        start.elapsed() < Duration::from_millis(200),
+        "{:?}",
+        start.elapsed()
+    );
+    server.thaw();
+    until("the store is used again", || !is_down(&limiter)).await;
+}
+
+#[tokio::test]
+async fn a_server_without_free_connections_is_an_outage_and_is_used_again() {
+    let server = Memcached::with(&["-c", "40", "-t", "1"]);
+    let limiter = Limiter::connect(&server.url()).await.unwrap();
+    let mut streams = Vec::new();
+    for _ in 0..60 {
+        streams.push(TcpStream::connect(("127.0.0.1", server.port())).unwrap());
+    }
+    // Whether or not the limiter gets a connection, a client gets its budget once.
+    assert_eq!(allowed(&limiter, 9).await, 5);
+    let late = Limiter::connect(&server.url()).await.unwrap();
+    assert_eq!(allowed(&late, 9).await, 5);
+    assert!(late.health().fallbacks > 0, "{:?}", late.health());
+    drop(streams);
+    until("the store is used again", || !is_down(&late)).await;
+}
+
+#[tokio::test]
+async fn a_full_server_evicts_counts_and_fails_no_request() {
+    let (log, _guard) = Log::capture_thread();
+    let server = Memcached::with(&["-m", "2"]);
+    let limiter = patient(&server.url()).await;
+    assert!(
+        log.text()
+            .contains("forgets counts when its memory is full")
+    );
+    let limits = limits!("200/minute");
+    let tasks: Vec<_> = (0..32_u32)
+        .map(|task| {
+            let limiter = limiter.clone();
+            tokio::spawn(async move {
+                for key in 0..800_u32 {
+                    let check = limiter.check(&limits, (task, key)).cost(60);
+                    assert!(check.await.unwrap().is_allowed());
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert!(server.counter("evictions") > 0);
+    assert_eq!(limiter.health().failed, 0);
+    // The generation is read all the time, so it is not evicted.
+    let items = server.items();
+    assert!(items.contains("generation"), "it was evicted");
+}
+
+#[tokio::test]
+async fn a_server_that_evicts_nothing_is_an_outage_when_it_is_full() {
+    let server = Memcached::with(&["-M", "-m", "2"]);
+    let limiter = patient(&server.url()).await;
+    let limits = limits!("200/minute");
+    let mut is_full = false;
+    for key in 0..60_000_u32 {
+        if let Err(error) = limiter.check(&limits, key).cost(60).await {
+            assert!(error.to_string().contains("memory"), "{error}");
+            is_full = true;
+            break;
+        }
+    }
+    assert!(is_full);
+}
+
+#[tokio::test]
+async fn the_fallback_of_a_check_takes_precedence_over_that_of_the_limiter() {
+    let url = format!("memcached://127.0.0.1:{}", free_port());
+    let builder = Limiter::builder().remote(&url).fallback(Fallback::Allow);
+    let limiter = builder.connect().await.unwrap();
+    assert_eq!(allowed(&limiter, 20).await, 20);
+    let limits = limits!("5/minute");
+    let check = limiter.check(&limits, "bob").on_store_error(Fallback::Deny);
+    assert!(check.await.is_err());
+}
