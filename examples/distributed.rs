@@ -6,15 +6,16 @@
 //!   503, because a wrong count is not acceptable here
 //! * `GET /health`: the state of the store (`Down` after five failed calls)
 //!
-//! `redis-server &`, then `cargo run --example distributed --features redis`, and in another
-//! terminal the same command with `PORT=8001`. `STORE_URL` names another store: with
-//! `--features memcached`, for example, `STORE_URL=memcached://127.0.0.1:11211`. Then try:
+//! `redis-server &` (on port 6379, with nothing else in it), then
+//! `cargo run --example distributed --features redis`, and in another terminal the same command
+//! with `PORT=8001`. `STORE_URL` names another store: with `--features memcached`, for example,
+//! `STORE_URL=memcached://127.0.0.1:11211`. Then try:
 //!
 //! ```sh
 //! for port in 8000 8001 8000 8001 8000 8001 8000 8001 8000 8001 8000; do
 //!     curl -isS "http://localhost:$port/predict?text=in+a+spirit"; echo
 //! done
-//! redis-cli shutdown nosave
+//! redis-cli shutdown nosave # the second process goes on with the five that it has counted
 //! curl -isS "http://localhost:8001/predict?text=in+a+spirit"
 //! curl -isS "http://localhost:8001/invoice?text=in+a+spirit"
 //! curl -isS "http://localhost:8001/health"
@@ -47,6 +48,8 @@ async fn health(State(limiter): State<Limiter>) -> String {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
+    // Before the limiter connects, which may log warnings about the store.
+    tracing_subscriber::fmt().init();
     let url = env::var("STORE_URL").unwrap_or_else(|_| "redis://127.0.0.1:6379".to_owned());
     let limiter = Limiter::connect(&url).await?;
     let app = Router::new()

@@ -13,7 +13,8 @@ use tokio::net::TcpListener;
 /// # Errors
 /// `PORT` is not a port number, or the port is in use.
 pub async fn serve(app: Router, source: &str) -> Result<(), Box<dyn Error>> {
-    tracing_subscriber::fmt().init();
+    // The example may have done so.
+    let _ = tracing_subscriber::fmt().try_init();
     let port = match env::var("PORT") {
         Ok(text) => text
             .parse()

@@ -200,7 +200,7 @@ fn is_scheme(text: &str) -> bool {
 }
 
 /// Whether the text has the form of a host, with a port or without one.
-fn is_host(text: &str) -> bool {
+pub(crate) fn is_host(text: &str) -> bool {
     let after_brackets = text.rfind(']').map_or(0, |at| at + 1);
     let (host, port) = match text[after_brackets..].split_once(':') {
         Some((host, port)) => (&text[..after_brackets + host.len()], Some(port)),

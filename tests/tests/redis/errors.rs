@@ -40,7 +40,8 @@ async fn a_server_that_cannot_be_used_is_an_error_at_the_start_that_names_the_fi
     for (rules, named) in [
         ("~* +@all -lindex", "grant the commands"),
         ("~* +@all -pexpire", "grant the commands"),
-        ("~* +@all -evalsha -eval", "grant the commands"),
+        ("~* +@all -eval", "grant the commands"),
+        ("~* +@all -evalsha", "grant the commands"),
         ("~other:* +@all", "grant the commands"),
     ] {
         let error = connect_as(&server, rules).await.unwrap_err().to_string();
@@ -52,9 +53,11 @@ async fn a_server_that_cannot_be_used_is_an_error_at_the_start_that_names_the_fi
     let error = error.unwrap_err().to_string();
     assert!(error.contains("number of a database"), "{error}");
 
-    let renamed = Server::redis_with(&["--rename-command", "EVAL", ""]);
-    let error = Limiter::connect(&renamed.url()).await.unwrap_err();
-    assert!(error.to_string().contains("`rename-command`"), "{error}");
+    for command in ["EVAL", "EVALSHA", "RPUSH"] {
+        let renamed = Server::redis_with(&["--rename-command", command, ""]);
+        let error = Limiter::connect(&renamed.url()).await.unwrap_err();
+        assert!(error.to_string().contains("`rename-command`"), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -84,6 +84,22 @@ async fn a_restart_between_two_requests_grants_no_second_budget() {
 }
 
 #[tokio::test]
+async fn a_restart_grants_no_second_budget_under_deny_either() {
+    let server = Server::redis();
+    let limiter = patient(&server.url()).await;
+    let limits = limits!("2/minute");
+    let check = async || limiter.check(&limits, "alice").await;
+    for _ in 0..2 {
+        assert!(check().await.unwrap().is_allowed());
+    }
+    server.kill();
+    server.restart();
+    // The lost connection may fail a first call.
+    while check().await.is_err() {}
+    assert!(!check().await.unwrap().is_allowed());
+}
+
+#[tokio::test]
 async fn an_application_starts_without_its_store() {
     let port = free_port();
     let limiter = Limiter::connect(&format!("redis://127.0.0.1:{port}"))

@@ -96,9 +96,9 @@ impl Drop for Slot {
         };
         drop(queue);
         // `in_flight` stays as it is: the new slot replaces this one.
-        let batcher = self.0.clone();
+        // Made here, so that it is dropped with a task that its runtime never runs.
+        let slot = Self(self.0.clone());
         runtime.spawn(async move {
-            let slot = Slot(batcher);
             let calls = batch.into_iter().map(|call| (call.operation, call.reply));
             let (operations, replies): (Vec<_>, Vec<_>) = calls.unzip();
             let results = slot.0.client.run_all(operations).await;

@@ -7,20 +7,21 @@ use super::transport::CallError;
 use crate::store::error::StoreErrorKind;
 use memcache::exp::{AsyncMetaClient, Error, Op, OpResult};
 use parking_lot::Mutex;
-use std::{fmt, io, time::Duration};
+use std::{fmt, time::Duration};
 
 /// The largest number of connections to a server.
 const MAX_CONNECTIONS: usize = 16;
 /// How long an answer is awaited at least. No request waits longer than its deadline, but a late
-/// answer still shows what was counted.
-const LATE_ANSWER: Duration = Duration::from_secs(2);
+/// answer still shows what was counted. Shorter than the wait of the limiter for late answers, so
+/// that a check of several keys still gives back what it has consumed.
+const LATE_ANSWER: Duration = Duration::from_millis(700);
 
 /// A client of one server, which is made by the first call.
 pub(super) struct Client {
     address: Box<str>,
     deadline: Duration,
-    /// `None` before the first call, and after a connection could not be opened, so that the name
-    /// of the server is resolved again.
+    /// `None` before the first call, and after a call without an answer, so that the name of the
+    /// server is resolved again.
     client: Mutex<Option<AsyncMetaClient>>,
 }
 
@@ -62,7 +63,7 @@ impl Client {
         let builder = AsyncMetaClient::builder()
             .max_connections(Some(MAX_CONNECTIONS))
             .max_idle(MAX_CONNECTIONS)
-            .connect_timeout(Some(self.deadline * 2))
+            .connect_timeout(Some(self.deadline * 4 / 5))
             .io_timeout(Some(LATE_ANSWER.max(self.deadline * 4 / 5)));
         let client = builder.connect_async(&*self.address).await;
         let client = client.map_err(|error| self.failed(&error))?;
@@ -70,9 +71,12 @@ impl Client {
     }
 
     fn failed(&self, error: &Error) -> CallError {
-        if let Error::Io(error) = error
-            && error.kind() != io::ErrorKind::TimedOut
-        {
+        // What is not an answer of the server may mean that its name has another address now.
+        let is_answer = matches!(
+            error,
+            Error::Server(_) | Error::Rejected(_) | Error::Usage(_)
+        );
+        if !is_answer {
             *self.client.lock() = None;
         }
         let text = format!("the call to memcached at {} failed: {error}", self.address);

@@ -2,16 +2,16 @@
 
 use super::{
     item::{CounterState, Item},
-    log_state::{LogState, Record},
+    log_state::{END_OF_TIME, LogState, Record},
     work::{Answer, ItemCharge, Work},
 };
 use crate::{
     clock::Ticks,
     decision::{Decision, Outcome, Receipt, Verdict},
     store::Action,
-    window::{Strategy, counter::Counter, window_micros},
+    window::{Strategy, counter::Counter},
 };
-use limit_core::{Limit, Limits};
+use limit_core::Limit;
 use smallvec::SmallVec;
 use std::time::Duration;
 
@@ -52,7 +52,8 @@ impl ItemTime {
                 has_stepped_back: false,
             };
         }
-        if ahead <= MAX_SKEW.min(longest_window(item)) {
+        let counts_nothing = item.counters.is_empty() && item.log.is_none();
+        if counts_nothing || ahead <= MAX_SKEW.min(longest_window(item)) {
             return Self {
                 now: item.latest,
                 ahead,
@@ -150,7 +151,7 @@ fn check(
             if let (Action::Force, Some(id)) = (action, charge.id)
                 && !item.knows(id)
             {
-                item.remember(id, ids_until(now, &charge.limits));
+                item.remember(id, ids_until(now, charge));
                 is_changed = true;
             }
         }
@@ -194,7 +195,7 @@ fn refund(item: &mut Item, now: Ticks, charge: &ItemCharge) -> bool {
         }
     }
     if let Some(id) = charge.id {
-        item.remember(id, ids_until(now, &charge.limits));
+        item.remember(id, ids_until(now, charge));
     }
     true
 }
@@ -275,12 +276,10 @@ fn find(item: &mut Item, strategy: Strategy, limit: Limit) -> Option<&mut Counte
     })
 }
 
-/// Until when the id of a charge is kept: until its windows have passed twice, like the counts of a
-/// sliding window.
-fn ids_until(now: Ticks, limits: &Limits) -> Ticks {
-    let windows = limits.iter().map(|&limit| window_micros(limit));
-    let longest = windows.max().unwrap_or_default();
-    Ticks::from_micros(now.as_micros().saturating_add(longest.saturating_mul(2)))
+/// Until when the id of a charge is kept: for as long as the charge may be sent again.
+fn ids_until(now: Ticks, charge: &ItemCharge) -> Ticks {
+    let micros = charge.id_millis.saturating_mul(1_000);
+    Ticks::from_micros(now.as_micros().saturating_add(micros).min(END_OF_TIME))
 }
 
 /// An outcome for a machine that reaches the time of the item only after `ahead`.

@@ -18,9 +18,8 @@ use smallvec::SmallVec;
 /// The first byte of an item.
 const VERSION: u8 = 1;
 
-/// How many ids an item keeps. An id is needed until its charge is confirmed, which takes less than
-/// a second once the server answers.
-const MAX_IDS: usize = 64;
+/// How many ids an item keeps: the newest ones. An id is needed until its charge is confirmed.
+pub(super) const MAX_IDS: usize = 64;
 
 /// All that is counted for one scope and key.
 #[derive(Debug, Default)]
@@ -216,9 +215,10 @@ impl CounterState {
         *bytes = rest;
         let window_millis = varint::read(bytes)?;
         let expires_at = time(latest.checked_add(varint::read(bytes)?)?);
+        let first = varint::read(bytes)?;
         // The sum of two of them fits into 64 bits.
         let mut number = || varint::read(bytes).filter(|number| *number <= u64::MAX >> 2);
-        let [first, second, third] = [number()?, number()?, number()?];
+        let [second, third] = [number()?, number()?];
         let counter = match strategy {
             1 => Counter::Fixed(Fixed {
                 start: time(latest.checked_sub(first)?),

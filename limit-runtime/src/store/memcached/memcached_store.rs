@@ -252,6 +252,7 @@ impl Shared {
             };
             let name = self.names.item(Some(number), digest);
             let is_due = generation.is_due();
+            let mut unreadable = false;
             let usable = written.take().filter(|it| it.name == name && !is_due);
             let (mut item, cas, now) = if let Some(written) = usable {
                 (written.item, Some(written.cas), self.clock.now())
@@ -270,7 +271,15 @@ impl Shared {
                 let now = self.clock.now();
                 match stored {
                     Some(stored) => {
-                        let item = Item::decode(&stored.value, now)?;
+                        let item = match Item::decode(&stored.value, now) {
+                            Ok(item) => item,
+                            // A reset clears what cannot be read, too.
+                            Err(_) if matches!(works, [Work::Reset]) => {
+                                unreadable = true;
+                                Item::default()
+                            }
+                            Err(error) => return Err(error),
+                        };
                         (item, Some(stored.cas), now)
                     }
                     None => (Item::default(), None, now),
@@ -281,7 +290,8 @@ impl Shared {
                 self.warn_of_clock();
             }
             let mut answers = Vec::with_capacity(works.len());
-            let mut is_changed = time.has_stepped_back && works.iter().any(|work| !is_peek(work));
+            let mut is_changed =
+                unreadable || time.has_stepped_back && works.iter().any(|work| !is_peek(work));
             for work in works {
                 let (answer, has_changed) = decide(&mut item, time, work);
                 answers.push(answer);

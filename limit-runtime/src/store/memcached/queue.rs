@@ -5,7 +5,7 @@
 //! together in the next turn, in one read and one write at most.
 
 use super::{
-    item::Item,
+    item::{Item, MAX_IDS},
     transport::CallError,
     work::{Answer, Work},
 };
@@ -22,6 +22,9 @@ use tokio::{runtime::Handle, sync::oneshot};
 const SHARDS: usize = 64;
 /// How much is decided in one turn.
 const MAX_BATCH: usize = 256;
+/// After this many turns in a row without a read, the item is read again, which leaves other
+/// processes time to write it.
+const MAX_UNREAD_TURNS: u32 = 8;
 
 pub(super) type Reply = Result<Answer, CallError>;
 
@@ -80,6 +83,10 @@ impl Queues {
     }
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most items are free, and nothing is kept"
+)]
 enum Place {
     /// The item is free: work on it now.
     First(Work),
@@ -95,6 +102,7 @@ pub(super) async fn run<W: Worker>(worker: &Arc<W>, digest: Digest, work: Work) 
                 worker: worker.clone(),
                 digest,
                 written: None,
+                unread_turns: 0,
             };
             let (mut replies, written) = worker.clone().work(digest, vec![work], None).await;
             turn.written = written;
@@ -125,6 +133,8 @@ struct Turn<W: Worker> {
     worker: Arc<W>,
     digest: Digest,
     written: Option<WrittenItem>,
+    /// How many turns in a row began without a read.
+    unread_turns: u32,
 }
 
 impl<W: Worker> Drop for Turn<W> {
@@ -140,10 +150,13 @@ impl<W: Worker> Drop for Turn<W> {
             }
             batch
         };
+        let must_read = self.unread_turns >= MAX_UNREAD_TURNS;
+        let written = self.written.take().filter(|_| !must_read);
         let mut next = Self {
             worker: self.worker.clone(),
             digest: self.digest,
-            written: self.written.take(),
+            unread_turns: written.as_ref().map_or(0, |_| self.unread_turns + 1),
+            written,
         };
         tokio::spawn(async move {
             let (works, waiting): (Vec<_>, Vec<_>) =
@@ -163,12 +176,16 @@ impl<W: Worker> Drop for Turn<W> {
 }
 
 fn take_batch(queue: &mut VecDeque<Waiting>) -> Vec<Waiting> {
-    let mut batch = Vec::new();
-    while batch.len() < MAX_BATCH {
+    let (mut batch, mut ids) = (Vec::new(), 0);
+    // An item keeps all ids of one write, which may get no answer.
+    while batch.len() < MAX_BATCH && ids < MAX_IDS / 2 {
         match queue.pop_front() {
             // The work was cancelled, and must not be done.
             Some(waiting) if waiting.reply.is_closed() => {}
-            Some(waiting) => batch.push(waiting),
+            Some(waiting) => {
+                ids += waiting.work.ids();
+                batch.push(waiting);
+            }
             None => break,
         }
     }

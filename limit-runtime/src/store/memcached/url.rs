@@ -1,6 +1,9 @@
 //! Parses the URLs of memcached: `memcached://host1:11211,host2`.
 
-use crate::store::{ConnectError, connect::redacted};
+use crate::store::{
+    ConnectError,
+    connect::{is_host, redacted},
+};
 
 const DEFAULT_PORT: u16 = 11211;
 const EXAMPLE: &str = "write it like `memcached://host1:11211,host2:11211`";
@@ -62,6 +65,9 @@ fn address(host: &str) -> Result<Box<str>, String> {
     if name.is_empty() || name == "[]" {
         return Err("a host is missing".to_owned());
     }
+    if !is_host(&name) {
+        return Err(format!("`{}` is not a host", host.escape_debug()));
+    }
     let port = match rest.strip_prefix(':') {
         None if rest.is_empty() => DEFAULT_PORT,
         Some(port) => match port.parse() {
@@ -81,6 +87,17 @@ mod tests {
         match parse(url) {
             Ok(_) => panic!("{url} was taken"),
             Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_no_host_is_an_error() {
+        for url in [
+            "memcached://a:11211, b:11211",
+            "memcached://a b",
+            "memcached://[x]:1",
+        ] {
+            assert!(problem(url).contains("is not a host"), "{}", problem(url));
         }
     }
 

@@ -8,6 +8,9 @@ use crate::{
 use limit_core::Limits;
 use smallvec::SmallVec;
 
+/// The shortest time for which an id is kept.
+const MIN_ID_MILLIS: u64 = 60_000;
+
 /// A charge on one item.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ItemCharge {
@@ -15,6 +18,8 @@ pub(super) struct ItemCharge {
     pub(super) cost: u64,
     pub(super) strategy: Strategy,
     pub(super) id: Option<u64>,
+    /// For how long the id is needed, in milliseconds.
+    pub(super) id_millis: u64,
     /// When the charge was counted that is refunded.
     pub(super) at: u64,
 }
@@ -51,6 +56,7 @@ impl ItemCharge {
             cost: recorded_cost(charge.cost),
             strategy: charge.strategy,
             id: charge.id.map(ChargeId::get),
+            id_millis: charge.lifetime_millis().max(MIN_ID_MILLIS),
             at: 0,
         }
     }
@@ -68,6 +74,16 @@ impl ItemCharge {
 }
 
 impl Work {
+    /// The number of ids that it adds to an item.
+    pub(super) fn ids(&self) -> usize {
+        match self {
+            Self::Check(charges, _) | Self::Refund(charges) => {
+                charges.iter().filter(|charge| charge.id.is_some()).count()
+            }
+            Self::Reset => 0,
+        }
+    }
+
     /// Whether it may be sent again until it is confirmed, because its ids are counted once.
     pub(super) fn is_sent_again(&self) -> bool {
         match self {

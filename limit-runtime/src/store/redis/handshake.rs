@@ -2,7 +2,7 @@
 //! probe of the commands and permissions that the scripts need.
 
 use super::{
-    script::PROBE,
+    script::{PROBE, unknown_script},
     server_error::{
         Unsuitable, is_redirection, misconfiguration, node_of_a_cluster, script_failure,
     },
@@ -33,8 +33,13 @@ pub(super) async fn shake_hands(
     let probe = PROBE.eval_command(&[probe_key]);
     let mut info = Cmd::new();
     info.arg("INFO");
-    // Both are under way at once, so that the handshake takes one round trip.
-    let (info, probe) = tokio::join!(transport.send(&info), transport.send(&probe));
+    let by_hash = unknown_script(probe_key);
+    // All are under way at once, so that the handshake takes one round trip.
+    let (info, probe, by_hash) = tokio::join!(
+        transport.send(&info),
+        transport.send(&probe),
+        transport.send(&by_hash)
+    );
     let unsuitable = |problem| Err(Unsuitable::wrap(problem));
     let info = match info {
         Ok(info) => texts(info),
@@ -68,6 +73,11 @@ pub(super) async fn shake_hands(
             // The node of this key is out. The others can be used.
             None => {}
         }
+    }
+    if let Err(error) = by_hash
+        && let Some(problem) = misconfiguration(&error)
+    {
+        return unsuitable(problem);
     }
     if is_first
         && let Some(policy) = field("maxmemory_policy")

@@ -171,6 +171,13 @@ impl Script {
     }
 }
 
+/// A call of a script that no server has: the answer `NOSCRIPT` shows that the call is permitted.
+pub(super) fn unknown_script(key: &str) -> Cmd {
+    let mut command = Cmd::new();
+    command.arg("EVALSHA").arg("0".repeat(40)).arg(1).arg(key);
+    command
+}
+
 /// Removes comments, blank lines and indentation, so that `EVAL` sends less.
 fn compact(text: &str) -> String {
     let mut compact = String::with_capacity(text.len());

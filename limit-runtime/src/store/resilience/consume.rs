@@ -33,7 +33,8 @@ impl Guard {
         let on_probation = || local_counts.on_probation(charges, shared.store.epoch());
         let mut local_charge = None;
         let mut probation: Option<Budgets> = None;
-        if fallback == Fallback::Local {
+        // Under `Deny`, too: a store that has lost its counts must not grant them anew.
+        if fallback != Fallback::Allow {
             probation = on_probation();
             match &probation {
                 None => local_charge = Some(local_counts.charge(charges)),

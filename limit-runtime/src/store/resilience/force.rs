@@ -38,7 +38,7 @@ impl Guard {
                 ..*charge
             })
             .collect();
-        let is_local = fallback == Fallback::Local;
+        let is_local = fallback != Fallback::Allow;
         let local_charge = is_local.then(|| shared.local_counts.charge(charges));
         let mut call = Call::new(shared, &sent, Action::Force);
         let result = send::send(shared, &mut call).await;

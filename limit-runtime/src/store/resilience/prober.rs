@@ -48,7 +48,7 @@ impl Drop for Guard {
 async fn run(shared: Weak<Shared>) {
     let _guard = Guard(shared.clone());
     let mut interval = FIRST_INTERVAL;
-    loop {
+    for attempt in 0_u64.. {
         tokio::time::sleep(jittered(interval)).await;
         interval = (interval * 2).min(MAX_INTERVAL);
         // The limiter has been dropped.
@@ -60,7 +60,7 @@ async fn run(shared: Weak<Shared>) {
             return;
         }
         breaker.prober_is_alive(shared.real_clock.now());
-        match shared.with_deadline(probe(&shared)).await {
+        match shared.with_deadline(probe(&shared, attempt)).await {
             Ok(()) => {
                 let open_for = breaker.close(shared.real_clock.now());
                 shared.log.closed(open_for, &shared.health());
@@ -76,8 +76,9 @@ async fn run(shared: Weak<Shared>) {
     }
 }
 
-async fn probe(shared: &Shared) -> Result<(), StoreError> {
-    let key = ().into_key();
+async fn probe(shared: &Shared, attempt: u64) -> Result<(), StoreError> {
+    // Another key each time: keys may be on several servers, of which one is out.
+    let key = attempt.into_key();
     let charge = Charge {
         scope: SCOPE,
         key: &key,
