@@ -19,7 +19,7 @@ const CANDIDATES_TO_SHARE: usize = 64;
 const CANDIDATES: usize = 16;
 /// The number of places that are looked at for expired entries when there are no new keys: some
 /// microseconds of work.
-const SLICE: usize = 512;
+const SLICE: usize = 768;
 
 impl MemoryStore {
     /// Makes room for one more budget in a shard. If the store is full, another entry of the shard
