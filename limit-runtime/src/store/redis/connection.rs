@@ -81,15 +81,12 @@ pub(super) struct OpenConnection {
 impl OpenConnection {
     /// In the runtime that drives the connection.
     fn new(transport: Arc<dyn Transport>, number: u64, connector: &Connector) -> Self {
-        let runtime = match connector {
-            Connector::External(_) => None,
-            _ => Some(watch_runtime()),
-        };
+        let is_driven_here = !matches!(connector, Connector::External(_));
         Self {
             transport,
             number,
             timeouts: Arc::default(),
-            runtime,
+            runtime: is_driven_here.then(watch_runtime),
         }
     }
 
