@@ -7,12 +7,41 @@ use crate::{
 };
 use std::{fmt, time::Duration};
 
-#[cfg(feature = "memcached")]
-use crate::store::memcached::MemcachedStore;
-#[cfg(feature = "redis")]
-use crate::store::redis::RedisStore;
 #[cfg(any(feature = "memcached", feature = "redis"))]
 use crate::store::{CustomStore, resilience::Settings};
+
+/// Builds the limiter of a [`RemoteBuilder`] that counts in this type of store. Returns an error
+/// if its feature is not enabled.
+macro_rules! connect_to {
+    ($remote:expr, $feature:literal, $store:path) => {{
+        #[cfg(feature = $feature)]
+        {
+            use $store as RemoteStore;
+            let settings = $remote.guard_settings();
+            let mut store = RemoteStore::with_deadline(settings.deadline, &$remote.url)?;
+            if let Some(prefix) = &$remote.key_prefix {
+                store = store.key_prefix(prefix);
+            }
+            if let Some(secret) = &$remote.key_secret {
+                store = store.key_secret(secret);
+            }
+            let clock = $remote.builder.clock.as_ref();
+            if let Some(clock) = clock.filter(|clock| clock.is_test()) {
+                store = store.clock(clock.clone());
+            }
+            store.handshake().await?;
+            let store = CustomStore::with_settings(store, settings);
+            Ok($remote.builder.store(store).build())
+        }
+        #[cfg(not(feature = $feature))]
+        {
+            Err(ConnectError::FeatureOff {
+                scheme: connect::scheme(&$remote.url).into(),
+                feature: $feature,
+            })
+        }
+    }};
+}
 
 impl Limiter {
     /// A limiter that counts in the store at `url`, with the default settings.
@@ -187,64 +216,14 @@ impl RemoteBuilder {
             });
         }
         match connect::scheme(&self.url).split('+').next() {
-            Some("redis" | "rediss" | "valkey" | "valkeys") => self.connect_redis().await,
-            Some("memcached") => self.connect_memcached().await,
+            Some("redis" | "rediss" | "valkey" | "valkeys") => {
+                connect_to!(self, "redis", crate::store::redis::RedisStore)
+            }
+            Some("memcached") => {
+                connect_to!(self, "memcached", crate::store::memcached::MemcachedStore)
+            }
             _ => Err(ConnectError::unknown(&self.url)),
         }
-    }
-
-    #[cfg(feature = "redis")]
-    async fn connect_redis(self) -> Result<Limiter, ConnectError> {
-        let settings = self.guard_settings();
-        let mut store = RedisStore::with_deadline(settings.deadline, &self.url)?;
-        if let Some(prefix) = &self.key_prefix {
-            store = store.key_prefix(prefix);
-        }
-        if let Some(secret) = &self.key_secret {
-            store = store.key_secret(secret);
-        }
-        let clock = self.builder.clock.as_ref();
-        if let Some(clock) = clock.filter(|clock| clock.is_test()) {
-            store = store.clock(clock.clone());
-        }
-        store.handshake().await?;
-        let store = CustomStore::with_settings(store, settings);
-        Ok(self.builder.store(store).build())
-    }
-
-    #[cfg(not(feature = "redis"))]
-    async fn connect_redis(self) -> Result<Limiter, ConnectError> {
-        Err(ConnectError::FeatureOff {
-            scheme: connect::scheme(&self.url).into(),
-            feature: "redis",
-        })
-    }
-
-    #[cfg(feature = "memcached")]
-    async fn connect_memcached(self) -> Result<Limiter, ConnectError> {
-        let settings = self.guard_settings();
-        let mut store = MemcachedStore::with_deadline(settings.deadline, &self.url)?;
-        if let Some(prefix) = &self.key_prefix {
-            store = store.key_prefix(prefix);
-        }
-        if let Some(secret) = &self.key_secret {
-            store = store.key_secret(secret);
-        }
-        let clock = self.builder.clock.as_ref();
-        if let Some(clock) = clock.filter(|clock| clock.is_test()) {
-            store = store.clock(clock.clone());
-        }
-        store.handshake().await?;
-        let store = CustomStore::with_settings(store, settings);
-        Ok(self.builder.store(store).build())
-    }
-
-    #[cfg(not(feature = "memcached"))]
-    async fn connect_memcached(self) -> Result<Limiter, ConnectError> {
-        Err(ConnectError::FeatureOff {
-            scheme: connect::scheme(&self.url).into(),
-            feature: "memcached",
-        })
     }
 
     #[cfg(any(feature = "memcached", feature = "redis"))]

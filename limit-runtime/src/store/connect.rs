@@ -128,6 +128,18 @@ impl fmt::Debug for ConnectError {
 
 impl std::error::Error for ConnectError {}
 
+/// The words of a setting that is on or off, in URLs and environment variables.
+pub(crate) const SWITCH: [(&str, bool); 8] = [
+    ("true", true),
+    ("false", false),
+    ("1", true),
+    ("0", false),
+    ("yes", true),
+    ("no", false),
+    ("on", true),
+    ("off", false),
+];
+
 /// The prefixes of keys that are allowed.
 pub(crate) const PREFIXES: &str =
     "at least one character, and neither `{` and `}` nor control characters, such as `inference`";

@@ -21,8 +21,7 @@ impl KeyDigester {
     /// `context` is the context string of BLAKE3's key derivation, one for each kind of store. If
     /// it changed, all counts would be lost.
     pub(super) fn new(context: &str, secret: Option<&str>) -> Self {
-        let secret = secret.unwrap_or(DEFAULT_SECRET);
-        Self(blake3::derive_key(context, secret.as_bytes()))
+        Self(derive_key(context, secret))
     }
 
     /// The digest of a scope and a key.
@@ -38,11 +37,37 @@ impl KeyDigester {
             hasher.update(&(part.len() as u64).to_le_bytes());
             hasher.update(part);
         }
-        let mut digest = Digest::default();
-        for (byte, hashed) in digest.iter_mut().zip(hasher.finalize().as_bytes()) {
-            *byte = *hashed;
+        digest_of(&hasher)
+    }
+
+    /// The digest of a text that is shorter than the lengths of the parts of a scope and a key, so
+    /// that none of those has this digest.
+    #[cfg(feature = "redis")]
+    pub(super) fn digest_of_text(&self, text: &str) -> Digest {
+        let mut hasher = blake3::Hasher::new_keyed(&self.0);
+        hasher.update(text.as_bytes());
+        digest_of(&hasher)
+    }
+}
+
+fn digest_of(hasher: &blake3::Hasher) -> Digest {
+    let hash = hasher.finalize();
+    *hash.as_bytes().first_chunk().unwrap_or(&Digest::default())
+}
+
+/// A key that is derived from the secret, one for each context.
+pub(super) fn derive_key(context: &str, secret: Option<&str>) -> [u8; 32] {
+    blake3::derive_key(context, secret.unwrap_or(DEFAULT_SECRET).as_bytes())
+}
+
+/// Appends the lower-case hexadecimal digits of some bytes.
+pub(super) fn push_hex(text: &mut String, bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for byte in bytes {
+        for digit in [byte >> 4, byte & 15] {
+            // A digit is below 16.
+            text.extend(DIGITS.get(usize::from(digit)).map(|&c| char::from(c)));
         }
-        digest
     }
 }
 

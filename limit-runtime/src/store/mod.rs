@@ -5,7 +5,7 @@ pub(crate) mod connect;
 mod custom;
 pub(crate) mod error;
 mod fallback;
-#[cfg(feature = "memcached")]
+#[cfg(any(feature = "memcached", feature = "redis"))]
 mod key_digest;
 #[cfg(feature = "memcached")]
 pub mod memcached;

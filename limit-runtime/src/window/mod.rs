@@ -18,4 +18,7 @@ mod window_usage;
 mod properties;
 
 pub use self::strategy::Strategy;
-pub(crate) use self::{arithmetic::window_micros, checked::Checked};
+pub(crate) use self::{
+    arithmetic::{after, window_micros},
+    checked::Checked,
+};

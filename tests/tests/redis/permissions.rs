@@ -128,7 +128,6 @@ async fn the_documented_users_can_do_what_they_are_for() {
     let (user, admin) = (User::of_docs("limiter"), User::of_docs("limiter-admin"));
     user.create(port);
     admin.create(port);
-    // Nobody else may do anything.
     let limiter = user.connect(&url).await.unwrap();
     let administration = admin.connect(&url).await.unwrap();
     check(&limiter).await;

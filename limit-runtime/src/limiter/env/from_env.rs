@@ -14,7 +14,11 @@ use crate::{
     client_ip::{ForwardedHeader, TrustedProxies, TrustedProxiesError},
     limiter::{Limiter, LimiterBuilder, remote, words::Words},
     response::{header_style::HeaderStyle, retry_after::RetryAfterStyle},
-    store::{Fallback, connect, memory::WhenFull},
+    store::{
+        Fallback,
+        connect::{self, SWITCH},
+        memory::WhenFull,
+    },
 };
 use http::StatusCode;
 use std::{
@@ -341,17 +345,6 @@ impl Settings {
         parsed.map_err(|source| EnvError::Proxies { variable, source })
     }
 }
-
-const SWITCH: [(&str, bool); 8] = [
-    ("true", true),
-    ("false", false),
-    ("1", true),
-    ("0", false),
-    ("yes", true),
-    ("no", false),
-    ("on", true),
-    ("off", false),
-];
 
 const RETRY_AFTER_STYLES: [(&str, RetryAfterStyle); 2] = [
     ("seconds", RetryAfterStyle::Seconds),

@@ -9,7 +9,7 @@ use crate::{
     clock::Ticks,
     decision::{Decision, Outcome, Receipt, Verdict},
     store::Action,
-    window::{Strategy, counter::Counter},
+    window::{Strategy, after, counter::Counter},
 };
 use limit_core::Limit;
 use smallvec::SmallVec;
@@ -278,8 +278,8 @@ fn find(item: &mut Item, strategy: Strategy, limit: Limit) -> Option<&mut Counte
 
 /// Until when the id of a charge is kept: for as long as the charge may be sent again.
 fn ids_until(now: Ticks, charge: &ItemCharge) -> Ticks {
-    let micros = charge.id_millis.saturating_mul(1_000);
-    Ticks::from_micros(now.as_micros().saturating_add(micros).min(END_OF_TIME))
+    let until = after(now, charge.id_millis.saturating_mul(1_000));
+    until.min(Ticks::from_micros(END_OF_TIME))
 }
 
 /// An outcome for a machine that reaches the time of the item only after `ahead`.

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     clock::Ticks,
     store::error::StoreErrorKind,
-    window::{Strategy, counter::Counter, fixed::Fixed, gcra::Gcra, sliding::Sliding},
+    window::{Strategy, after, counter::Counter, fixed::Fixed, gcra::Gcra, sliding::Sliding},
 };
 use smallvec::SmallVec;
 
@@ -162,18 +162,18 @@ impl Item {
 impl CounterState {
     /// Turns what is after `now` into now. `latest` is the time of the last change.
     pub(super) fn end_future(&mut self, latest: Ticks, now: Ticks) {
-        let after = |at: Ticks, windows: u64| {
+        let end_of = |at: Ticks, windows: u64| {
             let micros = self.window_millis.saturating_mul(1_000 * windows);
-            time(at.as_micros().saturating_add(micros))
+            after(at, micros)
         };
         self.expires_at = match &mut self.counter {
             Counter::Fixed(fixed) => {
                 fixed.start = fixed.start.min(now);
-                after(fixed.start, 1)
+                end_of(fixed.start, 1)
             }
             Counter::Sliding(sliding) => {
                 sliding.start = sliding.start.min(now);
-                after(sliding.start, 2)
+                end_of(sliding.start, 2)
             }
             // A bucket has no start: what it holds drains from now on as it did from then on.
             Counter::Gcra(gcra) => {

@@ -1,6 +1,9 @@
 //! Names of items: a prefix, the generation of the store, and a digest.
 
-use crate::store::{ConnectError, key_digest::Digest};
+use crate::store::{
+    ConnectError,
+    key_digest::{Digest, push_hex},
+};
 use std::fmt::Write;
 
 /// The longest prefix. With the rest, a name has at most the 250 bytes that memcached allows.
@@ -42,9 +45,7 @@ impl ItemNames {
             Some(generation) => write!(name, ":{generation:x}:"),
             None => write!(name, ":*:"),
         };
-        for byte in digest {
-            let _ = write!(name, "{byte:02x}");
-        }
+        push_hex(&mut name, digest);
         name
     }
 

@@ -168,7 +168,7 @@ impl<W: Worker> Drop for Turn<W> {
             // First, so that the next turn does not wait for what is done with the replies.
             drop(next);
             for (waiting, reply) in waiting.into_iter().zip(replies) {
-                // A reply that nobody waits for any more is dropped.
+                // A reply to a check that was cancelled meanwhile is dropped.
                 let _ = waiting.send(reply);
             }
         });

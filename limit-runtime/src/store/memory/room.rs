@@ -9,7 +9,7 @@ use super::{
 };
 use crate::clock::Ticks;
 
-/// One new key in so many looks for expired entries.
+/// Every eighth new key looks for expired entries.
 const TURNS: u32 = 8;
 /// The number of places that it looks at: six for each new key.
 const SCAN: usize = 48;

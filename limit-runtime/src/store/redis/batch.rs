@@ -49,7 +49,7 @@ pub(super) struct Batcher {
     sent_texts: Mutex<SentTexts>,
 }
 
-/// The scripts whose text was sent on the current connection. With the text, the first check of a
+/// The scripts of which the text was sent on the current connection. With it, the first check of a
 /// kind takes one round trip, also if the server does not know the script.
 #[derive(Default)]
 struct SentTexts {

@@ -13,23 +13,27 @@
 //! checksum of these. With the checksum, a reset recognises the keys of its own secret, and does
 //! not delete those of another limiter with the same prefix.
 
-use crate::{key::Key, store::Scope, window::Strategy};
+use crate::{
+    key::Key,
+    store::{
+        Scope,
+        key_digest::{Digest, KeyDigester, derive_key, push_hex},
+    },
+    window::Strategy,
+};
 use siphasher::sip::SipHasher24;
 use std::{
     fmt::{self, Write},
     hash::Hasher,
 };
 
-/// Replaces the secret if none is configured. The names are hashes even then, but a person with
-/// access to the server can hash a guessed key and look for it.
-const DEFAULT_SECRET: &str = "limit-runtime: no secret was configured";
 /// The context string of BLAKE3's key derivation. If it changed, all counts would be lost.
 const DERIVATION_CONTEXT: &str = "limit-runtime 2026-01 redis key names";
 /// The context of the key of the checksum.
 const CHECKSUM_CONTEXT: &str = "limit-runtime 2026-11 checksum of redis key names";
 
 /// The number of bytes of the hash, and of its checksum.
-const HASH_BYTES: usize = 16;
+const HASH_BYTES: usize = size_of::<Digest>();
 const CHECKSUM_BYTES: usize = 4;
 /// The number of hexadecimal digits between the braces of a name.
 const DIGEST_DIGITS: usize = 2 * (HASH_BYTES + CHECKSUM_BYTES);
@@ -46,19 +50,17 @@ const WINDOWS: &str = ":windows";
 #[derive(Clone)]
 pub(super) struct KeyNames {
     prefix: Box<str>,
-    hash_key: [u8; 32],
+    digester: KeyDigester,
     checksum_key: [u8; 16],
 }
 
 impl KeyNames {
     pub(super) fn new(prefix: &str, secret: Option<&str>) -> Self {
-        let mut names = Self {
+        Self {
             prefix: prefix.into(),
-            hash_key: [0; 32],
-            checksum_key: [0; 16],
-        };
-        names.set_secret(secret.unwrap_or(DEFAULT_SECRET));
-        names
+            digester: KeyDigester::new(DERIVATION_CONTEXT, secret),
+            checksum_key: checksum_key(secret),
+        }
     }
 
     pub(super) fn set_prefix(&mut self, prefix: &str) {
@@ -66,42 +68,25 @@ impl KeyNames {
     }
 
     pub(super) fn set_secret(&mut self, secret: &str) {
-        self.hash_key = blake3::derive_key(DERIVATION_CONTEXT, secret.as_bytes());
-        let checksum_key = blake3::derive_key(CHECKSUM_CONTEXT, secret.as_bytes());
-        self.checksum_key = *checksum_key.first_chunk().unwrap_or(&[0; 16]);
+        self.digester = KeyDigester::new(DERIVATION_CONTEXT, Some(secret));
+        self.checksum_key = checksum_key(Some(secret));
     }
 
     /// The beginning of the names of all keys for one scope and client key: `prefix:{digest}`.
     ///
     /// The braces are a hash tag: they keep these keys in one slot of a cluster.
     pub(super) fn budget_prefix(&self, scope: Scope<'_>, key: &Key) -> String {
-        let mut hasher = blake3::Hasher::new_keyed(&self.hash_key);
-        for part in [
-            scope.name.as_bytes(),
-            scope.rule.as_bytes(),
-            scope.route.as_bytes(),
-            key.as_bytes(),
-        ] {
-            // With its length before it, no part can run into the next one.
-            hasher.update(&(part.len() as u64).to_le_bytes());
-            hasher.update(part);
-        }
-        self.name_of(&hasher)
+        self.name_of(&self.digester.digest(scope, key))
     }
 
     /// The key under which the strategies and windows in use are stored. There is one for each
     /// prefix and secret.
     pub(super) fn windows_key(&self) -> String {
-        let mut hasher = blake3::Hasher::new_keyed(&self.hash_key);
-        // Shorter than the lengths of four parts, so no budget has this hash.
-        hasher.update(b"windows");
-        self.name_of(&hasher) + WINDOWS
+        self.name_of(&self.digester.digest_of_text("windows")) + WINDOWS
     }
 
     /// `prefix:{digest}`.
-    fn name_of(&self, hasher: &blake3::Hasher) -> String {
-        let digest = hasher.finalize();
-        let hash = digest.as_bytes().first_chunk().unwrap_or(&[0; HASH_BYTES]);
+    fn name_of(&self, hash: &Digest) -> String {
         let mut name = String::with_capacity(self.prefix.len() + DIGEST_DIGITS + 4);
         name.push_str(&self.prefix);
         name.push_str(":{");
@@ -112,7 +97,7 @@ impl KeyNames {
     }
 
     /// A keyed checksum, which no other secret has, except in one of 2³² cases.
-    fn checksum(&self, hash: &[u8; HASH_BYTES]) -> [u8; CHECKSUM_BYTES] {
+    fn checksum(&self, hash: &Digest) -> [u8; CHECKSUM_BYTES] {
         let mut hasher = SipHasher24::new_with_key(&self.checksum_key);
         hasher.write(hash);
         let [a, b, c, d, ..] = hasher.finish().to_le_bytes();
@@ -164,14 +149,9 @@ impl fmt::Debug for KeyNames {
     }
 }
 
-fn push_hex(text: &mut String, bytes: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for byte in bytes {
-        for digit in [byte >> 4, byte & 15] {
-            // A digit is below 16.
-            text.extend(DIGITS.get(usize::from(digit)).map(|&c| char::from(c)));
-        }
-    }
+fn checksum_key(secret: Option<&str>) -> [u8; 16] {
+    let key = derive_key(CHECKSUM_CONTEXT, secret);
+    *key.first_chunk().unwrap_or(&[0; 16])
 }
 
 /// Parses lower-case hexadecimal digits, two for each byte.
@@ -261,6 +241,7 @@ mod tests {
             "s86400000",
             "g7",
             "i18446744073709551615",
+            "r18446744073709551615",
             "m60000~",
         ] {
             assert!(is_own(&format!("{prefix}:{end}")), "{end}");

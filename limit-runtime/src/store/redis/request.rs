@@ -9,6 +9,7 @@ use crate::{
     store::{Action, Charge, StoreError},
     window::Strategy,
 };
+use limit_core::Limit;
 use smallvec::SmallVec;
 use std::time::Duration;
 
@@ -51,16 +52,8 @@ impl CheckRequest {
                 put_u64(&mut ids, id_millis(charge));
             }
             for &limit in charge.limits {
-                let window_millis = limit.window_millis();
-                keys.push(key_names::redis_key(
-                    &prefix,
-                    charge.strategy,
-                    window_millis,
-                ));
-                packed.push(strategy_index(charge.strategy));
-                put_u64(&mut packed, limit.count().get());
-                put_u64(&mut packed, window_millis.saturating_mul(1_000));
-                put_u64(&mut packed, recorded_cost(charge.cost));
+                keys.push(key_of(&prefix, charge, limit));
+                put_limit(&mut packed, charge, limit);
                 put_u64(&mut packed, charge.strategy.capacity(limit).get());
             }
         }
@@ -113,20 +106,25 @@ pub(super) fn refund_arguments(
     put_u32(&mut packed, charge.limits.len());
     put_u64(&mut packed, charge.id.map_or(0, |_| id_millis(charge)));
     for &limit in charge.limits {
-        let window_millis = limit.window_millis();
-        keys.push(key_names::redis_key(
-            &prefix,
-            charge.strategy,
-            window_millis,
-        ));
-        packed.push(strategy_index(charge.strategy));
-        put_u64(&mut packed, limit.count().get());
-        put_u64(&mut packed, window_millis.saturating_mul(1_000));
-        put_u64(&mut packed, recorded_cost(charge.cost));
+        keys.push(key_of(&prefix, charge, limit));
+        put_limit(&mut packed, charge, limit);
         put_u64(&mut packed, receipt.at());
     }
     keys.extend(charge.id.map(|id| id_key(&prefix, 'r', id.get())));
     (keys, packed)
+}
+
+/// The key of a limit of a charge.
+fn key_of(budget_prefix: &str, charge: &Charge<'_>, limit: Limit) -> String {
+    key_names::redis_key(budget_prefix, charge.strategy, limit.window_millis())
+}
+
+/// What each script gets of a limit of a charge.
+fn put_limit(packed: &mut Vec<u8>, charge: &Charge<'_>, limit: Limit) {
+    packed.push(strategy_index(charge.strategy));
+    put_u64(packed, limit.count().get());
+    put_u64(packed, limit.window_millis().saturating_mul(1_000));
+    put_u64(packed, recorded_cost(charge.cost));
 }
 
 /// The name of the key that exists once the charge with this id was counted. It has the hash tag

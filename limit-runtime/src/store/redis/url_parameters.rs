@@ -1,18 +1,7 @@
 //! The parameters of a URL, after its `?`: pairs of name and percent-encoded value.
 
+use crate::store::connect::SWITCH;
 use std::collections::BTreeMap;
-
-/// The words of a switch.
-const SWITCH: [(&str, bool); 8] = [
-    ("true", true),
-    ("false", false),
-    ("1", true),
-    ("0", false),
-    ("yes", true),
-    ("no", false),
-    ("on", true),
-    ("off", false),
-];
 
 /// The values of parameters, by their names.
 pub(super) struct Parameters(BTreeMap<&'static str, String>);

@@ -1,9 +1,7 @@
 //! The answer to a check, of the store or of the fallback.
 
-use crate::{
-    decision::{Decision, Receipt},
-    store::charge::Charge,
-};
+use super::local_counts::LocalCharge;
+use crate::{decision::Decision, store::charge::Charge};
 
 /// A decision, and where it is from.
 pub(super) struct Answer {
@@ -27,13 +25,15 @@ impl Answer {
     }
 }
 
-/// Limits each receipt of the store's decision to the cost of its charge, and adds the receipt of
-/// the local counts if they have one.
-pub(super) fn with_receipts_for(
+/// The decision of a store that has consumed `charges`: makes the charge on the local counts
+/// permanent, limits each receipt to the cost of its charge, and adds that of the local counts.
+pub(super) fn consumed(
     charges: &[Charge<'_>],
     mut decision: Decision,
-    local: &[Receipt],
+    local_charge: Option<LocalCharge<'_>>,
 ) -> Decision {
+    let local = local_charge.and_then(LocalCharge::commit);
+    let local = local.as_ref().map_or(&[][..], Decision::receipts);
     let receipts = decision.take_receipts().into_iter().zip(charges);
     let receipts = receipts.enumerate().map(|(index, (receipt, charge))| {
         let receipt = receipt.with_cost(charge.cost);

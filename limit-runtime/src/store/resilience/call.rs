@@ -1,4 +1,4 @@
-//! A check that is under way, and what happens to it when nobody waits for it any more.
+//! A check that is under way, and what happens to it when its request has ended.
 
 use super::{late_charges::Kind, owned_charge::OwnedCharge, settler, shared::Shared};
 use crate::{

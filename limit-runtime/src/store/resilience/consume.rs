@@ -1,12 +1,12 @@
 //! A check that consumes its charges if they are allowed.
 
 use super::{
-    answer::{Answer, with_receipts_for},
+    answer::{Answer, consumed},
     call::Call,
     guard::Guard,
     health::count,
     late_charges::Kind,
-    local_counts::{Budgets, LocalCharge},
+    local_counts::Budgets,
     owned_charge::OwnedCharge,
     send, settler,
 };
@@ -91,11 +91,8 @@ impl Guard {
                 }
             }
         }
-        let local = local_charge.and_then(LocalCharge::commit);
-        let local = local.as_ref().map_or(&[][..], Decision::receipts);
-        Ok(Answer::of_store(with_receipts_for(
-            charges, decision, local,
-        )))
+        let decision = consumed(charges, decision, local_charge);
+        Ok(Answer::of_store(decision))
     }
 
     /// Asks the store what it knows of budgets that the local counts refuse, at most once a second,

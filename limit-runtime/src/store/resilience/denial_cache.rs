@@ -13,6 +13,7 @@ use crate::{
     clock::Ticks,
     decision::{Decision, Outcome},
     store::Charge,
+    window::after,
 };
 use parking_lot::Mutex;
 use smallvec::SmallVec;
@@ -155,7 +156,9 @@ impl DenialCache {
             let on_budget = fingerprint.budgets.iter().filter(|&&other| other == budget);
             let is_only_charge = on_budget.count() == 1;
             // The store decided after `sent_at`, so `wait` is not over there before `expires_at`.
-            let expires_at = add(sent_at, wait.min(MAX_AGE));
+            let lifetime = wait.min(MAX_AGE).as_micros();
+            let lifetime = u64::try_from(lifetime).unwrap_or(u64::MAX);
+            let expires_at = after(sent_at, lifetime);
             *self.slot(budget).denial.lock() = Some(Box::new(CachedDenial {
                 budget,
                 check: fingerprint.check,
@@ -212,9 +215,4 @@ impl fmt::Debug for DenialCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DenialCache").finish_non_exhaustive()
     }
-}
-
-fn add(time: Ticks, duration: Duration) -> Ticks {
-    let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-    Ticks::from_micros(time.as_micros().saturating_add(micros))
 }

@@ -1,9 +1,6 @@
 //! Charges that are consumed even if they are denied, for work that is done.
 
-use super::{
-    answer::with_receipts_for, call::Call, guard::Guard, late_charges::Kind,
-    local_counts::LocalCharge, send, settler,
-};
+use super::{answer::consumed, call::Call, guard::Guard, late_charges::Kind, send, settler};
 use crate::{
     decision::{Decision, Receipt},
     store::{
@@ -44,11 +41,7 @@ impl Guard {
         let result = send::send(shared, &mut call).await;
         shared.invalidate_denials(charges);
         let error = match result {
-            Ok(decision) => {
-                let local = local_charge.and_then(LocalCharge::commit);
-                let local = local.as_ref().map_or(&[][..], Decision::receipts);
-                return Ok(with_receipts_for(charges, decision, local));
-            }
+            Ok(decision) => return Ok(consumed(charges, decision, local_charge)),
             Err(error) => error,
         };
         drop(local_charge);

@@ -9,6 +9,7 @@ use crate::{
     clock::Ticks,
     decision::{Receipt, recorded_cost},
     store::charge::{Charge, ChargeId},
+    window::after,
 };
 use parking_lot::Mutex;
 use std::{
@@ -86,13 +87,9 @@ impl LateCharges {
             return true;
         }
         let mut state = self.state.lock();
-        let key = OwnedCharge::new(&Charge {
-            cost: 0,
-            id: None,
-            ..*charge
-        });
+        let key = (without_cost(charge), kind);
         let expires_at = expires_at(charge, now);
-        if let Some(sum) = state.unsent.get_mut(&(key.clone(), kind)) {
+        if let Some(sum) = state.unsent.get_mut(&key) {
             sum.cost = recorded_cost(sum.cost.saturating_add(charge.cost));
             sum.expires_at = expires_at;
             return true;
@@ -104,7 +101,7 @@ impl LateCharges {
                 cost: recorded_cost(charge.cost),
                 expires_at,
             };
-            state.unsent.insert((key, kind), sum);
+            state.unsent.insert(key, sum);
         }
         dropped_none
     }
@@ -136,13 +133,9 @@ impl LateCharges {
 
     /// Takes back up to `units` of a forced charge that was not sent. Returns how many.
     pub(super) fn take_back(&self, charge: &Charge<'_>, units: u64) -> u64 {
-        let key = OwnedCharge::new(&Charge {
-            cost: 0,
-            id: None,
-            ..*charge
-        });
         let mut state = self.state.lock();
-        let Some(sum) = state.unsent.get_mut(&(key, Kind::Force)) else {
+        let key = (without_cost(charge), Kind::Force);
+        let Some(sum) = state.unsent.get_mut(&key) else {
             return 0;
         };
         let taken = units.min(sum.cost);
@@ -159,12 +152,13 @@ impl LateCharges {
             .unsent
             .retain(|_, sum| now < sum.expires_at && sum.cost > 0);
         while state.sealed.len() < most {
-            let Some((mut charge, kind)) = state.unsent.keys().next().cloned() else {
+            let Some(key) = state.unsent.keys().next().cloned() else {
                 break;
             };
-            let Some(sum) = state.unsent.remove(&(charge.clone(), kind)) else {
+            let Some(sum) = state.unsent.remove(&key) else {
                 break;
             };
+            let (mut charge, kind) = key;
             charge.cost = sum.cost;
             charge.id = Some(ChargeId::random());
             let expires_at = sum.expires_at;
@@ -263,11 +257,18 @@ impl State {
     }
 }
 
+/// What charges of one budget have in common.
+fn without_cost(charge: &Charge<'_>) -> OwnedCharge {
+    OwnedCharge::new(&Charge {
+        cost: 0,
+        id: None,
+        ..*charge
+    })
+}
+
 /// The time from which a charge of `now` does not count any more.
 fn expires_at(charge: &Charge<'_>, now: Ticks) -> Ticks {
-    let lifetime = charge.lifetime_millis();
-    let micros = lifetime.saturating_mul(1_000);
-    Ticks::from_micros(now.as_micros().saturating_add(micros))
+    after(now, charge.lifetime_millis().saturating_mul(1_000))
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use crate::{
         Action, Charge, Scope,
         memory::{Bounds, MemoryStore},
     },
+    window::after,
 };
 use smallvec::SmallVec;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -172,7 +173,7 @@ impl LocalCounts {
     /// The time from which nothing counts that was counted until now.
     fn all_reset_at(&self, now: Ticks) -> Ticks {
         let longest = self.longest_reset.load(Ordering::Relaxed);
-        Ticks::from_micros(now.as_micros().saturating_add(longest))
+        after(now, longest)
     }
 
     fn note_reset(&self, decision: &Decision) {

@@ -9,7 +9,7 @@
 //! - A cache of denials, which repeats a denial without a call to the store while it certainly
 //!   holds.
 //! - Forced charges and refunds that the store does not take are kept, and sent until it does. A
-//!   check that nobody waits for any more is given back.
+//!   check of a request that has ended is given back.
 
 mod answer;
 mod breaker;
@@ -30,6 +30,7 @@ mod refund;
 mod send;
 mod settler;
 mod shared;
+mod unfinished;
 
 pub use self::health::{Health, StoreHealth};
 #[cfg(any(feature = "memcached", feature = "redis"))]

@@ -1,4 +1,4 @@
-//! Budgets whose count the store may not know completely.
+//! Budgets that the store may not have counted completely.
 //!
 //! After a restart of the store, these are all budgets that this process has counted. The doubt
 //! ends when everything counted until then has left the windows, or as soon as an answer shows that

@@ -1,7 +1,7 @@
 //! Background task that calls the store while the breaker is open, and closes it at the first
 //! answer.
 
-use super::shared::Shared;
+use super::{shared::Shared, unfinished::Unfinished};
 use crate::{
     key::IntoKey,
     store::{Action, Charge, Scope, StoreError},
@@ -30,23 +30,16 @@ const SCOPE: Scope<'static> = Scope::shared("limit-runtime: probe");
 /// Starts the prober. Without a tokio runtime it does nothing, and a later request tries again.
 pub(super) fn start(shared: &Arc<Shared>) {
     if let Ok(runtime) = Handle::try_current() {
-        runtime.spawn(run(Arc::downgrade(shared)));
-    }
-}
-
-/// Reports the end of the prober, also if its runtime ends.
-struct Guard(Weak<Shared>);
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        if let Some(shared) = self.0.upgrade() {
-            shared.breaker.prober_has_ended();
-        }
+        let shared = Arc::downgrade(shared);
+        let unfinished = Unfinished::new(&shared, |shared| shared.breaker.prober_has_ended());
+        runtime.spawn(async move {
+            run(shared).await;
+            unfinished.finish();
+        });
     }
 }
 
 async fn run(shared: Weak<Shared>) {
-    let _guard = Guard(shared.clone());
     let mut interval = FIRST_INTERVAL;
     for attempt in 0_u64.. {
         tokio::time::sleep(jittered(interval)).await;

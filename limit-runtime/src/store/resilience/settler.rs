@@ -4,6 +4,7 @@ use super::{
     late_charges::{Kind, LateCharge},
     send,
     shared::Shared,
+    unfinished::Unfinished,
 };
 use crate::{
     decision::Receipt,
@@ -35,23 +36,16 @@ pub(super) fn start_if_needed(shared: &Arc<Shared>) {
         .late
         .needs_settler(shared.real_clock.now(), MAX_SILENCE)
     {
-        runtime.spawn(run(Arc::downgrade(shared)));
-    }
-}
-
-/// Reports the end of the settler, also if its runtime ends.
-struct Guard(Weak<Shared>);
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        if let Some(shared) = self.0.upgrade() {
-            shared.late.settler_has_ended();
-        }
+        let shared = Arc::downgrade(shared);
+        let unfinished = Unfinished::new(&shared, |shared| shared.late.settler_has_ended());
+        runtime.spawn(async move {
+            run(shared).await;
+            unfinished.finish();
+        });
     }
 }
 
 async fn run(shared: Weak<Shared>) {
-    let _guard = Guard(shared.clone());
     // The limiter has been dropped if there is nothing to upgrade to.
     while let Some(shared) = shared.upgrade() {
         let now = shared.real_clock.now();

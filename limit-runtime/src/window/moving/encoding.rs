@@ -32,7 +32,7 @@ impl Log {
         let most = self.most_hits(&windows, query);
         let window = windows.shortest();
         let within = |&&(at, _): &&(u32, u64)| !now.has_left(at, window);
-        // Few logs have so many hits that they have to be counted.
+        // Only a log with as many hits as are exact needs the count.
         let within = if hits.len() < query.entries as usize {
             0
         } else {
