@@ -29,11 +29,15 @@ pub mod proxy;
 #[cfg(feature = "runtime")]
 pub mod refunds;
 #[cfg(feature = "runtime")]
+pub mod remote;
+#[cfg(feature = "runtime")]
 pub mod requests;
 #[cfg(feature = "runtime")]
 pub mod resets;
 #[cfg(feature = "runtime")]
 pub mod scenarios;
+#[cfg(feature = "runtime")]
+pub mod server_process;
 #[cfg(feature = "runtime")]
 pub mod servers;
 #[cfg(feature = "runtime")]

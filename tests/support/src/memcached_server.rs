@@ -1,23 +1,26 @@
 //! memcached servers that tests start for themselves, on free ports of 127.0.0.1.
 
 use crate::{
-    process::Program,
+    server_process::ServerProcess,
     servers::{ask, free_port},
 };
 use std::{
     io::{Read, Write},
     net::{Ipv4Addr, TcpStream},
-    sync::{Mutex, MutexGuard},
+    ops::Deref,
     time::{Duration, Instant},
 };
 
 /// A server, which is gone when the test is.
 #[derive(Debug)]
-pub struct Memcached {
-    /// Behind a lock so that tests of many tasks can share it.
-    program: Mutex<Option<Program>>,
-    port: u16,
-    args: Vec<String>,
+pub struct Memcached(ServerProcess);
+
+impl Deref for Memcached {
+    type Target = ServerProcess;
+
+    fn deref(&self) -> &ServerProcess {
+        &self.0
+    }
 }
 
 impl Memcached {
@@ -52,62 +55,16 @@ impl Memcached {
             &port_arg,
         ];
         let args = args.iter().chain(extra).map(|&arg| arg.to_owned());
-        let server = Self {
-            program: Mutex::default(),
-            port,
-            args: args.collect(),
-        };
-        server.restart();
-        server
+        // A server that requires authentication answers with an error.
+        let answers = |port| ask(port, "version").is_some_and(|answer| !answer.is_empty());
+        let binary = "memcached".to_owned();
+        Self(ServerProcess::start(binary, args.collect(), port, answers))
     }
 
     /// `memcached://127.0.0.1:port`.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("memcached://127.0.0.1:{}", self.port)
-    }
-
-    /// Where it listens.
-    #[must_use]
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// Ends it at once, as a power cut would.
-    pub fn kill(&self) {
-        self.signal("KILL");
-        // Dropping the program waits until it has ended.
-        *self.program() = None;
-    }
-
-    /// Starts it again on the same port, with nothing in memory.
-    ///
-    /// # Panics
-    /// If it does not answer.
-    pub fn restart(&self) {
-        *self.program() = None;
-        *self.program() = Some(Program::start("memcached", &self.args, &[]));
-        let start = Instant::now();
-        // A server that requires authentication answers with an error.
-        while ask(self.port, "version").is_none_or(|answer| answer.is_empty()) {
-            let waited = start.elapsed();
-            assert!(
-                waited < Duration::from_secs(20),
-                "no answer from memcached {:?}",
-                self.args
-            );
-            std::thread::sleep(Duration::from_millis(2));
-        }
-    }
-
-    /// Stops the process: connections stay open, nothing is answered.
-    pub fn freeze(&self) {
-        self.signal("STOP");
-    }
-
-    /// Continues the process.
-    pub fn thaw(&self) {
-        self.signal("CONT");
+        format!("memcached://127.0.0.1:{}", self.port())
     }
 
     /// The answer to `stats` and these arguments, up to `END`.
@@ -152,7 +109,7 @@ impl Memcached {
 
     /// The answer to a command, up to `END`.
     fn list(&self, command: &str) -> String {
-        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).unwrap();
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port())).unwrap();
         let timeout = Some(Duration::from_secs(5));
         stream.set_read_timeout(timeout).unwrap();
         stream
@@ -166,15 +123,5 @@ impl Memcached {
             answer.extend_from_slice(&part[..length]);
         }
         String::from_utf8(answer).unwrap()
-    }
-
-    fn program(&self) -> MutexGuard<'_, Option<Program>> {
-        self.program.lock().unwrap()
-    }
-
-    fn signal(&self, name: &str) {
-        if let Some(program) = self.program().as_ref() {
-            program.signal(name);
-        }
     }
 }

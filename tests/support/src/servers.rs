@@ -1,23 +1,28 @@
 //! Redis servers that tests start for themselves, on free ports of 127.0.0.1.
 
-use crate::process::Program;
+use crate::server_process::ServerProcess;
 use limit_runtime::{Limiter, store::Fallback};
 use std::{
     io::{Read, Write},
     net::{Ipv4Addr, TcpListener, TcpStream},
+    ops::Deref,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 
 /// A server, which is gone when the test is.
 #[derive(Debug)]
 pub struct Server {
-    /// Behind a lock so that tests of many tasks can share it.
-    program: Mutex<Option<Program>>,
-    port: u16,
-    args: Vec<String>,
+    process: ServerProcess,
     dir: PathBuf,
+}
+
+impl Deref for Server {
+    type Target = ServerProcess;
+
+    fn deref(&self) -> &ServerProcess {
+        &self.process
+    }
 }
 
 /// A limiter that waits for a busy machine: where answers matter, and not how long they take.
@@ -63,14 +68,8 @@ impl Server {
         args.extend(["--dir".into(), dir.display().to_string()]);
         args.extend(["--loglevel", "warning"].map(String::from));
         args.extend(extra.iter().map(|&arg| arg.to_owned()));
-        let server = Self {
-            program: Mutex::default(),
-            port,
-            args,
-            dir,
-        };
-        server.restart();
-        server
+        let process = ServerProcess::start(binary(), args, port, answers);
+        Self { process, dir }
     }
 
     /// A Sentinel that watches the master on this port under the name `main`.
@@ -93,74 +92,21 @@ impl Server {
             dir.display()
         );
         std::fs::write(&config, text).unwrap();
-        let server = Self {
-            program: Mutex::default(),
-            port,
-            args: vec![config.display().to_string(), "--sentinel".to_owned()],
-            dir,
-        };
-        server.restart();
-        server
+        let args = vec![config.display().to_string(), "--sentinel".to_owned()];
+        let process = ServerProcess::start(binary(), args, port, answers);
+        Self { process, dir }
     }
 
     /// `redis://127.0.0.1:port`.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
-    }
-
-    /// Where it listens.
-    #[must_use]
-    pub fn port(&self) -> u16 {
-        self.port
+        format!("redis://127.0.0.1:{}", self.port())
     }
 
     /// Its own directory.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
-    }
-
-    /// Ends it at once, as a power cut would.
-    pub fn kill(&self) {
-        self.signal("KILL");
-        // Dropping the program waits until it has ended.
-        *self.program() = None;
-    }
-
-    /// Starts it again on the same port, with nothing in memory.
-    pub fn restart(&self) {
-        *self.program() = None;
-        *self.program() = Some(Program::start(binary(), &self.args, &[]));
-        let start = Instant::now();
-        while !answers(self.port) {
-            assert!(
-                start.elapsed() < Duration::from_secs(20),
-                "no answer from {:?}",
-                self.args
-            );
-            std::thread::sleep(Duration::from_millis(2));
-        }
-    }
-
-    /// Stops the process: connections stay open, nothing is answered.
-    pub fn freeze(&self) {
-        self.signal("STOP");
-    }
-
-    /// Continues the process.
-    pub fn thaw(&self) {
-        self.signal("CONT");
-    }
-
-    fn program(&self) -> MutexGuard<'_, Option<Program>> {
-        self.program.lock().unwrap()
-    }
-
-    fn signal(&self, name: &str) {
-        if let Some(program) = self.program().as_ref() {
-            program.signal(name);
-        }
     }
 }
 
@@ -198,30 +144,32 @@ impl Cluster {
                 .map(|slot| slot.to_string())
                 .collect();
             tell(
-                master.port,
+                master.port(),
                 &format!("CLUSTER ADDSLOTS {}", slots.join(" ")),
             );
             tell(
-                master.port,
+                master.port(),
                 &format!("CLUSTER SET-CONFIG-EPOCH {}", index + 1),
             );
         }
         for node in &nodes[1..] {
             tell(
-                node.port,
-                &format!("CLUSTER MEET 127.0.0.1 {}", nodes[0].port),
+                node.port(),
+                &format!("CLUSTER MEET 127.0.0.1 {}", nodes[0].port()),
             );
         }
         let cluster = Self { nodes };
         cluster.wait("cluster_state:ok");
         cluster.wait(&format!("cluster_known_nodes:{count}"));
         for (master, replica) in cluster.nodes.iter().zip(&cluster.nodes[3..]) {
-            let id = ask(master.port, "CLUSTER MYID").unwrap();
+            let id = ask(master.port(), "CLUSTER MYID").unwrap();
             let id = id.lines().nth(1).unwrap().to_owned();
             let replicate = format!("CLUSTER REPLICATE {id}");
-            wait_for(|| ask(replica.port, &replicate).is_some_and(|said| said.starts_with("+OK")));
             wait_for(|| {
-                ask(replica.port, "INFO replication")
+                ask(replica.port(), &replicate).is_some_and(|said| said.starts_with("+OK"))
+            });
+            wait_for(|| {
+                ask(replica.port(), "INFO replication")
                     .is_some_and(|said| said.contains("master_link_status:up"))
             });
         }
@@ -233,13 +181,13 @@ impl Cluster {
     pub fn url(&self) -> String {
         let hosts = self.nodes[..3]
             .iter()
-            .map(|node| format!("127.0.0.1:{}", node.port));
+            .map(|node| format!("127.0.0.1:{}", node.port()));
         format!("redis+cluster://{}", hosts.collect::<Vec<_>>().join(","))
     }
 
     fn wait(&self, state: &str) {
         for node in &self.nodes {
-            wait_for(|| ask(node.port, "CLUSTER INFO").is_some_and(|info| info.contains(state)));
+            wait_for(|| ask(node.port(), "CLUSTER INFO").is_some_and(|info| info.contains(state)));
         }
     }
 }
@@ -279,7 +227,7 @@ fn dir_of(port: u16) -> PathBuf {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        *self.program() = None;
+        self.kill();
         let _ = std::fs::remove_dir_all(&self.dir);
     }
 }

@@ -7,7 +7,6 @@
 )]
 
 mod clocks;
-mod common;
 mod late_charges;
 mod oracle;
 mod outages;

@@ -1,30 +1,25 @@
 //! What requests see while memcached fails, is frozen, full, or out of connections.
 
-use super::common::{allowed, is_down, trip, until};
-use limit_runtime::{Limiter, limits, store::Fallback};
-use std::{
-    net::TcpStream,
-    time::{Duration, Instant},
-};
+use limit_runtime::{Limiter, limits};
+use std::{net::TcpStream, time::Duration};
 use test_support::{
     log::Log,
     memcached_server::Memcached,
-    servers::{free_port, patient},
+    remote::{self, is_down, outages, until},
+    servers::patient,
 };
+
+/// No request waits longer, plus what a busy machine takes to wake a task.
+const AT_MOST: Duration = Duration::from_millis(250);
+
+/// The number of admitted requests of one key.
+async fn allowed(limiter: &Limiter, hits: u32) -> u32 {
+    remote::allowed(limiter, hits, AT_MOST).await
+}
 
 #[tokio::test]
 async fn an_outage_grants_no_second_budget() {
-    // Row 29.
-    let server = Memcached::start();
-    let limiter = Limiter::connect(&server.url()).await.unwrap();
-    assert_eq!(allowed(&limiter, 3).await, 3);
-    server.kill();
-    assert_eq!(allowed(&limiter, 10).await, 2);
-    trip(&limiter).await;
-    server.restart();
-    until("the store is used again", || !is_down(&limiter)).await;
-    // The server has forgotten everything, and this process has not.
-    assert_eq!(allowed(&limiter, 10).await, 0);
+    outages::an_outage_grants_no_second_budget::<Memcached>(AT_MOST).await;
 }
 
 #[tokio::test]
@@ -54,35 +49,17 @@ async fn a_flush_grants_no_second_budget() {
 
 #[tokio::test]
 async fn an_application_starts_without_its_store() {
-    let port = free_port();
-    let limiter = Limiter::connect(&format!("memcached://127.0.0.1:{port}"))
-        .await
-        .unwrap();
-    assert_eq!(allowed(&limiter, 7).await, 5);
-    let _server = Memcached::on(port, &[]);
-    until("the store is used", || !is_down(&limiter)).await;
-    assert_eq!(allowed(&limiter, 2).await, 0);
+    outages::an_application_starts_without_its_store::<Memcached>(AT_MOST).await;
 }
 
 #[tokio::test]
 async fn a_frozen_server_delays_requests_by_one_deadline_and_then_not_at_all() {
-    let server = Memcached::start();
-    let limiter = Limiter::connect(&server.url()).await.unwrap();
-    assert_eq!(allowed(&limiter, 1).await, 1);
-    server.freeze();
-    assert_eq!(allowed(&limiter, 5).await, 4);
-    trip(&limiter).await;
-    let start = Instant::now();
-    for _ in 0..100 {
-        assert_eq!(allowed(&limiter, 1).await, 0);
-    }
-    assert!(
-        start.elapsed() < Duration::from_millis(200),
-        "{:?}",
-        start.elapsed()
-    );
-    server.thaw();
-    until("the store is used again", || !is_down(&limiter)).await;
+    let without_store = Duration::from_millis(200);
+    outages::a_frozen_server_delays_requests_by_one_deadline_and_then_not_at_all::<Memcached>(
+        AT_MOST,
+        without_store,
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -151,11 +128,8 @@ async fn a_server_that_evicts_nothing_is_an_outage_when_it_is_full() {
 
 #[tokio::test]
 async fn the_fallback_of_a_check_takes_precedence_over_that_of_the_limiter() {
-    let url = format!("memcached://127.0.0.1:{}", free_port());
-    let builder = Limiter::builder().remote(&url).fallback(Fallback::Allow);
-    let limiter = builder.connect().await.unwrap();
-    assert_eq!(allowed(&limiter, 20).await, 20);
-    let limits = limits!("5/minute");
-    let check = limiter.check(&limits, "bob").on_store_error(Fallback::Deny);
-    assert!(check.await.is_err());
+    outages::the_fallback_of_a_check_takes_precedence_over_that_of_the_limiter::<Memcached>(
+        AT_MOST,
+    )
+    .await;
 }

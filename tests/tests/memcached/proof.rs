@@ -1,64 +1,19 @@
 //! What must be true of the server when all is done.
 
 use limit_runtime::{Limiter, limits};
-use std::env;
-use test_support::{log::Log, memcached_server::Memcached, process::Program, servers::patient};
-
-const PROCESSES: usize = 4;
-const TASKS: usize = 64;
-const CHECKS: usize = 8;
+use test_support::{log::Log, memcached_server::Memcached, remote::processes, servers::patient};
 
 /// Not a test by itself: what each process of the next one runs.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "run by four_processes_share_one_limit_exactly"]
 async fn worker() {
-    let Ok(url) = env::var("MEMCACHED_WORKER_URL") else {
-        return;
-    };
-    let limiter = patient(&url).await;
-    let tasks: Vec<_> = (0..TASKS)
-        .map(|_| {
-            let limiter = limiter.clone();
-            tokio::spawn(async move {
-                let mut allowed = 0_usize;
-                for _ in 0..CHECKS {
-                    let decision = limiter
-                        .check(&limits!("1000/hour"), "one key")
-                        .await
-                        .unwrap();
-                    allowed += usize::from(decision.is_allowed());
-                }
-                allowed
-            })
-        })
-        .collect();
-    let mut allowed = 0;
-    for task in tasks {
-        allowed += task.await.unwrap();
-    }
-    assert_eq!(limiter.health().failed, 0);
-    println!("allowed={allowed};");
+    processes::work().await;
 }
 
 #[test]
 fn four_processes_share_one_limit_exactly() {
     let server = Memcached::start();
-    let program = env::current_exe().unwrap();
-    let arguments = ["--exact", "proof::worker", "--ignored", "--nocapture"];
-    let url = server.url();
-    let processes: Vec<_> = (0..PROCESSES)
-        .map(|_| Program::start(&program, arguments, &[("MEMCACHED_WORKER_URL", &url)]))
-        .collect();
-    let allowed: usize = processes
-        .iter()
-        .map(|process| {
-            process.wait_for_line(|line| {
-                let (_, rest) = line.split_once("allowed=")?;
-                rest.split(';').next()?.parse::<usize>().ok()
-            })
-        })
-        .sum();
-    assert_eq!(allowed, 1000, "of {}", PROCESSES * TASKS * CHECKS);
+    processes::four_processes_share_one_limit_exactly(&server.url());
     let [reads, writes, late] = ["cmd_get", "cmd_set", "cas_badval"].map(|it| server.counter(it));
     println!("{reads} reads and {writes} writes, of which {late} came too late");
 }

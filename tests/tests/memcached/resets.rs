@@ -1,12 +1,15 @@
 //! Resets, also by another process.
 
-use super::common::{charge, check};
 use limit_runtime::{
     IntoKey, Limiter, Strategy, limits,
     store::{Action, Store, memcached::MemcachedStore},
 };
 use std::time::{Duration, Instant};
-use test_support::{memcached_server::Memcached, servers::patient};
+use test_support::{
+    memcached_server::Memcached,
+    remote::late_charges::{charge, check},
+    servers::patient,
+};
 
 #[tokio::test]
 async fn a_reset_of_all_is_seen_by_other_processes_within_a_second() {

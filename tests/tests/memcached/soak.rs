@@ -1,6 +1,5 @@
 //! Faults under load: no request fails or hangs, and no window holds more than its limit.
 
-use super::common::{is_down, until};
 use limit_runtime::{Limiter, limits};
 use std::{
     sync::{
@@ -9,7 +8,10 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use test_support::memcached_server::Memcached;
+use test_support::{
+    memcached_server::Memcached,
+    remote::{is_down, until},
+};
 
 const TASKS: u32 = 16;
 const WINDOW: Duration = Duration::from_secs(2);

@@ -162,5 +162,5 @@ async fn a_value_that_the_limiter_did_not_write_fails_its_own_requests_alone() {
     }
     // By the local counts.
     assert_eq!(allowed, 5);
-    assert!(!super::common::is_down(&limiter));
+    assert!(!test_support::remote::is_down(&limiter));
 }

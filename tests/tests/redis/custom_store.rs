@@ -1,6 +1,6 @@
 //! A store of the application's own, which is guarded as Redis is.
 
-use super::outages::{allowed, is_down, trip, until};
+use super::outages::allowed;
 use limit_runtime::{
     Decision, IntoKey, Limiter, Outcome, Receipt, Verdict, limits,
     store::{Action, Charge, Scope, Store, StoreError, StoreFuture},
@@ -13,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 use test_support::{
+    remote::{is_down, trip, until},
     resets,
     servers::{Server, patient},
 };

@@ -1,6 +1,5 @@
 //! Every error of the server is seen: at the start, in the health, and in the log.
 
-use super::outages::{is_down, trip, until};
 use limit_runtime::{
     Limiter, limits,
     store::{ConnectError, Fallback},
@@ -12,6 +11,7 @@ use std::{
 };
 use test_support::{
     log::Log,
+    remote::{is_down, trip, until},
     servers::{Cluster, Server, ask, free_port},
 };
 

@@ -15,10 +15,9 @@ use std::{
 };
 use test_support::{
     proxy::Proxy,
+    remote::{until, until_async},
     servers::{Server, ask, patient},
 };
-
-use super::outages::{until, until_async};
 
 #[test]
 fn runtimes_that_end_in_the_middle_of_checks_leave_nothing_behind() {

@@ -1,43 +1,25 @@
 //! Charges that reach the server late: after an outage, or after their request has ended.
 
-use super::outages::{is_down, trip, until};
 use limit_runtime::{
-    Decision, IntoKey, Key, Limiter, Limits,
+    IntoKey, Key, Limiter,
     clock::TestClock,
     limits,
     store::{Action, Charge, ChargeId, Fallback, Scope},
 };
 use std::time::Duration;
-use test_support::servers::{Server, ask, patient};
-
-const LIMITS: Limits = limits!("1000/hour");
-
-fn charge(key: &Key, cost: u64) -> [Charge<'_>; 1] {
-    [Charge::new(Scope::shared("tokens"), key, &LIMITS).cost(cost)]
-}
-
-async fn check(limiter: &Limiter, key: &Key, cost: u64, action: Action) -> Decision {
-    let charges = charge(key, cost);
-    limiter.check_all(&charges, action).await.unwrap()
-}
+use test_support::{
+    remote::{
+        is_down,
+        late_charges::{self, all_is_sent, charge, check, refund, remaining},
+        trip, until,
+    },
+    servers::{Server, ask, patient},
+};
 
 async fn consume(limiter: &Limiter, key: &Key, cost: u64) -> bool {
     check(limiter, key, cost, Action::Consume)
         .await
         .is_allowed()
-}
-
-async fn refund(limiter: &Limiter, key: &Key, units: u64, consumed: &Decision) {
-    let charges = charge(key, units);
-    let receipts = consumed.receipts();
-    limiter.refund(&charges, receipts).await.unwrap();
-}
-
-/// What another process sees.
-async fn remaining(server: &Server, key: &Key) -> u64 {
-    let limiter = patient(&server.url()).await;
-    let decision = limiter.check_all(&charge(key, 1), Action::Peek).await;
-    decision.unwrap().outcomes()[0].remaining()
 }
 
 /// Waits until the server answers this process.
@@ -49,30 +31,9 @@ async fn is_connected(limiter: &Limiter) {
     }
 }
 
-async fn all_is_sent(limiter: &Limiter) {
-    until("the late charges are sent", || {
-        limiter.health().late_charges == 0
-    })
-    .await;
-}
-
 #[tokio::test]
 async fn forced_charges_that_the_server_could_not_take_are_sent_when_it_is_back() {
-    let server = Server::redis();
-    let limiter = Limiter::connect(&server.url()).await.unwrap();
-    let key = "alice".into_key();
-    consume(&limiter, &key, 100).await;
-    server.kill();
-    // The first ones find the store down, the others are not even sent.
-    for _ in 0..20 {
-        check(&limiter, &key, 25, Action::Force).await;
-    }
-    assert!(limiter.health().late_charges > 0);
-    server.restart();
-    all_is_sent(&limiter).await;
-    // The server has lost the 100.
-    assert_eq!(remaining(&server, &key).await, 500);
-    assert_eq!(limiter.health().late_charges_dropped, 0);
+    late_charges::forced_charges_are_sent_when_the_server_is_back::<Server>().await;
 }
 
 #[tokio::test]
@@ -112,33 +73,12 @@ async fn a_refund_that_the_server_could_not_take_is_sent_when_it_is_back() {
 
 #[tokio::test]
 async fn a_request_that_ends_while_its_check_waits_leaves_no_charge() {
-    let server = Server::redis();
-    let limiter = Limiter::connect(&server.url()).await.unwrap();
-    let key = "alice".into_key();
-    consume(&limiter, &key, 1).await;
-    server.freeze();
-    for _ in 0..15 {
-        let charges = charge(&key, 1);
-        let check = limiter.check_all(&charges, Action::Consume);
-        let ended = tokio::time::timeout(Duration::from_millis(1), check).await;
-        assert!(ended.is_err(), "it waits for the server");
-    }
-    server.thaw();
-    let other = patient(&server.url()).await;
-    let mut seen = 0;
-    for _ in 0..400 {
-        let decision = other.check_all(&charge(&key, 1), Action::Peek).await;
-        seen = decision.unwrap().outcomes()[0].remaining();
-        if seen == 999 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    assert_eq!(seen, 999);
-    // The local counts kept none of them either.
-    server.kill();
-    let local = limiter.check_all(&charge(&key, 1), Action::Peek).await;
-    assert_eq!(local.unwrap().outcomes()[0].remaining(), 999);
+    late_charges::a_request_that_ends_while_its_check_waits_leaves_no_charge::<Server>().await;
+}
+
+#[tokio::test]
+async fn a_refund_that_is_made_while_the_breaker_is_open_is_sent_later() {
+    late_charges::a_refund_that_is_made_while_the_breaker_is_open_is_sent_later::<Server>().await;
 }
 
 #[tokio::test]

@@ -4,73 +4,26 @@ use limit_runtime::{
     IntoKey, Limiter,
     clock::TestClock,
     limits,
-    store::{Action, Charge, ConnectError, Fallback, Scope, StoreHealth},
+    store::{Action, Charge, ConnectError, Scope},
 };
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use test_support::{
     next_after, refunds,
+    remote::{self, is_down, outages, trip, until},
     servers::{Server, ask, free_port, patient},
 };
 
 /// No request waits longer, plus what a busy machine takes to wake a task.
 const AT_MOST: Duration = Duration::from_millis(150);
-/// Waits until `holds` is true.
-pub(super) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !holds() {
-        assert!(start.elapsed() < Duration::from_secs(10), "never: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
 
-/// Waits until `holds` returns true.
-pub(super) async fn until_async(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let start = Instant::now();
-    while !holds().await {
-        assert!(start.elapsed() < Duration::from_secs(10), "never: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
-pub(super) fn is_down(limiter: &Limiter) -> bool {
-    matches!(limiter.health().store, StoreHealth::Down)
-}
-
-/// Checks other keys, each once, until the circuit breaker opens.
-pub(super) async fn trip(limiter: &Limiter) {
-    for stranger in 0..20_u32 {
-        let decision = limiter.check(&limits!("5/minute"), stranger).await.unwrap();
-        assert!(decision.is_allowed());
-    }
-    assert!(is_down(limiter));
-}
-
-/// How many of so many requests of one key are admitted.
+/// The number of admitted requests of one key.
 pub(super) async fn allowed(limiter: &Limiter, hits: u32) -> u32 {
-    let limits = limits!("5/minute");
-    let mut allowed = 0;
-    for _ in 0..hits {
-        let start = Instant::now();
-        let decision = limiter.check(&limits, "alice").await.unwrap();
-        allowed += u32::from(decision.is_allowed());
-        assert!(start.elapsed() < AT_MOST, "{:?}", start.elapsed());
-    }
-    allowed
+    remote::allowed(limiter, hits, AT_MOST).await
 }
 
 #[tokio::test]
 async fn an_outage_grants_no_second_budget() {
-    // Row 29.
-    let server = Server::redis();
-    let limiter = Limiter::connect(&server.url()).await.unwrap();
-    assert_eq!(allowed(&limiter, 3).await, 3);
-    server.kill();
-    assert_eq!(allowed(&limiter, 10).await, 2);
-    trip(&limiter).await;
-    server.restart();
-    until("the store is used again", || !is_down(&limiter)).await;
-    // The server has forgotten everything, and this process has not.
-    assert_eq!(allowed(&limiter, 10).await, 0);
+    outages::an_outage_grants_no_second_budget::<Server>(AT_MOST).await;
 }
 
 #[tokio::test]
@@ -101,46 +54,23 @@ async fn a_restart_grants_no_second_budget_under_deny_either() {
 
 #[tokio::test]
 async fn an_application_starts_without_its_store() {
-    let port = free_port();
-    let limiter = Limiter::connect(&format!("redis://127.0.0.1:{port}"))
-        .await
-        .unwrap();
-    assert_eq!(allowed(&limiter, 7).await, 5);
-    let _server = Server::redis_on(port, &[]);
-    until("the store is used", || !is_down(&limiter)).await;
-    assert_eq!(allowed(&limiter, 2).await, 0);
+    outages::an_application_starts_without_its_store::<Server>(AT_MOST).await;
 }
 
 #[tokio::test]
 async fn a_frozen_server_delays_requests_by_one_deadline_and_then_not_at_all() {
-    let server = Server::redis();
-    let limiter = Limiter::connect(&server.url()).await.unwrap();
-    assert_eq!(allowed(&limiter, 1).await, 1);
-    server.freeze();
-    assert_eq!(allowed(&limiter, 5).await, 4);
-    trip(&limiter).await;
-    let start = Instant::now();
-    for _ in 0..100 {
-        assert_eq!(allowed(&limiter, 1).await, 0);
-    }
-    assert!(
-        start.elapsed() < Duration::from_millis(100),
-        "{:?}",
-        start.elapsed()
-    );
-    server.thaw();
-    until("the store is used again", || !is_down(&limiter)).await;
+    let without_store = Duration::from_millis(100);
+    outages::a_frozen_server_delays_requests_by_one_deadline_and_then_not_at_all::<Server>(
+        AT_MOST,
+        without_store,
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn the_fallback_of_a_check_takes_precedence_over_that_of_the_limiter() {
-    let url = format!("redis://127.0.0.1:{}", free_port());
-    let builder = Limiter::builder().remote(&url).fallback(Fallback::Allow);
-    let limiter = builder.connect().await.unwrap();
-    assert_eq!(allowed(&limiter, 20).await, 20);
-    let limits = limits!("5/minute");
-    let check = limiter.check(&limits, "bob").on_store_error(Fallback::Deny);
-    assert!(check.await.is_err());
+    outages::the_fallback_of_a_check_takes_precedence_over_that_of_the_limiter::<Server>(AT_MOST)
+        .await;
 }
 
 #[tokio::test]

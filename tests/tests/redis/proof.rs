@@ -2,7 +2,6 @@
 
 use limit_runtime::{Limiter, Strategy, limits};
 use std::{
-    env,
     io::{Read, Write},
     net::TcpStream,
     num::NonZeroU64,
@@ -10,65 +9,21 @@ use std::{
 };
 use test_support::{
     log::Log,
-    process::Program,
+    remote::processes,
     servers::{Server, ask, patient},
 };
-
-const PROCESSES: usize = 4;
-const TASKS: usize = 64;
-const CHECKS: usize = 8;
 
 /// Not a test by itself: what each process of the next one runs.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "run by four_processes_share_one_limit_exactly"]
 async fn worker() {
-    let Ok(url) = env::var("REDIS_WORKER_URL") else {
-        return;
-    };
-    let limiter = patient(&url).await;
-    let tasks: Vec<_> = (0..TASKS)
-        .map(|_| {
-            let limiter = limiter.clone();
-            tokio::spawn(async move {
-                let mut allowed = 0_usize;
-                for _ in 0..CHECKS {
-                    let decision = limiter
-                        .check(&limits!("1000/hour"), "one key")
-                        .await
-                        .unwrap();
-                    allowed += usize::from(decision.is_allowed());
-                }
-                allowed
-            })
-        })
-        .collect();
-    let mut allowed = 0;
-    for task in tasks {
-        allowed += task.await.unwrap();
-    }
-    assert_eq!(limiter.health().failed, 0);
-    println!("allowed={allowed};");
+    processes::work().await;
 }
 
 #[test]
 fn four_processes_share_one_limit_exactly() {
     let server = Server::redis();
-    let program = env::current_exe().unwrap();
-    let arguments = ["--exact", "proof::worker", "--ignored", "--nocapture"];
-    let url = server.url();
-    let processes: Vec<_> = (0..PROCESSES)
-        .map(|_| Program::start(&program, arguments, &[("REDIS_WORKER_URL", &url)]))
-        .collect();
-    let allowed: usize = processes
-        .iter()
-        .map(|process| {
-            process.wait_for_line(|line| {
-                let (_, rest) = line.split_once("allowed=")?;
-                rest.split(';').next()?.parse::<usize>().ok()
-            })
-        })
-        .sum();
-    assert_eq!(allowed, 1000, "of {}", PROCESSES * TASKS * CHECKS);
+    processes::four_processes_share_one_limit_exactly(&server.url());
 }
 
 #[tokio::test]

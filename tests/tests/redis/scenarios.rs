@@ -1,40 +1,15 @@
 //! Redis gives what every store must give.
 
-use limit_runtime::{Limiter, clock::TestClock, limits, store::Fallback};
+use limit_runtime::limits;
 use std::time::Duration;
-use test_support::{next_after, refunds, scenarios, servers::Server};
+use test_support::{next_after, refunds, remote::Harness, scenarios, servers::Server};
 
-struct Redis {
-    limiter: Limiter,
-    clock: TestClock,
-    _server: Server,
-}
+type Redis = Harness<Server>;
 
 /// Its window is so long that a tick of Redis is 30 ms; see `a_year_is_a_few_ticks_longer`.
 const LONG: &str = "limits that differ keep a year and a second apart";
 /// A budget of Redis has a log for each window, so that each is flat in time and memory.
 const OTHER_WINDOWS: &str = "23a: a longer window sees what a shorter one recorded and still holds";
-
-impl Redis {
-    async fn new() -> Self {
-        let server = Server::redis();
-        let clock = TestClock::new();
-        let limiter = Limiter::builder()
-            .clock(clock.clone())
-            .remote(&server.url())
-            .store_deadline(Duration::from_secs(10))
-            // So that no answer is one of the local counts.
-            .fallback(Fallback::Deny)
-            .connect()
-            .await
-            .unwrap();
-        Self {
-            limiter,
-            clock,
-            _server: server,
-        }
-    }
-}
 
 #[tokio::test]
 async fn redis_keeps_every_row() {
