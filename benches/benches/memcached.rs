@@ -11,6 +11,7 @@
     clippy::cast_precision_loss
 )]
 
+use limit_benches::load::Load;
 use limit_runtime::{
     IntoKey, Limits, limits,
     store::{Action, Charge, Scope, Store, memcached::MemcachedStore},
@@ -20,9 +21,9 @@ use std::{
     process::Command,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 use test_support::{memcached_server::Memcached, servers::patient};
 
@@ -85,9 +86,7 @@ fn key(task: usize, hit: usize, keys: usize) -> u64 {
 }
 
 struct Measured {
-    took: Duration,
-    /// Sorted.
-    waits: Vec<Duration>,
+    load: Load,
     failed: usize,
     reads: u64,
     writes: u64,
@@ -105,44 +104,20 @@ async fn run<F: Future<Output = bool> + Send + 'static>(
     hit(0, 0).await;
     let counters = || ["cmd_get", "cmd_set", "cas_badval"].map(|name| server.counter(name));
     let before = counters();
-    let (stop, failed) = (
-        Arc::new(AtomicBool::new(false)),
-        Arc::new(AtomicUsize::new(0)),
-    );
-    let start = Instant::now();
-    let running: Vec<_> = (0..tasks)
-        .map(|task| {
-            let (stop, failed, hit) = (stop.clone(), failed.clone(), hit.clone());
-            tokio::spawn(async move {
-                let mut waits = Vec::new();
-                let mut number = 0;
-                while !stop.load(Ordering::Relaxed) {
-                    let asked = Instant::now();
-                    if !hit(task, number).await {
-                        failed.fetch_add(1, Ordering::Relaxed);
-                    }
-                    waits.push(asked.elapsed());
-                    number += 1;
-                    if number % 64 == 0 {
-                        tokio::task::yield_now().await;
-                    }
-                }
-                waits
-            })
-        })
-        .collect();
-    tokio::time::sleep(row).await;
-    stop.store(true, Ordering::Relaxed);
-    let mut waits = Vec::new();
-    for task in running {
-        waits.extend(task.await.unwrap());
-    }
-    let took = start.elapsed();
-    waits.sort_unstable();
+    let failed = Arc::new(AtomicUsize::new(0));
+    let count = failed.clone();
+    let load = Load::run(tasks, row, move |task, number| {
+        let (hit, failed) = (hit(task, number), count.clone());
+        async move {
+            if !hit.await {
+                failed.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    });
+    let load = load.await;
     let after = counters();
     Measured {
-        took,
-        waits,
+        load,
         failed: failed.load(Ordering::Relaxed),
         reads: after[0] - before[0],
         writes: after[1] - before[1],
@@ -151,15 +126,11 @@ async fn run<F: Future<Output = bool> + Send + 'static>(
 }
 
 fn report(name: &str, tasks: usize, measured: &Measured) {
-    let checks = measured.waits.len();
-    let rate = checks as f64 / measured.took.as_secs_f64();
-    let at = |part: usize| measured.waits[(checks - 1) * part / 1000];
-    let each = |number: u64| number as f64 / checks as f64;
+    let each = |number: u64| number as f64 / measured.load.calls() as f64;
     println!(
-        "{tasks:>4} tasks  {name:8} {rate:>9.0} checks/s   p50 {:>8.1?}  p99 {:>8.1?}   per check: \
-         {:.2} reads, {:.2} writes, {:.4} conflicts; {} failed",
-        at(500),
-        at(990),
+        "{tasks:>4} tasks  {name:8} {}   per check: {:.2} reads, {:.2} writes, {:.4} conflicts; \
+         {} failed",
+        measured.load.summary(),
         each(measured.reads),
         each(measured.writes),
         each(measured.conflicts),

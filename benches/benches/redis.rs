@@ -10,19 +10,12 @@
     clippy::cast_precision_loss
 )]
 
+use limit_benches::load::Load;
 use limit_runtime::{
     IntoKey, Limits, Strategy, limits,
     store::{Action, Charge, Scope, Store, redis::RedisStore},
 };
-use std::{
-    num::NonZeroU64,
-    process::Command,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::{num::NonZeroU64, process::Command, sync::Arc, time::Duration};
 use test_support::servers::{Server, patient};
 
 const TASKS: [usize; 4] = [1, 8, 64, 512];
@@ -109,7 +102,7 @@ async fn main() {
         }
     })
     .await;
-    let hits = result.hits;
+    let hits = result.calls();
     report(64, &result);
     let reached = calls(server.port()) - before;
     println!(
@@ -162,64 +155,18 @@ fn title(text: &str) {
     println!("\n{text}");
 }
 
-struct Measured {
-    hits: usize,
-    took: Duration,
-    /// Sorted.
-    waits: Vec<Duration>,
-}
-
 async fn run<F: Future<Output = ()> + Send + 'static>(
     tasks: usize,
     row: Duration,
     hit: impl Fn(usize, usize) -> F + Clone + Send + Sync + 'static,
-) -> Measured {
+) -> Load {
     // The first call connects and sends the script.
     hit(0, 0).await;
-    let stop = Arc::new(AtomicBool::new(false));
-    let start = Instant::now();
-    let running: Vec<_> = (0..tasks)
-        .map(|task| {
-            let (stop, hit) = (stop.clone(), hit.clone());
-            tokio::spawn(async move {
-                let mut waits = Vec::new();
-                let mut number = 0;
-                while !stop.load(Ordering::Relaxed) {
-                    let asked = Instant::now();
-                    hit(task, number).await;
-                    waits.push(asked.elapsed());
-                    number += 1;
-                    if number % 64 == 0 {
-                        tokio::task::yield_now().await;
-                    }
-                }
-                waits
-            })
-        })
-        .collect();
-    tokio::time::sleep(row).await;
-    stop.store(true, Ordering::Relaxed);
-    let mut waits = Vec::new();
-    for task in running {
-        waits.extend(task.await.unwrap());
-    }
-    let took = start.elapsed();
-    waits.sort_unstable();
-    Measured {
-        hits: waits.len(),
-        took,
-        waits,
-    }
+    Load::run(tasks, row, hit).await
 }
 
-fn report(tasks: usize, measured: &Measured) {
-    let rate = measured.hits as f64 / measured.took.as_secs_f64();
-    let at = |part: usize| measured.waits[(measured.waits.len() - 1) * part / 1000];
-    println!(
-        "{tasks:>4} tasks  {rate:>9.0} checks/s   p50 {:>8.1?}  p99 {:>8.1?}",
-        at(500),
-        at(990)
-    );
+fn report(tasks: usize, load: &Load) {
+    println!("{tasks:>4} tasks  {}", load.summary());
 }
 
 /// How many scripts the server has run.

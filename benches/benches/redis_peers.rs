@@ -12,6 +12,7 @@
 )]
 
 use axum::{body::Body, http::Request, http::Response};
+use limit_benches::load::Load;
 use limit_runtime::{
     IntoKey, Limiter, Limits, Strategy, limits,
     store::{Action, Charge, Scope, Store, redis::RedisStore},
@@ -25,7 +26,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -304,15 +305,15 @@ async fn by_turns(
         for place in 0..contenders.len() {
             let place = (place + number) % contenders.len();
             let before = port.map(script_micros);
-            let (hits, took, waits) = run(&contenders[place].hit, tasks, turn).await;
+            let load = run(&contenders[place].hit, tasks, turn).await;
             let micros = port
                 .map(script_micros)
                 .zip(before)
                 .map(|(now, then)| now - then);
             rows[place].push(Row {
-                rate: hits as f64 / took.as_secs_f64(),
-                p50: waits[waits.len() / 2],
-                server: micros.unwrap_or_default() / hits as f64,
+                rate: load.rate(),
+                p50: load.percentile(50),
+                server: micros.unwrap_or_default() / load.calls() as f64,
             });
         }
     }
@@ -352,32 +353,12 @@ fn report(contenders: &[Contender], rows: &[Vec<Row>], reference: usize) {
     }
 }
 
-async fn run(hit: &Hit, tasks: usize, turn: Duration) -> (usize, Duration, Vec<Duration>) {
-    let stop = Arc::new(AtomicBool::new(false));
-    let start = Instant::now();
-    let running: Vec<_> = (0..tasks)
-        .map(|task| {
-            let (stop, hit) = (stop.clone(), hit.clone());
-            tokio::spawn(async move {
-                let mut waits = Vec::new();
-                while waits.is_empty() || !stop.load(Ordering::Relaxed) {
-                    let asked = Instant::now();
-                    hit((task * 131 + waits.len()) % KEYS).await;
-                    waits.push(asked.elapsed());
-                }
-                waits
-            })
-        })
-        .collect();
-    tokio::time::sleep(turn).await;
-    stop.store(true, Ordering::Relaxed);
-    let mut waits = Vec::new();
-    for task in running {
-        waits.extend(task.await.unwrap());
-    }
-    let took = start.elapsed();
-    waits.sort_unstable();
-    (waits.len(), took, waits)
+async fn run(hit: &Hit, tasks: usize, turn: Duration) -> Load {
+    let hit = hit.clone();
+    Load::run(tasks, turn, move |task, number| {
+        hit((task * 131 + number) % KEYS)
+    })
+    .await
 }
 
 /// The microseconds that the server has spent in `EVALSHA`.

@@ -13,6 +13,7 @@
 pub mod cpu_time;
 pub mod handlers;
 pub mod keys;
+pub mod load;
 pub mod turns;
 
 use governor::DefaultKeyedRateLimiter;

@@ -88,10 +88,19 @@ impl Memcached {
         value.unwrap().trim().parse().unwrap()
     }
 
-    /// All items, one a line, as `lru_crawler metadump` shows them.
+    /// An item, as `get` answers, up to `END`.
     ///
     /// # Panics
-    /// If there are none.
+    /// If the server does not answer.
+    #[must_use]
+    pub fn get(&self, name: &str) -> String {
+        self.list(&format!("get {name}"))
+    }
+
+    /// All items, one a line, as `lru_crawler metadump` shows them. For servers that are at rest.
+    ///
+    /// # Panics
+    /// If not all of them are shown within ten seconds.
     #[must_use]
     pub fn items(&self) -> String {
         let start = Instant::now();
@@ -99,7 +108,7 @@ impl Memcached {
             // A crawler of the server that is under way may hide some of them.
             let items = self.list("lru_crawler metadump all");
             let found = items.lines().filter(|line| line.starts_with("key="));
-            if found.count() as u64 >= self.counter("curr_items").min(1_000) {
+            if found.count() as u64 >= self.counter("curr_items") {
                 return items;
             }
             assert!(start.elapsed() < Duration::from_secs(10), "{items}");

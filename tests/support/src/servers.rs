@@ -1,7 +1,14 @@
 //! Redis servers that tests start for themselves, on free ports of 127.0.0.1.
 
 use crate::server_process::ServerProcess;
-use limit_runtime::{Limiter, store::Fallback};
+use limit_runtime::{
+    Limiter,
+    clock::TestClock,
+    store::{
+        Fallback,
+        redis::{RedisStore, redis},
+    },
+};
 use std::{
     io::{Read, Write},
     net::{Ipv4Addr, TcpListener, TcpStream},
@@ -37,6 +44,19 @@ pub async fn patient(url: &str) -> Limiter {
     let builder = builder.store_deadline(Duration::from_secs(10));
     let builder = builder.fallback(Fallback::Deny);
     builder.connect().await.unwrap()
+}
+
+/// A store that waits for a busy machine, on a connection of its own.
+///
+/// # Panics
+/// When the server does not answer.
+pub async fn patient_store(server: &Server, clock: &TestClock, prefix: &str) -> RedisStore {
+    let client = redis::Client::open(server.url()).unwrap();
+    let config = redis::AsyncConnectionConfig::new().set_response_timeout(None);
+    let connection = client.get_multiplexed_async_connection_with_config(&config);
+    RedisStore::from_redis_connection(connection.await.unwrap())
+        .key_prefix(prefix)
+        .clock(clock.clone())
 }
 
 /// A port that no program listens on at the moment.

@@ -1,8 +1,8 @@
 //! A request, a runtime or a key that fails harms no other request.
 
 use limit_runtime::{
-    IntoKey, Limiter, limits,
-    store::{Action, Charge, Scope, Store, redis::RedisStore},
+    Decision, IntoKey, Limiter, Limits, limits,
+    store::{Action, Charge, Scope, Store, StoreError, redis::RedisStore},
 };
 use std::{
     future::{Future, IntoFuture},
@@ -93,10 +93,24 @@ fn a_limiter_works_in_several_runtimes_at_once() {
     assert!(decision.unwrap().is_allowed());
 }
 
+/// Checks 150 keys at once, which are more than one call has room for.
+async fn check_each_key(
+    store: &RedisStore,
+    scope: Scope<'_>,
+    limits: &Limits,
+) -> Vec<Result<Decision, StoreError>> {
+    let checks = (0..150_u32).map(|key| async move {
+        let key = key.into_key();
+        let charge = Charge::new(scope, &key, limits);
+        store.check(&[charge], Action::Consume).await
+    });
+    futures_util::future::join_all(checks).await
+}
+
 #[tokio::test]
 async fn a_key_of_another_type_fails_only_its_own_checks() {
     let server = Server::redis();
-    let store = Arc::new(RedisStore::new(&server.url()).unwrap());
+    let store = RedisStore::new(&server.url()).unwrap();
     let scope = Scope::shared("isolation");
     let limits = limits!("9/minute");
     let bad = 17_u32.into_key();
@@ -108,16 +122,7 @@ async fn a_key_of_another_type_fails_only_its_own_checks() {
     );
     let two_limits = limits!("9/minute; 20/hour");
     for limits in [limits, two_limits] {
-        // More than one call has room for.
-        let checks = (0..150_u32).map(|key| {
-            let store = store.clone();
-            async move {
-                let key = key.into_key();
-                let charge = Charge::new(scope, &key, &limits);
-                store.check(&[charge], Action::Consume).await
-            }
-        });
-        let results = futures_util::future::join_all(checks).await;
+        let results = check_each_key(&store, scope, &limits).await;
         for (key, result) in results.iter().enumerate() {
             match result {
                 Ok(decision) => assert!(decision.is_allowed() && key != 17),
@@ -134,7 +139,7 @@ async fn a_key_of_another_type_fails_only_its_own_checks() {
 #[tokio::test]
 async fn a_list_that_the_limiter_did_not_write_fails_only_its_own_checks() {
     let server = Server::redis();
-    let store = Arc::new(RedisStore::new(&server.url()).unwrap());
+    let store = RedisStore::new(&server.url()).unwrap();
     let scope = Scope::shared("isolation");
     let limits = limits!("9/minute");
     for (bad, entries) in [
@@ -144,15 +149,7 @@ async fn a_list_that_the_limiter_did_not_write_fails_only_its_own_checks() {
         let name = store.describe_key(scope, &bad.into_key()).unwrap();
         ask(server.port(), &format!("RPUSH {name}:m60000 {entries}")).unwrap();
     }
-    let checks = (0..150_u32).map(|key| {
-        let store = store.clone();
-        async move {
-            let key = key.into_key();
-            let charge = Charge::new(scope, &key, &limits);
-            store.check(&[charge], Action::Consume).await
-        }
-    });
-    let results = futures_util::future::join_all(checks).await;
+    let results = check_each_key(&store, scope, &limits).await;
     let failed = results
         .iter()
         .enumerate()

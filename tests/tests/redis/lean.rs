@@ -7,23 +7,13 @@ use limit_runtime::{
     store::{Action, Charge, Scope, Store, redis::RedisStore},
 };
 use std::{num::NonZeroU64, time::Duration};
-use test_support::{random::Random, servers::Server};
+use test_support::{
+    random::Random,
+    servers::{Server, patient_store},
+};
 
 const SCOPE: &str = "lean";
 const KEYS: u64 = 12;
-
-async fn store(server: &Server, clock: &TestClock, prefix: &str) -> RedisStore {
-    let client = ::redis::Client::open(server.url()).unwrap();
-    // Waits for a busy machine.
-    let patient = ::redis::AsyncConnectionConfig::new().set_response_timeout(None);
-    let connection = client
-        .get_multiplexed_async_connection_with_config(&patient)
-        .await
-        .unwrap();
-    RedisStore::from_redis_connection(connection)
-        .key_prefix(prefix)
-        .clock(clock.clone())
-}
 
 /// One check of one key.
 #[derive(Clone, Debug)]
@@ -111,10 +101,10 @@ async fn lean_scripts_answer_as_the_general_one() {
             };
             let clock = TestClock::new();
             let name = |kind: &str| format!("{kind}-{unit}-{strategy:?}");
-            let lean = store(&server, &clock, &name("lean")).await;
-            let general = store(&server, &clock, &name("general")).await;
+            let lean = patient_store(&server, &clock, &name("lean")).await;
+            let general = patient_store(&server, &clock, &name("general")).await;
             // Each reads what the other has written.
-            let mixed = store(&server, &clock, &name("mixed")).await;
+            let mixed = patient_store(&server, &clock, &name("mixed")).await;
             let mut consumed: Vec<(Step, [Receipt; 3])> = Vec::new();
             for round in 0..40 {
                 match random.below(12) {
@@ -169,8 +159,8 @@ async fn together<T>(futures: impl Iterator<Item = impl Future<Output = T>>) -> 
 async fn long_logs_merge_alike() {
     let server = Server::redis();
     let clock = TestClock::new();
-    let lean = store(&server, &clock, "lean").await;
-    let general = store(&server, &clock, "general").await;
+    let lean = patient_store(&server, &clock, "lean").await;
+    let general = patient_store(&server, &clock, "general").await;
     let step = Step {
         key: "alice".into_key(),
         limits: limits!("20_000/s"),

@@ -9,7 +9,8 @@ use std::{num::NonZeroU64, time::Duration};
 use test_support::{
     oracle::{self, StoreUnderTest},
     random::Random,
-    servers::Server,
+    remote::as_memory,
+    servers::{Server, patient_store},
 };
 
 /// In the default run; `REDIS_ORACLE_CHECKS` asks for another number.
@@ -33,15 +34,7 @@ impl StoreUnderTest for Redis {
 
 impl Redis {
     async fn new(server: &Server, clock: &TestClock, prefix: &str) -> Self {
-        // A connection of our own that waits for a busy machine.
-        let client = ::redis::Client::open(server.url()).unwrap();
-        let patient = ::redis::AsyncConnectionConfig::new().set_response_timeout(None);
-        let connection = client
-            .get_multiplexed_async_connection_with_config(&patient)
-            .await
-            .unwrap();
-        let store = RedisStore::from_redis_connection(connection);
-        Self(store.key_prefix(prefix).clock(clock.clone()))
+        Self(patient_store(server, clock, prefix).await)
     }
 }
 
@@ -118,77 +111,15 @@ async fn agree_on_buckets(server: &Server, limits: [&str; 5], unit: u64) {
     assert!(consumed.len() > 100, "{}", consumed.len());
 }
 
-/// Several limits and several charges at once, of which some share a budget: each outcome is that
-/// of the store in memory.
 #[tokio::test]
 async fn several_limits_and_charges_are_those_of_memory() {
     let server = Server::redis();
-    let limits = ["3/s; 8/min", "5/min; 9/3min; 11/10min"];
-    let limits: [Limits; 2] = limits.map(|text| text.parse().unwrap());
-    let keys = ["alice".into_key(), "bob".into_key()];
-    let mut random = Random::new(0x5eed_0001);
-    let strategies = [
-        Strategy::MovingWindow,
-        Strategy::FixedWindow,
-        Strategy::SlidingWindow,
-        Strategy::Gcra {
-            burst: NonZeroU64::new(7).unwrap(),
-        },
-    ];
-    let units = [1, MAX_COUNT / 12];
-    let cases = units
-        .into_iter()
-        .flat_map(|unit| strategies.map(|strategy| (unit, strategy)));
-    for (unit, strategy) in cases {
-        let limits = limits.map(|limits| limits.checked_mul(unit).unwrap());
-        let strategy = match strategy {
-            Strategy::Gcra { burst } => Strategy::Gcra {
-                burst: burst.checked_mul(NonZeroU64::new(unit).unwrap()).unwrap(),
-            },
-            strategy => strategy,
-        };
-        let clock = TestClock::new();
-        let store = Redis::new(&server, &clock, &format!("several-{unit}-{strategy:?}")).await;
-        let memory = Limiter::builder().clock(clock.clone()).build();
-        let mut consumed = Vec::new();
-        for step in 0..800 {
-            if random.below(2) == 0 {
-                clock.advance(Duration::from_micros(random.below(9_000_000)));
-            }
-            let charges: Vec<Charge<'_>> = (0..1 + random.below(3))
-                .map(|_| {
-                    let which = usize::try_from(random.below(2)).unwrap();
-                    let key = &keys[usize::try_from(random.below(2)).unwrap()];
-                    Charge::new(Scope::shared(["a", "b"][which]), key, &limits[which])
-                        .cost(random.below(3) * unit)
-                        .strategy(strategy)
-                })
-                .collect();
-            let action = match random.below(10) {
-                // Beyond a few times the largest count, a log in Redis no longer counts.
-                0 if unit == 1 || step % 4 == 0 => Action::Force,
-                1 | 2 => Action::Peek,
-                _ => Action::Consume,
-            };
-            let expected = memory.check_all(&charges, action).await.unwrap();
-            let found = store.check(&charges, action).await;
-            assert_eq!(
-                found.outcomes(),
-                expected.outcomes(),
-                "step {step}, {strategy:?}, {action:?}, {charges:?}"
-            );
-            if !expected.receipts().is_empty() {
-                consumed.push((charges, expected, found));
-            }
-            if random.below(5) == 0
-                && let Some((charges, here, there)) = consumed.pop()
-            {
-                memory.refund(&charges, here.receipts()).await.unwrap();
-                store.refund(&charges, there.receipts()).await;
-            }
-        }
-        assert!(consumed.len() > 50, "{}", consumed.len());
-    }
+    as_memory::several_limits_and_charges(
+        async |clock, prefix| Redis::new(&server, clock, prefix).await,
+        // Beyond a few times the largest count, a log in Redis no longer counts.
+        |unit, step| unit == 1 || step % 4 == 0,
+    )
+    .await;
 }
 
 /// A busy log never comes to rest, so its running totals have to begin anew before they pass 2^53.

@@ -1,5 +1,6 @@
 //! What limiters with a store on a server must do, whatever the server is.
 
+pub mod as_memory;
 pub mod late_charges;
 pub mod outages;
 pub mod processes;
@@ -107,6 +108,22 @@ pub async fn until_async(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 #[must_use]
 pub fn is_down(limiter: &Limiter) -> bool {
     matches!(limiter.health().store, StoreHealth::Down)
+}
+
+/// Checks `key` until the store has answered 20 times more. Meanwhile no check fails.
+pub async fn until_it_answers(limiter: &Limiter, key: &str) {
+    let limits = limits!("1000000/minute");
+    let answered = limiter.health().answered;
+    let start = Instant::now();
+    while limiter.health().answered < answered + 20 {
+        assert!(
+            start.elapsed() < Duration::from_secs(20),
+            "{:?}",
+            limiter.health()
+        );
+        assert!(limiter.check(&limits, key).await.unwrap().is_allowed());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 /// Checks other keys, each once, until the circuit breaker opens.
