@@ -32,9 +32,9 @@ use std::{
 /// One check of `key`, and whether it was allowed.
 #[inline(never)]
 pub fn check(limiter: &Limiter, limits: &Limits, strategy: Strategy, key: impl IntoKey) -> bool {
-    let scope = Scope::handler("inference_api::predict", "client_ip");
+    const SCOPE: Scope<'static> = Scope::handler("inference_api::predict", "client_ip");
     let key = key.into_key();
-    let charge = Charge::new(scope, &key, limits).strategy(strategy);
+    let charge = Charge::new(SCOPE, &key, limits).strategy(strategy);
     let decision = limiter.try_check(&charge);
     // All of it is wanted: what remains, when it resets, how long to wait.
     let decision = black_box(&decision).as_ref();

@@ -189,7 +189,7 @@ fn scope_setting(context: &Context<'_>, rule: &Rule) -> TokenStream {
         let shared = runtime.scope_shared();
         return quote_spanned!(span=> #shared(#scope));
     }
-    let variant = match &rule.scope {
+    let constructor = match &rule.scope {
         Scope::Expr(_) => runtime.scope_computed(),
         Scope::Handler | Scope::Shared(_) => runtime.scope_of_handler(),
     };
@@ -197,7 +197,7 @@ fn scope_setting(context: &Context<'_>, rule: &Rule) -> TokenStream {
     let handler = LitStr::new(&format!("::{handler}"), span);
     let identity = LitStr::new(&rule.identity, span);
     quote_spanned! {span=>
-        #variant { path: ::core::concat!(::core::module_path!(), #handler), rule: #identity }
+        #constructor(::core::concat!(::core::module_path!(), #handler), #identity)
     }
 }
 

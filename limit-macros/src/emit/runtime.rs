@@ -55,9 +55,9 @@ impl Runtime {
         last_in_body: LastInBody;
         rule: rule;
         policy_config: PolicyConfig;
-        scope_shared: ScopeConfig::Shared;
-        scope_of_handler: ScopeConfig::Handler;
-        scope_computed: ScopeConfig::Computed;
+        scope_shared: ScopeConfig::shared;
+        scope_of_handler: ScopeConfig::handler;
+        scope_computed: ScopeConfig::computed;
         literal_limits: LiteralLimits;
         default_key: DefaultKey;
         key_tuple: KeyTuple;

@@ -31,10 +31,10 @@ fn limits_only() {
                         const {
                             &::limit_runtime::__private::PolicyConfig::new(
                                 "health",
-                                ::limit_runtime::__private::ScopeConfig::Handler {
-                                    path: ::core::concat!(::core::module_path!(), "::health"),
-                                    rule: "client_ip",
-                                },
+                                ::limit_runtime::__private::ScopeConfig::handler(
+                                    ::core::concat!(::core::module_path!(), "::health"),
+                                    "client_ip",
+                                ),
                             )
                         },
                         ::limit_runtime::__private::DefaultKey,
@@ -85,10 +85,10 @@ fn a_key_function_state_and_a_body() {
                         const {
                             &::limit_runtime::__private::PolicyConfig::new(
                                     "predict",
-                                    ::limit_runtime::__private::ScopeConfig::Handler {
-                                        path: ::core::concat!(::core::module_path!(), "::predict"),
-                                        rule: "api_key",
-                                    },
+                                    ::limit_runtime::__private::ScopeConfig::handler(
+                                        ::core::concat!(::core::module_path!(), "::predict"),
+                                        "api_key",
+                                    ),
                                 )
                                 .key_label("api_key")
                         },
@@ -151,10 +151,10 @@ fn a_cost_over_the_arguments_and_a_direct_function() {
                         const {
                             &::limit_runtime::__private::PolicyConfig::new(
                                 "predict",
-                                ::limit_runtime::__private::ScopeConfig::Handler {
-                                    path: ::core::concat!(::core::module_path!(), "::predict"),
-                                    rule: "client_ip",
-                                },
+                                ::limit_runtime::__private::ScopeConfig::handler(
+                                    ::core::concat!(::core::module_path!(), "::predict"),
+                                    "client_ip",
+                                ),
                             )
                         },
                         ::limit_runtime::__private::DefaultKey,
@@ -239,10 +239,10 @@ fn several_attributes_with_many_options() {
                             const {
                                 &::limit_runtime::__private::PolicyConfig::new(
                                         "tier",
-                                        ::limit_runtime::__private::ScopeConfig::Handler {
-                                            path: ::core::concat!(::core::module_path!(), "::models"),
-                                            rule: "tier",
-                                        },
+                                        ::limit_runtime::__private::ScopeConfig::handler(
+                                            ::core::concat!(::core::module_path!(), "::models"),
+                                            "tier",
+                                        ),
                                     )
                                     .strategy(::limit_runtime::__private::gcra(5u64))
                                     .key_label("(client_ip, a closure)")
@@ -267,7 +267,7 @@ fn several_attributes_with_many_options() {
                             const {
                                 &::limit_runtime::__private::PolicyConfig::new(
                                         "all",
-                                        ::limit_runtime::__private::ScopeConfig::Shared("all"),
+                                        ::limit_runtime::__private::ScopeConfig::shared("all"),
                                     )
                                     .key_label("everyone")
                             },
@@ -340,10 +340,10 @@ fn a_generic_handler_that_returns_a_future() {
                         const {
                             &::facade::limiting::__private::PolicyConfig::new(
                                     "generic",
-                                    ::facade::limiting::__private::ScopeConfig::Handler {
-                                        path: ::core::concat!(::core::module_path!(), "::generic"),
-                                        rule: "key::<T>",
-                                    },
+                                    ::facade::limiting::__private::ScopeConfig::handler(
+                                        ::core::concat!(::core::module_path!(), "::generic"),
+                                        "key::<T>",
+                                    ),
                                 )
                                 .key_label("key::<T>")
                         },
@@ -410,10 +410,10 @@ fn a_function_that_may_take_the_last_argument() {
                         const {
                             &::limit_runtime::__private::PolicyConfig::new(
                                     "me",
-                                    ::limit_runtime::__private::ScopeConfig::Handler {
-                                        path: ::core::concat!(::core::module_path!(), "::me"),
-                                        rule: "by_claims",
-                                    },
+                                    ::limit_runtime::__private::ScopeConfig::handler(
+                                        ::core::concat!(::core::module_path!(), "::me"),
+                                        "by_claims",
+                                    ),
                                 )
                                 .key_label("by_claims")
                         },
@@ -444,10 +444,10 @@ fn a_function_that_may_take_the_last_argument() {
                         const {
                             &::limit_runtime::__private::PolicyConfig::new(
                                     "me",
-                                    ::limit_runtime::__private::ScopeConfig::Handler {
-                                        path: ::core::concat!(::core::module_path!(), "::me"),
-                                        rule: "by_claims",
-                                    },
+                                    ::limit_runtime::__private::ScopeConfig::handler(
+                                        ::core::concat!(::core::module_path!(), "::me"),
+                                        "by_claims",
+                                    ),
                                 )
                                 .key_label("by_claims")
                         },

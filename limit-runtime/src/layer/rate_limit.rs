@@ -62,7 +62,7 @@ impl Limiter {
             place: Location::caller(),
             name,
             limits_identity: LimitsIdentity::of(&limits),
-            config: PolicyConfig::new(name, ScopeConfig::Layer(name)),
+            config: PolicyConfig::new(name, ScopeConfig::layer(name)),
             scope: LayerScope::Own,
             limits: boxed(limits),
             key: None,

@@ -58,9 +58,9 @@ impl ActiveLayer {
             settings.limiter.layers().add(&identity);
         }
         let scope = match &settings.scope {
-            LayerScope::Own | LayerScope::Route => ScopeConfig::Layer(settings.name),
+            LayerScope::Own | LayerScope::Route => ScopeConfig::layer(settings.name),
             LayerScope::Shared(text) => ScopeConfig::SharedText(text.clone()),
-            LayerScope::Computed(_) => ScopeConfig::Computed { path: "", rule: "" },
+            LayerScope::Computed(_) => ScopeConfig::computed("", ""),
         };
         let config = PolicyConfig {
             scope,

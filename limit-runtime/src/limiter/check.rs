@@ -78,7 +78,7 @@ impl<'a> Check<'a> {
     fn new(limiter: &'a Limiter, limits: &'a Limits, key: Key) -> Self {
         Self {
             limiter,
-            scope: Scope::shared(""),
+            scope: const { Scope::shared("") },
             key,
             limits,
             cost: 1,

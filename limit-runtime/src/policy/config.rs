@@ -134,30 +134,40 @@ pub(crate) fn is_served_as(method: &Method, listed: &str) -> bool {
 /// Which budget a rule uses.
 #[derive(Clone, Debug)]
 pub enum ScopeConfig {
-    /// A budget of the handler.
-    Handler {
-        /// Module path and function name.
-        path: &'static str,
-        /// The identity of the rule within the handler: its name, or its key as written.
-        rule: &'static str,
-    },
-    /// A budget shared by this name.
-    Shared(&'static str),
+    /// The budget of this scope.
+    Fixed(Scope<'static>),
     /// A budget that a scope function determines for each request: shared by the value that it
-    /// returns, which is a part of the key, or the handler's budget on one route.
-    Computed {
-        /// Module path and function name.
-        path: &'static str,
-        /// The identity of the rule within the handler.
-        rule: &'static str,
-    },
+    /// returns, which is a part of the key, or this one on one route.
+    Computed(Scope<'static>),
     /// A budget shared by a name that is known at run time.
     SharedText(Arc<str>),
-    /// The budget of the layer of this name.
-    Layer(&'static str),
 }
 
 impl ScopeConfig {
+    /// A budget of the handler `path` (module path and function name). `rule` is the identity of
+    /// the rule within the handler: its name, or its key as written.
+    #[must_use]
+    pub const fn handler(path: &'static str, rule: &'static str) -> Self {
+        Self::Fixed(Scope::handler(path, rule))
+    }
+
+    /// A budget shared by this name.
+    #[must_use]
+    pub const fn shared(name: &'static str) -> Self {
+        Self::Fixed(Scope::shared(name))
+    }
+
+    /// The budget of the layer of this name.
+    pub(crate) const fn layer(name: &'static str) -> Self {
+        Self::Fixed(Scope::layer(name))
+    }
+
+    /// A budget that a scope function of the handler determines.
+    #[must_use]
+    pub const fn computed(path: &'static str, rule: &'static str) -> Self {
+        Self::Computed(Scope::handler(path, rule))
+    }
+
     /// The scope, of which the route is a part if each route has its own budget.
     #[inline(always)]
     pub(crate) fn scope<'a>(
@@ -165,17 +175,13 @@ impl ScopeConfig {
         is_per_route: bool,
         route: Option<&'a MatchedPath>,
     ) -> Scope<'a> {
-        let template = || route.map_or("", MatchedPath::as_str);
         match self {
-            Self::Handler { path, rule } => Scope::handler(path, rule),
-            Self::Computed { path, rule } if is_per_route => {
-                Scope::handler(path, rule).on_route(template())
+            Self::Fixed(scope) | Self::Computed(scope) if is_per_route => {
+                scope.on_route(route.map_or("", MatchedPath::as_str))
             }
-            Self::Shared(name) => Scope::shared(name),
-            Self::Computed { .. } => Scope::computed(),
+            Self::Fixed(scope) => *scope,
+            Self::Computed(_) => const { Scope::computed() },
             Self::SharedText(name) => Scope::shared(name),
-            Self::Layer(name) if is_per_route => Scope::layer(name).on_route(template()),
-            Self::Layer(name) => Scope::layer(name),
         }
     }
 }

@@ -28,9 +28,9 @@ impl KeyDigester {
     pub(super) fn digest(&self, scope: Scope<'_>, key: &Key) -> Digest {
         let mut hasher = blake3::Hasher::new_keyed(&self.0);
         for part in [
-            scope.name.as_bytes(),
-            scope.rule.as_bytes(),
-            scope.route.as_bytes(),
+            scope.name().as_bytes(),
+            scope.rule().as_bytes(),
+            scope.route().as_bytes(),
             key.as_bytes(),
         ] {
             // With its length before it, no part can run into the next one.

@@ -14,6 +14,7 @@ pub(crate) mod memory;
 pub mod redis;
 pub(crate) mod resilience;
 mod scope;
+mod scope_hash;
 #[expect(clippy::module_inception, reason = "named after the trait `Store`")]
 mod store;
 

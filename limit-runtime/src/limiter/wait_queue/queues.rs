@@ -165,7 +165,7 @@ impl QueueKey {
             ..
         } = charge;
         let strategy = u64::from(strategy.number());
-        let scope = (scope.name, scope.rule, scope.route);
+        let scope = (scope.name(), scope.rule(), scope.route());
         Self((scope, (*key).clone(), strategy).into_key())
     }
 }

@@ -2,7 +2,10 @@
 
 use crate::{
     key::{Address, Key},
-    store::Scope,
+    store::{
+        Scope,
+        scope_hash::{ODD, fold},
+    },
 };
 use siphasher::sip128::{Hash128, SipHasher13};
 use std::{
@@ -23,8 +26,7 @@ impl BudgetId {
     /// The identity of the budget of `key` in `scope`.
     #[inline(always)]
     pub(super) fn new(scope: Scope<'_>, key: &Key) -> Self {
-        let seeds = &*SEEDS;
-        seeds.within(scope, seeds.hash(key))
+        within(scope, SEEDS.hash(key))
     }
 
     /// The identity of the shared budget that `key` uses when there is no room for its own: that of
@@ -40,7 +42,7 @@ impl BudgetId {
         let number = hash.h2 % SHARED;
         // It is unlikely, for any seed, that a key has such a hash.
         let [h1, h2] = seeds.keys.map(|seed| fold(seed ^ number, ODD));
-        seeds.within(scope, Hash128 { h1, h2 })
+        within(scope, Hash128 { h1, h2 })
     }
 
     /// The part that a table is sorted by; less than that of vacant places.
@@ -62,12 +64,9 @@ static SEEDS: LazyLock<Seeds> = LazyLock::new(Seeds::random);
 ///
 /// Attackers choose keys, so texts are hashed with SipHash-1-3, for which collisions cannot be
 /// found without the seed. An address is one word and is only scattered by a secret bijection: two
-/// addresses cannot collide, and the result is never shown. Scopes are chosen by the author of the
-/// program, so a faster hash with secret seeds is enough for them.
+/// addresses cannot collide, and the result is never shown.
 #[derive(Debug)]
 struct Seeds {
-    /// For names, rules and routes.
-    scopes: [u64; 3],
     /// For texts and for other keys, which must not be mixed up.
     texts: [u64; 2],
     keys: [u64; 2],
@@ -81,7 +80,6 @@ impl Seeds {
     fn random() -> Self {
         let seed = RandomState::new();
         Self {
-            scopes: [0, 1, 9].map(|number| seed.hash_one(number)),
             texts: [seed.hash_one(10), seed.hash_one(11)],
             keys: [seed.hash_one(2), seed.hash_one(3)],
             kinds: [seed.hash_one(4), seed.hash_one(5)],
@@ -124,67 +122,14 @@ impl Seeds {
             h2: word,
         }
     }
+}
 
-    /// The identity of a hashed key in a scope. The CPU computes both hashes in parallel.
-    #[inline(always)]
-    fn within(&self, scope: Scope<'_>, key: Hash128) -> BudgetId {
-        let [name, rule, route] = self.scopes;
-        let name = fold_text(name, scope.name);
-        let mut rule = fold_text(rule, scope.rule);
-        if !scope.route.is_empty() {
-            rule = fold(rule ^ fold_text(route, scope.route), ODD);
-        }
-        BudgetId {
-            high: key.h1 ^ name ^ rule.rotate_left(32),
-            low: key.h2 ^ fold(name ^ rule, ODD),
-        }
+/// The identity of a hashed key in a scope.
+#[inline(always)]
+fn within(scope: Scope<'_>, key: Hash128) -> BudgetId {
+    let scope = scope.hash();
+    BudgetId {
+        high: key.h1 ^ scope.high,
+        low: key.h2 ^ scope.low,
     }
-}
-
-/// The golden ratio, as in many hashes: odd, and without a pattern.
-const ODD: u64 = 0x9E37_79B9_7F4A_7C15;
-
-/// Folds a text and its length into `seed`, sixteen bytes at a time, after wyhash.
-#[inline]
-fn fold_text(seed: u64, text: &str) -> u64 {
-    let bytes = text.as_bytes();
-    let seed = seed ^ bytes.len() as u64;
-    // The last block may overlap the one before; the length makes this unambiguous.
-    let last = match (
-        bytes.last_chunk::<16>(),
-        bytes.first_chunk::<8>(),
-        bytes.last_chunk::<8>(),
-    ) {
-        (Some(last), ..) => *last,
-        (None, Some(first), Some(last)) => (u128::from(u64::from_le_bytes(*first))
-            | u128::from(u64::from_le_bytes(*last)) << 64)
-            .to_le_bytes(),
-        _ => {
-            let mut all = [0; 16];
-            for (to, byte) in all.iter_mut().zip(bytes) {
-                *to = *byte;
-            }
-            all
-        }
-    };
-    let (blocks, _) = bytes.as_chunks::<16>();
-    let folded = blocks
-        .iter()
-        .fold(seed, |seed, &block| fold_block(seed, block));
-    fold_block(folded, last)
-}
-
-#[inline]
-#[expect(clippy::cast_possible_truncation, reason = "these are the halves")]
-fn fold_block(seed: u64, block: [u8; 16]) -> u64 {
-    let block = u128::from_le_bytes(block);
-    fold(block as u64 ^ ODD, (block >> 64) as u64 ^ seed)
-}
-
-/// The XOR of both halves of a product: nearly every input bit affects every output bit.
-#[inline]
-#[expect(clippy::cast_possible_truncation, reason = "these are the halves")]
-fn fold(one: u64, other: u64) -> u64 {
-    let product = u128::from(one) * u128::from(other);
-    product as u64 ^ (product >> 64) as u64
 }

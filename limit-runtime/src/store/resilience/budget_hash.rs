@@ -24,9 +24,9 @@ impl BudgetHasher {
         let mut hasher = self.0;
         hasher.write_u8(charge.strategy.number());
         for part in [
-            charge.scope.name.as_bytes(),
-            charge.scope.rule.as_bytes(),
-            charge.scope.route.as_bytes(),
+            charge.scope.name().as_bytes(),
+            charge.scope.rule().as_bytes(),
+            charge.scope.route().as_bytes(),
             charge.key.as_bytes(),
         ] {
             hasher.write_usize(part.len());

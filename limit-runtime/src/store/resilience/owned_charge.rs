@@ -30,9 +30,9 @@ impl OwnedCharge {
     pub(super) fn new(charge: &Charge<'_>) -> Self {
         let scope = charge.scope;
         Self {
-            scope: [scope.name, scope.rule, scope.route].concat().into(),
-            name_len: scope.name.len(),
-            rule_len: scope.rule.len(),
+            scope: [scope.name(), scope.rule(), scope.route()].concat().into(),
+            name_len: scope.name().len(),
+            rule_len: scope.rule().len(),
             key: charge.key.clone(),
             limits: *charge.limits,
             strategy: charge.strategy,
@@ -47,7 +47,7 @@ impl OwnedCharge {
         let (name, rest) = self.scope.split_at(self.name_len);
         let (rule, route) = rest.split_at(self.rule_len);
         Charge {
-            scope: Scope { name, rule, route },
+            scope: Scope::of_texts(name, rule, route),
             key: &self.key,
             limits: &self.limits,
             cost: self.cost,

@@ -18,11 +18,7 @@ use crate::{
 };
 use limit_core::Limits;
 
-const SCOPE: Scope<'static> = Scope {
-    name: "test",
-    rule: "",
-    route: "",
-};
+const SCOPE: Scope<'static> = Scope::shared("test");
 
 fn store(clock: &TestClock, max_keys: usize, log_entries: u32) -> MemoryStore {
     let bounds = Bounds {
