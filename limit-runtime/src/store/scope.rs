@@ -101,7 +101,6 @@ impl<'a> Scope<'a> {
     }
 
     /// The scope of these three texts.
-    #[cfg(any(feature = "memcached", feature = "redis"))]
     pub(crate) const fn of_texts(name: &'a str, rule: &'a str, route: &'a str) -> Self {
         Self::new(name, rule).on_route(route)
     }

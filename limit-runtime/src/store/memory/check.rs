@@ -45,15 +45,19 @@ impl MemoryStore {
         &self,
         charge: &Charge<'_>,
     ) -> Option<Decision> {
-        let charge = &known::<USUAL>(charge);
-        let Some((limits, checked, now)) = self.check_few::<N>(charge) else {
+        let (cost, strategy) = if USUAL {
+            USUAL_CHARGE
+        } else {
+            (charge.cost, charge.strategy)
+        };
+        let Some((limits, checked, now)) = self.check_few::<N>(charge, cost, strategy) else {
             return self.consume_all(*charge);
         };
         // Only a charge without a cost is consumed and not recorded.
-        let is_consumed = checked.is_recorded || (charge.cost == 0 && checked.is_allowed());
+        let is_consumed = checked.is_recorded || (cost == 0 && checked.is_allowed());
         // Nothing but this builds the decision, so that it is made where the caller wants it.
-        let receipt = Receipt::of_cost(now.as_micros(), charge.cost);
-        let outcomes = outcomes(charge.strategy, limits, &checked);
+        let receipt = Receipt::of_cost(now.as_micros(), cost);
+        let outcomes = outcomes(strategy, limits, &checked);
         Some(Decision::of(outcomes, is_consumed.then_some(receipt)))
     }
 
@@ -80,7 +84,9 @@ impl MemoryStore {
             return None;
         }
         let limits = charge.limits.as_slice();
-        let (checked, now) = self.check_budget::<MAX_LIMITS>(charge, limits, action)?;
+        let (cost, strategy) = (charge.cost, charge.strategy);
+        let (checked, now) =
+            self.check_budget::<MAX_LIMITS>(charge, cost, strategy, limits, action)?;
         let mut decision = Decision::empty();
         for (&limit, &parts) in limits.iter().zip(&checked.outcomes) {
             let capacity = charge.strategy.capacity(limit);
@@ -107,11 +113,11 @@ impl MemoryStore {
     /// Consumes a [usual](is_usual) charge with `N` limits.
     #[inline(never)]
     fn strictest_of_few<const N: usize>(&self, charge: &Charge<'_>) -> Option<StrictestOutcome> {
-        let charge = &known::<true>(charge);
-        let Some((limits, checked, now)) = self.check_few::<N>(charge) else {
+        let (cost, strategy) = USUAL_CHARGE;
+        let Some((limits, checked, now)) = self.check_few::<N>(charge, cost, strategy) else {
             return StrictestOutcome::of(&self.consume_all(*charge)?);
         };
-        let outcomes = outcomes(charge.strategy, limits, &checked);
+        let outcomes = outcomes(strategy, limits, &checked);
         let mut strictest = 0;
         for index in 1..N {
             if outcomes[index].rank() < outcomes[strictest].rank() {
@@ -135,19 +141,26 @@ impl MemoryStore {
     fn check_few<const N: usize>(
         &self,
         charge: &Charge<'_>,
+        cost: u64,
+        strategy: Strategy,
     ) -> Option<([Limit; N], Checked<N>, Ticks)> {
         let limits = charge.limits.as_slice().first_chunk::<N>()?;
-        let (checked, now) = self.check_budget::<N>(charge, limits, Action::Consume)?;
+        let (checked, now) =
+            self.check_budget::<N>(charge, cost, strategy, limits, Action::Consume)?;
         Some((*limits, checked, now))
     }
 
     /// A check of one budget with up to `N` limits, under one lock. Returns its time, too. `None`:
     /// the budget is new and has no room, or may have counts in a shared budget; nothing was
     /// recorded.
+    ///
+    /// Cost and strategy are those of the charge, which the compiler knows if they are usual.
     #[inline(always)]
     fn check_budget<const N: usize>(
         &self,
         charge: &Charge<'_>,
+        cost: u64,
+        strategy: Strategy,
         limits: &[Limit],
         action: Action,
     ) -> Option<(Checked<N>, Ticks)> {
@@ -159,12 +172,11 @@ impl MemoryStore {
         let denial = self.denials.of(index, id);
         // The limit of which a denial is cached.
         let cached = match *limits {
-            [limit] if N == 1 && charge.cost == 1 && action == Action::Consume => Some(limit),
+            [limit] if N == 1 && cost == 1 && action == Action::Consume => Some(limit),
             _ => None,
         };
         if let (Some(limit), Some(denial)) = (cached, denial)
-            && let Some((reset_after, retry_after)) =
-                denial.get(id, limit, charge.strategy, reading)
+            && let Some((reset_after, retry_after)) = denial.get(id, limit, strategy, reading)
         {
             let left = Remaining {
                 remaining: 0,
@@ -179,7 +191,8 @@ impl MemoryStore {
             };
             return Some((checked, reading));
         }
-        let planned = PlannedCharge::new(charge, 0, id, limits);
+        let scale = charge.limits.scale();
+        let planned = PlannedCharge::new(0, id, limits, scale, cost, strategy);
         let query = self.query(&planned, planned.cost, record(action));
         let mut guard = self.shards[index].0.lock();
         let shard = &mut *guard;
@@ -201,7 +214,7 @@ impl MemoryStore {
                 (Some(limit), Some(outcome)) if !outcome.is_allowed() => {
                     let waits = (outcome.left.reset_after, outcome.retry_after);
                     let reading = shard.time.latest_reading();
-                    denial.insert(id, limit, charge.strategy, waits, reading);
+                    denial.insert(id, limit, strategy, waits, reading);
                 }
                 // A request was recorded, or the ticks of the log may have changed.
                 _ => denial.invalidate_if_of(id),
@@ -250,22 +263,11 @@ impl MemoryStore {
 /// Whether a charge is of one unit under the moving window, as most are.
 #[inline]
 fn is_usual(charge: &Charge<'_>) -> bool {
-    charge.cost == 1 && charge.strategy == Strategy::MovingWindow
+    (charge.cost, charge.strategy) == USUAL_CHARGE
 }
 
-/// The charge. If it is a [usual](is_usual) one, the compiler knows what is usual of it.
-#[inline(always)]
-fn known<'a, const USUAL: bool>(charge: &Charge<'a>) -> Charge<'a> {
-    if USUAL {
-        Charge {
-            cost: 1,
-            strategy: Strategy::MovingWindow,
-            ..*charge
-        }
-    } else {
-        *charge
-    }
-}
+/// Cost and strategy of a [usual](is_usual) charge.
+const USUAL_CHARGE: (u64, Strategy) = (1, Strategy::MovingWindow);
 
 /// The outcomes of limits from their numbers.
 #[inline(always)]

@@ -30,23 +30,26 @@ pub(super) struct PlannedCharge<'a> {
 }
 
 impl<'a> PlannedCharge<'a> {
-    /// The planned charge of these limits of a charge.
+    /// The planned charge of these limits of the charge with this number, under a scale of all its
+    /// limits.
     #[inline(always)]
     pub(super) fn new(
-        charge: &Charge<'_>,
-        index: usize,
+        charge: usize,
         id: BudgetId,
         limits: &'a [Limit],
+        scale: Scale,
+        cost: u64,
+        strategy: Strategy,
     ) -> Self {
         let window = limits.first().map_or(1, |limit| limit.window_millis());
         Self {
             id,
-            kind: Kind::new(charge.strategy, window),
+            kind: Kind::new(strategy, window),
             limits,
-            scale: charge.limits.scale(),
-            cost: recorded_cost(charge.cost),
-            strategy: charge.strategy,
-            charge: index,
+            scale,
+            cost: recorded_cost(cost),
+            strategy,
+            charge,
         }
     }
 
@@ -85,7 +88,10 @@ pub(super) fn plan<'a>(charges: &[Charge<'a>]) -> PerCharge<PlannedCharge<'a>> {
             _ => 1,
         };
         for limits in limits.chunks(together) {
-            plan.push(PlannedCharge::new(charge, index, id, limits));
+            let scale = charge.limits.scale();
+            let planned =
+                PlannedCharge::new(index, id, limits, scale, charge.cost, charge.strategy);
+            plan.push(planned);
         }
     }
     plan

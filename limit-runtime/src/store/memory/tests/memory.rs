@@ -4,12 +4,8 @@ use super::{SCOPE, hit, limits, store};
 use crate::{
     clock::TestClock,
     key::IntoKey,
-    store::{
-        Charge,
-        memory::{
-            budget_id::BudgetId, entry::Entry, kind::Kind, planned_charge::PlannedCharge,
-            table::Table,
-        },
+    store::memory::{
+        budget_id::BudgetId, entry::Entry, kind::Kind, planned_charge::PlannedCharge, table::Table,
     },
     window::Strategy,
 };
@@ -103,10 +99,17 @@ fn a_log_is_no_larger_than_its_limits_and_its_bound_allow() {
 
 /// An entry of this tag.
 fn entry(tag: u64, strategy: Strategy) -> Entry {
-    let (key, limits) = ("a".into_key(), limits("1/minute"));
-    let charge = Charge::new(SCOPE, &key, &limits).strategy(strategy);
+    let limits = limits("1/minute");
     let id = BudgetId { high: 0, low: tag };
-    Entry::empty(&PlannedCharge::new(&charge, 0, id, limits.as_slice()))
+    let scale = limits.scale();
+    Entry::empty(&PlannedCharge::new(
+        0,
+        id,
+        limits.as_slice(),
+        scale,
+        1,
+        strategy,
+    ))
 }
 
 /// Tags are hashes with a secret seed, so for an attacker they are random numbers, as in this test.
