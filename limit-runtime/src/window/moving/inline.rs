@@ -90,8 +90,10 @@ impl Hits for Inline<'_> {
     #[inline(always)]
     fn within(&self, now: Now, window: u32, is_longest: bool) -> LimitUse {
         let all = self.places.len();
-        let mut used = if is_longest { all } else { 0 };
-        while used < all && !now.has_left(self.at(used), window) {
+        let is_within = |newer| !now.has_left(self.at(newer), window);
+        let has_all = is_longest || all.checked_sub(1).is_some_and(is_within);
+        let mut used = if has_all { all } else { 0 };
+        while used < all && is_within(used) {
             used += 1;
         }
         LimitUse {
