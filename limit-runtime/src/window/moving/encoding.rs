@@ -3,7 +3,7 @@
 
 use super::{
     hit::{Hit, SmallHit},
-    inline::{self, INLINE, Inline, Places},
+    inline::{self, INLINE, Inline},
     log::Log,
     merge::{HitList, Windows, joins_newest, make_room},
     query::{Query, Record},
@@ -172,8 +172,8 @@ impl Log {
     /// The hits within the longest window, oldest first.
     pub(super) fn hits(&self, now: Now) -> HitList {
         let mut hits: HitList = match self {
-            Self::Inline { places, hits, .. } => {
-                let alive = Inline::alive(hits, *places, now, self.scale().horizon);
+            Self::Inline { len, hits, .. } => {
+                let alive = Inline::alive(hits, *len, now, self.scale().horizon);
                 alive.oldest_first().map(|at| (at, 1)).collect()
             }
             Self::Units { ring, .. } => ring.iter().collect(),
@@ -198,14 +198,15 @@ impl Log {
         query.heap.release(self.heap_bytes());
         let are_units = has_units_only(hits);
         *self = if are_units && hits.len() <= INLINE.min(query.entries as usize) {
-            let (mut inline, mut places) = ([0; INLINE], Places::default());
+            let (mut inline, mut len) = ([0; INLINE], 0);
             for &(at, _) in hits {
-                places = inline::push(&mut inline, places, at);
+                inline::push(&mut inline, at);
+                len += 1;
             }
             Self::Inline {
                 shift,
                 fill,
-                places,
+                len,
                 horizon,
                 hits: inline,
             }

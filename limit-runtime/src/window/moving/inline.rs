@@ -9,79 +9,33 @@ use super::{
 /// cache line.
 pub(super) const INLINE: usize = 10;
 
-/// [`INLINE`] as the type of places.
-const PLACES: u8 = 10;
-const _: () = assert!(PLACES as usize == INLINE);
-
-/// The times of hits of one unit each, in a ring.
+/// The times of hits of one unit each, the newest first. A new one moves the others, which takes
+/// less than to find the places of a ring.
 pub(super) type InlineHits = [u32; INLINE];
 
-/// Which places of the ring are in use, in one byte: the number of hits in the lower half, and the
-/// place of the newest in the upper half.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Places(u8);
-
-impl Places {
-    /// The number of hits.
-    #[inline]
-    pub(super) fn len(self) -> u8 {
-        self.0 & 0xf
-    }
-
-    #[inline]
-    fn newest(self) -> u8 {
-        self.0 >> 4
-    }
-
-    /// Without the oldest hits, so that `len` are left.
-    #[inline]
-    fn with_len(self, len: u8) -> Self {
-        Self(self.0 & 0xf0 | len)
-    }
-}
-
-/// The hits that are in use.
+/// The hits that are in use: the first so many.
 #[derive(Clone, Copy)]
 pub(super) struct Inline<'a> {
     hits: &'a InlineHits,
-    pub(super) places: Places,
+    pub(super) len: u8,
 }
 
 impl<'a> Inline<'a> {
     /// The hits in the longest window.
     #[inline(always)]
-    pub(super) fn alive(hits: &'a InlineHits, places: Places, now: Now, horizon: u32) -> Self {
-        let mut alive = Self { hits, places };
-        let mut len = places.len();
+    pub(super) fn alive(hits: &'a InlineHits, mut len: u8, now: Now, horizon: u32) -> Self {
         while let Some(oldest) = len.checked_sub(1)
-            && now.has_left(alive.at(oldest), horizon)
+            && now.has_left(at(hits, oldest), horizon)
         {
             len = oldest;
         }
-        alive.places = places.with_len(len);
-        alive
-    }
-
-    /// The time of the hit before which there are `newer` others, from the newest on.
-    #[inline]
-    fn at(self, newer: u8) -> u32 {
-        let place = self.places.newest().wrapping_sub(newer);
-        let place = if place < 16 {
-            place
-        } else {
-            place.wrapping_add(PLACES)
-        };
-        self.hits
-            .get(usize::from(place))
-            .copied()
-            .unwrap_or_default()
+        Self { hits, len }
     }
 
     /// The times of all hits, oldest first.
     pub(super) fn oldest_first(self) -> impl Iterator<Item = u32> {
-        (0..self.places.len())
-            .rev()
-            .map(move |newer| self.at(newer))
+        let hits = self.hits.iter().take(self.len.into());
+        hits.rev().copied()
     }
 }
 
@@ -89,8 +43,8 @@ impl<'a> Inline<'a> {
 impl Hits for Inline<'_> {
     #[inline(always)]
     fn within(&self, now: Now, window: u32, is_longest: bool) -> LimitUse {
-        let all = self.places.len();
-        let is_within = |newer| !now.has_left(self.at(newer), window);
+        let all = self.len;
+        let is_within = |newer| !now.has_left(at(self.hits, newer), window);
         let has_all = is_longest || all.checked_sub(1).is_some_and(is_within);
         let mut used = if has_all { all } else { 0 };
         while used < all && is_within(used) {
@@ -105,7 +59,7 @@ impl Hits for Inline<'_> {
     #[inline]
     fn frees(&self, of: LimitUse, units: u64) -> u32 {
         let newer = u64::from(of.first).saturating_sub(units);
-        self.at(u8::try_from(newer).unwrap_or(0))
+        at(self.hits, u8::try_from(newer).unwrap_or(0))
     }
 
     #[inline]
@@ -115,18 +69,19 @@ impl Hits for Inline<'_> {
 
     #[inline]
     fn newest_at(&self) -> u32 {
-        self.at(0)
+        at(self.hits, 0)
     }
 }
 
-/// Records a hit beside those in `places`, of which there are less than [`INLINE`]. Returns the
-/// places that are in use then.
+/// The time of the hit before which there are `newer` others, from the newest on.
 #[inline]
-pub(super) fn push(hits: &mut InlineHits, places: Places, at: u32) -> Places {
-    let next = places.newest() + 1;
-    let next = if usize::from(next) < INLINE { next } else { 0 };
-    if let Some(hit) = hits.get_mut(usize::from(next)) {
-        *hit = at;
-    }
-    Places(next << 4 | (places.len() + 1))
+fn at(hits: &InlineHits, newer: u8) -> u32 {
+    hits.get(usize::from(newer)).copied().unwrap_or_default()
+}
+
+/// Records a hit before all others, of which the last is lost if there are [`INLINE`].
+#[inline]
+pub(super) fn push(hits: &mut InlineHits, time: u32) {
+    hits.copy_within(..INLINE - 1, 1);
+    hits[0] = time;
 }

@@ -2,7 +2,7 @@
 
 use super::{
     hit::{Hit, LargeHit, SmallHit, UnitHit},
-    inline::{self, INLINE, Inline, InlineHits, Places},
+    inline::{self, INLINE, Inline, InlineHits},
     merge::joins_newest,
     query::{Query, Record},
     ring::Ring,
@@ -22,7 +22,8 @@ pub(crate) enum Log {
     Inline {
         shift: u8,
         fill: u8,
-        places: Places,
+        /// The number of hits.
+        len: u8,
         horizon: u32,
         hits: InlineHits,
     },
@@ -72,7 +73,7 @@ impl Log {
         Self::Inline {
             shift: scale.shift,
             fill: 0,
-            places: Places::default(),
+            len: 0,
             horizon: scale.horizon,
             hits: [0; INLINE],
         }
@@ -124,8 +125,8 @@ impl Log {
         let now = Now::new(micros, scale.shift);
         let (step, mut outcomes) = match self {
             Self::Inline {
-                fill, places, hits, ..
-            } => check_inline(hits, places, fill, now, scale, query),
+                fill, len, hits, ..
+            } => check_inline(hits, len, fill, now, scale, query),
             Self::Units { fill, ring, .. } => check_ring(ring, fill, now, scale, query),
             Self::Small { fill, ring, .. } => check_ring(ring, fill, now, scale, query),
             Self::Large { fill, ring, .. } => check_ring(&mut **ring, fill, now, scale, query),
@@ -219,8 +220,8 @@ impl Log {
         let scale = self.scale();
         let now = Now::new(micros, scale.shift);
         let uses: Uses<MAX_LIMITS> = match self {
-            Self::Inline { hits, places, .. } => {
-                let alive = Inline::alive(hits, *places, now, scale.horizon);
+            Self::Inline { hits, len, .. } => {
+                let alive = Inline::alive(hits, *len, now, scale.horizon);
                 Uses::of(&alive, now, scale, query)
             }
             Self::Units { ring, .. } => Uses::of(ring, now, scale, query),
@@ -235,28 +236,28 @@ impl Log {
 #[inline(always)]
 fn check_inline<const N: usize>(
     hits: &mut InlineHits,
-    places: &mut Places,
+    len: &mut u8,
     fill: &mut u8,
     now: Now,
     scale: Scale,
     query: &Query<'_>,
 ) -> (Step, [OutcomeParts; N]) {
-    let alive = Inline::alive(hits, *places, now, scale.horizon);
+    let alive = Inline::alive(hits, *len, now, scale.horizon);
     let uses = Uses::<N>::of(&alive, now, scale, query);
     if !uses.allowed || query.record == Record::Never {
         return unrecorded(&alive, &uses, fill, now, query);
     }
-    let len = usize::from(alive.places.len());
-    if len >= query.entries as usize {
+    let before = alive.len;
+    if u32::from(before) >= query.entries {
         return (Step::RecordSlowly, [OutcomeParts::default(); N]);
     }
     let outcomes = uses.recorded(&alive, now, query, None);
     *fill = uses.fill_after(query);
-    if query.cost != 1 || len >= INLINE {
+    if query.cost != 1 || usize::from(before) >= INLINE {
         return (Step::Grow, outcomes);
     }
-    let alive = alive.places;
-    *places = inline::push(hits, alive, now.stamp);
+    inline::push(hits, now.stamp);
+    *len = before + 1;
     (Step::Recorded, outcomes)
 }
 
