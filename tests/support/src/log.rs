@@ -5,7 +5,9 @@ use std::{
     mem,
     sync::{Arc, Mutex},
 };
-use tracing_subscriber::{filter::LevelFilter, fmt::MakeWriter, util::SubscriberInitExt as _};
+use tracing_subscriber::{
+    Registry, filter::LevelFilter, fmt::MakeWriter, util::SubscriberInitExt as _,
+};
 
 /// What has been logged since it was last read.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +25,9 @@ impl Log {
     /// Captures all that this thread logs, at every level, until the guard is dropped.
     #[must_use]
     pub fn capture_thread() -> (Self, impl Drop) {
+        // While there is one subscriber, `tracing` asks that of the thread which is the first to
+        // log an event whether it is wanted. With none there, it would not be logged anywhere.
+        let _ = Registry::default().try_init();
         let log = Self::default();
         let guard = log.subscriber(LevelFilter::TRACE).set_default();
         (log, guard)
