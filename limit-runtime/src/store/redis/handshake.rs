@@ -5,6 +5,7 @@ use super::{
     script::{PROBE, unknown_script},
     server_error::{
         Unsuitable, is_redirection, misconfiguration, node_of_a_cluster, script_failure,
+        sentinel_as_server,
     },
     transport::Transport,
 };
@@ -62,6 +63,9 @@ pub(super) async fn shake_hands(
     }
     if is_one_server && field("redis_mode") == Some("cluster") {
         return unsuitable(node_of_a_cluster());
+    }
+    if field("redis_mode") == Some("sentinel") {
+        return unsuitable(sentinel_as_server());
     }
     if let Err(error) = probe {
         if is_one_server && is_redirection(&error) {
