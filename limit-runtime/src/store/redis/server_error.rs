@@ -1,9 +1,9 @@
 //! Classifies errors of the server: an outage, a set-up that has to be changed, or a fault in one
 //! request.
 
+use super::wrapped_error::{RuntimeEnded, Unsuitable};
 use crate::store::{ConnectError, StoreError, error::StoreErrorKind};
 use redis::{ErrorKind, RedisError, ServerErrorKind};
-use std::{error::Error, fmt, io, sync::Arc};
 
 /// What a user of the server must be permitted to do; see `docs/REDIS.md`.
 const GRANT: &str = "grant the commands and keys that docs/REDIS.md lists under \"Permissions\"";
@@ -98,7 +98,7 @@ pub(super) fn text(error: &RedisError) -> String {
 
 /// The fault of one request that the error proves: other requests may succeed.
 fn request_fault(error: &RedisError) -> Option<&'static str> {
-    if cause::<RuntimeEnded>(error).is_some() {
+    if RuntimeEnded::is_cause_of(error) {
         return Some("the runtime ended that drove the connection");
     }
     if has_code(error, "WRONGTYPE") {
@@ -210,59 +210,6 @@ pub(super) fn is_redirection(error: &RedisError) -> bool {
 fn is_server_kind(error: &RedisError, kind: ServerErrorKind) -> bool {
     error.kind() == ErrorKind::Server(kind)
 }
-
-/// A server that cannot be used, in the error that the requests on its connection get.
-#[derive(Debug)]
-pub(super) struct Unsuitable(ConnectError);
-
-impl Unsuitable {
-    /// Wraps the problem in an error of the `redis` crate.
-    pub(super) fn wrap(problem: ConnectError) -> RedisError {
-        RedisError::from(io::Error::other(Self(problem)))
-    }
-
-    fn find(error: &RedisError) -> Option<&ConnectError> {
-        cause::<Self>(error).map(|cause| &cause.0)
-    }
-}
-
-/// The runtime has ended that drove the connection, which says nothing of the server.
-#[derive(Debug)]
-pub(super) struct RuntimeEnded;
-
-impl RuntimeEnded {
-    /// Wraps it in an error of the `redis` crate.
-    pub(super) fn wrap() -> RedisError {
-        RedisError::from(io::Error::other(Self))
-    }
-}
-
-impl fmt::Display for RuntimeEnded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the runtime of the connection has ended")
-    }
-}
-
-impl Error for RuntimeEnded {}
-
-/// The error of ours that an error of the `redis` crate wraps.
-fn cause<T: Error + 'static>(error: &RedisError) -> Option<&T> {
-    // The crate keeps causes in an `Arc`, which is the type of the source.
-    let source = error.source()?;
-    let shared = source.downcast_ref::<Arc<dyn Error + Send + Sync>>()?;
-    shared
-        .downcast_ref::<io::Error>()?
-        .get_ref()?
-        .downcast_ref()
-}
-
-impl fmt::Display for Unsuitable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl Error for Unsuitable {}
 
 #[cfg(test)]
 mod tests {
