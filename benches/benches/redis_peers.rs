@@ -34,7 +34,7 @@ use test_support::{proxy::Proxy, servers::Server};
 use tower::{Layer, Service, service_fn};
 use tower_rate_limit_redis::{KeyResolver, RateLimitLayer};
 
-/// Checks of the store that timed out on a busy machine.
+/// Checks without an answer, such as those that timed out on a busy machine.
 static FAILED: AtomicUsize = AtomicUsize::new(0);
 
 const TURNS: usize = 5;
@@ -222,7 +222,10 @@ async fn evalsha_each(
             let key = format!("each:{{{key:040x}}}:{index}60000");
             let mut command = redis::cmd("EVALSHA");
             command.arg(&shared.0).arg(1).arg(key).arg(&shared.1);
-            let _: redis::RedisResult<redis::Value> = command.query_async(&mut connection).await;
+            let reply = command.query_async::<redis::Value>(&mut connection).await;
+            if reply.is_err() {
+                FAILED.fetch_add(1, Ordering::Relaxed);
+            }
         }
     })
 }
@@ -242,7 +245,9 @@ async fn sha_of(port: u16, strategy: Strategy) -> String {
     }
     let found = lines.map_while(Result::ok).find_map(|line| {
         let (_, rest) = line.split_once("\"EVALSHA\" \"")?;
-        Some(rest.split('"').next()?.to_owned())
+        let sha = rest.split('"').next()?;
+        // A new connection asks for a script that there is not.
+        (!sha.starts_with("0000")).then(|| sha.to_owned())
     });
     found.unwrap()
 }
@@ -323,7 +328,7 @@ async fn by_turns(
 fn report(contenders: &[Contender], rows: &[Vec<Row>], reference: usize) {
     let failed = FAILED.swap(0, Ordering::Relaxed);
     if failed > 0 {
-        println!("  {failed} checks of the store failed");
+        println!("  {failed} checks failed");
     }
     for (contender, of_it) in contenders.iter().zip(rows) {
         let pairs = || of_it.iter().zip(&rows[reference]);

@@ -8,6 +8,7 @@ use limit_runtime::{
 };
 use std::time::Duration;
 use test_support::{
+    log::Log,
     remote::{
         is_down,
         late_charges::{self, all_is_sent, charge, check, refund, remaining},
@@ -136,6 +137,29 @@ async fn a_reset_on_another_machine_is_respected_after_a_reconnect() {
     }
     assert!(is_allowed, "{:?}", limiter.health());
     assert_eq!(limiter.health().local_refusals, 0);
+}
+
+#[tokio::test]
+async fn without_the_run_id_each_new_connection_counts_as_a_restart_and_the_log_says_so_once() {
+    let (log, _guard) = Log::capture_thread();
+    let server = Server::redis();
+    let port = server.port();
+    ask(port, "ACL SETUSER limiter on >pass ~* +@all -info").unwrap();
+    let url = format!("redis://limiter:pass@127.0.0.1:{port}");
+    let limiter = Limiter::connect(&url).await.unwrap();
+    let other = patient(&server.url()).await;
+    let key = "alice".into_key();
+    assert!(consume(&limiter, &key, 600).await);
+    for _ in 0..2 {
+        ask(port, "CLIENT KILL USER limiter").unwrap();
+        is_connected(&limiter).await;
+    }
+    assert_eq!(other.reset_key("tokens", "alice").await.unwrap(), 1);
+    assert!(!consume(&limiter, &key, 600).await);
+    assert_eq!(limiter.health().local_refusals, 1);
+    let lines = log.lines();
+    let about_it = lines.iter().filter(|line| line.contains("`run_id`"));
+    assert_eq!(about_it.count(), 1, "{lines:?}");
 }
 
 #[tokio::test]

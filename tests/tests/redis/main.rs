@@ -6,6 +6,7 @@
     reason = "these are tests"
 )]
 
+mod calls;
 mod custom_store;
 mod errors;
 mod ids;

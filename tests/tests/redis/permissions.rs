@@ -206,3 +206,22 @@ async fn the_documented_users_are_enough_in_a_cluster() {
     }
     assert_eq!(limiter.health().failed, 0);
 }
+
+#[tokio::test]
+async fn the_documented_users_are_enough_with_sentinel() {
+    let master = Server::redis();
+    let rules = "scout on >secret resetchannels -@all +role +sentinel|masters";
+    assert!(DOCS.contains("+role +sentinel|masters"));
+    let sentinel = Server::sentinel_with(master.port(), &format!("user {rules}"));
+    let user = User::of_docs("limiter");
+    user.create(master.port());
+    let hosts = format!("127.0.0.1:{}/main", sentinel.port());
+    let parameters = "sentinel-user=scout&sentinel-password=secret";
+    let limiter = user
+        .connect(&format!("redis+sentinel://{hosts}?{parameters}"))
+        .await;
+    check(&limiter.unwrap()).await;
+    // The client crate asks the master for its role, and does without the answer.
+    let others = denied(master.port()).filter(|commands| commands != "role");
+    assert_eq!(others, None);
+}

@@ -1,6 +1,9 @@
 //! What must be true of the server when all is done.
 
-use limit_runtime::{Limiter, Strategy, limits};
+use limit_runtime::{
+    IntoKey, Limiter, Strategy, limits,
+    store::{Action, Charge, Scope},
+};
 use std::{
     io::{Read, Write},
     net::TcpStream,
@@ -9,7 +12,7 @@ use std::{
 };
 use test_support::{
     log::Log,
-    remote::processes,
+    remote::{processes, until_async},
     servers::{Server, ask, patient},
 };
 
@@ -71,11 +74,11 @@ async fn a_raw_key_reaches_neither_store_nor_log_nor_debug_output() {
 async fn every_redis_key_expires_and_one_without_expiry_gets_it() {
     let server = Server::redis();
     let limiter = patient(&server.url()).await;
+    let (few, many) = (limits!("2/minute"), limits!("5000/8s"));
     for _ in 0..3 {
-        limiter
-            .check(&limits!("2/minute; 9/hour"), "alice")
-            .await
-            .unwrap();
+        for limits in [&few, &many] {
+            limiter.check(limits, "alice").await.unwrap();
+        }
     }
     let counts = || {
         let info = ask(server.port(), "INFO keyspace").unwrap();
@@ -88,7 +91,7 @@ async fn every_redis_key_expires_and_one_without_expiry_gets_it() {
     // Two budgets, and the record of the windows in use.
     assert_eq!(counts(), (3, 3));
     let name = limiter.describe_key("", "alice").unwrap();
-    for rule in [":m60000", ":m3600000"] {
+    for rule in [":m60000", ":m8000"] {
         let exists = ask(server.port(), &format!("EXISTS {name}{rule}"));
         assert!(exists.unwrap().starts_with(":1"));
     }
@@ -103,21 +106,15 @@ async fn every_redis_key_expires_and_one_without_expiry_gets_it() {
     assert_eq!(counts(), (3, 0));
     // A limiter that remembers no denial: one that is refused, and one that is let in.
     let limiter = patient(&server.url()).await;
-    assert!(
-        !limiter
-            .check(&limits!("2/minute; 9/hour"), "alice")
-            .await
-            .unwrap()
-            .is_allowed()
-    );
-    assert!(
-        limiter
-            .check(&limits!("9/hour"), "alice")
-            .await
-            .unwrap()
-            .is_allowed()
-    );
-    assert_eq!(counts(), (3, 3));
+    let refused = limiter.check(&few, "alice").await.unwrap();
+    assert!(!refused.is_allowed());
+    // In another eighth of its window.
+    until_async("the key expires again", async || {
+        let admitted = limiter.check(&many, "alice").await.unwrap();
+        assert!(admitted.is_allowed());
+        counts() == (3, 3)
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -145,4 +142,46 @@ async fn counters_stored_with_32_bits_are_still_read() {
         assert!(check().cost(6).await.unwrap().is_allowed(), "{strategy:?}");
         assert!(!check().await.unwrap().is_allowed(), "{strategy:?}");
     }
+}
+
+/// Times to live are set with the server's clock, which nothing moves here: only the 7 s between
+/// the bounds depend on how busy the machine is.
+#[tokio::test]
+async fn keys_live_as_long_as_docs_redis_md_says() {
+    let server = Server::redis();
+    let limiter = patient(&server.url()).await;
+    let name = limiter.describe_key("", "alice").unwrap();
+    let assert_ttl = |suffix: char, at_most: u64| {
+        let ttl = ask(server.port(), &format!("PTTL {name}:{suffix}60000")).unwrap();
+        let ttl: u64 = ttl[1..].trim().parse().unwrap();
+        let range = at_most - 7_000..=at_most + 5;
+        assert!(range.contains(&ttl), "{suffix}: {ttl} is not in {range:?}");
+    };
+    let gcra = |burst| Strategy::Gcra {
+        burst: NonZeroU64::new(burst).unwrap(),
+    };
+    for (strategy, suffix, at_most) in [
+        (Strategy::MovingWindow, 'm', 67_500),
+        (Strategy::FixedWindow, 'f', 60_000),
+        (Strategy::SlidingWindow, 's', 120_000),
+        // 5 of 10 units in a minute.
+        (gcra(5), 'g', 30_000),
+    ] {
+        let limits = limits!("10/minute");
+        let check = limiter.check(&limits, "alice").strategy(strategy).cost(5);
+        assert!(check.await.unwrap().is_allowed());
+        assert_ttl(suffix, at_most);
+    }
+    let force = async |limits, burst, cost| {
+        let key = "alice".into_key();
+        let charge = Charge::new(Scope::shared(""), &key, &limits);
+        let charges = [charge.strategy(gcra(burst)).cost(cost)];
+        limiter.check_all(&charges, Action::Force).await.unwrap();
+    };
+    // 15 units beyond the burst, 10 in a minute.
+    force(limits!("10/minute"), 5, 15).await;
+    assert_ttl('g', 120_000);
+    // The 20 units are kept, and drain by 5 in a minute.
+    force(limits!("5/minute"), 5, 1).await;
+    assert_ttl('g', 252_000);
 }

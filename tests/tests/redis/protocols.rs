@@ -35,7 +35,7 @@ async fn a_proxy_that_refuses_resp3_is_used_with_resp2() {
         "-ERR unknown command 'HELLO'\r\n",
         "-ERR unsupported command `hello`\r\n",
     ] {
-        let proxy = Proxy::start(server.port(), Some(answer));
+        let proxy = Proxy::start(server.port(), vec![("HELLO", Some(answer))]);
         let limiter = patient(&proxy.url("")).await;
         counts(&limiter).await;
         limiter.reset_all().await.unwrap();
@@ -46,7 +46,7 @@ async fn a_proxy_that_refuses_resp3_is_used_with_resp2() {
 async fn protocol_2_sends_no_hello_and_no_client_command() {
     let server = Server::redis();
     // It closes a connection with one of these.
-    let proxy = Proxy::start(server.port(), None);
+    let proxy = Proxy::start(server.port(), vec![("HELLO", None), ("CLIENT", None)]);
     let limiter = patient(&proxy.url("?protocol=2")).await;
     counts(&limiter).await;
     let seen = proxy.seen.lock().unwrap().clone();
@@ -54,15 +54,17 @@ async fn protocol_2_sends_no_hello_and_no_client_command() {
     assert!(!seen.iter().any(|line| line == "HELLO" || line == "CLIENT"));
 }
 
-/// A proxy that knows no `HELLO`.
-struct Proxy {
+/// Commands, and what the proxy answers to them. `None`: it closes the connection.
+type Answers = Vec<(&'static str, Option<&'static str>)>;
+
+/// A proxy that answers some commands itself.
+pub(crate) struct Proxy {
     port: u16,
     seen: Arc<Mutex<Vec<String>>>,
 }
 
 impl Proxy {
-    /// `answer` is its answer to `HELLO`. `None`: it closes the connection, also at `CLIENT`.
-    fn start(server: u16, answer: Option<&'static str>) -> Self {
+    pub(crate) fn start(server: u16, answers: Answers) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let seen = Arc::<Mutex<Vec<String>>>::default();
@@ -70,13 +72,14 @@ impl Proxy {
         thread::spawn(move || {
             for client in listener.incoming() {
                 let (client, lines) = (client.unwrap(), lines.clone());
-                thread::spawn(move || serve(client, server, answer, &lines));
+                let answers = answers.clone();
+                thread::spawn(move || serve(client, server, &answers, &lines));
             }
         });
         Self { port, seen }
     }
 
-    fn url(&self, parameters: &str) -> String {
+    pub(crate) fn url(&self, parameters: &str) -> String {
         format!("redis://127.0.0.1:{}{parameters}", self.port)
     }
 }
@@ -85,7 +88,7 @@ impl Proxy {
 fn serve(
     client: TcpStream,
     server: u16,
-    answer: Option<&str>,
+    answers: &Answers,
     seen: &Mutex<Vec<String>>,
 ) -> Option<()> {
     let mut to_server = TcpStream::connect((Ipv4Addr::LOCALHOST, server)).ok()?;
@@ -101,13 +104,13 @@ fn serve(
         let (name, bytes) = read_command(&mut commands)?;
         let name = name.to_ascii_uppercase();
         seen.lock().ok()?.push(name.clone());
-        match (name.as_str(), answer) {
-            ("HELLO", Some(answer)) => to_client.write_all(answer.as_bytes()).ok()?,
-            ("HELLO" | "CLIENT", None) => {
+        match answers.iter().find(|(command, _)| *command == name) {
+            Some((_, Some(answer))) => to_client.write_all(answer.as_bytes()).ok()?,
+            Some((_, None)) => {
                 to_client.shutdown(std::net::Shutdown::Both).ok()?;
                 return None;
             }
-            _ => to_server.write_all(&bytes).ok()?,
+            None => to_server.write_all(&bytes).ok()?,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Requests that functions of the handler's rules reject, counted in Redis.
 
+use crate::calls::scripts;
 use axum::{Extension, Router, body::Body, extract::ConnectInfo, routing::get};
 use http::{Request, StatusCode};
 use limit_runtime::{client_ip, rate_limit};
@@ -25,23 +26,6 @@ fn account(Extension(lookups): Extension<Lookups>) -> Result<u64, StatusCode> {
 #[rate_limit("5/minute", key = client_ip)]
 async fn login() {}
 
-/// How many scripts the server has run.
-async fn scripts(server: &Server) -> usize {
-    let client = redis::Client::open(server.url()).unwrap();
-    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-    let mut info = redis::cmd("INFO");
-    let info: String = info
-        .arg("commandstats")
-        .query_async(&mut connection)
-        .await
-        .unwrap();
-    let calls = |line: &str| -> Option<usize> {
-        let calls = line.strip_prefix("cmdstat_evalsha:calls=")?;
-        calls.split(',').next()?.parse().ok()
-    };
-    info.lines().find_map(calls).unwrap_or(0)
-}
-
 #[tokio::test]
 async fn no_lookup_is_made_for_a_client_whose_denial_is_cached() {
     let server = Server::redis();
@@ -51,7 +35,7 @@ async fn no_lookup_is_made_for_a_client_whose_denial_is_cached() {
         .route("/", get(login))
         .layer(Extension(lookups.clone()))
         .layer(limiter.layer());
-    let before = scripts(&server).await;
+    let before = scripts(&server);
     let start = Instant::now();
     let mut statuses = Vec::new();
     for _ in 0..50 {
@@ -69,7 +53,7 @@ async fn no_lookup_is_made_for_a_client_whose_denial_is_cached() {
     let lookups = lookups.load(Ordering::Relaxed);
     assert!(lookups <= asked, "{lookups} lookups");
     // Each lookup came with one round trip. None was made for a refused client.
-    let scripts = scripts(&server).await - before;
+    let scripts = scripts(&server) - before;
     assert!(
         scripts <= lookups,
         "{scripts} scripts for {lookups} lookups"

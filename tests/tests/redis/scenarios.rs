@@ -51,3 +51,26 @@ async fn a_window_of_a_year_is_a_few_ticks_longer_and_its_waits_are_exact() {
     redis.clock.advance(Duration::from_micros(1));
     assert!(check().await.is_allowed());
 }
+
+/// Ticks of 32 bits wrap after 71.6 minutes, so an entry that is an hour ahead looks as if it were
+/// 11.6 minutes old.
+#[tokio::test]
+async fn an_hour_back_frees_nothing_in_a_window_of_15_minutes() {
+    let redis = Redis::new().await;
+    let limits = limits!("10/15min");
+    let check = |cost| {
+        let check = redis.limiter.check(&limits, "alice").cost(cost);
+        async { check.await.unwrap() }
+    };
+    redis.clock.advance(Duration::from_secs(7_200));
+    assert!(check(9).await.is_allowed());
+    redis.clock.step_back(Duration::from_secs(3_600));
+    redis.clock.advance(Duration::from_secs(1));
+    assert!(check(1).await.is_allowed());
+    // 9 units have left the window, if an hour ahead is taken for 11.6 minutes ago.
+    redis.clock.advance(Duration::from_secs(305));
+    let denied = check(1).await;
+    assert!(!denied.is_allowed());
+    redis.clock.advance(denied.retry_after().unwrap());
+    assert!(check(10).await.is_allowed());
+}

@@ -34,9 +34,47 @@ async fn sentinels_have_a_user_and_a_password_of_their_own() {
         limiter.reset_all().await.unwrap();
     }
     // The password of the master is not that of the Sentinels.
-    never_answers(&format!("redis+sentinel://:of%40master@{hosts}")).await;
-    let url = format!("redis+sentinel://{hosts}?sentinel-password=of%2Fsentinel");
-    never_answers(&url).await;
+    for url in [
+        format!("redis+sentinel://:of%40master@{hosts}"),
+        format!("redis+sentinel://:of%40master@{hosts}?sentinel-password=wrong"),
+        format!("redis+sentinel://{hosts}?sentinel-password=of%2Fsentinel"),
+    ] {
+        let error = Limiter::connect(&url).await.unwrap_err().to_string();
+        assert!(error.contains("refused the connection"), "{error}");
+        assert!(
+            error.contains("?sentinel-user=user&sentinel-password="),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn hosts_and_names_that_are_not_those_of_sentinels_are_named() {
+    let master = Server::redis();
+    let sentinel = Server::sentinel(master.port());
+    let url = format!("redis+sentinel://127.0.0.1:{}/main", master.port());
+    let error = Limiter::connect(&url).await.unwrap_err().to_string();
+    assert!(
+        error.contains("a server in the URL is no Sentinel"),
+        "{error}"
+    );
+    assert!(
+        error.contains("redis+sentinel://host:26379/master"),
+        "{error}"
+    );
+    let url = format!("redis://127.0.0.1:{}", sentinel.port());
+    let error = Limiter::connect(&url).await.unwrap_err().to_string();
+    assert!(error.contains("the server is a Sentinel"), "{error}");
+    // A master that is down is not named either, so this is no error at the start.
+    let url = format!("redis+sentinel://127.0.0.1:{}/other", sentinel.port());
+    let limiter = Limiter::connect(&url).await.unwrap();
+    let limits = limit_runtime::limits!("9/minute");
+    limiter.check(&limits, "bob").await.unwrap();
+    let error = limiter.health().last_error.unwrap();
+    assert!(
+        error.contains("the name is that in `sentinel monitor`"),
+        "{error}"
+    );
 }
 
 #[tokio::test]

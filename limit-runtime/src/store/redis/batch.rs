@@ -10,8 +10,8 @@ use super::{
     connection::Connection,
     request::CheckRequest,
     script::{CheckKind, Script, Scripts},
-    server_error::RuntimeEnded,
     transport::Transport,
+    wrapped_error::RuntimeEnded,
 };
 use crate::clock::Clock;
 use parking_lot::{Mutex, MutexGuard};

@@ -7,8 +7,9 @@
 use super::{
     connector::Connector,
     handshake::{RunId, shake_hands},
-    server_error::{RuntimeEnded, has_code, misconfiguration},
+    server_error::{has_code, misconfiguration},
     transport::Transport,
+    wrapped_error::RuntimeEnded,
 };
 use parking_lot::Mutex;
 use redis::{ErrorKind, RedisError, ServerErrorKind};

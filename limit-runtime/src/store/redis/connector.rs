@@ -1,12 +1,12 @@
 //! Opens connections to the server, the Sentinel master or the cluster of a URL.
 
-#[cfg(feature = "redis-sentinel")]
-use super::url::Sentinel;
 use super::{
     server_error::has_code,
     transport::Transport,
     url::{Certificates, Target, Topology},
 };
+#[cfg(feature = "redis-sentinel")]
+use super::{server_error::sentinel_error, url::Sentinel};
 use crate::store::ConnectError;
 use redis::{
     AsyncConnectionConfig, Client, ConnectionInfo, ErrorKind, ProtocolVersion, PushInfo, PushKind,
@@ -121,7 +121,8 @@ impl Connector {
             Self::Server(client, timeouts) => open_server(client, *timeouts, on_disconnect).await,
             #[cfg(feature = "redis-sentinel")]
             Self::Sentinel(sentinels, timeouts) => {
-                let client = sentinels.lock().await.async_get_client().await?;
+                let client = sentinels.lock().await.async_get_client().await;
+                let client = client.map_err(sentinel_error)?;
                 open_server(&client, *timeouts, on_disconnect).await
             }
             #[cfg(feature = "redis-cluster")]

@@ -4,9 +4,10 @@
 use super::{
     script::{PROBE, unknown_script},
     server_error::{
-        Unsuitable, is_redirection, misconfiguration, node_of_a_cluster, script_failure,
+        is_redirection, misconfiguration, node_of_a_cluster, script_failure, sentinel_as_server,
     },
     transport::Transport,
+    wrapped_error::Unsuitable,
 };
 use crate::store::ConnectError;
 use redis::{Cmd, RedisError, Value};
@@ -60,8 +61,13 @@ pub(super) async fn shake_hands(
             needed: "Redis 6.2 or later, or any Valkey",
         });
     }
-    if is_one_server && field("redis_mode") == Some("cluster") {
+    // Valkey has another name for it.
+    let mode = field("redis_mode").or_else(|| field("server_mode"));
+    if is_one_server && mode == Some("cluster") {
         return unsuitable(node_of_a_cluster());
+    }
+    if mode == Some("sentinel") {
+        return unsuitable(sentinel_as_server());
     }
     if let Err(error) = probe {
         if is_one_server && is_redirection(&error) {

@@ -35,6 +35,7 @@ mod tls;
 mod transport;
 mod url;
 mod url_parameters;
+mod wrapped_error;
 
 pub use self::redis_store::RedisStore;
 

@@ -1,9 +1,9 @@
 //! Classifies errors of the server: an outage, a set-up that has to be changed, or a fault in one
 //! request.
 
+use super::wrapped_error::{RuntimeEnded, Unsuitable};
 use crate::store::{ConnectError, StoreError, error::StoreErrorKind};
 use redis::{ErrorKind, RedisError, ServerErrorKind};
-use std::{error::Error, fmt, io, sync::Arc};
 
 /// What a user of the server must be permitted to do; see `docs/REDIS.md`.
 const GRANT: &str = "grant the commands and keys that docs/REDIS.md lists under \"Permissions\"";
@@ -14,6 +14,21 @@ const CHOOSE_DATABASE: &str = "write the number of a database that exists at the
 const USE_CLUSTER: &str =
     "write `redis+cluster://host1:6379,host2:6379` in the URL (feature `redis-cluster`)";
 const USE_SERVER: &str = "write `redis://host:6379` in the URL";
+const USE_SENTINEL: &str =
+    "write `redis+sentinel://host:26379/master` in the URL (feature `redis-sentinel`)";
+const TRUST_SERVER: &str = "write a host that the server's certificate is valid for, and the path \
+    of its authority's certificate, as in `rediss://host:6380?tls-ca=/path/ca.pem`";
+const SHOW_CERTIFICATE: &str = "write the paths of a certificate that the server trusts and of its \
+    key, as in `rediss://host:6380?tls-cert=/path/cert.pem&tls-key=/path/key.pem`";
+const SET_PASSWORD: &str = "set a password in the server and write it in the URL, as in \
+    `redis://:password@host:6379/0`, or turn `protected-mode` off";
+#[cfg(feature = "redis-sentinel")]
+const SENTINEL_PASSWORDS: &str = "check the master's user and password, which are before the hosts \
+    in the URL, and those of the Sentinels, as in \
+    `redis+sentinel://user:password@host:26379/master?sentinel-user=user&sentinel-password=password`";
+#[cfg(feature = "redis-sentinel")]
+const SENTINEL_HOSTS: &str = "write the hosts and ports of Sentinels, as in \
+    `redis+sentinel://host:26379/master`, or `redis://host:6379` for one server";
 const USE_REDIS: &str =
     "the limiter's scripts do not run on this server: use Redis 6.2 or later, or Valkey";
 
@@ -68,6 +83,11 @@ pub(super) fn store_error(error: RedisError) -> StoreError {
 
 /// The text of the error, without the name of the user, which some texts of the server contain.
 pub(super) fn text(error: &RedisError) -> String {
+    if error.kind() == ErrorKind::MasterNameNotFoundBySentinel {
+        return "the Sentinels know no master of the name in the URL that is up; the name is that \
+            in `sentinel monitor`, as in `redis+sentinel://host:26379/master`"
+            .to_owned();
+    }
     let text = error.to_string();
     let name = text.split_once("User ").and_then(|(before, rest)| {
         let (_, after) = rest.split_once(" has no permissions")?;
@@ -78,7 +98,7 @@ pub(super) fn text(error: &RedisError) -> String {
 
 /// The fault of one request that the error proves: other requests may succeed.
 fn request_fault(error: &RedisError) -> Option<&'static str> {
-    if cause::<RuntimeEnded>(error).is_some() {
+    if RuntimeEnded::is_cause_of(error) {
         return Some("the runtime ended that drove the connection");
     }
     if has_code(error, "WRONGTYPE") {
@@ -117,6 +137,13 @@ pub(super) fn misconfiguration(error: &RedisError) -> Option<ConnectError> {
         || says("can't run this command or subcommand")
     {
         (format!("the user lacks a permission: {shown}"), GRANT)
+    } else if error.code() == Some("DENIED") && says("protected mode") {
+        let found = "the server is in protected mode: it accepts only its own machine";
+        (found.to_owned(), SET_PASSWORD)
+    } else if says("invalid peer certificate") {
+        (shown, TRUST_SERVER)
+    } else if says("received fatal alert") && (says("certificate") || says("unknownca")) {
+        (shown, SHOW_CERTIFICATE)
     } else if says("unknown command") || says("unknown redis command") {
         (shown, OFFER_COMMAND)
     } else if says("db index is out of range") || says("invalid db index") {
@@ -153,6 +180,28 @@ pub(super) fn node_of_a_cluster() -> ConnectError {
     }
 }
 
+/// The problem of a Sentinel behind the URL of one server.
+pub(super) fn sentinel_as_server() -> ConnectError {
+    ConnectError::Misconfigured {
+        found: "the server is a Sentinel".into(),
+        fix: USE_SENTINEL,
+    }
+}
+
+/// Adds to an error from Sentinels, or from the master that they name, what to change in the URL.
+#[cfg(feature = "redis-sentinel")]
+pub(super) fn sentinel_error(error: RedisError) -> RedisError {
+    let (found, fix) = if error.kind() == ErrorKind::InvalidClientConfig {
+        ("a server in the URL is no Sentinel".into(), SENTINEL_HOSTS)
+    } else if let Some(ConnectError::Refused { reason }) = misconfiguration(&error) {
+        let found = format!("a Sentinel or the master refused the connection: {reason}");
+        (found.into(), SENTINEL_PASSWORDS)
+    } else {
+        return error;
+    };
+    Unsuitable::wrap(ConnectError::Misconfigured { found, fix })
+}
+
 /// Whether the error is that of a node of a cluster which does not hold the key.
 pub(super) fn is_redirection(error: &RedisError) -> bool {
     is_server_kind(error, ServerErrorKind::Moved) || is_server_kind(error, ServerErrorKind::Ask)
@@ -161,59 +210,6 @@ pub(super) fn is_redirection(error: &RedisError) -> bool {
 fn is_server_kind(error: &RedisError, kind: ServerErrorKind) -> bool {
     error.kind() == ErrorKind::Server(kind)
 }
-
-/// A server that cannot be used, in the error that the requests on its connection get.
-#[derive(Debug)]
-pub(super) struct Unsuitable(ConnectError);
-
-impl Unsuitable {
-    /// Wraps the problem in an error of the `redis` crate.
-    pub(super) fn wrap(problem: ConnectError) -> RedisError {
-        RedisError::from(io::Error::other(Self(problem)))
-    }
-
-    fn find(error: &RedisError) -> Option<&ConnectError> {
-        cause::<Self>(error).map(|cause| &cause.0)
-    }
-}
-
-/// The runtime has ended that drove the connection, which says nothing of the server.
-#[derive(Debug)]
-pub(super) struct RuntimeEnded;
-
-impl RuntimeEnded {
-    /// Wraps it in an error of the `redis` crate.
-    pub(super) fn wrap() -> RedisError {
-        RedisError::from(io::Error::other(Self))
-    }
-}
-
-impl fmt::Display for RuntimeEnded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the runtime of the connection has ended")
-    }
-}
-
-impl Error for RuntimeEnded {}
-
-/// The error of ours that an error of the `redis` crate wraps.
-fn cause<T: Error + 'static>(error: &RedisError) -> Option<&T> {
-    // The crate keeps causes in an `Arc`, which is the type of the source.
-    let source = error.source()?;
-    let shared = source.downcast_ref::<Arc<dyn Error + Send + Sync>>()?;
-    shared
-        .downcast_ref::<io::Error>()?
-        .get_ref()?
-        .downcast_ref()
-}
-
-impl fmt::Display for Unsuitable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl Error for Unsuitable {}
 
 #[cfg(test)]
 mod tests {

@@ -8,6 +8,9 @@
 -- A tick is 1 us for windows up to 2^30 us. For longer windows it is ceil(window / 2^30) us. Ticks
 -- are stored modulo 2^32. The time of a hit is rounded up to a tick, and the current time is
 -- rounded down when entries expire, so rounding never admits too much.
+--
+-- The time to live is an eighth of a window longer than needed, so that only the first hit in each
+-- eighth has to set it.
 local moving = {}
 strategies[1] = moving
 
@@ -67,7 +70,12 @@ end
 
 -- The time to live of a list whose newest entry is of now, in milliseconds.
 local function longest_ttl(log)
-  return div_up((log.window + 2) * log.unit, 1000) + 2
+  return div_up((log.window + log.eighth + 2) * log.unit, 1000) + 2
+end
+
+-- Whether the newest entry is of an earlier eighth of a window than now.
+local function is_of_earlier_eighth(log)
+  return (log.ceil_tick - log.tick) % TWO_32 > log.ceil_tick % log.eighth
 end
 
 -- Defined below.
@@ -109,13 +117,13 @@ load_log = function(log)
   if ahead > 0 and ahead < TWO_30 then
     return move_future_to_now(log, ahead)
   end
+  -- Ticks wrap around, so after a large step back an entry in the future can look like one of the
+  -- past. The time to live shows that, until the next hit sets it.
+  if is_of_earlier_eighth(log) and has_clock_stepped_back(log) then
+    return move_future_to_now(log)
+  end
   log.first_tick, log.first_total = decode(head[2])
   if is_expired(log, log.first_tick) then
-    -- Ticks wrap around, so after a large step back an entry in the future can look expired. The
-    -- time to live shows that.
-    if has_clock_stepped_back(log) then
-      return move_future_to_now(log)
-    end
     if is_expired(log, log.tick) then
       call('DEL', log.key)
       return set_empty(log)
@@ -160,6 +168,7 @@ function moving.open(key, window)
     floor_tick = div(now, unit),
     ceil_tick = div_up(now, unit),
   }
+  log.eighth = div(log.window, 8)
   load_log(log)
   return log
 end
@@ -243,7 +252,7 @@ function moving.record(log, cost)
   end
   log.tick = tick
   log.recorded = true
-  set_ttl(log.key, div_up(moving.reset_after(log), 1000) + 1)
+  set_ttl(log.key, div_up(moving.reset_after(log) + log.eighth * log.unit, 1000) + 1)
 end
 
 -- Takes units only from the entry that was recorded at `at`.

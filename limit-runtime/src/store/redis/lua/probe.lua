@@ -1,5 +1,5 @@
--- Runs each command that the other scripts use once, on a key that expires at once, so that a missing
--- command or permission shows when the connection is opened.
+-- Runs each command that the other scripts use once, on a key that expires at once, so that a
+-- missing command or permission shows when the connection is opened.
 --
 -- KEYS: the key of the probe.
 local call = redis.call

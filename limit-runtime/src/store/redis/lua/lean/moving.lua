@@ -1,4 +1,5 @@
--- The moving window, see ../moving.lua.
+-- The moving window, see ../moving.lua. Constant arguments of commands are strings, because the
+-- server formats numbers as floating point.
 -- @read
 local name@ = KEYS[key + @]
 local unit@, span@, floor@, ceil@ = 1, window@, now, now
@@ -10,13 +11,14 @@ if window@ > 1073741824 then
   floor@ = (now - now % unit@) / unit@
   ceil@ = floor@ * unit@ < now and floor@ + 1 or floor@
 end
-local head@ = try_call('LRANGE', name@, 0, 2)
+local eighth@, renews@ = (span@ - span@ % 8) / 8, true
+local head@ = try_call('LRANGE', name@, '0', '2')
 local length@, _ = #head@, nil
 local base@, total@, tick@, first@, first_total@ = 0, 0, nil, nil, 0
 if head@.err then break end
 if length@ > 1 then
   local sentinel, oldest = head@[1], head@[2]
-  local newest = length@ == 2 and oldest or call('LINDEX', name@, -1)
+  local newest = length@ == 2 and oldest or call('LINDEX', name@, '-1')
   -- Entries have 8 or 12 bytes. The general text reports others.
   if #sentinel ~= 8 and #sentinel ~= 12 then break end
   if #oldest ~= 8 and #oldest ~= 12 or #newest ~= 8 and #newest ~= 12 then break end
@@ -26,14 +28,17 @@ if length@ > 1 then
   -- The clock stepped back.
   local ahead = (tick@ - ceil@) % 4294967296
   if ahead > 0 and ahead < 1073741824 then break end
+  renews@ = (ceil@ - tick@) % 4294967296 > ceil@ % eighth@
+  if renews@ then
+    -- A time to live that is too long: the clock stepped back.
+    local longest = (span@ + eighth@ + 2) * unit@ + 999
+    if call('PTTL', name@) > (longest - longest % 1000) / 1000 + 2 then break end
+  end
   local age = (floor@ - first@) % 4294967296
   if age >= span@ and age < 3221225472 then
-    -- The oldest entry has expired. A time to live that is too long shows that the clock stepped
-    -- back instead.
-    local longest = (span@ + 2) * unit@ + 999
-    longest = (longest - longest % 1000) / 1000 + 2
+    -- The oldest entry has expired.
     age = (floor@ - tick@) % 4294967296
-    if call('PTTL', name@) > longest or (age >= span@ and age < 3221225472) then break end
+    if age >= span@ and age < 3221225472 then break end
     base@, oldest = first_total@, head@[3]
     if #oldest ~= 8 and #oldest ~= 12 then break end
     first@, first_total@ = unpack_(#oldest == 8 and '>I4I4' or '>I4I8', oldest)
@@ -71,7 +76,7 @@ if used@ + wanted@ > count@ then
     if first_total@ - base@ < used@ + wanted@ - count@ then break end
     wait@ = (ceil@ - (ceil@ - first@) % 4294967296 + span@) * unit@ - now
     -- A time to live that needs repair.
-    local ttl, longest = call('PTTL', name@), (span@ + 2) * unit@ + 999
+    local ttl, longest = call('PTTL', name@), (span@ + eighth@ + 2) * unit@ + 999
     if ttl == -1 or ttl > (longest - longest % 1000) / 1000 + 2 then break end
   end
 end
@@ -115,10 +120,12 @@ if taken@ > 0 then
   if tick@ == nil then
     call('RPUSH', name@, '\0\0\0\0\0\0\0\0', entry)
   elseif merges@ then
-    call('LSET', name@, -1, entry)
+    call('LSET', name@, '-1', entry)
   else
     call('RPUSH', name@, entry)
   end
-  local ttl = reset@ + 999
-  call('PEXPIRE', name@, (ttl - ttl % 1000) / 1000 + 1)
+  if renews@ then
+    local ttl = reset@ + eighth@ * unit@ + 999
+    call('PEXPIRE', name@, (ttl - ttl % 1000) / 1000 + 1)
+  end
 end
