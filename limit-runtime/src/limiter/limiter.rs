@@ -7,7 +7,7 @@ use crate::{
     decision::{Decision, StrictestOutcome},
     extract::role::KeyRole,
     key::Key,
-    observe::layer_registry::LayerRegistry,
+    observe::{layer_registry::LayerRegistry, observer::Observer},
     policy::{boxed::BoxedFn, source::IsBuiltIn},
     response::settings::ResponseSettings,
     store::{self, Action, Charge, StoreError, memory::MemoryStore, resilience::Guard},
@@ -73,6 +73,7 @@ pub(super) struct Inner {
     pub(super) jitter_seed: RandomState,
     pub(super) clock: Clock,
     pub(super) layers: LayerRegistry,
+    pub(super) observer: Observer,
 }
 
 pub(super) type SkipWhen = dyn Fn(&Parts) -> bool + Send + Sync;
@@ -261,6 +262,11 @@ impl Limiter {
 
     pub(crate) fn clock(&self) -> &Clock {
         &self.0.clock
+    }
+
+    #[inline]
+    pub(crate) fn observer(&self) -> &Observer {
+        &self.0.observer
     }
 
     pub(crate) fn layers(&self) -> &LayerRegistry {
