@@ -26,6 +26,8 @@ pub struct RuleDeclaration {
     pub(crate) key: &'static str,
     pub(crate) cost: &'static str,
     pub(crate) scope: &'static str,
+    /// Separated by commas. Empty for all.
+    pub(crate) methods: &'static str,
     pub(crate) is_dry_run: bool,
 }
 
@@ -51,6 +53,7 @@ impl RuleDeclaration {
             key: "client_ip",
             cost: "1",
             scope: "",
+            methods: "",
             is_dry_run: false,
         }
     }
@@ -80,6 +83,13 @@ impl RuleDeclaration {
     #[must_use]
     pub const fn scope(mut self, scope: &'static str) -> Self {
         self.scope = scope;
+        self
+    }
+
+    /// The methods as written, separated by commas. Default: empty, for all.
+    #[must_use]
+    pub const fn methods(mut self, methods: &'static str) -> Self {
+        self.methods = methods;
         self
     }
 
