@@ -71,6 +71,9 @@ fn declaration(context: &Context<'_>, rule: &Rule) -> TokenStream {
         "methods",
         (!rule.methods.is_empty()).then(|| rule.methods.join(", ")),
     );
+    if rule.dry_run {
+        settings.extend(quote_spanned!(span=> .dry_run()));
+    }
     quote_spanned! {span=>
         #rule_declaration::new(
             #name,

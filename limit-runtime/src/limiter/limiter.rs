@@ -224,6 +224,11 @@ impl Limiter {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
+    /// Whether limits apply at all.
+    pub(crate) fn is_enabled(&self) -> bool {
+        self.0.enabled
+    }
+
     /// Whether the request is exempt from all limits: `enabled(false)` or `skip_when`.
     pub(crate) fn skips(&self, parts: &Parts) -> bool {
         !self.0.enabled || self.0.skip_when.as_ref().is_some_and(|skip| skip(parts))

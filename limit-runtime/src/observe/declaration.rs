@@ -3,6 +3,7 @@
 //! Each `#[rate_limit]` submits what it says to a list of the program (`inventory`). A program does
 //! not contain handlers of crates that it does not link, and a generic handler is in the list once.
 
+use crate::diagnostics::{self, Misconfiguration};
 use std::{
     collections::HashSet,
     fmt,
@@ -128,7 +129,9 @@ impl Catalog {
         static CATALOG: OnceLock<Catalog> = OnceLock::new();
         CATALOG.get_or_init(|| {
             let handlers = inventory::iter::<HandlerDeclaration>.into_iter();
-            Self::new(handlers.flat_map(|handler| handler.0))
+            let catalog = Self::new(handlers.flat_map(|handler| handler.0));
+            catalog.warn_of_duplicates();
+            catalog
         })
     }
 
@@ -165,6 +168,23 @@ impl Catalog {
             }
         }
         None
+    }
+
+    fn warn_of_duplicates(&self) {
+        let duplicates = self.duplicates();
+        if !duplicates.is_empty() {
+            let mut found = String::new();
+            for [rule, other] in duplicates {
+                let separator = if found.is_empty() { "" } else { "; " };
+                let (handler, name) = (rule.handler, rule.rule);
+                found.push_str(&format!(
+                    "{separator}`{handler}` with `{name}` at {}:{} and at {}:{}",
+                    rule.file, rule.line, other.file, other.line
+                ));
+            }
+            let found = format_args!("{found}");
+            diagnostics::warn_once_with(Misconfiguration::DuplicateHandlers, found);
+        }
     }
 
     /// Pairs of rules that share a budget by mistake: their handlers are two, at two places, with

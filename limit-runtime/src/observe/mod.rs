@@ -7,6 +7,8 @@
 
 // The registry of layers, which finds two that share a budget by mistake.
 pub(crate) mod layer_registry;
+// The error for a name that no policy has.
+mod no_such_policy;
 // What a policy has found for a request.
 mod reason;
 // Digests of keys.
@@ -30,15 +32,19 @@ mod serialize;
 pub(crate) mod declaration;
 // The counters of one policy.
 pub(crate) mod policy_record;
+// The list of all policies.
+mod description;
 // What the hook gets, and log lines.
 pub(crate) mod event;
 // The counters of a limiter.
 pub(crate) mod observer;
 
 pub use self::{
+    description::{Policies, PolicyDescription},
     event::DecisionEvent,
     histogram::{Bucket, Histogram},
     key_digest::KeyDigest,
+    no_such_policy::NoSuchPolicy,
     reason::Reason,
     stats::{BusyKey, EndpointStats, PolicyCounts, PolicyStats, Stats, StatsLevel},
 };

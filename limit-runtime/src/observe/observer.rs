@@ -2,6 +2,7 @@
 
 use super::{
     declaration::{Catalog, RuleDeclaration},
+    description::{Policies, PolicyDescription},
     event::{DecisionEvent, DecisionHook, log_refusal},
     key_digest::KeyDigest,
     policy_record::{LayerDeclaration, PolicyRecord, PolicySource},
@@ -99,9 +100,22 @@ pub(crate) struct Finding<'a> {
     pub(crate) parts: Option<&'a Parts>,
 }
 
+/// Whether a limiter of this process may have policies in dry run that are not written so.
+static MAY_DRY_RUN: AtomicBool = AtomicBool::new(false);
+
+/// Whether a policy may be in dry run, for any limiter of the process. `is_written` says whether
+/// the source code says so. [`Observer::is_dry_run`] knows for certain.
+#[inline]
+pub(crate) fn may_dry_run(is_written: bool) -> bool {
+    is_written || MAY_DRY_RUN.load(Ordering::Relaxed)
+}
+
 impl Observer {
     pub(crate) fn new(settings: ObserverSettings, clock: Clock) -> Self {
         let catalog = Catalog::of_program();
+        if settings.dry_run {
+            MAY_DRY_RUN.store(true, Ordering::Relaxed);
+        }
         Self {
             built_at: clock.now(),
             clock,
@@ -209,19 +223,27 @@ impl Observer {
 
     /// The digest of a key in logs, events and numbers.
     pub(crate) fn digest(&self, key: &Key) -> KeyDigest {
-        KeyDigest::new(self.digests.hash_one(key))
+        KeyDigest::new(self.digests.hash_one(key.client_bytes()))
+    }
+
+    /// Whether anything is counted or reported for a request that is admitted.
+    #[inline]
+    pub(crate) fn counts(&self) -> bool {
+        self.settings.level != StatsLevel::Off || self.hook_gets_all()
     }
 
     /// Counts a request that its only policy has admitted.
     #[inline]
     pub(crate) fn admitted_by_single(&self, policy: PolicyId<'_>, route: &str, outcome: &Outcome) {
-        if self.settings.level == StatsLevel::Off {
-            return;
-        }
         if let Some(record) = self.record(policy) {
             record.add_single(route, Reason::Allowed);
             record.add_utilization(outcome);
         }
+    }
+
+    /// Whether there is a hook.
+    pub(crate) fn has_hook(&self) -> bool {
+        self.settings.hook.is_some()
     }
 
     /// Whether the hook gets the decisions that admit a request.
@@ -315,15 +337,46 @@ impl Observer {
     }
 
     /// Whether a policy is in dry run. `is_written` says whether the source code says so.
-    #[inline]
     pub(crate) fn is_dry_run(&self, policy: PolicyId<'_>, is_written: bool) -> bool {
-        self.settings.dry_run
-            || match self.has_changed_modes.load(Ordering::Relaxed) {
-                false => is_written,
-                true => self
-                    .record(policy)
-                    .map_or(is_written, PolicyRecord::is_dry_run),
+        if self.settings.dry_run {
+            return true;
+        }
+        if !self.has_changed_modes.load(Ordering::Acquire) {
+            return is_written;
+        }
+        self.record(policy)
+            .map_or(is_written, PolicyRecord::is_dry_run)
+    }
+
+    /// Sets the policy of this name to dry run, or live.
+    ///
+    /// # Errors
+    /// The names of all policies, if there is none of this name.
+    pub(crate) fn set_dry_run(&self, policy: &str, is_dry_run: bool) -> Result<(), Vec<Arc<str>>> {
+        let (mut names, mut is_known) = (Vec::new(), false);
+        self.for_each_policy(|record| {
+            if *record.label == *policy {
+                is_known = true;
+                record.set_dry_run(is_dry_run);
             }
+            names.push(record.label.clone());
+        });
+        if !is_known {
+            return Err(names);
+        }
+        MAY_DRY_RUN.store(true, Ordering::Relaxed);
+        self.has_changed_modes.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// What all policies say.
+    pub(crate) fn policies(&self) -> Policies {
+        let mut policies = Vec::new();
+        self.for_each_policy(|record| {
+            let is_dry_run = self.settings.dry_run || record.is_dry_run();
+            policies.push(PolicyDescription::new(record, is_dry_run));
+        });
+        Policies::new(policies)
     }
 
     /// Everything that was counted.

@@ -63,8 +63,10 @@ pub(crate) struct LayerDeclaration {
     pub(crate) limits: String,
     pub(crate) strategy: String,
     pub(crate) key: &'static str,
-    pub(crate) cost: &'static str,
+    pub(crate) cost: String,
     pub(crate) scope: String,
+    /// Separated by commas. Empty for all.
+    pub(crate) methods: String,
     pub(crate) is_dry_run: bool,
 }
 

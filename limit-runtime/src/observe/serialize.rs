@@ -1,6 +1,7 @@
 //! [`Stats`] as JSON (feature `serde`). The form is documented in docs/OBSERVABILITY.md.
 
 use super::{
+    description::{Policies, PolicyDescription},
     histogram::{Bucket, Histogram},
     key_digest::KeyDigest,
     reason::Reason,
@@ -83,6 +84,27 @@ impl_serialize! {
     }
     /// Its fields.
     Bucket { le, count }
+    /// Its fields.
+    PolicyDescription {
+        policy,
+        handler,
+        location,
+        limits,
+        strategy,
+        key,
+        cost,
+        scope,
+        methods,
+        is_dry_run,
+        routes,
+    }
+}
+
+/// A list.
+impl Serialize for Policies {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self)
+    }
 }
 
 /// Its 16 hexadecimal digits.

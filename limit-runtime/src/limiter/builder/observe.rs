@@ -47,6 +47,23 @@ impl LimiterBuilder {
         self
     }
 
+    /// Whether all policies are in dry run: they count, and refuse no request. Default: `false`.
+    ///
+    /// Each counts in a budget of its own, and responses have no rate-limit headers.
+    /// [`Stats`](crate::Stats), the log and [`on_decision`](Self::on_decision) tell how many
+    /// requests would be refused. [`Limiter::set_dry_run`](crate::Limiter::set_dry_run) does the
+    /// same for one policy.
+    ///
+    /// ```
+    /// use limit_runtime::Limiter;
+    ///
+    /// let limiter = Limiter::builder().dry_run(true).build();
+    /// ```
+    pub fn dry_run(mut self, dry_run: bool) -> Self {
+        self.observer.dry_run = dry_run;
+        self
+    }
+
     /// Whether [`on_decision`](Self::on_decision) gets all decisions, not only refusals. Default:
     /// `false`.
     ///
