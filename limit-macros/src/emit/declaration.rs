@@ -10,7 +10,8 @@ use crate::emit::rule::key_label;
 use crate::model::{Cost, Rule, RuleLimits, Scope, Strategy};
 use crate::tokens::readable;
 
-/// The static with a declaration for each rule, in the order of the attributes, and its entry in the list of the program.
+/// The static with a declaration for each rule, in the order of the attributes, and its entry in
+/// the list of the program.
 pub(crate) fn emit(context: &Context<'_>) -> TokenStream {
     let (runtime, span) = (&context.runtime, context.hygienic_span);
     let name = &context.declarations;

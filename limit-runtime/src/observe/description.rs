@@ -3,8 +3,9 @@
 use super::policy_record::{PolicyRecord, PolicySource};
 use std::{fmt, ops::Deref, slice, vec};
 
-/// All policies of a limiter, from [`Limiter::policies`](crate::Limiter::policies). `Display` writes
-/// them as a table.
+/// All policies of a limiter, from [`Limiter::policies`](crate::Limiter::policies).
+///
+/// `Display` writes them as a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policies(Vec<PolicyDescription>);
 
