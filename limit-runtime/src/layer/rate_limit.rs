@@ -347,8 +347,7 @@ impl RateLimitLayer {
         self.with(|settings| settings.exceptions.push(route.into().into()))
     }
 
-    /// Counts requests and refuses none, to try a limit; see
-    /// [docs/OBSERVABILITY.md](https://docs.rs/crate/limit-runtime/latest/source/docs/OBSERVABILITY.md).
+    /// Counts requests and refuses none, to try a limit.
     ///
     /// The layer counts in a budget of its own, and responses have no headers of it. A failed
     /// function and a store that does not answer have no effect. [`Stats`](crate::Stats), the log

@@ -44,10 +44,8 @@ impl From<bool> for StatsLevel {
 /// What a limiter has counted since it was built, from [`Limiter::stats`](crate::Limiter::stats).
 ///
 /// Counters never decrease; the numbers of one `Stats` may be some requests apart if requests are
-/// checked at that moment. With the feature `serde` it is serialized as
-/// [docs/OBSERVABILITY.md] describes.
-///
-/// [docs/OBSERVABILITY.md]: https://docs.rs/crate/limit-runtime/latest/source/docs/OBSERVABILITY.md
+/// checked at that moment. With the feature `serde` it is serialized as `docs/OBSERVABILITY.md` of
+/// the repository describes.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Stats {
