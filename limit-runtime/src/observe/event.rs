@@ -73,14 +73,17 @@ impl fmt::Debug for DecisionEvent<'_> {
 /// A function that gets decisions.
 pub(crate) type DecisionHook = dyn Fn(&DecisionEvent<'_>) + Send + Sync;
 
+/// Whether anything reads the log lines of refusals.
+#[inline]
+pub(super) fn is_logged() -> bool {
+    tracing::enabled!(target: "limit_runtime", tracing::Level::INFO)
+}
+
 /// Logs a refusal, or what would be one in dry run: the first of each second for each policy.
 ///
 /// The names of the fields are documented and do not change.
 #[cold]
 pub(super) fn log_refusal(record: &PolicyRecord, event: &DecisionEvent<'_>, clock: &Clock) {
-    if !tracing::enabled!(target: "limit_runtime", tracing::Level::INFO) {
-        return;
-    }
     let Some(left_out) = record.log.admit(clock.now()) else {
         return;
     };

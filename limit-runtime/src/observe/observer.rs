@@ -3,7 +3,7 @@
 use super::{
     declaration::{Catalog, RuleDeclaration},
     description::{Policies, PolicyDescription},
-    event::{DecisionEvent, DecisionHook, log_refusal},
+    event::{DecisionEvent, DecisionHook, is_logged, log_refusal},
     key_digest::KeyDigest,
     policy_record::{LayerDeclaration, PolicyRecord, PolicySource},
     reason::Reason,
@@ -96,7 +96,8 @@ pub(crate) struct Finding<'a> {
     pub(crate) cost: u64,
     pub(crate) key_label: &'static str,
     pub(crate) key: Option<&'a Key>,
-    pub(crate) retry_after: Option<Duration>,
+    /// What is added to the wait of a refused client.
+    pub(crate) jitter: Duration,
     pub(crate) parts: Option<&'a Parts>,
 }
 
@@ -268,22 +269,43 @@ impl Observer {
 
     /// Counts a request that only this policy checks, and reports it.
     pub(crate) fn report_single(&self, finding: &Finding<'_>) {
-        if let Some(record) = self.record(finding.policy) {
+        let is_reported = self.is_reported(finding.reason);
+        if (self.counts() || is_reported)
+            && let Some(record) = self.record(finding.policy)
+        {
             record.add_single(finding.route, finding.reason);
-            self.report_to(record, finding);
+            if is_reported {
+                self.report_to(record, finding);
+            }
         }
     }
 
     /// Counts a request that may meet other policies as well, and reports it.
+    #[inline]
     pub(crate) fn report(&self, finding: &Finding<'_>) {
-        if let Some(record) = self.record(finding.policy) {
+        let is_reported = self.is_reported(finding.reason);
+        if (self.counts() || is_reported)
+            && let Some(record) = self.record(finding.policy)
+        {
             record.add(finding.route, finding.reason);
-            self.report_to(record, finding);
+            if is_reported {
+                self.report_to(record, finding);
+            }
         }
     }
 
-    /// Reports a decision, without counting it.
-    pub(crate) fn report_to(&self, record: &PolicyRecord, finding: &Finding<'_>) {
+    /// Whether there is anything to do but to count a request.
+    #[inline]
+    fn is_reported(&self, reason: Reason) -> bool {
+        let is_refusal = reason.is_refusal() || reason == Reason::WouldLimit;
+        self.settings.level >= StatsLevel::Detailed
+            || self.settings.hook.is_some()
+            || (is_refusal && is_logged())
+    }
+
+    /// Reports a decision: to the details, the log and the hook.
+    #[inline(never)]
+    fn report_to(&self, record: &PolicyRecord, finding: &Finding<'_>) {
         if let Some(index) = fullest(finding.outcomes)
             && let Some(outcome) = finding.outcomes.get(index)
         {
@@ -293,11 +315,10 @@ impl Observer {
         if is_refusal && let Some(key) = finding.key {
             record.add_refused_key(|| self.digest(key));
         }
-        let is_reported = is_refusal || finding.reason == Reason::StoreError;
+        let is_for_hook = is_refusal || finding.reason == Reason::StoreError;
         let hook = self.settings.hook.as_ref();
-        let hook = hook.filter(|_| is_reported || self.settings.hook_gets_all);
-        let is_logged =
-            is_refusal && tracing::enabled!(target: "limit_runtime", tracing::Level::INFO);
+        let hook = hook.filter(|_| is_for_hook || self.settings.hook_gets_all);
+        let is_logged = is_refusal && is_logged();
         if hook.is_none() && !is_logged {
             return;
         }
@@ -310,7 +331,7 @@ impl Observer {
             cost: finding.cost,
             key_label: finding.key_label,
             key: finding.key.map(|key| self.digest(key)),
-            retry_after: finding.retry_after,
+            retry_after: retry_after(finding.outcomes, finding.jitter),
             parts: finding.parts,
         };
         if is_logged {
@@ -408,6 +429,15 @@ impl Observer {
             usage,
         }
     }
+}
+
+/// How long a refused client has to wait, as its response says.
+fn retry_after(outcomes: &[Outcome], jitter: Duration) -> Option<Duration> {
+    if outcomes.iter().any(Outcome::exceeds_capacity) {
+        return None;
+    }
+    let wait = outcomes.iter().filter_map(Outcome::retry_after).max()?;
+    Some(wait.saturating_add(jitter))
 }
 
 /// The index of the outcome with the fewest units left.

@@ -138,8 +138,12 @@ impl Resolution {
         std::mem::take(&mut self.rules)
     }
 
-    /// The rules that do not limit the request.
     #[inline]
+    pub(crate) fn has_exempt_rules(&self) -> bool {
+        self.exempt.first.is_some()
+    }
+
+    /// The rules that do not limit the request.
     pub(crate) fn exempt_rules(&self) -> impl Iterator<Item = &'static PolicyConfig> {
         self.exempt.iter()
     }

@@ -200,7 +200,7 @@ pub(crate) fn check_resolved(
     }
     let limiter = Limiter::find(parts);
     if resolution.rules().is_empty() {
-        if resolution.exempt_rules().next().is_some() {
+        if resolution.has_exempt_rules() {
             report::exempt(limiter, parts, resolution.exempt_rules());
         }
         return Ok(Admission::unlimited());
@@ -272,7 +272,7 @@ fn check_resolved_single(
 ) -> Option<Result<Admission, Stop>> {
     let rule = resolution.single_rule()?;
     let checked = check_single(limiter, is_layered, parts, timing, &rule)?;
-    if resolution.exempt_rules().next().is_some() {
+    if resolution.has_exempt_rules() {
         report::exempt_rules(limiter, parts, resolution.exempt_rules());
     }
     Some(match checked {
@@ -378,7 +378,9 @@ fn start_tracking(
 ) -> RequestLimits {
     let route = parts.extensions.get::<MatchedPath>().cloned();
     resolution.merge_same_budgets(route.as_ref());
-    report::exempt_rules(&limiter, parts, resolution.exempt_rules());
+    if resolution.has_exempt_rules() {
+        report::exempt_rules(&limiter, parts, resolution.exempt_rules());
+    }
     let outer = parts.extensions.get::<EnclosingLimits>();
     let outer = outer.map(|outer| outer.limits().clone());
     let request_limits = RequestLimits::from_resolution(limiter, route, resolution, outer);

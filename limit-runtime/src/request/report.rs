@@ -79,7 +79,7 @@ fn report_single(
         cost: rule.cost,
         key_label: rule.config.key_label,
         key: Some(rule.key),
-        retry_after: retry_after(outcomes, || limiter.retry_jitter(rule.key)),
+        jitter: limiter.retry_jitter(rule.key),
         parts: Some(parts),
     });
 }
@@ -123,7 +123,7 @@ fn not_checked<'a>(parts: &'a Parts, config: &'a PolicyConfig, reason: Reason) -
         cost: 0,
         key_label: config.key_label,
         key: None,
-        retry_after: None,
+        jitter: Duration::ZERO,
         parts: Some(parts),
     }
 }
@@ -198,7 +198,7 @@ pub(super) fn in_dry_run(
         cost,
         key_label: rule.config.key_label,
         key: Some(&rule.key),
-        retry_after: retry_after(outcomes, || limiter.retry_jitter(&rule.key)),
+        jitter: limiter.retry_jitter(&rule.key),
         parts,
     });
 }
@@ -313,7 +313,7 @@ impl<'a> Request<'a> {
                     cost: costs.get(index).copied().unwrap_or(rule.cost),
                     key_label: config.key_label,
                     key: Some(&rule.key),
-                    retry_after: retry_after(outcomes, || self.limiter.retry_jitter(&rule.key)),
+                    jitter: self.limiter.retry_jitter(&rule.key),
                     parts: self.parts,
                 });
             }
@@ -326,13 +326,4 @@ fn reason_of_refusal(outcomes: &[Outcome]) -> Reason {
         true => Reason::ExceedsCapacity,
         false => Reason::Limited,
     }
-}
-
-/// How long a refused client has to wait, as its response says.
-fn retry_after(outcomes: &[Outcome], jitter: impl FnOnce() -> Duration) -> Option<Duration> {
-    if outcomes.iter().any(Outcome::exceeds_capacity) {
-        return None;
-    }
-    let wait = outcomes.iter().filter_map(Outcome::retry_after).max()?;
-    Some(wait.saturating_add(jitter()))
 }
