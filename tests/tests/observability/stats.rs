@@ -284,3 +284,28 @@ async fn threads_lose_no_request() {
     assert_eq!(requests(&app.limiter, "stats-late").total, 1_000);
     assert_eq!(endpoint(&app.limiter, "/").0, 1_000);
 }
+
+#[rate_limit("1/second", key = everyone, wait = "2s", name = "stats-waiting")]
+async fn waiting() {}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_waited_for_room_is_counted_as_such() {
+    let builder = Limiter::builder().clock(limit_runtime::clock::Clock::tokio());
+    let limiter = builder.build();
+    let router = Router::new()
+        .route("/", get(waiting))
+        .layer(limiter.layer());
+    for _ in 0..2 {
+        let request = http::Request::get("/")
+            .body(axum::body::Body::empty())
+            .unwrap();
+        assert_eq!(
+            test_support::requests::send(&router, request)
+                .await
+                .status(),
+            OK
+        );
+    }
+    let counts = requests(&limiter, "stats-waiting");
+    assert_eq!((counts.total, counts.allowed, counts.waited), (2, 2, 1));
+}
