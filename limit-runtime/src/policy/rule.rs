@@ -109,7 +109,7 @@ pub trait Rules<S>: Send {
     /// Whether all rules can be resolved without awaiting anything.
     fn are_ready(&self, parts: &Parts) -> bool;
 
-    /// Whether a rule may be in dry run; see [`may_dry_run`].
+    /// Whether a rule may be in dry run, for any limiter of the process.
     fn may_dry_run(&self) -> bool;
 
     /// Calls `f` with the settings of each rule.
