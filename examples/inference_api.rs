@@ -13,12 +13,14 @@
 //! done
 //! curl -isS http://localhost:8000/batch-predict --json '[{"features": [6.7, 3.0, 5.2, 2.3]}]'
 //! ```
+//!
+//! `cargo run --example inference_api -- --limits` prints a table of all limits.
 
 use axum::{
     Json, Router,
     routing::{get, post},
 };
-use limit_runtime::{client_ip, rate_limit};
+use limit_runtime::{Limiter, client_ip, rate_limit};
 use serde::{Deserialize, Serialize};
 use std::error::Error;
 
@@ -114,5 +116,9 @@ fn app() -> Router {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
+    if std::env::args().any(|argument| argument == "--limits") {
+        print!("{}", Limiter::global().policies());
+        return Ok(());
+    }
     examples::serve(app(), include_str!("inference_api.rs")).await
 }

@@ -1,7 +1,9 @@
 //! Sends requests to a handler, bare or limited, through its router: for `run.sh` beside this file,
 //! which counts instructions and allocations. The layered handlers are under a layer with a limiter
 //! that adds no headers. `two_headers` sets two constant headers and has no limit; `tower_governor`
-//! is the bare handler under that library's layer, which sets none.
+//! is the bare handler under that library's layer, which sets none. `_off` and `_detailed` are the
+//! handler with a limiter that counts nothing, and one that counts details; by default it counts
+//! totals.
 
 use axum::{
     Router,
@@ -11,7 +13,7 @@ use axum::{
     routing::get,
 };
 use limit_benches::handlers::{tower_governor, two_headers, two_limits};
-use limit_runtime::{HeaderStyle, Limiter, client_ip, everyone, rate_limit};
+use limit_runtime::{HeaderStyle, Limiter, client_ip, everyone, observe::StatsLevel, rate_limit};
 use std::{
     future::Future,
     net::SocketAddr,
@@ -74,9 +76,19 @@ fn main() -> ExitCode {
         Router::new().route("/", route).layer(limiter.layer())
     };
     let global = |route| Router::new().route("/", route);
+    let counting = |level: StatsLevel, route| {
+        if Limiter::builder().stats(level).build().install().is_err() {
+            eprintln!("a limiter is installed");
+        }
+        global(route)
+    };
     let mut router = match handler.as_str() {
         "bare" => global(get(bare)),
         "limited" => global(get(limited)),
+        "limited_off" => counting(StatsLevel::Off, get(limited)),
+        "limited_detailed" => counting(StatsLevel::Detailed, get(limited)),
+        "refused_off" => counting(StatsLevel::Off, get(refused)),
+        "refused_detailed" => counting(StatsLevel::Detailed, get(refused)),
         "bare_argument" => global(get(bare_argument)),
         "limited_argument" => global(get(limited_argument)),
         "limited_twice" => global(get(limited_twice)),

@@ -31,6 +31,7 @@ pub(crate) struct Rule {
     pub(crate) count_when: Option<Expr>,
     pub(crate) on_limited: Option<Expr>,
     pub(crate) on_store_error: Option<Fallback>,
+    pub(crate) dry_run: bool,
     /// Identifies the rule among those of the handler: its name, or its key as written. Budgets in
     /// stores depend on it.
     pub(crate) identity: String,

@@ -6,6 +6,7 @@ pub use crate::handler::{
     limited::Limited,
     respond::{charge_and_respond, respond},
 };
+pub use crate::observe::declaration::{HandlerDeclaration, RuleDeclaration};
 pub use crate::policy::{
     charge_timing::ChargeTiming,
     config::{PolicyConfig, ScopeConfig},
@@ -19,4 +20,5 @@ pub use crate::response::exceeded::call_on_limited;
 pub use crate::store::Fallback;
 pub use axum::extract::{FromRequest, FromRequestParts};
 pub use axum::response::Response;
+pub use inventory::submit;
 pub use limit_macros::rate_limit;

@@ -45,6 +45,8 @@ pub enum Misconfiguration {
     SuccessfulRefusal,
     /// `LIMIT013`: a limiter that counts in memory has settings of a remote store.
     UnusedStoreSettings,
+    /// `LIMIT014`: two handlers at different places have one path and rules of one name.
+    DuplicateHandlers,
 }
 
 impl Misconfiguration {
@@ -71,6 +73,7 @@ impl Misconfiguration {
             Self::SuccessfulRejection => "LIMIT011",
             Self::SuccessfulRefusal => "LIMIT012",
             Self::UnusedStoreSettings => "LIMIT013",
+            Self::DuplicateHandlers => "LIMIT014",
         }
     }
 
@@ -175,6 +178,14 @@ impl Misconfiguration {
                  store: `Limiter::builder().remote(\"redis://…\")`, or \
                  `RATE_LIMIT_STORE=redis://…` in the environment."
             }
+            Self::DuplicateHandlers => {
+                "rate limiting is misconfigured: two limited handlers have the same module and \
+                 name, and rules of the same name or key. They share one budget, so requests to \
+                 one handler use up the budget of the other. This happens to handlers within the \
+                 bodies of two functions. Rename one of the handlers, or give the rules different \
+                 names: `name = \"…\"`. If the budget is meant to be shared, say so with `scope = \
+                 \"…\"`."
+            }
         }
     }
 }
@@ -244,7 +255,7 @@ mod tests {
     use super::*;
     use std::thread;
 
-    const ALL: [Misconfiguration; 13] = [
+    const ALL: [Misconfiguration; 14] = [
         Misconfiguration::UntrustedForwarding,
         Misconfiguration::SinglePrivateAddress,
         Misconfiguration::NoPeerAddress,
@@ -258,6 +269,7 @@ mod tests {
         Misconfiguration::SuccessfulRejection,
         Misconfiguration::SuccessfulRefusal,
         Misconfiguration::UnusedStoreSettings,
+        Misconfiguration::DuplicateHandlers,
     ];
 
     #[test]

@@ -61,6 +61,22 @@ impl Key {
         }
     }
 
+    /// The key of the budget that a policy in dry run counts in. No value is converted to it.
+    pub(crate) fn in_dry_run(&self) -> Self {
+        let mut encoded = SmallVec::with_capacity(self.0.len() + 1);
+        encoded.push(Tag::DryRun as u8);
+        encoded.extend_from_slice(&self.0);
+        Self(encoded)
+    }
+
+    /// The encoded parts of the client's key, in dry run as otherwise.
+    pub(crate) fn client_bytes(&self) -> &[u8] {
+        match self.0.as_slice() {
+            [tag, client @ ..] if *tag == Tag::DryRun as u8 => client,
+            bytes => bytes,
+        }
+    }
+
     /// A part of fixed length: its tag and its content.
     #[inline]
     fn fixed<const N: usize>(tag: Tag, bytes: [u8; N]) -> Self {
@@ -134,6 +150,7 @@ enum Tag {
     Ipv6Net = 8,
     #[cfg(feature = "uuid")]
     Uuid = 9,
+    DryRun = 10,
 }
 
 /// A value that can be converted to a [`Key`].

@@ -32,6 +32,7 @@
 //! | count for several machines | [`Limiter::connect`] |
 //! | read settings from the environment | [`Limiter::from_env`] |
 //! | test limited handlers | [`testing`] |
+//! | see what was counted | [`Limiter::stats`], [`observe`] |
 //! | look up a log line with a code such as `LIMIT003` | [`diagnostics`] |
 //!
 //! # Features
@@ -46,7 +47,7 @@
 //! | `redis-tls` | Redis over TLS: `rediss://` |
 //! | `memcached` | counts in memcached: `memcached://host1,host2` |
 //! | `uuid` | [`IntoKey`] for `uuid::Uuid` |
-//! | `serde` | limits, [`Strategy`], [`HeaderStyle`] and fallbacks in configuration files |
+//! | `serde` | limits, [`Strategy`], [`HeaderStyle`] and fallbacks in configuration files; [`Stats`] as JSON |
 //!
 //! # What is promised
 //!
@@ -86,8 +87,8 @@ pub mod client_ip;
 pub mod extract;
 // Rate-limit headers, 429 and problem documents.
 mod response;
-// What a limiter knows of its use.
-mod observe;
+// What a limiter has counted, and how it reports its decisions.
+pub mod observe;
 // Policies and their rules, resolved for one request.
 mod policy;
 // The limiter, its builders and wait queues.
@@ -113,6 +114,7 @@ pub use self::{
     handler::limited::Limited,
     key::{IntoKey, Key},
     limiter::{Check, CheckFuture, EnvError, InstallError, Limiter, LimiterBuilder, RemoteBuilder},
+    observe::{DecisionEvent, Stats},
     policy::route_scope::{RouteScope, route},
     request::{
         client_ip::{ClientIp, ClientIpRejection, client_ip},

@@ -54,7 +54,11 @@
 //! its `direct` name; see [`rate_limit`](crate::rate_limit).
 
 pub use crate::clock::TestClock;
-use crate::limiter::Limiter;
+use crate::{limiter::Limiter, response::header_style::HeaderStyle};
+use axum::{Router, body::Body, extract::ConnectInfo};
+use http::{HeaderMap, Method, Request, StatusCode, header::ALLOW};
+use std::net::{Ipv4Addr, SocketAddr};
+use tower_service::Service;
 
 impl Limiter {
     /// A limiter with default settings, and the [`TestClock`] that it reads.
@@ -79,4 +83,91 @@ impl Limiter {
         let clock = TestClock::new();
         (Self::builder().clock(clock.clone()).build(), clock)
     }
+}
+
+/// Asserts that responses of `app` to each path have rate-limit headers, so that no route was left
+/// without a limit.
+///
+/// Each path gets one request without a body from 127.0.0.1, which counts: with `GET`, or with the
+/// first allowed method if the route has no `GET`. A refused request (429) has the headers, too.
+/// The headers are those of every [`HeaderStyle`] but `Named` and `Off`.
+///
+/// ```
+/// use axum::{Router, routing::{get, post}};
+/// use limit_runtime::{client_ip, rate_limit, testing::assert_limited};
+///
+/// #[rate_limit("10/minute", key = client_ip)]
+/// async fn predict() {}
+///
+/// #[rate_limit("2/minute", key = client_ip)]
+/// async fn batch_predict() {}
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let app = Router::new()
+///     .route("/predict", get(predict))
+///     .route("/batch-predict", post(batch_predict));
+/// assert_limited(&app, ["/predict", "/batch-predict"]).await;
+/// # }
+/// ```
+///
+/// # Panics
+/// With all paths that answer without rate-limit headers, and their statuses.
+#[expect(clippy::panic, reason = "a failed assertion of a test")]
+pub async fn assert_limited<P: AsRef<str>>(app: &Router, paths: impl IntoIterator<Item = P>) {
+    let mut unlimited = Vec::new();
+    for path in paths {
+        let path = path.as_ref();
+        match answer(app, path).await {
+            Ok((_, headers)) if has_rate_limit_headers(&headers) => {}
+            Ok((status, _)) => unlimited.push(format!("`{path}` (status {})", status.as_u16())),
+            Err(problem) => unlimited.push(format!("`{path}` ({problem})")),
+        }
+    }
+    if !unlimited.is_empty() {
+        panic!(
+            "responses without rate-limit headers: {}. Add `#[rate_limit(…)]` to the handler, or a \
+             layer around the route; if the status is an error, a layer or function before the \
+             limit has answered",
+            unlimited.join(", ")
+        );
+    }
+}
+
+/// The response to a request with `GET`, or with the first method that the route allows.
+async fn answer(app: &Router, path: &str) -> Result<(StatusCode, HeaderMap), String> {
+    let (status, headers) = send(app, Method::GET, path).await?;
+    if status != StatusCode::METHOD_NOT_ALLOWED {
+        return Ok((status, headers));
+    }
+    let allowed = headers.get(ALLOW).and_then(|allowed| allowed.to_str().ok());
+    let method = allowed.and_then(|allowed| allowed.split(',').next()?.trim().parse().ok());
+    match method {
+        Some(method) => send(app, method, path).await,
+        None => Ok((status, headers)),
+    }
+}
+
+async fn send(app: &Router, method: Method, path: &str) -> Result<(StatusCode, HeaderMap), String> {
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .extension(ConnectInfo(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))));
+    let request = request
+        .body(Body::empty())
+        .map_err(|error| error.to_string())?;
+    match app.clone().call(request).await {
+        Ok(response) => Ok((response.status(), response.headers().clone())),
+        Err(never) => match never {},
+    }
+}
+
+fn has_rate_limit_headers(headers: &HeaderMap) -> bool {
+    let names = [
+        HeaderStyle::RATE_LIMIT,
+        HeaderStyle::X_RATE_LIMIT[0].clone(),
+        HeaderStyle::OPEN_AI_REQUESTS[0].clone(),
+        HeaderStyle::OPEN_AI_TOKENS[0].clone(),
+    ];
+    names.iter().any(|name| headers.contains_key(name))
 }

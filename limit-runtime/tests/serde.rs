@@ -167,3 +167,65 @@ fn health_and_usage_are_written_for_reports() {
         json!({"keys": 0, "bytes": 0, "evicted": 0, "shared": 0})
     );
 }
+
+/// The fields of a JSON value, with a star for the keys of maps with names from the program.
+fn fields(value: &Value, path: &str, found: &mut std::collections::BTreeSet<String>) {
+    match value {
+        Value::Object(map) => {
+            let is_by_route = path.ends_with("endpoints") || path.ends_with("routes");
+            for (key, value) in map.iter().filter(|(key, _)| *key != "…") {
+                let key = if is_by_route { "*" } else { key };
+                fields(value, &format!("{path}.{key}"), found);
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| fields(value, path, found)),
+        _ => {
+            found.insert(path.to_owned());
+        }
+    }
+}
+
+#[tokio::test]
+async fn stats_have_the_documented_fields() {
+    use axum::{Router, body::Body, extract::Request, routing::get};
+    use limit_runtime::{everyone, rate_limit};
+    use tower::ServiceExt;
+
+    #[rate_limit("1/minute", key = everyone)]
+    async fn predict() {}
+
+    let limiter = Limiter::builder().stats(true).build();
+    let app: Router = Router::new()
+        .route("/predict", get(predict))
+        .layer(limiter.layer());
+    for _ in 0..65 {
+        let request = Request::get("/predict").body(Body::empty()).unwrap();
+        app.clone().oneshot(request).await.unwrap();
+    }
+    let stats = serde_json::to_value(limiter.stats()).unwrap();
+    assert_eq!(
+        stats["endpoints"]["/predict"],
+        json!({ "total": 65, "limited": 64 })
+    );
+    assert_eq!(stats["totals"], stats["endpoints"]["/predict"]);
+    assert_eq!(stats["level"], "detailed");
+    assert_eq!(stats["policies"][0]["requests"]["limited"], 64);
+    assert_eq!(stats["policies"][0]["check_time_ns"]["count"], 2);
+    assert_eq!(stats["policies"][0]["busiest"][0]["limited"], 64);
+
+    let guide = include_str!("../../docs/OBSERVABILITY.md");
+    let (_, json) = guide.split_once("```json\n").unwrap();
+    let (json, _) = json.split_once("```").unwrap();
+    let documented: Value = serde_json::from_str(json).unwrap();
+    let [mut actual, mut expected] = [const { std::collections::BTreeSet::new() }; 2];
+    fields(&stats, "", &mut actual);
+    fields(&documented, "", &mut expected);
+    // The guide shows a part of the counts by route.
+    let by_route = |field: &String| !field.contains("routes");
+    actual.retain(by_route);
+    expected.retain(by_route);
+    assert_eq!(actual, expected);
+    let policies = serde_json::to_value(limiter.policies()).unwrap();
+    assert_eq!(policies[0]["limits"], "1 per minute");
+    assert_eq!(policies[0]["routes"], json!(["/predict"]));
+}

@@ -41,13 +41,13 @@ async fn a_success_in_place_of_a_rejection_is_logged_once_with_the_fix() {
     for _ in 0..3 {
         call("/forbidden").await;
     }
-    assert_eq!(log.lines(), [""; 0], "nothing is wrong");
+    assert_eq!(log.lines_about_set_up(), [""; 0], "nothing is wrong");
 
     for _ in 0..3 {
         let status = call("/keyed").await;
         assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
     }
-    let lines = log.lines();
+    let lines = log.lines_about_set_up();
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].contains("ERROR"), "{lines:?}");
     assert!(
@@ -58,7 +58,7 @@ async fn a_success_in_place_of_a_rejection_is_logged_once_with_the_fix() {
     for _ in 0..4 {
         call("/limited").await;
     }
-    let lines = log.lines();
+    let lines = log.lines_about_set_up();
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].contains("WARN"), "{lines:?}");
     assert!(
@@ -68,9 +68,9 @@ async fn a_success_in_place_of_a_rejection_is_logged_once_with_the_fix() {
 
     let builder = Limiter::builder();
     let builder = builder.exceeds_capacity_status(StatusCode::UNPROCESSABLE_ENTITY);
-    assert_eq!(log.lines(), [""; 0], "nothing is wrong");
+    assert_eq!(log.lines_about_set_up(), [""; 0], "nothing is wrong");
     drop(builder.exceeds_capacity_status(StatusCode::OK));
-    let lines = log.lines();
+    let lines = log.lines_about_set_up();
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].contains("WARN"), "{lines:?}");
     assert!(

@@ -30,6 +30,7 @@ fn request(peer: Option<[u8; 4]>, header: Option<&str>, limiter: &Limiter) -> Pa
 async fn each_misconfiguration_is_logged_once_with_its_code_and_the_fix() {
     let log = Log::capture();
 
+    handlers_of_one_path(&log);
     client_addresses(&log);
     names_of_layers(&log);
     layers_around_layers(&log).await;
@@ -41,7 +42,7 @@ async fn each_misconfiguration_is_logged_once_with_its_code_and_the_fix() {
 
 /// The only line since the last call, with all of `parts`.
 fn assert_one_line(log: &Log, parts: &[&str]) {
-    let lines = log.lines();
+    let lines = log.lines_about_set_up();
     let [line] = lines.as_slice() else {
         panic!("{parts:?} is not said once: {lines:#?}");
     };
@@ -52,7 +53,7 @@ fn assert_one_line(log: &Log, parts: &[&str]) {
 
 fn assert_nothing(log: &Log) {
     assert_eq!(
-        log.lines(),
+        log.lines_about_set_up(),
         [""; 0],
         "nothing is wrong, or it was said before"
     );
@@ -281,6 +282,33 @@ async fn requests_outside_of_layers(log: &Log) {
     let refused = limiter.install().unwrap_err();
     assert_eq!(refused, InstallError::AlreadyUsed);
     assert!(refused.to_string().contains("before the first request"));
+}
+
+/// Two handlers within functions have the module's path.
+fn handlers_of_one_path(log: &Log) {
+    fn first() {
+        #[rate_limit("1/minute", name = "twin")]
+        async fn twin() {}
+        let _ = twin;
+    }
+    fn second() {
+        #[rate_limit("2/minute", name = "twin")]
+        async fn twin() {}
+        let _ = twin;
+    }
+    let _ = (first, second);
+    let _ = Limiter::new();
+    assert_one_line(
+        log,
+        &[
+            "LIMIT014",
+            "WARN",
+            "`setup::twin` with `twin` at tests/tests/setup.rs:",
+            " and at ",
+        ],
+    );
+    let _ = Limiter::new();
+    assert_nothing(log);
 }
 
 async fn settings_of_remote_stores_in_memory(log: &Log) {

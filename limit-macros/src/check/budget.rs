@@ -42,6 +42,10 @@ fn conflict(rule: &Rule, other: &Rule, crate_path: Option<&Path>) -> Option<syn:
         );
         return Some(syn::Error::new(name.span(), message));
     }
+    if rule.dry_run != other.dry_run {
+        // A rule in dry run counts in a budget of its own, such as a stricter limit on trial.
+        return None;
+    }
     let identity_conflict = || {
         (rule.identity == other.identity).then(|| {
             let message = format!(
@@ -156,13 +160,15 @@ fn is_route_expr(scope: &Expr, crate_path: Option<&Path>) -> bool {
 }
 
 /// Gives each rule its label: its name, its shared scope, or the name of the handler. Labels that
-/// would be equal are numbered.
+/// would be equal are numbered, those of live rules first: a rule in dry run does not change the
+/// headers.
 fn assign_labels(rules: &mut [Rule], handler: &str) {
     let mut taken: Vec<String> = Vec::new();
     for name in rules.iter().filter_map(|rule| rule.name.as_ref()) {
         taken.push(name.value());
     }
-    for rule in rules {
+    let (dry_run, live): (Vec<_>, Vec<_>) = rules.iter_mut().partition(|rule| rule.dry_run);
+    for rule in live.into_iter().chain(dry_run) {
         if let Some(name) = &rule.name {
             rule.label = name.value();
             continue;

@@ -5,6 +5,7 @@ use syn::visit::{self, Visit};
 use syn::{Expr, ExprCall, ExprLit, Lit, LitStr, Pat, Path, UnOp};
 
 use crate::check::handler_args::{HandlerArg, HandlerArgs};
+use crate::did_you_mean::closest;
 use crate::errors::Errors;
 use crate::exprs::{as_string, as_word, without_parens};
 use crate::known_paths::{key_function, runtime_function};
@@ -323,6 +324,8 @@ fn check_uses_no_argument(purpose: Purpose, expr: &Expr, args: &HandlerArgs, err
 pub(crate) fn meant_option(expr: &Expr) -> Option<String> {
     let is_strategy = |word: &String| strategy::STRATEGIES.contains(&word.as_str());
     let is_fallback = |word: &String| option_values::is_fallback(word);
+    let is_dry_run =
+        |word: &String| closest(word, std::iter::once(OptionName::DryRun.name())).is_some();
     let word = as_word(expr);
     Some(match expr {
         Expr::Path(_) if word.as_ref().is_some_and(is_strategy) => {
@@ -331,6 +334,7 @@ pub(crate) fn meant_option(expr: &Expr) -> Option<String> {
         Expr::Path(_) if word.as_ref().is_some_and(is_fallback) => {
             format!("on_store_error = {}", readable(expr))
         }
+        Expr::Path(_) if word.as_ref().is_some_and(is_dry_run) => "dry_run".to_owned(),
         Expr::Call(call) if as_word(&call.func).as_ref().is_some_and(is_strategy) => {
             format!("strategy = {}", readable(expr))
         }

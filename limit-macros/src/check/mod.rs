@@ -119,6 +119,7 @@ fn check_rule(
         count_when: None,
         on_limited: None,
         on_store_error: None,
+        dry_run: false,
         identity: String::new(),
         label: String::new(),
     };
@@ -164,6 +165,7 @@ fn check_rule(
                     OptionValue::CountWhen(expr) => rule.count_when = Some(expr),
                     OptionValue::OnLimited(expr) => rule.on_limited = Some(expr),
                     OptionValue::OnStoreError(fallback) => rule.on_store_error = Some(fallback),
+                    OptionValue::DryRun => rule.dry_run = true,
                     OptionValue::Name(name) => rule.name = Some(name),
                     OptionValue::State(ty) => model.state = Some(ty),
                     OptionValue::Direct(ident) => model.direct = check_direct(ident, args, errors),

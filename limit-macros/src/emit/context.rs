@@ -19,6 +19,8 @@ pub(crate) struct Context<'a> {
     pub(crate) model: &'a Model,
     /// The name of the policy type.
     pub(crate) policy_type: Ident,
+    /// The name of the static with the declarations of the rules.
+    pub(crate) declarations: Ident,
     /// The types of the handler's arguments.
     pub(crate) arg_types: Vec<Type>,
     /// The paths of the runtime, with the hygienic span.
@@ -42,6 +44,7 @@ impl<'a> Context<'a> {
             handler,
             model,
             policy_type: format_ident!("__rate_limit_{}", sig.ident.unraw(), span = hygienic_span),
+            declarations: format_ident!("__RATE_LIMIT_{}", sig.ident.unraw(), span = hygienic_span),
             arg_types: arg_types.collect(),
             runtime: Runtime::new(model),
             hygienic_span,

@@ -14,6 +14,8 @@ mod context;
 mod generics;
 // The code that builds a rule.
 mod rule;
+// What the attributes say as text.
+mod declaration;
 // The policy type and its rules.
 mod policy;
 // The function as written.
@@ -33,13 +35,14 @@ use crate::syntax::handler::Handler;
 /// The policy, and the handler with its limits.
 pub(crate) fn emit(handler: &Handler, model: &Model) -> TokenStream {
     let context = Context::new(handler, model);
+    let declaration = declaration::emit(&context);
     let policy = policy::emit(&context);
     let inner = inner_fn::emit(&context);
     if model.direct.is_some() {
         let outer = outer_fn::emit(&context, &TokenStream::new());
-        quote!(#policy #inner #outer)
+        quote!(#declaration #policy #inner #outer)
     } else {
         let outer = outer_fn::emit(&context, &inner);
-        quote!(#policy #outer)
+        quote!(#declaration #policy #outer)
     }
 }

@@ -2,7 +2,7 @@
 
 use limit_core::Limits;
 use limit_core::header_text::{Label, WriteText, labels, write_policies};
-use proc_macro2::TokenStream;
+use proc_macro2::{Literal, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use std::fmt::{self, Write};
 use syn::ext::IdentExt;
@@ -23,7 +23,7 @@ pub(crate) fn rules(context: &Context<'_>, state: &TokenStream, last: LastArg) -
         last,
     };
     let span = context.error_span;
-    let rules = context.model.rules.iter();
+    let rules = context.model.rules.iter().enumerate();
     rules
         .map(|rule| emitter.rule(rule))
         .rev()
@@ -39,10 +39,10 @@ struct RuleEmitter<'a> {
 }
 
 impl RuleEmitter<'_> {
-    fn rule(&self, rule: &Rule) -> TokenStream {
+    fn rule(&self, (index, rule): (usize, &Rule)) -> TokenStream {
         let span = self.context.error_span;
         let constructor = self.context.runtime.at(span).rule();
-        let settings = settings(self.context, rule);
+        let settings = settings(self.context, rule, index);
         let key = self.key_with_scope(rule);
         let limits = self.limits(rule);
         let cost = self.cost(&rule.cost);
@@ -169,7 +169,7 @@ fn text(write: impl FnOnce(&mut Text) -> fmt::Result) -> String {
 }
 
 /// The constant settings of a rule.
-fn settings(context: &Context<'_>, rule: &Rule) -> TokenStream {
+fn settings(context: &Context<'_>, rule: &Rule, index: usize) -> TokenStream {
     let (runtime, span) = (&context.runtime, context.hygienic_span);
     let config = runtime.policy_config();
     let name = LitStr::new(&rule.label, span);
@@ -180,7 +180,12 @@ fn settings(context: &Context<'_>, rule: &Rule) -> TokenStream {
     });
     let key_label = key_label(&rule.key).map(|label| quote_spanned!(span=> .key_label(#label)));
     let others = other_settings(context, rule);
-    quote_spanned!(span=> const { &#config::new(#name, #scope) #strategy #key_label #others })
+    let declarations = &context.declarations;
+    let index = Literal::usize_unsuffixed(index);
+    let declared = quote_spanned!(span=> .declared(&#declarations[#index]));
+    quote_spanned! {span=>
+        const { &#config::new(#name, #scope) #declared #strategy #key_label #others }
+    }
 }
 
 fn scope_setting(context: &Context<'_>, rule: &Rule) -> TokenStream {
@@ -234,7 +239,7 @@ fn other_settings(context: &Context<'_>, rule: &Rule) -> TokenStream {
 }
 
 /// The key as written, for logs and rejections. `None` for the default key of the limiter.
-fn key_label(key: &Key) -> Option<String> {
+pub(crate) fn key_label(key: &Key) -> Option<String> {
     match key {
         Key::Default => None,
         Key::Expr(Expr::Closure(_)) => Some("a closure".to_owned()),

@@ -64,6 +64,11 @@ impl Runtime {
         key_with_scope: scoped;
         call_on_limited: call_on_limited;
 
+        // The list of all limits.
+        rule_declaration: RuleDeclaration;
+        handler_declaration: HandlerDeclaration;
+        submit: submit;
+
         // Extractors.
         request_extractor_trait: FromRequest;
         parts_extractor_trait: FromRequestParts;

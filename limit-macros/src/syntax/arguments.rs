@@ -46,6 +46,7 @@ pub(crate) enum OptionValue {
     CountWhen(Expr),
     OnLimited(Expr),
     OnStoreError(Fallback),
+    DryRun,
     Name(LitStr),
     State(Type),
     Direct(Ident),
@@ -123,7 +124,17 @@ fn parse_entry(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Entry
     let is_named =
         input.peek(Ident::peek_any) && input.peek2(Token![=]) && !input.peek2(Token![==]);
     if !is_named {
+        if let Some(name_span) = dry_run(input) {
+            return Ok(Entry::Named {
+                option: OptionName::DryRun,
+                name_span,
+                value: Some(OptionValue::DryRun),
+            });
+        }
         if let Some(name) = option_without_equals(input) {
+            if name == OptionName::DryRun.name() {
+                return Err(syn::Error::new(name.span(), DRY_RUN_WITH_VALUE));
+            }
             let message = format!("`{name}` has no value: write `{name} = …`");
             return Err(syn::Error::new(name.span(), message));
         }
@@ -136,6 +147,15 @@ fn parse_entry(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Entry
         skip_value(input);
         return Ok(Entry::Unknown(name));
     };
+    if option == OptionName::DryRun {
+        errors.at_span(name.span(), DRY_RUN_WITH_VALUE);
+        skip_value(input);
+        return Ok(Entry::Named {
+            option,
+            name_span: name.span(),
+            value: None,
+        });
+    }
     let value = if input.is_empty() || input.peek(Token![,]) {
         let message = format!("`{option}` has no value: write {}", option.example());
         errors.at_span(equals.span, message);
@@ -154,13 +174,29 @@ fn parse_entry(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Entry
     })
 }
 
+const DRY_RUN_WITH_VALUE: &str = "`dry_run` has a value, and is a word alone: \
+     write `dry_run`, or remove it for a limit that refuses requests";
+
+/// Reads `dry_run`, the only option without a value.
+fn dry_run(input: ParseStream<'_>) -> Option<Span> {
+    let ahead = input.fork();
+    let name = ahead.call(Ident::parse_any).ok()?;
+    let is_alone = ahead.is_empty() || ahead.peek(Token![,]);
+    if name != OptionName::DryRun.name() || !is_alone {
+        return None;
+    }
+    input.call(Ident::parse_any).ok().map(|name| name.span())
+}
+
 /// Looks for `key` or `key: value`, where `key = value` is meant.
 fn option_without_equals(input: ParseStream<'_>) -> Option<Ident> {
     let ahead = input.fork();
     let name = ahead.call(Ident::parse_any).ok()?;
     let is_alone = ahead.is_empty() || ahead.peek(Token![,]);
     let has_colon = ahead.peek(Token![:]) && !ahead.peek(Token![::]);
-    (options::find(&name).is_some() && (is_alone || has_colon)).then_some(name)
+    let has_call = name == OptionName::DryRun.name() && ahead.peek(syn::token::Paren);
+    let is_option = options::find(&name).is_some();
+    (is_option && (is_alone || has_colon || has_call)).then_some(name)
 }
 
 /// Parses the value of an option. Returns `Ok(None)` if it is invalid, which has been reported.
@@ -190,6 +226,8 @@ fn parse_value(
         OptionName::OnStoreError => {
             option_values::on_store_error(&expr()?, errors).map(OptionValue::OnStoreError)
         }
+        // A word alone, which has been read.
+        OptionName::DryRun => None,
         OptionName::Name => option_values::name(&expr()?, errors).map(OptionValue::Name),
         OptionName::State => Some(OptionValue::State(input.parse().map_err(invalid)?)),
         OptionName::Direct => Some(OptionValue::Direct(input.parse().map_err(invalid)?)),

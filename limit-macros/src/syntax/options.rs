@@ -45,6 +45,7 @@ options! {
     CountWhen "count_when" "a function of the response, as in `count_when = |response: &Response| response.status().is_client_error()`"
     OnLimited "on_limited" "a function of `&Exceeded`, as in `on_limited = too_many_requests`"
     OnStoreError "on_store_error" "`local`, `allow` or `deny`, as in `on_store_error = deny`"
+    DryRun "dry_run" "the word alone, `dry_run`"
     Name "name" "a string, as in `name = \"predict\"`"
     State "state" "the type of the router's state, as in `state = AppState`"
     Direct "direct" "the name for the function without a limit, as in `direct = predict_now`"
@@ -109,6 +110,7 @@ fn foreign_name(word: &str) -> Option<&'static str> {
         "deduct_when" | "count_if" | "only_failures" => "write `count_when = …`.",
         "error_message" | "on_breach" | "handler" | "callback" => "write `on_limited = …`.",
         "fallback" | "swallow_errors" | "in_memory_fallback" => "write `on_store_error = …`.",
+        "shadow" | "shadow_mode" | "report_only" | "log_only" => "write `dry_run`.",
         "group" | "shared" | "namespace" => "write `scope = \"…\"`.",
         "override_defaults" | "exempt_when" => {
             "write a limits function that returns `None` to exempt a request."

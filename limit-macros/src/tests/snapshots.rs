@@ -20,6 +20,19 @@ fn limits_only() {
             async fn health() {}
         ),
         &expect![[r##"
+            #[allow(non_upper_case_globals)]
+            static __RATE_LIMIT_health: [::limit_runtime::__private::RuleDeclaration; 1usize] = [
+                ::limit_runtime::__private::RuleDeclaration::new(
+                    "health",
+                    "client_ip",
+                    ::core::concat!(::core::module_path!(), "::health"),
+                    (::core::file!(), ::core::line!(), ::core::column!()),
+                    "10 per minute",
+                ),
+            ];
+            ::limit_runtime::__private::submit! {
+                ::limit_runtime::__private::HandlerDeclaration(& __RATE_LIMIT_health)
+            }
             #[doc(hidden)]
             struct __rate_limit_health;
             impl<__S> ::limit_runtime::__private::Policy<__S> for __rate_limit_health
@@ -30,12 +43,13 @@ fn limits_only() {
                     ::limit_runtime::__private::rule(
                         const {
                             &::limit_runtime::__private::PolicyConfig::new(
-                                "health",
-                                ::limit_runtime::__private::ScopeConfig::handler(
-                                    ::core::concat!(::core::module_path!(), "::health"),
-                                    "client_ip",
-                                ),
-                            )
+                                    "health",
+                                    ::limit_runtime::__private::ScopeConfig::handler(
+                                        ::core::concat!(::core::module_path!(), "::health"),
+                                        "client_ip",
+                                    ),
+                                )
+                                .declared(&__RATE_LIMIT_health[0])
                         },
                         ::limit_runtime::__private::DefaultKey,
                         {
@@ -73,6 +87,20 @@ fn a_key_function_state_and_a_body() {
             }
         },
         &expect![[r##"
+            #[allow(non_upper_case_globals)]
+            static __RATE_LIMIT_predict: [::limit_runtime::__private::RuleDeclaration; 1usize] = [
+                ::limit_runtime::__private::RuleDeclaration::new(
+                        "predict",
+                        "api_key",
+                        ::core::concat!(::core::module_path!(), "::predict"),
+                        (::core::file!(), ::core::line!(), ::core::column!()),
+                        "10 per second; 100 per minute",
+                    )
+                    .key("api_key"),
+            ];
+            ::limit_runtime::__private::submit! {
+                ::limit_runtime::__private::HandlerDeclaration(& __RATE_LIMIT_predict)
+            }
             #[doc(hidden)]
             pub(crate) struct __rate_limit_predict;
             impl<__S> ::limit_runtime::__private::Policy<__S> for __rate_limit_predict
@@ -90,6 +118,7 @@ fn a_key_function_state_and_a_body() {
                                         "api_key",
                                     ),
                                 )
+                                .declared(&__RATE_LIMIT_predict[0])
                                 .key_label("api_key")
                         },
                         {
@@ -139,6 +168,20 @@ fn a_cost_over_the_arguments_and_a_direct_function() {
             }
         },
         &expect![[r##"
+            #[allow(non_upper_case_globals)]
+            static __RATE_LIMIT_predict: [::limit_runtime::__private::RuleDeclaration; 1usize] = [
+                ::limit_runtime::__private::RuleDeclaration::new(
+                        "predict",
+                        "client_ip",
+                        ::core::concat!(::core::module_path!(), "::predict"),
+                        (::core::file!(), ::core::line!(), ::core::column!()),
+                        "1000 per hour",
+                    )
+                    .cost("inputs.len()"),
+            ];
+            ::limit_runtime::__private::submit! {
+                ::limit_runtime::__private::HandlerDeclaration(& __RATE_LIMIT_predict)
+            }
             #[doc(hidden)]
             struct __rate_limit_predict;
             impl<__S> ::limit_runtime::__private::Policy<__S> for __rate_limit_predict
@@ -150,12 +193,13 @@ fn a_cost_over_the_arguments_and_a_direct_function() {
                     ::limit_runtime::__private::rule(
                         const {
                             &::limit_runtime::__private::PolicyConfig::new(
-                                "predict",
-                                ::limit_runtime::__private::ScopeConfig::handler(
-                                    ::core::concat!(::core::module_path!(), "::predict"),
-                                    "client_ip",
-                                ),
-                            )
+                                    "predict",
+                                    ::limit_runtime::__private::ScopeConfig::handler(
+                                        ::core::concat!(::core::module_path!(), "::predict"),
+                                        "client_ip",
+                                    ),
+                                )
+                                .declared(&__RATE_LIMIT_predict[0])
                         },
                         ::limit_runtime::__private::DefaultKey,
                         {
@@ -226,6 +270,31 @@ fn several_attributes_with_many_options() {
             }
         },
         &expect![[r##"
+            #[allow(non_upper_case_globals)]
+            static __RATE_LIMIT_models: [::limit_runtime::__private::RuleDeclaration; 2usize] = [
+                ::limit_runtime::__private::RuleDeclaration::new(
+                        "tier",
+                        "tier",
+                        ::core::concat!(::core::module_path!(), "::models"),
+                        (::core::file!(), ::core::line!(), ::core::column!()),
+                        "tier",
+                    )
+                    .strategy("gcra(burst = 5)")
+                    .key("(client_ip, a closure)"),
+                ::limit_runtime::__private::RuleDeclaration::new(
+                        "all",
+                        "everyone",
+                        ::core::concat!(::core::module_path!(), "::models"),
+                        (::core::file!(), ::core::line!(), ::core::column!()),
+                        "100 per minute",
+                    )
+                    .key("everyone")
+                    .cost("weight")
+                    .scope("\"all\""),
+            ];
+            ::limit_runtime::__private::submit! {
+                ::limit_runtime::__private::HandlerDeclaration(& __RATE_LIMIT_models)
+            }
             #[doc(hidden)]
             struct __rate_limit_models;
             impl<__S> ::limit_runtime::__private::Policy<__S> for __rate_limit_models
@@ -244,6 +313,7 @@ fn several_attributes_with_many_options() {
                                             "tier",
                                         ),
                                     )
+                                    .declared(&__RATE_LIMIT_models[0])
                                     .strategy(::limit_runtime::__private::gcra(5u64))
                                     .key_label("(client_ip, a closure)")
                             },
@@ -269,6 +339,7 @@ fn several_attributes_with_many_options() {
                                         "all",
                                         ::limit_runtime::__private::ScopeConfig::shared("all"),
                                     )
+                                    .declared(&__RATE_LIMIT_models[1])
                                     .key_label("everyone")
                             },
                             {
@@ -323,6 +394,20 @@ fn a_generic_handler_that_returns_a_future() {
             }
         },
         &expect![[r##"
+            #[allow(non_upper_case_globals)]
+            static __RATE_LIMIT_generic: [::facade::limiting::__private::RuleDeclaration; 1usize] = [
+                ::facade::limiting::__private::RuleDeclaration::new(
+                        "generic",
+                        "key::<T>",
+                        ::core::concat!(::core::module_path!(), "::generic"),
+                        (::core::file!(), ::core::line!(), ::core::column!()),
+                        "10 per minute",
+                    )
+                    .key("key::<T>"),
+            ];
+            ::facade::limiting::__private::submit! {
+                ::facade::limiting::__private::HandlerDeclaration(& __RATE_LIMIT_generic)
+            }
             #[doc(hidden)]
             struct __rate_limit_generic<'a, T: Model + 'a, const N: usize>(
                 ::core::marker::PhantomData<&'a ()>,
@@ -345,6 +430,7 @@ fn a_generic_handler_that_returns_a_future() {
                                         "key::<T>",
                                     ),
                                 )
+                                .declared(&__RATE_LIMIT_generic[0])
                                 .key_label("key::<T>")
                         },
                         {
@@ -397,6 +483,20 @@ fn a_function_that_may_take_the_last_argument() {
             }
         },
         &expect![[r##"
+            #[allow(non_upper_case_globals)]
+            static __RATE_LIMIT_me: [::limit_runtime::__private::RuleDeclaration; 1usize] = [
+                ::limit_runtime::__private::RuleDeclaration::new(
+                        "me",
+                        "by_claims",
+                        ::core::concat!(::core::module_path!(), "::me"),
+                        (::core::file!(), ::core::line!(), ::core::column!()),
+                        "10 per minute",
+                    )
+                    .key("by_claims"),
+            ];
+            ::limit_runtime::__private::submit! {
+                ::limit_runtime::__private::HandlerDeclaration(& __RATE_LIMIT_me)
+            }
             #[doc(hidden)]
             struct __rate_limit_me;
             impl<__S> ::limit_runtime::__private::Policy<__S, ::limit_runtime::__private::LastInHead>
@@ -415,6 +515,7 @@ fn a_function_that_may_take_the_last_argument() {
                                         "by_claims",
                                     ),
                                 )
+                                .declared(&__RATE_LIMIT_me[0])
                                 .key_label("by_claims")
                         },
                         {
@@ -449,6 +550,7 @@ fn a_function_that_may_take_the_last_argument() {
                                         "by_claims",
                                     ),
                                 )
+                                .declared(&__RATE_LIMIT_me[0])
                                 .key_label("by_claims")
                         },
                         {

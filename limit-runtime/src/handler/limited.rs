@@ -171,7 +171,7 @@ fn check<'a, S: Sync, R: Rules<S> + 'a>(
     body: Body,
     state: &'a S,
 ) -> Checked<'a> {
-    if !(R::ARE_ALWAYS_READY || rules.are_ready(&parts)) {
+    if rules.may_dry_run() || !(R::ARE_ALWAYS_READY || rules.are_ready(&parts)) {
         return Checked::Pending(Box::pin(async move {
             let mut resolution = Resolution::default();
             let checked = resolve_and_check(rules, timing, &mut parts, state, &mut resolution);
@@ -187,7 +187,7 @@ fn check<'a, S: Sync, R: Rules<S> + 'a>(
         return complete_early(checked, parts, body, resolution);
     }
     match resolve_and_check_single(rules, timing, &parts) {
-        Single::Exempt => Checked::Admitted(Admission::unlimited()),
+        Single::Exempt(_) => Checked::Admitted(Admission::unlimited()),
         Single::Checked(CheckedSingle::Admitted(admission, _)) => Checked::Admitted(admission),
         Single::Checked(CheckedSingle::Refused(response)) => {
             Checked::Refused(Some(response.finish(&mut parts, body)))
@@ -283,7 +283,8 @@ macro_rules! impl_limited {
                 let (mut parts, body) = request.into_parts();
                 async move {
                     let mut resolution = Resolution::default();
-                    let checked = if R::ARE_ALWAYS_READY || rules.are_ready(&parts) {
+                    let is_ready = R::ARE_ALWAYS_READY || rules.are_ready(&parts);
+                    let checked = if is_ready && !rules.may_dry_run() {
                         resolve_and_check_now(rules, timing, &mut parts, &mut resolution)
                     } else {
                         let (parts, resolution) = (&mut parts, &mut resolution);

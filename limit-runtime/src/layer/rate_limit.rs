@@ -67,6 +67,7 @@ impl Limiter {
             limits: boxed(limits),
             key: None,
             cost: None,
+            cost_label: "1".into(),
             methods: Vec::new(),
             exceptions: Vec::new(),
             skip_when: None,
@@ -183,7 +184,14 @@ impl RateLimitLayer {
         F: CostFn<(), M> + Clone + Send + Sync + 'static,
         M: 'static,
     {
-        self.with(|settings| settings.cost = Some(boxed(cost)))
+        self.with(|settings| {
+            let any: &dyn std::any::Any = &cost;
+            settings.cost_label = match any.downcast_ref::<u64>() {
+                Some(cost) => cost.to_string().into(),
+                None => "a function".into(),
+            };
+            settings.cost = Some(boxed(cost));
+        })
     }
 
     /// Which budget the layer uses. Default: a budget of the layer, identified by its name.
@@ -337,6 +345,25 @@ impl RateLimitLayer {
     #[must_use]
     pub fn except(self, route: impl Into<String>) -> Self {
         self.with(|settings| settings.exceptions.push(route.into().into()))
+    }
+
+    /// Counts requests and refuses none, to try a limit.
+    ///
+    /// The layer counts in a budget of its own, and responses have no headers of it. A failed
+    /// function and a store that does not answer have no effect. [`Stats`](crate::Stats), the log
+    /// and [`on_decision`](crate::LimiterBuilder::on_decision) tell how many requests would be
+    /// refused. [`Limiter::set_dry_run`] changes it at run time.
+    ///
+    /// ```
+    /// use limit_runtime::{Limiter, limits};
+    ///
+    /// let layer = Limiter::new()
+    ///     .limit_layer("app", limits!("100/minute"))
+    ///     .dry_run();
+    /// ```
+    #[must_use]
+    pub fn dry_run(self) -> Self {
+        self.with(|settings| settings.config.is_dry_run = true)
     }
 
     /// Exempts requests for which `skip` returns `true`.

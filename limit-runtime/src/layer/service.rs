@@ -9,8 +9,9 @@ use super::{
 use crate::{
     extract::{maybe_ready::ready_or_await, rejection::Rejection},
     key::{IntoKey, Key},
-    observe::layer_registry::LayerIdentity,
+    observe::{Reason, layer_registry::LayerIdentity, policy_record::LayerDeclaration},
     policy::{
+        charge_timing::ChargeTiming,
         config::{ConfigRef, PolicyConfig, ScopeConfig, is_served_as},
         resolution::{Resolution, UnresolvedRule},
     },
@@ -18,15 +19,19 @@ use crate::{
         admission::Admission,
         check::{check_layer, count_and_reject, exempt_from_layer},
         default_key::default_key,
+        dry_run::check_dry_run,
         early_response::finish_early_response,
         enclosing_limits::EnclosingLimits,
+        report,
+        request_limits::RequestLimits,
     },
+    window::Strategy,
 };
 use axum::{
     body::{Body, Bytes, HttpBody},
     response::Response,
 };
-use http::{Request, request::Parts};
+use http::{Method, Request, request::Parts};
 use std::{
     fmt,
     future::Future,
@@ -62,8 +67,35 @@ impl ActiveLayer {
             LayerScope::Shared(text) => ScopeConfig::SharedText(text.clone()),
             LayerScope::Computed(_) => ScopeConfig::computed("", ""),
         };
+        let record = settings.limiter.observer().add_layer(LayerDeclaration {
+            name: settings.name,
+            location: settings.place,
+            limits: settings.limits_identity.to_string(),
+            strategy: match settings.config.strategy {
+                Strategy::MovingWindow => "moving_window".into(),
+                Strategy::FixedWindow => "fixed_window".into(),
+                Strategy::SlidingWindow => "sliding_window".into(),
+                Strategy::Gcra { burst } => format!("gcra(burst = {burst})"),
+            },
+            key: settings.config.key_label,
+            cost: settings.cost_label.clone().into(),
+            scope: match &settings.scope {
+                LayerScope::Own => String::new(),
+                LayerScope::Route => "route".into(),
+                LayerScope::Shared(text) => format!("{text:?}"),
+                LayerScope::Computed(_) => "a function".into(),
+            },
+            methods: settings
+                .methods
+                .iter()
+                .map(Method::as_str)
+                .collect::<Vec<_>>()
+                .join(", "),
+            is_dry_run: settings.config.is_dry_run,
+        });
         let config = PolicyConfig {
             scope,
+            layer: Some(record),
             ..settings.config.clone()
         };
         Self {
@@ -79,7 +111,15 @@ impl ActiveLayer {
     /// # Errors
     /// The response to a refused or rejected request.
     async fn check(&self, parts: &mut Parts) -> Result<Admission, Rejection> {
+        let limiter = &self.settings.limiter;
+        let is_dry_run = limiter
+            .observer()
+            .is_dry_run(self.config.id(), self.config.is_dry_run);
         if !self.covers(parts) {
+            // A disabled limiter counts nothing.
+            if limiter.is_enabled() {
+                report::unchecked(limiter, parts, &self.config, Reason::Exempt);
+            }
             if let Some(outer) = parts.extensions.get_mut::<EnclosingLimits>() {
                 outer.add_exempt(self.settings.name);
             }
@@ -98,7 +138,11 @@ impl ActiveLayer {
         if !resolution.rules().is_empty() {
             self.exceptions.warn_of_incomplete(parts, &self.identity);
         }
+        if is_dry_run {
+            return Ok(self.check_dry_run(parts, resolution).await);
+        }
         if let Some(rejection) = resolution.take_response() {
+            report::unchecked(limiter, parts, &self.config, Reason::Rejected);
             return Err(Box::new(
                 count_and_reject(
                     self.settings.limiter.clone(),
@@ -110,6 +154,7 @@ impl ActiveLayer {
             ));
         }
         if resolution.rules().is_empty() {
+            report::unchecked(limiter, parts, &self.config, Reason::Exempt);
             exempt_from_layer(parts, self.settings.name);
             return Ok(Admission::unlimited());
         }
@@ -117,6 +162,27 @@ impl ActiveLayer {
             Ok(admission) => Ok(admission),
             Err(refusal) => Err(Box::new(refusal.into_response(parts))),
         }
+    }
+
+    /// Checks one request in dry run, and admits it. It is as if the layer was not there: the
+    /// limits around it are those of the handlers inside.
+    async fn check_dry_run(&self, parts: &mut Parts, mut resolution: Resolution) -> Admission {
+        if let Some(outer) = parts.extensions.get_mut::<EnclosingLimits>() {
+            outer.add_exempt(self.settings.name);
+        }
+        let limiter = &self.settings.limiter;
+        let is_rejected = resolution.take_response().is_some();
+        if is_rejected || resolution.rules().is_empty() {
+            let reason = match is_rejected {
+                true => Reason::Rejected,
+                false => Reason::Exempt,
+            };
+            report::unchecked_in_dry_run(limiter, parts, &self.config, reason);
+        }
+        let timing = ChargeTiming::BeforeExtraction;
+        let limits = RequestLimits::unlimited(limiter.clone());
+        check_dry_run(&limits, timing, parts, &mut resolution).await;
+        Admission::tracked(Arc::new(limits))
     }
 
     /// Whether the layer's settings and its limiter let it limit this request. Its limits function

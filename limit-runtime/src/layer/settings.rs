@@ -8,7 +8,7 @@ use crate::{
     policy::{boxed::BoxedFn, config::PolicyConfig},
 };
 use http::{Method, request::Parts};
-use std::{fmt, panic::Location, sync::Arc};
+use std::{borrow::Cow, fmt, panic::Location, sync::Arc};
 
 /// The configuration of a layer.
 #[derive(Clone)]
@@ -25,6 +25,8 @@ pub(super) struct Settings {
     /// `None` for the limiter's default key.
     pub(super) key: Option<BoxedFn<KeyRole>>,
     pub(super) cost: Option<BoxedFn<CostRole>>,
+    /// The cost as text, for the list of limits.
+    pub(super) cost_label: Cow<'static, str>,
     /// Empty for all methods.
     pub(super) methods: Vec<Method>,
     pub(super) exceptions: Vec<Box<str>>,

@@ -7,7 +7,7 @@ use crate::{
     decision::{Decision, StrictestOutcome},
     extract::role::KeyRole,
     key::Key,
-    observe::layer_registry::LayerRegistry,
+    observe::{layer_registry::LayerRegistry, observer::Observer},
     policy::{boxed::BoxedFn, source::IsBuiltIn},
     response::settings::ResponseSettings,
     store::{self, Action, Charge, StoreError, memory::MemoryStore, resilience::Guard},
@@ -73,6 +73,7 @@ pub(super) struct Inner {
     pub(super) jitter_seed: RandomState,
     pub(super) clock: Clock,
     pub(super) layers: LayerRegistry,
+    pub(super) observer: Observer,
 }
 
 pub(super) type SkipWhen = dyn Fn(&Parts) -> bool + Send + Sync;
@@ -223,6 +224,11 @@ impl Limiter {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
+    /// Whether limits apply at all.
+    pub(crate) fn is_enabled(&self) -> bool {
+        self.0.enabled
+    }
+
     /// Whether the request is exempt from all limits: `enabled(false)` or `skip_when`.
     pub(crate) fn skips(&self, parts: &Parts) -> bool {
         !self.0.enabled || self.0.skip_when.as_ref().is_some_and(|skip| skip(parts))
@@ -261,6 +267,11 @@ impl Limiter {
 
     pub(crate) fn clock(&self) -> &Clock {
         &self.0.clock
+    }
+
+    #[inline]
+    pub(crate) fn observer(&self) -> &Observer {
+        &self.0.observer
     }
 
     pub(crate) fn layers(&self) -> &LayerRegistry {

@@ -5,6 +5,7 @@
 //! | `limiter.rs` | [`Limiter`], checks of several charges, and access to its settings |
 //! | `check.rs` | [`Check`]: a check of one key, built step by step |
 //! | `admin.rs` | refunds, resets, health and usage |
+//! | `observe.rs` | what was counted, dry runs |
 //! | `builder/` | [`LimiterBuilder`]: the settings of a limiter |
 //! | `remote.rs` | [`RemoteBuilder`]: the settings of a limiter with a remote store |
 //! | `env/` | a limiter with settings from environment variables |
@@ -23,6 +24,7 @@ mod env;
     reason = "a file is named after its public type"
 )]
 mod limiter;
+mod observe;
 mod process_wide;
 mod remote;
 pub(crate) mod wait_queue;

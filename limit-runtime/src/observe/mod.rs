@@ -1,3 +1,50 @@
-//! Records of how a limiter is used, for warnings. Values only.
+//! What a limiter has counted, and how it reports its decisions.
+//!
+//! [`Limiter::stats`](crate::Limiter::stats) returns [`Stats`], and
+//! [`LimiterBuilder::on_decision`](crate::LimiterBuilder::on_decision) gets each [`DecisionEvent`].
+//! Policies and routes come from the source code, so their number is bounded; raw keys appear
+//! nowhere, only their [digests](KeyDigest).
 
+// The registry of layers, which finds two that share a budget by mistake.
 pub(crate) mod layer_registry;
+// The error for a name that no policy has.
+mod no_such_policy;
+// What a policy has found for a request.
+mod reason;
+// Digests of keys.
+mod key_digest;
+// Sharded counters.
+mod shards;
+// Histograms of utilisation and of times.
+mod histogram;
+// The most frequent keys of a stream.
+mod space_saving;
+// One log line in a second.
+mod sampled_log;
+// Sets of counters by route.
+mod routes;
+// What all of it is read as.
+mod stats;
+// All of it as JSON.
+#[cfg(feature = "serde")]
+mod serialize;
+// What attributes declare.
+pub(crate) mod declaration;
+// The counters of one policy.
+pub(crate) mod policy_record;
+// The list of all policies.
+mod description;
+// What the hook gets, and log lines.
+pub(crate) mod event;
+// The counters of a limiter.
+pub(crate) mod observer;
+
+pub use self::{
+    description::{Policies, PolicyDescription},
+    event::DecisionEvent,
+    histogram::{Bucket, Histogram},
+    key_digest::KeyDigest,
+    no_such_policy::NoSuchPolicy,
+    reason::Reason,
+    stats::{BusyKey, EndpointStats, PolicyCounts, PolicyStats, Stats, StatsLevel},
+};

@@ -1,6 +1,7 @@
 //! Settings of a policy, which are the same for all requests.
 
 use crate::{
+    observe::{declaration::RuleDeclaration, observer::PolicyId, policy_record::PolicyRecord},
     response::exceeded::{Exceeded, OnLimited},
     store::{Fallback, Scope},
     window::Strategy,
@@ -23,6 +24,11 @@ pub struct PolicyConfig {
     pub(crate) on_limited_of_layer: Option<Arc<OnLimited>>,
     pub(crate) count_when: Option<fn(&Response) -> bool>,
     pub(crate) on_store_error: Option<Fallback>,
+    /// What an attribute says as text. It identifies the policy.
+    pub(crate) declaration: Option<&'static RuleDeclaration>,
+    /// The counters of a layer.
+    pub(crate) layer: Option<Arc<PolicyRecord>>,
+    pub(crate) is_dry_run: bool,
 }
 
 impl PolicyConfig {
@@ -40,6 +46,9 @@ impl PolicyConfig {
             on_limited_of_layer: None,
             count_when: None,
             on_store_error: None,
+            declaration: None,
+            layer: None,
+            is_dry_run: false,
         }
     }
 
@@ -85,6 +94,15 @@ impl PolicyConfig {
         self
     }
 
+    /// What the attribute says as text, which also identifies it. Default: none, and nothing is
+    /// counted for the policy.
+    #[must_use]
+    pub const fn declared(mut self, rule: &'static RuleDeclaration) -> Self {
+        self.declaration = Some(rule);
+        self.is_dry_run = rule.is_dry_run;
+        self
+    }
+
     /// What to do if the store does not answer. Default: the limiter's fallback.
     #[must_use]
     pub const fn on_store_error(mut self, fallback: Fallback) -> Self {
@@ -94,6 +112,16 @@ impl PolicyConfig {
 }
 
 impl PolicyConfig {
+    /// The policy as the limiter's counters know it.
+    #[inline]
+    pub(crate) fn id(&self) -> PolicyId<'_> {
+        match (self.declaration, &self.layer) {
+            (Some(rule), _) => PolicyId::Attribute(rule),
+            (None, Some(layer)) => PolicyId::Layer(layer),
+            (None, None) => PolicyId::Unknown,
+        }
+    }
+
     /// Whether the rule applies to requests of this method.
     #[inline]
     pub(crate) fn applies_to(&self, method: &Method) -> bool {

@@ -30,6 +30,8 @@ pub struct Resolution {
     rejected_by: u8,
     /// Whether the response is a refusal by cheap rules.
     is_refused: bool,
+    /// The rule that rejected the request, if it is one of a handler.
+    rejecting: Option<&'static PolicyConfig>,
 }
 
 /// A rule before its functions are called.
@@ -76,13 +78,9 @@ impl Exempt {
         }
     }
 
-    /// The names of the rules in headers and logs.
-    fn names(&self) -> impl Iterator<Item = &'static str> {
+    fn iter(&self) -> impl Iterator<Item = &'static PolicyConfig> {
         let others = self.others.iter().flat_map(|others| others.iter());
-        self.first
-            .into_iter()
-            .chain(others.copied())
-            .map(|config| config.name)
+        self.first.into_iter().chain(others.copied())
     }
 }
 
@@ -140,9 +138,19 @@ impl Resolution {
         std::mem::take(&mut self.rules)
     }
 
-    /// The names of the rules that do not limit the request.
-    pub(crate) fn exempt_names(&self) -> impl Iterator<Item = &'static str> {
-        self.exempt.names()
+    #[inline]
+    pub(crate) fn has_exempt_rules(&self) -> bool {
+        self.exempt.first.is_some()
+    }
+
+    /// The rules that do not limit the request.
+    pub(crate) fn exempt_rules(&self) -> impl Iterator<Item = &'static PolicyConfig> {
+        self.exempt.iter()
+    }
+
+    /// The rule of a handler that has rejected the request first.
+    pub(crate) fn rejecting_rule(&self) -> Option<&'static PolicyConfig> {
+        self.rejecting
     }
 
     /// Notes that a rule of a handler does not limit the request. Not noted for a layer, which has
@@ -191,6 +199,10 @@ impl Resolution {
         if let Some(response) = rejection.filter(|_| is_first) {
             self.response = Some(Box::new(response));
             self.rejected_by = rule.index;
+            self.rejecting = match rule.config {
+                ConfigRef::Static(config) => Some(config),
+                ConfigRef::Shared(_) => None,
+            };
         }
         if let (Some(key), Some(limits)) = (key, limits.flatten()) {
             self.push(rule.resolved(key, limits, cost.unwrap_or(1)));

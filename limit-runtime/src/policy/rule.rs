@@ -7,9 +7,12 @@ use super::{
     resolved_rule::SingleRule,
     source::{IsBuiltIn, Source},
 };
-use crate::extract::{
-    maybe_ready::ready_or_await,
-    role::{CostRole, KeyRole, LimitsRole},
+use crate::{
+    extract::{
+        maybe_ready::ready_or_await,
+        role::{CostRole, KeyRole, LimitsRole},
+    },
+    observe::observer::may_dry_run,
 };
 use http::request::Parts;
 use std::future::Future;
@@ -29,18 +32,64 @@ pub trait Policy<S, L = ()> {
 
 /// Which rules are resolved.
 #[derive(Clone, Copy, Debug)]
-pub enum Pass {
-    /// Rules that need no function of the application.
-    Cheap(IsBuiltIn),
+pub struct Pass {
+    /// Only rules that need no function of the application. `None`: all that have not been resolved
+    /// yet.
+    cheap: Option<IsBuiltIn>,
+    /// Not these rules.
+    except: RuleSet,
+}
+
+impl Pass {
     /// All rules that have not been resolved yet.
-    Rest,
+    pub(crate) const REST: Self = Self {
+        cheap: None,
+        except: RuleSet::EMPTY,
+    };
+
+    /// Rules that need no function of the application.
+    #[inline]
+    pub(crate) fn cheap(is_built_in: IsBuiltIn) -> Self {
+        Self {
+            cheap: Some(is_built_in),
+            ..Self::REST
+        }
+    }
+
+    #[inline]
+    pub(crate) fn except(self, except: RuleSet) -> Self {
+        Self { except, ..self }
+    }
+}
+
+/// A set of the rules of a handler, by their index. A handler has at most eight.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RuleSet(u8);
+
+impl RuleSet {
+    pub(crate) const EMPTY: Self = Self(0);
+
+    #[inline]
+    pub(crate) fn insert(&mut self, rule: u8) {
+        self.0 |= 1_u8.checked_shl(rule.into()).unwrap_or(0);
+    }
+
+    #[inline]
+    pub(crate) fn contains(self, rule: u8) -> bool {
+        self.0.checked_shr(rule.into()).unwrap_or(0) & 1 == 1
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(self) -> bool {
+        self == Self::EMPTY
+    }
 }
 
 /// The result of [`Rules::resolve_single`].
 #[derive(Debug)]
 pub enum Single<T> {
-    /// The rule does not limit the request.
-    Exempt,
+    /// The rule does not limit the request. `None` if there is not a single rule.
+    Exempt(Option<&'static PolicyConfig>),
     /// The rule has been checked.
     Checked(T),
     /// The rule has been resolved, or has rejected the request. Boxed, because it is large to move,
@@ -59,6 +108,12 @@ pub trait Rules<S>: Send {
 
     /// Whether all rules can be resolved without awaiting anything.
     fn are_ready(&self, parts: &Parts) -> bool;
+
+    /// Whether a rule may be in dry run, for any limiter of the process.
+    fn may_dry_run(&self) -> bool;
+
+    /// Calls `f` with the settings of each rule.
+    fn for_each_config(&self, f: &mut dyn FnMut(&'static PolicyConfig));
 
     /// The number of rules that need no function of the application.
     fn cheap(&self, parts: &Parts, is_built_in: IsBuiltIn) -> u8;
@@ -132,10 +187,10 @@ where
     ) -> Single<T> {
         let config = self.config;
         let Some((key, limits, cost)) = self.sources else {
-            return Single::Exempt;
+            return Single::Exempt(None);
         };
         if !config.applies_to(&parts.method) {
-            return Single::Exempt;
+            return Single::Exempt(Some(config));
         }
         let is_per_route = key.is_per_route();
         let key = key.resolve_now(parts);
@@ -165,7 +220,7 @@ where
 
     #[inline]
     fn resolve_now(&mut self, pass: Pass, first: u8, parts: &Parts, resolution: &mut Resolution) {
-        let Some((key, limits, cost)) = self.take::<S>(pass, parts, resolution) else {
+        let Some((key, limits, cost)) = self.take::<S>(pass, first, parts, resolution) else {
             return;
         };
         let rule = UnresolvedRule {
@@ -177,6 +232,15 @@ where
         let limits = limits.resolve_now(parts);
         let cost = cost.resolve_now(parts);
         resolution.add(rule, key, limits, cost);
+    }
+
+    #[inline]
+    fn may_dry_run(&self) -> bool {
+        may_dry_run(self.config.is_dry_run)
+    }
+
+    fn for_each_config(&self, f: &mut dyn FnMut(&'static PolicyConfig)) {
+        f(self.config);
     }
 
     #[inline]
@@ -203,7 +267,7 @@ where
         resolution: &mut Resolution,
     ) -> impl Future<Output = ()> + Send {
         async move {
-            let Some((key, limits, cost)) = self.take::<S>(pass, parts, resolution) else {
+            let Some((key, limits, cost)) = self.take::<S>(pass, first, parts, resolution) else {
                 return;
             };
             let is_per_route = key.is_per_route();
@@ -226,13 +290,17 @@ impl<K, L, C> Rule<K, L, C> {
     fn take<S>(
         &mut self,
         pass: Pass,
+        index: u8,
         parts: &Parts,
         resolution: &mut Resolution,
     ) -> Option<(K, L, C)>
     where
         Self: Rules<S>,
     {
-        if let Pass::Cheap(is_built_in) = pass
+        if pass.except.contains(index) {
+            return None;
+        }
+        if let Some(is_built_in) = pass.cheap
             && self.cheap(parts, is_built_in) == 0
         {
             return None;
@@ -261,7 +329,7 @@ impl<S: Sync, First: Rules<S>, Others: Rules<S>> Rules<S> for (First, Others) {
         _: &Parts,
         _: impl FnOnce(&SingleRule<'_>) -> Option<T>,
     ) -> Single<T> {
-        Single::Exempt
+        Single::Exempt(None)
     }
 
     #[inline]
@@ -269,6 +337,16 @@ impl<S: Sync, First: Rules<S>, Others: Rules<S>> Rules<S> for (First, Others) {
         self.0.resolve_now(pass, first, parts, resolution);
         let next = first + First::COUNT;
         self.1.resolve_now(pass, next, parts, resolution);
+    }
+
+    #[inline]
+    fn may_dry_run(&self) -> bool {
+        self.0.may_dry_run() || self.1.may_dry_run()
+    }
+
+    fn for_each_config(&self, f: &mut dyn FnMut(&'static PolicyConfig)) {
+        self.0.for_each_config(f);
+        self.1.for_each_config(f);
     }
 
     #[inline]

@@ -94,15 +94,29 @@ impl Admission {
             );
             return MaybeReady::Ready(Ok(()));
         };
-        let costs = request_limits.rules.iter().map(|rule| {
-            // A computed cost of 0, such as for an empty batch, counts as 1.
-            let known = |rule: usize| Some(known.get(rule).copied().flatten()?.max(1));
-            let known = rule.indices().filter_map(known).max();
-            known.map_or(rule.cost, |known| known.max(rule.cost))
-        });
-        request_limits
-            .clone()
-            .check(costs.collect(), Action::Consume, drop)
+        if request_limits.dry_run().is_some() {
+            return MaybeReady::Pending(Self::charge_with_dry_run(request_limits, known));
+        }
+        let costs = request_limits.costs_with(known);
+        request_limits.clone().check(costs, Action::Consume, drop)
+    }
+
+    /// [`charge`](Self::charge) of rules beside others in dry run, which are charged afterwards.
+    #[cold]
+    fn charge_with_dry_run(
+        request_limits: &Arc<RequestLimits>,
+        known: &[Option<u64>],
+    ) -> BoxFuture<Result<(), Refusal>> {
+        let (request_limits, known) = (request_limits.clone(), known.to_vec());
+        Box::pin(async move {
+            if !request_limits.rules.is_empty() {
+                let costs = request_limits.costs_with(&known);
+                let live = request_limits.clone();
+                ready_or_await!(live.check(costs, Action::Consume, drop))?;
+            }
+            request_limits.charge_dry_run(&known).await;
+            Ok(())
+        })
     }
 
     /// The response to a request whose arguments could not be extracted. Such a request counts: a
@@ -111,8 +125,7 @@ impl Admission {
     pub(crate) fn reject(self, rejection: Response, timing: ChargeTiming) -> BoxFuture<Response> {
         Box::pin(async move {
             if timing == ChargeTiming::AfterExtraction
-                && let Some(request_limits) = self.request_limits()
-                && let Err(refusal) = ready_or_await!(request_limits.clone().consume(drop))
+                && let Err(refusal) = ready_or_await!(self.charge(&[]))
             {
                 return self.refuse_late(refusal);
             }
@@ -189,15 +202,19 @@ impl Other {
             }
             Self::Tracked(request_limits) => {
                 let uncounted = request_limits.uncounted_rules(response);
-                if uncounted.is_empty() {
+                let dry_run = request_limits.dry_run();
+                let uncounted_dry_run = dry_run
+                    .map(|dry_run| dry_run.uncounted_rules(response))
+                    .unwrap_or_default();
+                if uncounted.is_empty() && uncounted_dry_run.is_empty() {
                     add_headers(request_limits, response);
                     return true;
                 }
                 let (request_limits, mut response) = (request_limits.clone(), mem::take(response));
                 *self = Self::Refunding(Box::pin(async move {
-                    let is_uncounted = |index| uncounted.contains(&index);
-                    if let Err(error) = request_limits.refund(is_uncounted, u64::MAX).await {
-                        tracing::warn!(%error, "cannot refund a charge that `count_when` excludes");
+                    refund(&request_limits, &uncounted).await;
+                    if let Some(dry_run) = request_limits.dry_run() {
+                        refund(dry_run, &uncounted_dry_run).await;
                     }
                     add_headers(&request_limits, &mut response);
                     response
@@ -206,6 +223,14 @@ impl Other {
             }
             Self::Refunding(_) => false,
         }
+    }
+}
+
+/// Refunds the charges of these rules.
+async fn refund(request_limits: &RequestLimits, uncounted: &[usize]) {
+    let is_uncounted = |index| uncounted.contains(&index);
+    if let Err(error) = request_limits.refund(is_uncounted, u64::MAX).await {
+        tracing::warn!(%error, "cannot refund a charge that `count_when` excludes");
     }
 }
 

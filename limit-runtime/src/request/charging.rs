@@ -3,6 +3,7 @@
 use super::{
     ledger::PerRule,
     refusal::{Denial, Refusal},
+    report,
     request_limits::{Costs, RequestLimits},
 };
 use crate::{
@@ -12,7 +13,10 @@ use crate::{
     policy::resolved_rule::ResolvedRule,
     store::{Action, Charge, Fallback, StoreError},
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// In each check, `on_allowed` converts the state into the result that the caller needs. A pending
 /// check then needs no second future around it.
@@ -72,12 +76,15 @@ impl RequestLimits {
         on_allowed: fn(Arc<Self>) -> T,
     ) -> MaybeReady<Result<T, Refusal>> {
         let charges = self.charges_with(|index, _| costs.get(index).copied());
+        let timer = self.limiter.observer().start_timer();
         if !self.limiter.wait_queues().has_waiters(&charges)
             && let Ok(decision) = self.limiter.try_check_all(&charges, action)
         {
+            self.stop_timer(timer);
             let is_final = decision.is_allowed() || mode == WaitMode::Never || !self.may_wait();
             if is_final {
                 drop(charges);
+                self.report_if_admitted(&costs, &decision, action, false);
                 return MaybeReady::Ready(self.record_or_refuse(costs, decision).map(on_allowed));
             }
         }
@@ -86,14 +93,45 @@ impl RequestLimits {
             let charges = self.charges_with(|index, _| costs.get(index).copied());
             let max_waits: PerRule<Duration> =
                 self.rules.iter().map(ResolvedRule::max_wait).collect();
+            let timer = self.limiter.observer().start_timer();
             let acquired =
                 wait_queue::acquire(&self.limiter, &charges, action, &max_waits, mode).await;
             drop(charges);
+            self.stop_timer(timer);
             match acquired {
-                Ok(decision) => self.record_or_refuse(costs, decision).map(on_allowed),
-                Err(error) => Err(Refusal::Store(error)),
+                Ok((decision, has_waited)) => {
+                    self.report_if_admitted(&costs, &decision, action, has_waited);
+                    self.record_or_refuse(costs, decision).map(on_allowed)
+                }
+                Err(error) => {
+                    report::failed(&self);
+                    Err(Refusal::Store(error))
+                }
             }
         }))
+    }
+
+    /// Counts and reports a check that admits the request. A check that only reads is followed by
+    /// one that consumes, and a refusal is reported with its response.
+    fn report_if_admitted(
+        &self,
+        costs: &[u64],
+        decision: &Decision,
+        action: Action,
+        has_waited: bool,
+    ) {
+        if action == Action::Consume && decision.is_allowed() && self.limiter.observer().counts() {
+            report::admitted(self, costs, decision, has_waited);
+        }
+    }
+
+    /// Records the time of a check, for each of its rules.
+    fn stop_timer(&self, started: Option<Instant>) {
+        if let Some(started) = started {
+            for config in self.rules.iter().flat_map(ResolvedRule::configs) {
+                self.limiter.observer().stop_timer(started, config.id());
+            }
+        }
     }
 
     /// Whether a rule lets the request wait for room.

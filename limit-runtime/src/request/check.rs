@@ -3,10 +3,12 @@
 use super::{
     admission::Admission,
     built_in::is_built_in,
+    dry_run::{DryRunRules, check_dry_run},
     early_refusal::refuse_by_cheap_rules,
     early_response::EarlyResponse,
     enclosing_limits::EnclosingLimits,
     refusal::{Refusal, denied_by_single},
+    report,
     request_limits::RequestLimits,
 };
 use crate::{
@@ -82,18 +84,20 @@ pub(crate) fn resolve_and_check_now<S, R: Rules<S>>(
 ) -> Result<Admission, Stop> {
     let layered = parts.extensions.get::<Limiter>();
     let limiter = layered.unwrap_or_else(|| Limiter::without_layer());
-    if !limiter.skips(parts) {
+    if limiter.skips(parts) {
+        report::skipped(limiter, parts, &rules);
+    } else {
         // If cheap rules (see `early_refusal`) deny the request, no function of the application
         // runs. If all rules are cheap, or none is, one check is enough.
         if R::COUNT > 1 {
             let cheap = rules.cheap(parts, is_built_in);
             if 0 < cheap && cheap < R::COUNT {
-                rules.resolve_now(Pass::Cheap(is_built_in), 0, parts, resolution);
+                rules.resolve_now(Pass::cheap(is_built_in), 0, parts, resolution);
                 refuse_by_cheap_rules(limiter, parts, resolution);
             }
         }
         if !resolution.is_refused() {
-            rules.resolve_now(Pass::Rest, 0, parts, resolution);
+            rules.resolve_now(Pass::REST, 0, parts, resolution);
         }
     }
     match check_resolved_single(limiter, layered.is_some(), parts, timing, resolution) {
@@ -114,14 +118,29 @@ pub(crate) fn resolve_and_check_single<S, R: Rules<S>>(
     let layered = parts.extensions.get::<Limiter>();
     let limiter = layered.unwrap_or_else(|| Limiter::without_layer());
     if limiter.skips(parts) {
-        return Single::Exempt;
+        report::skipped(limiter, parts, &rules);
+        return Single::Exempt(None);
     }
     let is_layered = layered.is_some();
-    rules.resolve_single(parts, |rule| {
+    let checked = rules.resolve_single(parts, |rule| {
         check_single(limiter, is_layered, parts, timing, rule)
-    })
+    });
+    if let Single::Exempt(Some(config)) = checked {
+        report::exempt(limiter, parts, std::iter::once(config));
+    }
+    checked
 }
 
+/// Resolves the rules of a pass. If they are always ready, no asynchronous code is compiled for it.
+macro_rules! resolve {
+    ($rules:ident, $pass:expr, $parts:ident, $state:ident, $resolution:expr) => {
+        if R::ARE_ALWAYS_READY {
+            $rules.resolve_now($pass, 0, $parts, $resolution);
+        } else {
+            $rules.resolve($pass, 0, $parts, $state, $resolution).await;
+        }
+    };
+}
 /// [`resolve_and_check_now`] for rules that may have to be awaited.
 ///
 /// The future is boxed, so that it takes no space in the futures of handlers.
@@ -132,28 +151,38 @@ pub(crate) fn resolve_and_check<'a, S: Sync, R: Rules<S> + 'a>(
     state: &'a S,
     resolution: &'a mut Resolution,
 ) -> Pin<Box<dyn Future<Output = Result<Admission, Stop>> + Send + 'a>> {
-    if R::ARE_ALWAYS_READY {
-        // Known to the compiler, which leaves the rest out.
+    if R::ARE_ALWAYS_READY && !rules.may_dry_run() {
         let checked = resolve_and_check_now(rules, timing, parts, resolution);
         return Box::pin(future::ready(checked));
     }
     Box::pin(async move {
         let limiter = Limiter::of(parts).clone();
-        if !limiter.skips(parts) {
-            if R::COUNT > 1 {
-                let cheap = rules.cheap(parts, is_built_in);
-                if 0 < cheap && cheap < R::COUNT {
-                    let pass = Pass::Cheap(is_built_in);
-                    rules.resolve(pass, 0, parts, state, resolution).await;
-                    refuse_by_cheap_rules(&limiter, parts, resolution);
-                }
-            }
-            if !resolution.is_refused() {
-                let pass = Pass::Rest;
-                rules.resolve(pass, 0, parts, state, resolution).await;
+        if limiter.skips(parts) {
+            report::skipped(&limiter, parts, &rules);
+            return Ok(Admission::unlimited());
+        }
+        let dry_run = DryRunRules::of(&limiter, &rules);
+        let dry = dry_run.indices();
+        if R::COUNT > 1 {
+            let cheap = rules.cheap(parts, is_built_in);
+            if 0 < cheap && cheap < R::COUNT {
+                let pass = Pass::cheap(is_built_in).except(dry);
+                resolve!(rules, pass, parts, state, resolution);
+                refuse_by_cheap_rules(&limiter, parts, resolution);
             }
         }
-        check_resolved(timing, parts, resolution)
+        if !resolution.is_refused() {
+            let pass = Pass::REST.except(dry);
+            resolve!(rules, pass, parts, state, resolution);
+        }
+        if dry.is_empty() {
+            return check_resolved(timing, parts, resolution);
+        }
+        let limits = check_live(&limiter, timing, parts, resolution, &dry_run).await?;
+        let mut resolution = Resolution::default();
+        resolve!(rules, Pass::REST, parts, state, &mut resolution);
+        check_dry_run(&limits, timing, parts, &mut resolution).await;
+        Ok(Admission::tracked(limits))
     })
 }
 
@@ -169,15 +198,21 @@ pub(crate) fn check_resolved(
     if let Some(rejection) = resolution.take_response() {
         return Err(Stop::Rejected(rejection));
     }
+    let limiter = Limiter::find(parts);
     if resolution.rules().is_empty() {
+        if resolution.has_exempt_rules() {
+            report::exempt(limiter, parts, resolution.exempt_rules());
+        }
         return Ok(Admission::unlimited());
     }
-    let limiter = Limiter::find(parts);
     let is_layered = parts.extensions.get::<Limiter>().is_some();
     if let Some(checked) = check_resolved_single(limiter, is_layered, parts, timing, resolution) {
         return checked;
     }
     let mut request_limits = start_tracking(limiter.clone(), parts, resolution);
+    if request_limits.limiter.observer().hook_gets_all() {
+        request_limits.keep_head(parts);
+    }
     let checked = match timing {
         ChargeTiming::BeforeExtraction => Arc::new(request_limits).consume(Admission::tracked),
         ChargeTiming::AfterExtraction => {
@@ -192,6 +227,40 @@ pub(crate) fn check_resolved(
     }
 }
 
+/// Checks the live rules of a handler beside others in dry run. The state of an admitted request is
+/// always kept: the response may have to refund what the others have charged.
+///
+/// # Errors
+/// If the request is refused or rejected.
+async fn check_live(
+    limiter: &Limiter,
+    timing: ChargeTiming,
+    parts: &mut Parts,
+    resolution: &mut Resolution,
+    dry_run: &DryRunRules,
+) -> Result<Arc<RequestLimits>, Stop> {
+    if let Some(rejection) = resolution.take_response() {
+        return Err(Stop::Rejected(rejection));
+    }
+    let mut limits = start_tracking(limiter.clone(), parts, resolution);
+    limits.exempt.extend(dry_run.names());
+    if limits.rules.is_empty() {
+        report::without_live_rules(&limits);
+        return Ok(Arc::new(limits));
+    }
+    let checked = match timing {
+        ChargeTiming::BeforeExtraction => Arc::new(limits).consume(|limits| limits),
+        ChargeTiming::AfterExtraction => {
+            limits.keep_head(parts);
+            Arc::new(limits).peek(|limits| limits)
+        }
+    };
+    match ready_or_await!(checked) {
+        Ok(limits) => Ok(limits),
+        Err(refusal) => Err(Stop::Refused(refusal.into_response(parts).into())),
+    }
+}
+
 /// [`check_single`] for a rule that has been resolved. `None` if there is another number of rules,
 /// or a rejection.
 fn check_resolved_single(
@@ -202,15 +271,17 @@ fn check_resolved_single(
     resolution: &mut Resolution,
 ) -> Option<Result<Admission, Stop>> {
     let rule = resolution.single_rule()?;
-    Some(
-        match check_single(limiter, is_layered, parts, timing, &rule)? {
-            CheckedSingle::Refused(response) => Err(Stop::Refused(response)),
-            CheckedSingle::Admitted(admission, at) => {
-                resolution.set_charged_at(at);
-                Ok(admission)
-            }
-        },
-    )
+    let checked = check_single(limiter, is_layered, parts, timing, &rule)?;
+    if resolution.has_exempt_rules() {
+        report::exempt_rules(limiter, parts, resolution.exempt_rules());
+    }
+    Some(match checked {
+        CheckedSingle::Refused(response) => Err(Stop::Refused(response)),
+        CheckedSingle::Admitted(admission, at) => {
+            resolution.set_charged_at(at);
+            Ok(admission)
+        }
+    })
 }
 
 /// The result of [`check_single`].
@@ -246,13 +317,18 @@ fn check_single(
     if limiter.wait_queues().has_waiters(slice::from_ref(&charge)) {
         return None;
     }
+    let timer = limiter.observer().start_timer();
     let strictest = limiter.try_check_strictest(&charge);
     // Not moved, because it is large.
     let strictest = strictest.as_ref()?;
+    if let Some(started) = timer {
+        limiter.observer().stop_timer(started, config.id());
+    }
     if !strictest.outcome.is_allowed() {
         let response = refuse_single(limiter, parts, rule, &charge, strictest);
         return Some(CheckedSingle::Refused(response));
     }
+    report::admitted_by_single(limiter, parts, rule, strictest);
     let (at, style) = (strictest.charged_at, &settings.header_style);
     if let Some(headers) = LiteralHeaders::new(rule.limits, strictest, style) {
         let admission = Admission::with_literal_headers(headers);
@@ -302,6 +378,9 @@ fn start_tracking(
 ) -> RequestLimits {
     let route = parts.extensions.get::<MatchedPath>().cloned();
     resolution.merge_same_budgets(route.as_ref());
+    if resolution.has_exempt_rules() {
+        report::exempt_rules(&limiter, parts, resolution.exempt_rules());
+    }
     let outer = parts.extensions.get::<EnclosingLimits>();
     let outer = outer.map(|outer| outer.limits().clone());
     let request_limits = RequestLimits::from_resolution(limiter, route, resolution, outer);
@@ -321,7 +400,11 @@ pub(crate) fn check_layer(
     parts: &mut Parts,
     mut resolution: Resolution,
 ) -> MaybeReady<Result<Admission, Refusal>> {
-    let request_limits = Arc::new(start_tracking(limiter.clone(), parts, &mut resolution));
+    let mut request_limits = start_tracking(limiter.clone(), parts, &mut resolution);
+    if limiter.observer().hook_gets_all() {
+        request_limits.keep_head(parts);
+    }
+    let request_limits = Arc::new(request_limits);
     parts
         .extensions
         .insert(EnclosingLimits::new(request_limits.clone()));
@@ -357,7 +440,13 @@ pub(crate) fn count_and_reject<'a>(
     response: Rejection,
 ) -> Pin<Box<dyn Future<Output = Response> + Send + 'a>> {
     Box::pin(async move {
-        if resolution.is_refused() || resolution.rules().is_empty() {
+        if resolution.is_refused() {
+            return *response;
+        }
+        if let Some(config) = resolution.rejecting_rule() {
+            report::rejected(&limiter, parts, config, resolution.rules().is_empty());
+        }
+        if resolution.rules().is_empty() {
             return *response;
         }
         let request_limits = Arc::new(start_tracking(limiter, parts, resolution));

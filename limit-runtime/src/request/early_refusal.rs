@@ -3,8 +3,7 @@
 //! A rule is cheap if its key, limits and cost are constants or functions of this crate.
 
 use super::{
-    enclosing_limits::EnclosingLimits,
-    refusal::{DenialRef, denied_response},
+    denial::DenialRef, enclosing_limits::EnclosingLimits, refusal::denied_response,
     request_limits::Costs,
 };
 use crate::{
@@ -60,6 +59,8 @@ fn denied_by_cheap_rules(
         rules: &rules,
         costs: &costs,
         decision: &decision,
+        route,
+        has_head: true,
     };
     Some(denied_response(limiter, parts, &denial, outer))
 }

@@ -156,9 +156,11 @@ impl RateLimit {
     /// # Errors
     /// If the store could not answer.
     pub async fn charge(&self, cost: u64) -> Result<Decision, StoreError> {
-        self.limits()
-            .charge_more(|index| self.is_selected(index), cost, Action::Force)
-            .await
+        let limits = self.limits();
+        let charged = limits.charge_more(|index| self.is_selected(index), cost, Action::Force);
+        let charged = charged.await;
+        limits.force_dry_run(|rule| self.selects(rule), cost).await;
+        charged
     }
 
     /// Charges `cost` more units before further work, if all limits allow it; else nothing.
@@ -179,9 +181,13 @@ impl RateLimit {
     /// # Errors
     /// If the store could not answer.
     pub async fn try_charge(&self, cost: u64) -> Result<Decision, StoreError> {
-        self.limits()
-            .charge_more(|index| self.is_selected(index), cost, Action::Consume)
-            .await
+        let limits = self.limits();
+        let charged = limits.charge_more(|index| self.is_selected(index), cost, Action::Consume);
+        let decision = charged.await?;
+        if decision.is_allowed() {
+            limits.force_dry_run(|rule| self.selects(rule), cost).await;
+        }
+        Ok(decision)
     }
 
     /// Refunds `units` of what this request was charged, at most all of it.
@@ -201,17 +207,23 @@ impl RateLimit {
     /// If the store cannot take this refund. If it only does not answer, the refund is kept and
     /// sent when it does.
     pub async fn refund(&self, units: u64) -> Result<(), StoreError> {
-        self.limits()
-            .refund(|index| self.is_selected(index), units)
-            .await
+        let limits = self.limits();
+        let refunded = limits.refund(|index| self.is_selected(index), units);
+        let refunded = refunded.await;
+        limits
+            .refund_dry_run(|rule| self.selects(rule), units)
+            .await;
+        refunded
     }
 
     fn is_selected(&self, index: usize) -> bool {
-        match (&self.only, self.limits().rules.get(index)) {
-            (Some(name), Some(rule)) => rule.configs().any(|config| *config.name == **name),
-            (None, Some(_)) => true,
-            (_, None) => false,
-        }
+        let rule = self.limits().rules.get(index);
+        rule.is_some_and(|rule| self.selects(rule))
+    }
+
+    fn selects(&self, rule: &ResolvedRule) -> bool {
+        let only = self.only.as_deref();
+        only.is_none_or(|name| rule.configs().any(|config| config.name == name))
     }
 }
 

@@ -1,7 +1,9 @@
 //! Refused requests and their responses: over a limit, or without an answer from the store.
 
 use super::{
+    denial::DenialRef,
     early_response::EarlyResponse,
+    report,
     request_limits::{Costs, RequestLimits},
     response_headers::add_policy_headers,
 };
@@ -18,7 +20,6 @@ use crate::{
         grpc,
         header_style::HeaderStyle,
         headers::{LiteralHeaders, PolicyReport},
-        policy_view::PolicyView,
         rate_limit_info::RateLimitInfo,
         retry_after::RetryAfterStyle,
         too_many_requests::{
@@ -48,26 +49,15 @@ pub(crate) struct Denial {
     pub(crate) decision: Decision,
 }
 
-/// A denied check, borrowed.
-pub(super) struct DenialRef<'a> {
-    pub(super) rules: &'a [ResolvedRule],
-    /// The units that the request needs, one number for each rule.
-    pub(super) costs: &'a [u64],
-    pub(super) decision: &'a Decision,
-}
-
-impl<'a> DenialRef<'a> {
-    fn policy_views(&self) -> impl Iterator<Item = PolicyView<'a>> {
-        let costs = self.costs.iter().copied().chain(std::iter::repeat(1));
-        let rules = self.rules.iter().zip(costs);
-        rules.map(|(rule, cost)| rule.view(cost))
-    }
-}
-
 impl Refusal {
     /// The response to the request with this head.
     #[cold]
     pub(crate) fn into_response(self, parts: &Parts) -> Response {
+        self.into_response_of(parts, true)
+    }
+
+    #[cold]
+    fn into_response_of(self, parts: &Parts, has_head: bool) -> Response {
         match self {
             Self::Denied(denial) => {
                 let Denial {
@@ -79,6 +69,8 @@ impl Refusal {
                     rules: &request_limits.rules,
                     costs,
                     decision,
+                    route: request_limits.route.as_ref(),
+                    has_head,
                 };
                 let outer = request_limits.outer.as_deref();
                 denied_response(&request_limits.limiter, parts, &denial, outer)
@@ -97,7 +89,7 @@ impl Refusal {
                 grpc::convert_for_client(&head.headers, &mut response);
                 response
             }
-            None => self.into_response(&Request::new(()).into_parts().0),
+            None => self.into_response_of(&Request::new(()).into_parts().0, false),
         }
     }
 }
@@ -111,6 +103,7 @@ pub(super) fn denied_response(
     denial: &DenialRef<'_>,
     outer: Option<&RequestLimits>,
 ) -> Response {
+    report::refused(limiter, parts, denial, outer);
     let exhausted = as_exhausted(denial.decision);
     let decision = exhausted.as_ref().unwrap_or(denial.decision);
     let key = denial.rules.first().map(|rule| &rule.key);
@@ -139,6 +132,7 @@ pub(super) fn denied_by_single(
     rule: &SingleRule<'_>,
     decision: &Decision,
 ) -> EarlyResponse {
+    report::refused_by_single(limiter, parts, rule, decision);
     let jitter = limiter.retry_jitter(rule.key);
     if let Some(response) = denied_by_literal(limiter, parts, rule, decision, jitter) {
         return response;

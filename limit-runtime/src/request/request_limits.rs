@@ -17,7 +17,7 @@ use http::request::Parts;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicBool, Ordering},
 };
 
@@ -38,6 +38,8 @@ pub(crate) struct RequestLimits {
     /// Whether the request was refused after its arguments had been extracted.
     is_refused: AtomicBool,
     pub(super) ledger: Mutex<Ledger>,
+    /// The rules in dry run, once the others have admitted the request.
+    dry_run: OnceLock<Box<Self>>,
 }
 
 /// Names of rules and layers.
@@ -62,6 +64,7 @@ impl RequestLimits {
             head: None,
             is_refused: AtomicBool::new(false),
             ledger: Mutex::default(),
+            dry_run: OnceLock::new(),
         }
     }
 
@@ -74,7 +77,8 @@ impl RequestLimits {
     ) -> Self {
         let mut request_limits = Self::new(limiter, route, ResolvedRules::new(), outer);
         request_limits.rules = resolution.take_rules();
-        request_limits.exempt.extend(resolution.exempt_names());
+        let exempt = resolution.exempt_rules().map(|config| config.name);
+        request_limits.exempt.extend(exempt);
         request_limits
     }
 
@@ -123,6 +127,7 @@ impl RequestLimits {
     pub(crate) fn keep_head(&mut self, parts: &Parts) {
         let mut configs = self.rules.iter().flat_map(ResolvedRule::configs);
         if self.limiter.response_settings().on_limited.is_some()
+            || self.limiter.observer().has_hook()
             || configs.any(|config| config.own_response().is_some())
             || grpc::content_type(&parts.headers).is_some()
         {
@@ -147,6 +152,29 @@ impl RequestLimits {
             let policies = rules.map(|(index, rule)| rule.view(self.consumed(index)));
             info.add(policies, &decision);
         }
+    }
+
+    /// Adds the rules in dry run.
+    pub(super) fn set_dry_run(&self, dry_run: Self) {
+        // A request is resolved once.
+        let _ = self.dry_run.set(Box::new(dry_run));
+    }
+
+    /// The rules in dry run, if there are any.
+    pub(super) fn dry_run(&self) -> Option<&Self> {
+        self.dry_run.get().map(|dry_run| &**dry_run)
+    }
+
+    /// The cost of each rule after the arguments have been extracted. `known` has the costs that
+    /// depend on them, by the index of their attribute.
+    pub(super) fn costs_with(&self, known: &[Option<u64>]) -> Costs {
+        let costs = self.rules.iter().map(|rule| {
+            // A computed cost of 0, such as for an empty batch, counts as 1.
+            let known = |rule: usize| Some(known.get(rule).copied().flatten()?.max(1));
+            let known = rule.indices().filter_map(known).max();
+            known.map_or(rule.cost, |known| known.max(rule.cost))
+        });
+        costs.collect()
     }
 
     /// The resolved cost of each rule.

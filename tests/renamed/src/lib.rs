@@ -1,6 +1,7 @@
 //! A crate of edition 2021 that knows the limiter as `limiting`, re-exports it, and denies every
 //! lint there is: the expansion of the attribute is as silent as the handlers themselves.
 
+#![forbid(unsafe_code)]
 #![deny(
     warnings,
     missing_docs,

@@ -1,5 +1,7 @@
 //! Handlers that a macro of another crate makes: there, and not here, `$crate` knows the limiter.
 
+#![forbid(unsafe_code)]
+
 use axum::body::Body;
 use axum::http::{HeaderMap, Request};
 use axum::routing::get;
@@ -43,5 +45,22 @@ async fn are_limited() {
             let response = router.clone().oneshot(request).await.unwrap();
             assert_eq!(response.status().as_u16(), status);
         }
+    }
+}
+
+/// Although both crates forbid unsafe code, which the list of the program is made with.
+#[test]
+fn are_listed_with_those_of_the_other_crate() {
+    let policies = renamed_tests::limiting::Limiter::new().policies();
+    let handlers: Vec<_> = policies
+        .iter()
+        .filter_map(|policy| policy.handler)
+        .collect();
+    for handler in [
+        "from_another_crate::plain",
+        "from_another_crate::by_limits",
+        "renamed_tests::everything",
+    ] {
+        assert!(handlers.contains(&handler), "no {handler} in {handlers:?}");
     }
 }

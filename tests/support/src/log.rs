@@ -58,6 +58,16 @@ impl Log {
     }
 }
 
+impl Log {
+    /// The lines that were logged since the last call, without those of refused requests.
+    #[must_use]
+    pub fn lines_about_set_up(&self) -> Vec<String> {
+        let mut lines = self.lines();
+        lines.retain(|line| !line.contains("a request is refused by a rate limit"));
+        lines
+    }
+}
+
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap().write(bytes)

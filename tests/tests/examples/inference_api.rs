@@ -2,6 +2,7 @@
 
 use crate::api::{Answer, Api};
 use serde_json::json;
+use test_support::process::{Program, build};
 
 async fn predict(api: &Api) -> Answer {
     let flower = json!({ "features": [5.1, 3.5, 1.4, 0.2] });
@@ -71,4 +72,30 @@ async fn it_prints_a_command_to_try_and_stops_on_a_signal() {
     program.signal("TERM");
     program.wait_for_line(|line| line.starts_with("Stopped").then_some(()));
     assert!(program.wait().success());
+}
+
+#[test]
+fn it_prints_a_table_of_all_limits() {
+    let (status, lines) = Program::start(build("inference_api"), ["--limits"], &[]).run();
+    assert!(status.success());
+    let [title, batch, single] = lines.as_slice() else {
+        panic!("{lines:#?}");
+    };
+    assert!(title.starts_with("policy "), "{title}");
+    let (predict, batch) = match single.starts_with("predict ") {
+        true => (single, batch),
+        false => (batch, single),
+    };
+    for part in [
+        "10 per minute",
+        "client_ip",
+        "inference_api::predict (",
+        "inference_api.rs:",
+    ] {
+        assert!(predict.contains(part), "no {part:?} in {predict}");
+    }
+    assert!(
+        batch.starts_with("batch_predict ") && batch.contains("2 per minute"),
+        "{batch}"
+    );
 }

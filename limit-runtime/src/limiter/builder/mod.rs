@@ -1,5 +1,6 @@
 //! Settings of a limiter.
 
+mod observe;
 mod response;
 
 use super::{
@@ -12,7 +13,10 @@ use crate::{
     clock::Clock,
     extract::role_fn::{KeyFn, KeyOfRequest},
     key::MAX_IPV6_PREFIX,
-    observe::layer_registry::LayerRegistry,
+    observe::{
+        layer_registry::LayerRegistry,
+        observer::{Observer, ObserverSettings},
+    },
     policy::boxed::boxed,
     response::settings::ResponseSettings,
     store::{
@@ -76,6 +80,7 @@ pub struct LimiterBuilder {
     trusted_proxies: Option<TrustedProxies>,
     ipv6_prefix: u8,
     max_waiting: usize,
+    observer: ObserverSettings,
 }
 
 impl LimiterBuilder {
@@ -92,6 +97,7 @@ impl LimiterBuilder {
             trusted_proxies: None,
             ipv6_prefix: MAX_IPV6_PREFIX,
             max_waiting: 64,
+            observer: ObserverSettings::default(),
         }
     }
 
@@ -307,6 +313,7 @@ impl LimiterBuilder {
             enabled: self.enabled,
             clock: clock.clone(),
             layers: LayerRegistry::default(),
+            observer: Observer::new(self.observer, clock.clone()),
             store: match self.store {
                 Some(CustomStore { store, settings }) => {
                     Backend::Remote(Guard::new(store, clock, settings, self.bounds))

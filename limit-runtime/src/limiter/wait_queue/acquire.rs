@@ -43,6 +43,8 @@ pub(crate) enum WaitMode {
 /// A peek never waits. It is refused only if a check that consumes would be refused without
 /// waiting.
 ///
+/// Returns the decision, and whether the request has waited for room.
+///
 /// # Errors
 /// If the remote store does not answer.
 pub(crate) async fn acquire(
@@ -51,17 +53,18 @@ pub(crate) async fn acquire(
     action: Action,
     max_waits: &[Duration],
     mode: WaitMode,
-) -> Result<Decision, StoreError> {
+) -> Result<(Decision, bool), StoreError> {
     if action == Action::Force {
-        return limiter.check_all(charges, action).await;
+        return Ok((limiter.check_all(charges, action).await?, false));
     }
     let mut request = Request::new(limiter, charges, max_waits);
+    let mut has_waited = false;
     loop {
         let earlier = request.begin_check();
         let assessment = if earlier.iter().all(Vec::is_empty) {
             let decision = limiter.check_all(charges, action).await?;
             if decision.is_allowed() {
-                return Ok(decision);
+                return Ok((decision, has_waited));
             }
             Assessment::from_store(decision, charges)
         } else {
@@ -75,17 +78,20 @@ pub(crate) async fn acquire(
             WaitMode::Never => None,
         };
         if choice.is_some() && action == Action::Peek {
-            return Ok(assessment.decision.into_allowed());
+            return Ok((assessment.decision.into_allowed(), has_waited));
         }
         match request.next_step(choice, &earlier) {
             NextStep::Check => {}
             NextStep::CheckAfter(check_done) => check_done.await,
-            NextStep::Sleep { wake, time } => match time {
-                // The request checks again, woken or not.
-                Some(time) => drop(timeout(time, wake.notified()).await),
-                None => wake.notified().await,
-            },
-            NextStep::Refuse => return Ok(assessment.decision),
+            NextStep::Sleep { wake, time } => {
+                has_waited = true;
+                match time {
+                    // The request checks again, woken or not.
+                    Some(time) => drop(timeout(time, wake.notified()).await),
+                    None => wake.notified().await,
+                }
+            }
+            NextStep::Refuse => return Ok((assessment.decision, has_waited)),
         }
     }
 }
@@ -120,7 +126,7 @@ pub(crate) fn refused_now(
         WaitMode::Allowed
     ));
     match peek.poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(Ok(decision)) if !decision.is_allowed() => Some(decision),
+        Poll::Ready(Ok((decision, _))) if !decision.is_allowed() => Some(decision),
         _ => None,
     }
 }

@@ -104,7 +104,9 @@ async fn request(
 ) -> Result<Decision, StoreError> {
     let charges: Vec<_> = rules.iter().map(Rule::charge).collect();
     let max_waits: Vec<_> = rules.iter().map(|rule| rule.max_wait).collect();
-    acquire(limiter, &charges, Action::Consume, &max_waits, mode).await
+    acquire(limiter, &charges, Action::Consume, &max_waits, mode)
+        .await
+        .map(|(decision, _)| decision)
 }
 
 /// The result of a request, and after how many milliseconds since it was sent.

@@ -125,6 +125,7 @@ async fn a_peek_is_refused_only_if_the_charge_could_not_wait() {
     let peek = async |mode| {
         let charge = [rule.charge().cost(0)];
         let decision = acquire(&limiter, &charge, Action::Peek, &[secs(5)], mode).await;
+        let decision = decision.map(|(decision, _)| decision);
         let decision = decision.unwrap();
         (decision.is_allowed(), decision.retry_after())
     };

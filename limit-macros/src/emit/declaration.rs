@@ -1,0 +1,96 @@
+//! What the attributes say as text, for the list of all limits of a program.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::quote_spanned;
+use syn::LitStr;
+use syn::ext::IdentExt;
+
+use crate::emit::context::Context;
+use crate::emit::rule::key_label;
+use crate::model::{Cost, Rule, RuleLimits, Scope, Strategy};
+use crate::tokens::readable;
+
+/// The static with a declaration for each rule, in the order of the attributes, and its entry in
+/// the list of the program.
+pub(crate) fn emit(context: &Context<'_>) -> TokenStream {
+    let (runtime, span) = (&context.runtime, context.hygienic_span);
+    let name = &context.declarations;
+    let rule_declaration = runtime.rule_declaration();
+    let handler_declaration = runtime.handler_declaration();
+    let submit = runtime.submit();
+    let rules = context
+        .model
+        .rules
+        .iter()
+        .map(|rule| declaration(context, rule));
+    let count = context.model.rules.len();
+    quote_spanned! {span=>
+        #[allow(non_upper_case_globals)]
+        static #name: [#rule_declaration; #count] = [#(#rules),*];
+        #submit! { #handler_declaration(&#name) }
+    }
+}
+
+fn declaration(context: &Context<'_>, rule: &Rule) -> TokenStream {
+    let (runtime, span) = (&context.runtime, context.hygienic_span);
+    let rule_declaration = runtime.rule_declaration();
+    let text = |text: &str| LitStr::new(text, span);
+    let (name, identity) = (text(&rule.label), text(&rule.identity));
+    let handler = context.handler.sig.ident.unraw();
+    let handler = text(&format!("::{handler}"));
+    let limits = text(&match &rule.limits {
+        RuleLimits::Literal(limits, _) => limits.to_string(),
+        RuleLimits::Expr(expr) => readable(expr),
+    });
+    let mut settings = TokenStream::new();
+    let mut set = |method: &str, value: Option<String>| {
+        if let Some(value) = value {
+            let (method, value) = (Ident::new(method, span), text(&value));
+            settings.extend(quote_spanned!(span=> .#method(#value)));
+        }
+    };
+    set("strategy", strategy(rule.strategy));
+    set("key", key_label(&rule.key));
+    set(
+        "cost",
+        match &rule.cost {
+            Cost::Fixed(1) => None,
+            Cost::Fixed(cost) => Some(cost.to_string()),
+            Cost::Expr(expr) => Some(readable(expr)),
+            Cost::OverArgs(over) => Some(readable(&over.expr)),
+        },
+    );
+    set(
+        "scope",
+        match &rule.scope {
+            Scope::Handler => None,
+            Scope::Shared(scope) => Some(readable(scope)),
+            Scope::Expr(expr) => Some(readable(expr)),
+        },
+    );
+    set(
+        "methods",
+        (!rule.methods.is_empty()).then(|| rule.methods.join(", ")),
+    );
+    if rule.dry_run {
+        settings.extend(quote_spanned!(span=> .dry_run()));
+    }
+    quote_spanned! {span=>
+        #rule_declaration::new(
+            #name,
+            #identity,
+            ::core::concat!(::core::module_path!(), #handler),
+            (::core::file!(), ::core::line!(), ::core::column!()),
+            #limits,
+        ) #settings
+    }
+}
+
+fn strategy(strategy: Strategy) -> Option<String> {
+    match strategy {
+        Strategy::MovingWindow => None,
+        Strategy::FixedWindow => Some("fixed_window".to_owned()),
+        Strategy::SlidingWindow => Some("sliding_window".to_owned()),
+        Strategy::Gcra { burst } => Some(format!("gcra(burst = {burst})")),
+    }
+}

@@ -1,0 +1,458 @@
+//! What a limiter counts, and to whom it reports decisions.
+
+use super::{
+    declaration::{Catalog, RuleDeclaration},
+    description::{Policies, PolicyDescription},
+    event::{DecisionEvent, DecisionHook, is_logged, log_refusal},
+    key_digest::KeyDigest,
+    policy_record::{LayerDeclaration, PolicyRecord, PolicySource},
+    reason::Reason,
+    routes::Routes,
+    shards,
+    stats::{EndpointStats, Stats, StatsLevel},
+};
+use crate::{
+    clock::{Clock, Ticks},
+    decision::Outcome,
+    key::Key,
+    store::{Health, Usage},
+};
+use http::request::Parts;
+use parking_lot::Mutex;
+use std::{
+    collections::BTreeMap,
+    fmt,
+    hash::{BuildHasher, RandomState},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+/// One of this many checks on a thread is timed.
+const TIMED: u32 = 64;
+
+/// Layers that a limiter keeps counters of their own for. Their names are from the source code;
+/// this is a bound for a program that makes names while it runs.
+const MAX_LAYERS: usize = 1_024;
+
+/// Settings of an [`Observer`].
+#[derive(Default)]
+pub(crate) struct ObserverSettings {
+    pub(crate) level: StatsLevel,
+    pub(crate) hook: Option<Box<DecisionHook>>,
+    /// Whether the hook gets the decisions that admit a request as well.
+    pub(crate) hook_gets_all: bool,
+    pub(crate) dry_run: bool,
+}
+
+/// The counters of a limiter, its hook, and which of its policies are in dry run.
+pub(crate) struct Observer {
+    settings: ObserverSettings,
+    clock: Clock,
+    built_at: Ticks,
+    catalog: &'static Catalog,
+    /// One place for each rule of the catalog.
+    attributes: Box<[OnceLock<Box<PolicyRecord>>]>,
+    /// The rules that the catalog does not have, because they were loaded later.
+    late: LateRecords,
+    layers: Mutex<Vec<Arc<PolicyRecord>>>,
+    /// Requests that several policies may check, by route: all, and refused ones.
+    endpoints: Option<Routes<2>>,
+    /// Whether a policy was set to dry run, or live, at run time.
+    has_changed_modes: AtomicBool,
+    digests: RandomState,
+}
+
+/// A list that only grows. To read it takes no lock.
+#[derive(Default)]
+struct LateRecords(OnceLock<Box<LateRecord>>);
+
+struct LateRecord {
+    rule: &'static RuleDeclaration,
+    record: PolicyRecord,
+    next: LateRecords,
+}
+
+/// The policy that a check belongs to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum PolicyId<'a> {
+    /// A policy that nothing is counted for.
+    Unknown,
+    Attribute(&'static RuleDeclaration),
+    Layer(&'a PolicyRecord),
+}
+
+/// What a policy has found for one request.
+#[derive(Clone, Copy)]
+pub(crate) struct Finding<'a> {
+    pub(crate) policy: PolicyId<'a>,
+    /// Empty for a request to no route.
+    pub(crate) route: &'a str,
+    pub(crate) reason: Reason,
+    pub(crate) is_dry_run: bool,
+    pub(crate) outcomes: &'a [Outcome],
+    pub(crate) cost: u64,
+    pub(crate) key_label: &'static str,
+    pub(crate) key: Option<&'a Key>,
+    /// What is added to the wait of a refused client.
+    pub(crate) jitter: Duration,
+    pub(crate) parts: Option<&'a Parts>,
+}
+
+/// Whether a limiter of this process may have policies in dry run that are not written so.
+static MAY_DRY_RUN: AtomicBool = AtomicBool::new(false);
+
+/// Whether a policy may be in dry run, for any limiter of the process. `is_written` says whether
+/// the source code says so. [`Observer::is_dry_run`] knows for certain.
+#[inline]
+pub(crate) fn may_dry_run(is_written: bool) -> bool {
+    is_written || MAY_DRY_RUN.load(Ordering::Relaxed)
+}
+
+impl Observer {
+    pub(crate) fn new(settings: ObserverSettings, clock: Clock) -> Self {
+        let catalog = Catalog::of_program();
+        if settings.dry_run {
+            MAY_DRY_RUN.store(true, Ordering::Relaxed);
+        }
+        Self {
+            built_at: clock.now(),
+            clock,
+            catalog,
+            attributes: catalog.rules().iter().map(|_| OnceLock::new()).collect(),
+            late: LateRecords::default(),
+            layers: Mutex::default(),
+            endpoints: (settings.level >= StatsLevel::Totals).then(Routes::new),
+            has_changed_modes: AtomicBool::new(false),
+            digests: RandomState::new(),
+            settings,
+        }
+    }
+
+    /// The record of a policy.
+    #[inline]
+    pub(crate) fn record<'a>(&'a self, policy: PolicyId<'a>) -> Option<&'a PolicyRecord> {
+        match policy {
+            PolicyId::Attribute(rule) => Some(self.record_of_rule(rule)),
+            PolicyId::Layer(record) => Some(record),
+            PolicyId::Unknown => None,
+        }
+    }
+
+    #[inline]
+    fn record_of_rule(&self, rule: &'static RuleDeclaration) -> &PolicyRecord {
+        let place = self.catalog.index_of(rule);
+        match place.and_then(|index| self.attributes.get(index)?.get()) {
+            Some(record) => record,
+            None => self.add_record(rule),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn add_record(&self, rule: &'static RuleDeclaration) -> &PolicyRecord {
+        let new = |label: Arc<str>| {
+            PolicyRecord::new(label, PolicySource::Attribute(rule), self.settings.level)
+        };
+        let index = self.catalog.index_of(rule);
+        let known = index.and_then(|index| {
+            let (_, label) = self.catalog.rules().get(index)?;
+            let place = self.attributes.get(index)?;
+            Some(place.get_or_init(|| Box::new(new(label.clone()))))
+        });
+        if let Some(record) = known {
+            return record;
+        }
+        let mut place = &self.late;
+        loop {
+            let late = place.0.get_or_init(|| {
+                Box::new(LateRecord {
+                    rule,
+                    record: new(format!("{}::{}", rule.handler, rule.rule).into()),
+                    next: LateRecords::default(),
+                })
+            });
+            if std::ptr::eq(late.rule, rule) {
+                return &late.record;
+            }
+            place = &late.next;
+        }
+    }
+
+    /// The record of a layer. Layers of one name have one record, as they have one budget.
+    pub(crate) fn add_layer(&self, layer: LayerDeclaration) -> Arc<PolicyRecord> {
+        let mut layers = self.layers.lock();
+        let is_same = |record: &&Arc<PolicyRecord>| match &record.source {
+            PolicySource::Layer(other) => other.name == layer.name,
+            PolicySource::Attribute(_) => false,
+        };
+        if let Some(record) = layers.iter().find(is_same) {
+            return record.clone();
+        }
+        let is_taken = |label: &str| {
+            let mut rules = self.catalog.rules().iter();
+            rules.any(|(_, taken)| **taken == *label)
+        };
+        let label = match is_taken(layer.name) {
+            true => format!("layer::{}", layer.name).into(),
+            false => Arc::from(layer.name),
+        };
+        let source = PolicySource::Layer(layer);
+        let record = Arc::new(PolicyRecord::new(label, source, self.settings.level));
+        if layers.len() < MAX_LAYERS {
+            layers.push(record.clone());
+        }
+        record
+    }
+
+    /// All policies: the attributes of the program and the layers of this limiter.
+    fn for_each_policy(&self, mut f: impl FnMut(&PolicyRecord)) {
+        for (rule, _) in self.catalog.rules() {
+            f(self.record_of_rule(rule));
+        }
+        let mut place = &self.late;
+        while let Some(late) = place.0.get() {
+            f(&late.record);
+            place = &late.next;
+        }
+        for layer in self.layers.lock().iter() {
+            f(layer);
+        }
+    }
+
+    /// The digest of a key in logs, events and numbers.
+    pub(crate) fn digest(&self, key: &Key) -> KeyDigest {
+        KeyDigest::new(self.digests.hash_one(key.client_bytes()))
+    }
+
+    /// Whether anything is counted or reported for a request that is admitted.
+    #[inline]
+    pub(crate) fn counts(&self) -> bool {
+        self.settings.level != StatsLevel::Off || self.hook_gets_all()
+    }
+
+    /// Counts a request that its only policy has admitted.
+    #[inline]
+    pub(crate) fn admitted_by_single(&self, policy: PolicyId<'_>, route: &str, outcome: &Outcome) {
+        if let Some(record) = self.record(policy) {
+            record.add_single(route, Reason::Allowed);
+            record.add_utilization(outcome);
+        }
+    }
+
+    /// Whether there is a hook.
+    pub(crate) fn has_hook(&self) -> bool {
+        self.settings.hook.is_some()
+    }
+
+    /// Whether the hook gets the decisions that admit a request.
+    #[inline]
+    pub(crate) fn hook_gets_all(&self) -> bool {
+        self.settings.hook_gets_all && self.settings.hook.is_some()
+    }
+
+    /// Starts to time a check, if this is one of those that are timed.
+    #[inline]
+    pub(crate) fn start_timer(&self) -> Option<Instant> {
+        let is_timed = self.settings.level >= StatsLevel::Detailed && shards::is_sampled(TIMED);
+        is_timed.then(Instant::now)
+    }
+
+    /// Records the time of a check that was [timed](Self::start_timer).
+    pub(crate) fn stop_timer(&self, started: Instant, policy: PolicyId<'_>) {
+        if let Some(record) = self.record(policy) {
+            record.add_check_time(started.elapsed());
+        }
+    }
+
+    /// Counts a request that only this policy checks, and reports it.
+    pub(crate) fn report_single(&self, finding: &Finding<'_>) {
+        let is_reported = self.is_reported(finding.reason);
+        if (self.counts() || is_reported)
+            && let Some(record) = self.record(finding.policy)
+        {
+            record.add_single(finding.route, finding.reason);
+            if is_reported {
+                self.report_to(record, finding);
+            }
+        }
+    }
+
+    /// Counts a request that may meet other policies as well, and reports it.
+    #[inline]
+    pub(crate) fn report(&self, finding: &Finding<'_>) {
+        let is_reported = self.is_reported(finding.reason);
+        if (self.counts() || is_reported)
+            && let Some(record) = self.record(finding.policy)
+        {
+            record.add(finding.route, finding.reason);
+            if is_reported {
+                self.report_to(record, finding);
+            }
+        }
+    }
+
+    /// Whether there is anything to do but to count a request.
+    #[inline]
+    fn is_reported(&self, reason: Reason) -> bool {
+        let is_refusal = reason.is_refusal() || reason == Reason::WouldLimit;
+        self.settings.level >= StatsLevel::Detailed
+            || self.settings.hook.is_some()
+            || (is_refusal && is_logged())
+    }
+
+    /// Reports a decision: to the details, the log and the hook.
+    #[inline(never)]
+    fn report_to(&self, record: &PolicyRecord, finding: &Finding<'_>) {
+        if let Some(index) = fullest(finding.outcomes)
+            && let Some(outcome) = finding.outcomes.get(index)
+        {
+            record.add_utilization(outcome);
+        }
+        let is_refusal = finding.reason.is_refusal() || finding.reason == Reason::WouldLimit;
+        if is_refusal && let Some(key) = finding.key {
+            record.add_refused_key(|| self.digest(key));
+        }
+        let is_for_hook = is_refusal || finding.reason == Reason::StoreError;
+        let hook = self.settings.hook.as_ref();
+        let hook = hook.filter(|_| is_for_hook || self.settings.hook_gets_all);
+        let is_logged = is_refusal && is_logged();
+        if hook.is_none() && !is_logged {
+            return;
+        }
+        let event = DecisionEvent {
+            policy: &record.label,
+            route: (!finding.route.is_empty()).then_some(finding.route),
+            reason: finding.reason,
+            is_dry_run: finding.is_dry_run,
+            outcomes: finding.outcomes,
+            cost: finding.cost,
+            key_label: finding.key_label,
+            key: finding.key.map(|key| self.digest(key)),
+            retry_after: retry_after(finding.outcomes, finding.jitter),
+            parts: finding.parts,
+        };
+        if is_logged {
+            log_refusal(record, &event, &self.clock);
+        }
+        if let Some(hook) = hook {
+            hook(&event);
+        }
+    }
+
+    /// Counts a request that several policies may check, once.
+    pub(crate) fn add_request(&self, route: &str) {
+        if let Some(endpoints) = &self.endpoints {
+            endpoints.cell(route).counters.add(0);
+        }
+    }
+
+    /// Counts a request that was [added](Self::add_request), or that a policy outside has counted,
+    /// as refused.
+    pub(crate) fn add_refused_request(&self, route: &str) {
+        if let Some(endpoints) = &self.endpoints {
+            endpoints.cell(route).counters.add(1);
+        }
+    }
+
+    /// Whether a policy is in dry run. `is_written` says whether the source code says so.
+    pub(crate) fn is_dry_run(&self, policy: PolicyId<'_>, is_written: bool) -> bool {
+        if self.settings.dry_run {
+            return true;
+        }
+        if !self.has_changed_modes.load(Ordering::Acquire) {
+            return is_written;
+        }
+        self.record(policy)
+            .map_or(is_written, PolicyRecord::is_dry_run)
+    }
+
+    /// Sets the policy of this name to dry run, or live.
+    ///
+    /// # Errors
+    /// The names of all policies, if there is none of this name.
+    pub(crate) fn set_dry_run(&self, policy: &str, is_dry_run: bool) -> Result<(), Vec<Arc<str>>> {
+        let (mut names, mut is_known) = (Vec::new(), false);
+        self.for_each_policy(|record| {
+            if *record.label == *policy {
+                is_known = true;
+                record.set_dry_run(is_dry_run);
+            }
+            names.push(record.label.clone());
+        });
+        if !is_known {
+            return Err(names);
+        }
+        MAY_DRY_RUN.store(true, Ordering::Relaxed);
+        self.has_changed_modes.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// What all policies say.
+    pub(crate) fn policies(&self) -> Policies {
+        let mut policies = Vec::new();
+        self.for_each_policy(|record| {
+            let is_dry_run = self.settings.dry_run || record.is_dry_run();
+            policies.push(PolicyDescription::new(record, is_dry_run));
+        });
+        Policies::new(policies)
+    }
+
+    /// Everything that was counted.
+    pub(crate) fn stats(&self, store: Health, usage: Option<Usage>) -> Stats {
+        let mut endpoints = BTreeMap::new();
+        let mut policies = Vec::new();
+        self.for_each_policy(|record| {
+            let is_dry_run = self.settings.dry_run || record.is_dry_run();
+            policies.push(record.stats(is_dry_run, &mut endpoints));
+        });
+        for cell in self.endpoints.iter().flat_map(Routes::iter) {
+            let [total, limited] = cell.counters.sums();
+            let endpoint: &mut EndpointStats = endpoints.entry((*cell.route).into()).or_default();
+            endpoint.add(EndpointStats { total, limited });
+        }
+        let unrouted = endpoints.remove("").unwrap_or_default();
+        let mut totals = unrouted;
+        endpoints
+            .values()
+            .for_each(|endpoint| totals.add(*endpoint));
+        Stats {
+            since: self.clock.now().since(self.built_at),
+            level: self.settings.level,
+            totals,
+            endpoints,
+            unrouted,
+            policies,
+            store,
+            usage,
+        }
+    }
+}
+
+/// How long a refused client has to wait, as its response says.
+fn retry_after(outcomes: &[Outcome], jitter: Duration) -> Option<Duration> {
+    if outcomes.iter().any(Outcome::exceeds_capacity) {
+        return None;
+    }
+    let wait = outcomes.iter().filter_map(Outcome::retry_after).max()?;
+    Some(wait.saturating_add(jitter))
+}
+
+/// The index of the outcome with the fewest units left.
+fn fullest(outcomes: &[Outcome]) -> Option<usize> {
+    let remaining = outcomes.iter().map(Outcome::remaining).enumerate();
+    remaining
+        .min_by_key(|&(_, remaining)| remaining)
+        .map(|(index, _)| index)
+}
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Observer")
+            .field("level", &self.settings.level)
+            .field("dry_run", &self.settings.dry_run)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,255 @@
+//! What a limiter has counted for one policy.
+
+use super::{
+    declaration::RuleDeclaration,
+    histogram::{Times, Utilization},
+    key_digest::KeyDigest,
+    reason::Reason,
+    routes::Routes,
+    sampled_log::SampledLog,
+    space_saving::SpaceSaving,
+    stats::{BusyKey, EndpointStats, PolicyCounts, PolicyStats, StatsLevel},
+};
+use crate::decision::Outcome;
+use std::{
+    collections::BTreeMap,
+    panic::Location,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
+};
+
+/// One counter for each reason, and one for each of [`SINGLE`].
+const COUNTERS: usize = Reason::COUNT + SINGLE.len();
+
+/// What a check of a single rule in memory can find. These requests are counted apart: each stands
+/// for a request to its route as well, so that the common request needs no second counter for it.
+const SINGLE: [Reason; 4] = [
+    Reason::Allowed,
+    Reason::Exempt,
+    Reason::Limited,
+    Reason::ExceedsCapacity,
+];
+
+/// How many of the busiest keys a [`PolicyStats`] has.
+const BUSIEST: usize = 10;
+
+/// What a limiter knows of one policy: what it says, whether it is in dry run, and its counters.
+#[derive(Debug)]
+pub(crate) struct PolicyRecord {
+    /// The policy's name, which no other policy of the limiter has.
+    pub(crate) label: Arc<str>,
+    pub(crate) source: PolicySource,
+    mode: AtomicU8,
+    counters: Option<Routes<COUNTERS>>,
+    details: Option<Details>,
+    pub(super) log: SampledLog,
+}
+
+/// Where a policy is written.
+#[derive(Clone, Debug)]
+pub(crate) enum PolicySource {
+    Attribute(&'static RuleDeclaration),
+    Layer(LayerDeclaration),
+}
+
+/// What a layer says, as text.
+#[derive(Clone, Debug)]
+pub(crate) struct LayerDeclaration {
+    pub(crate) name: &'static str,
+    pub(crate) location: &'static Location<'static>,
+    pub(crate) limits: String,
+    pub(crate) strategy: String,
+    pub(crate) key: &'static str,
+    pub(crate) cost: String,
+    pub(crate) scope: String,
+    /// Separated by commas. Empty for all.
+    pub(crate) methods: String,
+    pub(crate) is_dry_run: bool,
+}
+
+/// Whether a policy is in dry run, if that was changed at run time.
+const AS_WRITTEN: u8 = 0;
+const LIVE: u8 = 1;
+const DRY_RUN: u8 = 2;
+
+#[derive(Debug)]
+struct Details {
+    utilization: Utilization,
+    check_time: Times,
+    busiest: SpaceSaving,
+}
+
+impl PolicyRecord {
+    pub(crate) fn new(label: Arc<str>, source: PolicySource, level: StatsLevel) -> Self {
+        Self {
+            label,
+            source,
+            mode: AtomicU8::new(AS_WRITTEN),
+            counters: (level >= StatsLevel::Totals).then(Routes::new),
+            details: (level >= StatsLevel::Detailed).then(|| Details {
+                utilization: Utilization::new(),
+                check_time: Times::new(),
+                busiest: SpaceSaving::new(),
+            }),
+            log: SampledLog::default(),
+        }
+    }
+
+    /// Counts a request that only this policy checks, for the policy and for its route.
+    #[inline]
+    pub(super) fn add_single(&self, route: &str, reason: Reason) {
+        if let Some(routes) = &self.counters {
+            routes.cell(route).counters.add(single_counter(reason));
+        }
+    }
+
+    /// Counts a request that may meet other policies as well.
+    #[inline]
+    pub(super) fn add(&self, route: &str, reason: Reason) {
+        if let Some(routes) = &self.counters {
+            routes.cell(route).counters.add(reason as usize);
+        }
+    }
+
+    /// Records how much of the limit of this outcome is used.
+    #[inline]
+    pub(super) fn add_utilization(&self, outcome: &Outcome) {
+        if let Some(details) = &self.details {
+            let limit = outcome.quota().count().get();
+            let used = limit.saturating_sub(outcome.remaining());
+            details.utilization.record(used, limit);
+        }
+    }
+
+    pub(super) fn add_check_time(&self, time: Duration) {
+        if let Some(details) = &self.details {
+            details.check_time.record(time);
+        }
+    }
+
+    pub(super) fn add_refused_key(&self, key: impl FnOnce() -> KeyDigest) {
+        if let Some(details) = &self.details {
+            details.busiest.record(key());
+        }
+    }
+
+    /// Whether the policy is in dry run, by a call or as it is written.
+    pub(crate) fn is_dry_run(&self) -> bool {
+        match self.mode.load(Ordering::Relaxed) {
+            LIVE => false,
+            DRY_RUN => true,
+            _ => match &self.source {
+                PolicySource::Attribute(rule) => rule.is_dry_run,
+                PolicySource::Layer(layer) => layer.is_dry_run,
+            },
+        }
+    }
+
+    pub(crate) fn set_dry_run(&self, is_dry_run: bool) {
+        let mode = if is_dry_run { DRY_RUN } else { LIVE };
+        self.mode.store(mode, Ordering::Relaxed);
+    }
+
+    /// The routes on which requests have met the policy.
+    pub(super) fn routes(&self) -> Vec<String> {
+        let cells = self.counters.iter().flat_map(Routes::iter);
+        let routes = cells.map(|cell| String::from(&*cell.route));
+        let mut routes: Vec<_> = routes.filter(|route| !route.is_empty()).collect();
+        routes.sort_unstable();
+        routes
+    }
+
+    /// The numbers of the policy. Adds the requests that only it checked to `endpoints`.
+    pub(super) fn stats(
+        &self,
+        is_dry_run: bool,
+        endpoints: &mut BTreeMap<String, EndpointStats>,
+    ) -> PolicyStats {
+        let mut requests = PolicyCounts::default();
+        let mut routes = BTreeMap::new();
+        for cell in self.counters.iter().flat_map(Routes::iter) {
+            let (all, single) = by_reason(&cell.counters.sums());
+            let on_route = counts(&all);
+            requests.add(&on_route);
+            routes.insert(cell.route.clone().into(), on_route);
+            let single = counts(&single);
+            if single.total > 0 {
+                let endpoint = endpoints.entry(cell.route.clone().into()).or_default();
+                endpoint.add(EndpointStats {
+                    total: single.total,
+                    limited: single.limited + single.exceeds_capacity,
+                });
+            }
+        }
+        let details = self.details.as_ref();
+        let (handler, limits, key) = match &self.source {
+            PolicySource::Attribute(rule) => (Some(rule.handler), rule.limits.into(), rule.key),
+            PolicySource::Layer(layer) => (None, layer.limits.clone(), layer.key),
+        };
+        PolicyStats {
+            policy: String::from(&*self.label),
+            handler,
+            limits,
+            key,
+            is_dry_run,
+            requests,
+            routes,
+            utilization_percent: details.map(|details| details.utilization.snapshot()),
+            check_time_ns: details.map(|details| details.check_time.snapshot()),
+            busiest: details.map(|details| {
+                let keys = details.busiest.most_frequent(BUSIEST).into_iter();
+                let busy = keys.map(|frequent| BusyKey {
+                    key: frequent.key,
+                    limited: frequent.count,
+                    error: frequent.error,
+                });
+                busy.collect()
+            }),
+        }
+    }
+}
+
+/// The counter of a single check. The compiler knows its argument in most calls.
+#[inline]
+fn single_counter(reason: Reason) -> usize {
+    let index = match reason {
+        Reason::Exempt => 1,
+        Reason::Limited => 2,
+        Reason::ExceedsCapacity => 3,
+        _ => 0,
+    };
+    Reason::COUNT + index
+}
+
+/// The number of requests for each reason, and of those that were single checks.
+fn by_reason(sums: &[u64; COUNTERS]) -> ([u64; Reason::COUNT], [u64; Reason::COUNT]) {
+    let (mut all, mut single) = ([0; Reason::COUNT], [0; Reason::COUNT]);
+    for (all, sum) in all.iter_mut().zip(sums) {
+        *all = *sum;
+    }
+    for reason in SINGLE {
+        let sum = sums[single_counter(reason)];
+        single[reason as usize] = sum;
+        all[reason as usize] += sum;
+    }
+    (all, single)
+}
+
+fn counts(sums: &[u64; Reason::COUNT]) -> PolicyCounts {
+    let of = |reason: Reason| sums[reason as usize];
+    PolicyCounts {
+        total: sums.iter().sum(),
+        allowed: of(Reason::Allowed) + of(Reason::Waited),
+        waited: of(Reason::Waited),
+        limited: of(Reason::Limited),
+        exceeds_capacity: of(Reason::ExceedsCapacity),
+        would_limit: of(Reason::WouldLimit),
+        exempt: of(Reason::Exempt),
+        store_errors: of(Reason::StoreError),
+        fallback: of(Reason::Fallback),
+        rejected: of(Reason::Rejected),
+    }
+}

@@ -1,0 +1,159 @@
+//! Rules in dry run: they count in budgets of their own, and refuse no request.
+//!
+//! They are resolved after the live rules have admitted the request, and each is checked by itself.
+//! What they find is counted and reported; a failed function or store is, too, and has no other
+//! effect.
+
+use super::{report, request_limits::RequestLimits};
+use crate::{
+    limiter::Limiter,
+    observe::Reason,
+    policy::{
+        charge_timing::ChargeTiming,
+        config::PolicyConfig,
+        resolution::Resolution,
+        resolved_rule::ResolvedRule,
+        rule::{RuleSet, Rules},
+    },
+    store::Action,
+};
+use axum::extract::MatchedPath;
+use http::request::Parts;
+use smallvec::SmallVec;
+use std::slice;
+
+/// The rules of a handler that are in dry run for one request.
+#[derive(Debug, Default)]
+pub(super) struct DryRunRules {
+    configs: SmallVec<[&'static PolicyConfig; 2]>,
+    indices: RuleSet,
+}
+
+impl DryRunRules {
+    pub(super) fn of<S, R: Rules<S>>(limiter: &Limiter, rules: &R) -> Self {
+        let mut found = Self::default();
+        let mut index = 0;
+        rules.for_each_config(&mut |config| {
+            if limiter
+                .observer()
+                .is_dry_run(config.id(), config.is_dry_run)
+            {
+                found.configs.push(config);
+                found.indices.insert(index);
+            }
+            index += 1;
+        });
+        found
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.configs.iter().map(|config| config.name)
+    }
+
+    pub(super) fn indices(&self) -> RuleSet {
+        self.indices
+    }
+}
+
+/// Checks the resolved rules in dry run of a request that the live ones have admitted.
+///
+/// If the charge comes after extraction, so does this one; see [`RequestLimits::charge_dry_run`].
+pub(crate) async fn check_dry_run(
+    limits: &RequestLimits,
+    timing: ChargeTiming,
+    parts: &Parts,
+    resolution: &mut Resolution,
+) {
+    let limiter = &limits.limiter;
+    if let Some(config) = resolution.rejecting_rule() {
+        report::unchecked_in_dry_run(limiter, parts, config, Reason::Rejected);
+    }
+    for config in resolution.exempt_rules() {
+        report::unchecked_in_dry_run(limiter, parts, config, Reason::Exempt);
+    }
+    if resolution.rules().is_empty() {
+        return;
+    }
+    let route = parts.extensions.get::<MatchedPath>().cloned();
+    let mut dry_run = RequestLimits::from_resolution(limiter.clone(), route, resolution, None);
+    for rule in &mut dry_run.rules {
+        rule.key = rule.key.in_dry_run();
+    }
+    match timing {
+        ChargeTiming::BeforeExtraction => dry_run.charge_each(&[], Some(parts)).await,
+        ChargeTiming::AfterExtraction => dry_run.keep_head(parts),
+    }
+    limits.set_dry_run(dry_run);
+}
+
+impl RequestLimits {
+    /// Charges the rules in dry run, if there are any, after the arguments have been extracted.
+    /// `known` has the costs that depend on the arguments, by the index of their attribute.
+    pub(super) async fn charge_dry_run(&self, known: &[Option<u64>]) {
+        if let Some(dry_run) = self.dry_run() {
+            dry_run.charge_each(known, dry_run.head.as_deref()).await;
+        }
+    }
+
+    /// Charges the rules in dry run for which `is_selected` is true `cost` more, whatever their
+    /// limits: the work is done.
+    pub(super) async fn force_dry_run(
+        &self,
+        is_selected: impl Fn(&ResolvedRule) -> bool,
+        cost: u64,
+    ) {
+        let Some(dry_run) = self.dry_run() else {
+            return;
+        };
+        let selected = |_, rule: &ResolvedRule| is_selected(rule).then_some(cost);
+        let indices = dry_run.rules.iter().enumerate();
+        let indices = indices
+            .filter(|(_, rule)| is_selected(rule))
+            .map(|(index, _)| index);
+        for (index, charge) in indices.zip(dry_run.charges_with(selected)) {
+            let forced = self
+                .limiter
+                .check_all(slice::from_ref(&charge), Action::Force);
+            // The guard of the store has logged an error.
+            if let Ok(mut decision) = forced.await {
+                let receipts = decision.take_receipts().into_iter();
+                let receipts = receipts.map(|receipt| (index, receipt));
+                dry_run.ledger.lock().record_more(receipts, cost);
+            }
+        }
+    }
+
+    /// Refunds up to `units` of the rules in dry run for which `is_selected` is true.
+    pub(super) async fn refund_dry_run(
+        &self,
+        is_selected: impl Fn(&ResolvedRule) -> bool,
+        units: u64,
+    ) {
+        if let Some(dry_run) = self.dry_run() {
+            let is_selected = |index| dry_run.rules.get(index).is_some_and(&is_selected);
+            // The guard of the store has logged an error.
+            let _ = dry_run.refund(is_selected, units).await;
+        }
+    }
+
+    /// Charges each of these rules, which are in dry run, by itself.
+    async fn charge_each(&self, known: &[Option<u64>], parts: Option<&Parts>) {
+        let costs = self.costs_with(known);
+        let charges = self.charges_with(|index, _| costs.get(index).copied());
+        for (index, charge) in charges.iter().enumerate() {
+            let checked = self
+                .limiter
+                .check_all(slice::from_ref(charge), Action::Consume);
+            match checked.await {
+                Ok(mut decision) => {
+                    report::in_dry_run(self, index, charge.cost, Some(&decision), parts);
+                    let receipts = decision.take_receipts().into_iter();
+                    let receipts = receipts.map(|receipt| (index, receipt));
+                    self.ledger.lock().record_more(receipts, charge.cost);
+                }
+                // The guard of the store has logged it.
+                Err(_) => report::in_dry_run(self, index, charge.cost, None, parts),
+            }
+        }
+    }
+}

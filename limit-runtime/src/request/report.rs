@@ -1,0 +1,329 @@
+//! Counts what policies have found for a request, and reports it.
+
+use super::{denial::DenialRef, request_limits::RequestLimits};
+use crate::{
+    decision::{Decision, Outcome, Receipt, StrictestOutcome},
+    limiter::Limiter,
+    observe::{Reason, observer::Finding},
+    policy::{
+        config::PolicyConfig,
+        resolved_rule::{ResolvedRule, SingleRule},
+        rule::Rules,
+    },
+    response::too_many_requests::as_exhausted,
+};
+use axum::extract::MatchedPath;
+use http::request::Parts;
+use std::{slice, time::Duration};
+
+/// The route template of a request, which is empty if it has no route.
+#[inline]
+fn route_of(parts: &Parts) -> &str {
+    let route = parts.extensions.get::<MatchedPath>();
+    route.map_or("", MatchedPath::as_str)
+}
+
+/// Counts a request that its only rule has admitted.
+#[inline]
+pub(super) fn admitted_by_single(
+    limiter: &Limiter,
+    parts: &Parts,
+    rule: &SingleRule<'_>,
+    strictest: &StrictestOutcome,
+) {
+    let observer = limiter.observer();
+    if !observer.counts() {
+        return;
+    }
+    if observer.hook_gets_all() {
+        report_single(
+            limiter,
+            parts,
+            rule,
+            Reason::Allowed,
+            slice::from_ref(&strictest.outcome),
+        );
+    } else {
+        observer.admitted_by_single(rule.config.id(), route_of(parts), &strictest.outcome);
+    }
+}
+
+/// Counts and reports a request that its only rule has refused.
+#[cold]
+pub(super) fn refused_by_single(
+    limiter: &Limiter,
+    parts: &Parts,
+    rule: &SingleRule<'_>,
+    decision: &Decision,
+) {
+    let exhausted = as_exhausted(decision);
+    let decision = exhausted.as_ref().unwrap_or(decision);
+    let reason = reason_of_refusal(decision.outcomes());
+    report_single(limiter, parts, rule, reason, decision.outcomes());
+}
+
+#[cold]
+fn report_single(
+    limiter: &Limiter,
+    parts: &Parts,
+    rule: &SingleRule<'_>,
+    reason: Reason,
+    outcomes: &[Outcome],
+) {
+    limiter.observer().report_single(&Finding {
+        policy: rule.config.id(),
+        route: route_of(parts),
+        reason,
+        is_dry_run: false,
+        outcomes,
+        cost: rule.cost,
+        key_label: rule.config.key_label,
+        key: Some(rule.key),
+        jitter: limiter.retry_jitter(rule.key),
+        parts: Some(parts),
+    });
+}
+
+/// Counts and reports a request that none of its rules limits: once for its route.
+#[cold]
+pub(super) fn exempt(
+    limiter: &Limiter,
+    parts: &Parts,
+    configs: impl Iterator<Item = &'static PolicyConfig>,
+) {
+    exempt_rules(limiter, parts, configs);
+    limiter.observer().add_request(route_of(parts));
+}
+
+/// Counts and reports the rules that do not limit a request.
+#[cold]
+pub(super) fn exempt_rules(
+    limiter: &Limiter,
+    parts: &Parts,
+    configs: impl Iterator<Item = &'static PolicyConfig>,
+) {
+    configs.for_each(|config| unchecked(limiter, parts, config, Reason::Exempt));
+}
+
+/// Counts and reports a rule that was not checked.
+#[cold]
+pub(crate) fn unchecked(limiter: &Limiter, parts: &Parts, config: &PolicyConfig, reason: Reason) {
+    limiter
+        .observer()
+        .report(&not_checked(parts, config, reason));
+}
+
+fn not_checked<'a>(parts: &'a Parts, config: &'a PolicyConfig, reason: Reason) -> Finding<'a> {
+    Finding {
+        policy: config.id(),
+        route: route_of(parts),
+        reason,
+        is_dry_run: false,
+        outcomes: &[],
+        cost: 0,
+        key_label: config.key_label,
+        key: None,
+        jitter: Duration::ZERO,
+        parts: Some(parts),
+    }
+}
+
+/// Counts and reports a rule that has rejected the request. `is_only` says whether no other rule
+/// counts the request for its route.
+#[cold]
+pub(super) fn rejected(limiter: &Limiter, parts: &Parts, config: &PolicyConfig, is_only: bool) {
+    unchecked(limiter, parts, config, Reason::Rejected);
+    if is_only {
+        limiter.observer().add_request(route_of(parts));
+    }
+}
+
+/// Counts and reports a request that `skip_when` exempts from all rules of its handler.
+#[cold]
+pub(super) fn skipped<S, R: Rules<S>>(limiter: &Limiter, parts: &Parts, rules: &R) {
+    // A disabled limiter counts nothing.
+    if limiter.is_enabled() {
+        rules.for_each_config(&mut |config| unchecked(limiter, parts, config, Reason::Exempt));
+        limiter.observer().add_request(route_of(parts));
+    }
+}
+
+/// Counts a request without a live rule for its route.
+#[cold]
+pub(super) fn without_live_rules(limits: &RequestLimits) {
+    Request::of(limits, None).count();
+}
+
+/// Counts and reports a rule in dry run that was not checked.
+#[cold]
+pub(crate) fn unchecked_in_dry_run(
+    limiter: &Limiter,
+    parts: &Parts,
+    config: &PolicyConfig,
+    reason: Reason,
+) {
+    limiter.observer().report(&Finding {
+        is_dry_run: true,
+        ..not_checked(parts, config, reason)
+    });
+}
+
+/// Counts and reports a rule in dry run after its check. Without a decision, the store did not
+/// answer.
+#[cold]
+pub(super) fn in_dry_run(
+    limits: &RequestLimits,
+    rule: usize,
+    cost: u64,
+    decision: Option<&Decision>,
+    parts: Option<&Parts>,
+) {
+    let Some(rule) = limits.rules.get(rule) else {
+        return;
+    };
+    let limiter = &limits.limiter;
+    let outcomes = decision.map_or(&[][..], Decision::outcomes);
+    let reason = match decision {
+        None => Reason::StoreError,
+        Some(decision) if !decision.is_allowed() => Reason::WouldLimit,
+        Some(decision) if is_of_fallback(limiter, decision) => Reason::Fallback,
+        Some(_) => Reason::Allowed,
+    };
+    limiter.observer().report(&Finding {
+        policy: rule.config.id(),
+        route: limits.route.as_ref().map_or("", MatchedPath::as_str),
+        reason,
+        is_dry_run: true,
+        outcomes,
+        cost,
+        key_label: rule.config.key_label,
+        key: Some(&rule.key),
+        jitter: limiter.retry_jitter(&rule.key),
+        parts,
+    });
+}
+
+/// Whether an allowed charge was admitted without an answer of the remote store.
+fn is_of_fallback(limiter: &Limiter, decision: &Decision) -> bool {
+    let receipt = decision.receipts().first();
+    !limiter.counts_in_memory() && receipt.is_none_or(Receipt::is_local_only)
+}
+
+/// Counts and reports a request that all of its rules have admitted.
+pub(super) fn admitted(limits: &RequestLimits, costs: &[u64], decision: &Decision, waited: bool) {
+    let reason = match waited {
+        _ if is_of_fallback(&limits.limiter, decision) => Reason::Fallback,
+        true => Reason::Waited,
+        false => Reason::Allowed,
+    };
+    let parts = limits.head.as_deref();
+    let request = Request::of(limits, parts);
+    request.count();
+    request.report_rules(&limits.rules, costs, decision, |_| reason);
+}
+
+/// Counts and reports a request that some of its rules have refused.
+#[cold]
+pub(super) fn refused(
+    limiter: &Limiter,
+    parts: &Parts,
+    denial: &DenialRef<'_>,
+    outer: Option<&RequestLimits>,
+) {
+    let route = denial.route.map_or("", MatchedPath::as_str);
+    let request = Request {
+        limiter,
+        route,
+        outer,
+        parts: denial.has_head.then_some(parts),
+    };
+    request.count();
+    limiter.observer().add_refused_request(route);
+    let exhausted = as_exhausted(denial.decision);
+    let decision = exhausted.as_ref().unwrap_or(denial.decision);
+    let costs = denial.costs;
+    request.report_rules(denial.rules, costs, decision, |outcomes| {
+        match outcomes.iter().all(Outcome::is_allowed) {
+            true => Reason::Allowed,
+            false => reason_of_refusal(outcomes),
+        }
+    });
+}
+
+/// Counts and reports a request without an answer of the store, which is refused.
+#[cold]
+pub(super) fn failed(limits: &RequestLimits) {
+    let request = Request::of(limits, limits.head.as_deref());
+    request.count();
+    request
+        .limiter
+        .observer()
+        .add_refused_request(request.route);
+    let costs = limits.costs();
+    request.report_rules(&limits.rules, &costs, &Decision::empty(), |_| {
+        Reason::StoreError
+    });
+}
+
+/// The request of a check by several rules.
+struct Request<'a> {
+    limiter: &'a Limiter,
+    route: &'a str,
+    outer: Option<&'a RequestLimits>,
+    parts: Option<&'a Parts>,
+}
+
+impl<'a> Request<'a> {
+    fn of(limits: &'a RequestLimits, parts: Option<&'a Parts>) -> Self {
+        Self {
+            limiter: &limits.limiter,
+            route: limits.route.as_ref().map_or("", MatchedPath::as_str),
+            outer: limits.outer.as_deref(),
+            parts,
+        }
+    }
+
+    /// Counts the request for its route, unless limits outside of these have counted it.
+    fn count(&self) {
+        let mut outer = RequestLimits::innermost_first(self.outer);
+        if !outer.any(|outer| outer.limiter.is(self.limiter)) {
+            self.limiter.observer().add_request(self.route);
+        }
+    }
+
+    /// Counts and reports each rule, and the rules merged into it, with its outcomes.
+    fn report_rules(
+        &self,
+        rules: &[ResolvedRule],
+        costs: &[u64],
+        decision: &Decision,
+        reason: impl Fn(&[Outcome]) -> Reason,
+    ) {
+        let mut rest = decision.outcomes();
+        for (index, rule) in rules.iter().enumerate() {
+            let (outcomes, others) = rest.split_at(rule.limits.len().min(rest.len()));
+            rest = others;
+            for config in rule.configs() {
+                self.limiter.observer().report(&Finding {
+                    policy: config.id(),
+                    route: self.route,
+                    reason: reason(outcomes),
+                    is_dry_run: false,
+                    outcomes,
+                    cost: costs.get(index).copied().unwrap_or(rule.cost),
+                    key_label: config.key_label,
+                    key: Some(&rule.key),
+                    jitter: self.limiter.retry_jitter(&rule.key),
+                    parts: self.parts,
+                });
+            }
+        }
+    }
+}
+
+fn reason_of_refusal(outcomes: &[Outcome]) -> Reason {
+    match outcomes.iter().any(Outcome::exceeds_capacity) {
+        true => Reason::ExceedsCapacity,
+        false => Reason::Limited,
+    }
+}
