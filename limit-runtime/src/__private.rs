@@ -6,7 +6,10 @@ pub use crate::handler::{
     limited::Limited,
     respond::{charge_and_respond, respond},
 };
-pub use crate::observe::declaration::{HandlerDeclaration, RuleDeclaration};
+pub use crate::observe::{
+    declaration::{HandlerDeclaration, RuleDeclaration},
+    known_budget::{KnownBudget, KnownKey, KnownLimits, KnownScope, constant_limits},
+};
 pub use crate::policy::{
     charge_timing::ChargeTiming,
     config::{PolicyConfig, ScopeConfig},
@@ -15,9 +18,13 @@ pub use crate::policy::{
     rule::{Policy, Rules, rule},
     source::{KeyTuple, cost, key, limits, scope, scoped},
 };
-pub use crate::request::default_key::DefaultKey;
+pub use crate::request::{
+    built_in::{built_in_key, is_route_function},
+    default_key::DefaultKey,
+};
 pub use crate::response::exceeded::call_on_limited;
-pub use crate::store::Fallback;
+pub use crate::store::{Fallback, Scope};
+pub use crate::{IntoKey, limits};
 pub use axum::extract::{FromRequest, FromRequestParts};
 pub use axum::response::Response;
 pub use inventory::submit;

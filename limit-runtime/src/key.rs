@@ -111,9 +111,15 @@ impl Key {
 
     /// A tuple: its tag, the number of its parts, and the parts.
     fn tuple<const N: usize>(parts: [Self; N]) -> Self {
+        Self::tuple_of(&parts)
+    }
+
+    /// A tuple of these parts.
+    #[inline]
+    pub(crate) fn tuple_of(parts: &[Self]) -> Self {
         let mut encoded = SmallVec::new();
         encoded.push(Tag::Tuple as u8);
-        encoded.extend_from_slice(&(N as u64).to_le_bytes());
+        encoded.extend_from_slice(&(parts.len() as u64).to_le_bytes());
         for part in parts {
             encoded.extend_from_slice(&part.0);
         }

@@ -46,6 +46,7 @@
 //! | `redis-sentinel` | Redis behind Sentinel: `redis+sentinel://` |
 //! | `redis-tls` | Redis over TLS: `rediss://` |
 //! | `memcached` | counts in memcached: `memcached://host1,host2` |
+//! | `dashboard` | [`Limiter::dashboard`], a page and JSON routes to mount; [`Limiter::client_limits`] |
 //! | `uuid` | [`IntoKey`] for `uuid::Uuid` |
 //! | `serde` | limits, [`Strategy`], [`HeaderStyle`] and fallbacks in configuration files; [`Stats`] as JSON |
 //!
@@ -99,6 +100,9 @@ mod request;
 mod handler;
 // Layers.
 pub mod layer;
+// Routes and a page that show what a limiter does.
+#[cfg(feature = "dashboard")]
+mod dashboard;
 // `Serialize` and `Deserialize` of settings.
 #[cfg(feature = "serde")]
 mod serde_impls;

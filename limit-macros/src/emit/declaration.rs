@@ -6,6 +6,7 @@ use syn::LitStr;
 use syn::ext::IdentExt;
 
 use crate::emit::context::Context;
+use crate::emit::known_budget::known_budget;
 use crate::emit::rule::key_label;
 use crate::model::{Cost, Rule, RuleLimits, Scope, Strategy};
 use crate::tokens::readable;
@@ -72,6 +73,7 @@ fn declaration(context: &Context<'_>, rule: &Rule) -> TokenStream {
         "methods",
         (!rule.methods.is_empty()).then(|| rule.methods.join(", ")),
     );
+    let budget = known_budget(context, rule);
     if rule.dry_run {
         settings.extend(quote_spanned!(span=> .dry_run()));
     }
@@ -82,6 +84,7 @@ fn declaration(context: &Context<'_>, rule: &Rule) -> TokenStream {
             ::core::concat!(::core::module_path!(), #handler),
             (::core::file!(), ::core::line!(), ::core::column!()),
             #limits,
+            #budget,
         ) #settings
     }
 }

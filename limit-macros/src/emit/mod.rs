@@ -14,6 +14,8 @@ mod context;
 mod generics;
 // The code that builds a rule.
 mod rule;
+// What is known of a rule's budgets without a request.
+mod known_budget;
 // What the attributes say as text.
 mod declaration;
 // The policy type and its rules.

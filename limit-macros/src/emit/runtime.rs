@@ -68,6 +68,19 @@ impl Runtime {
         rule_declaration: RuleDeclaration;
         handler_declaration: HandlerDeclaration;
         submit: submit;
+        known_budget: KnownBudget;
+        known_scope_fixed: KnownScope::Fixed;
+        known_scope_function: KnownScope::Function;
+        known_limits_expr: KnownLimits::Expr;
+        known_limits_unknown: KnownLimits::Unknown;
+        known_key_attribute: KnownKey::Attribute;
+        known_key_default: KnownKey::Default;
+        scope: Scope;
+        is_route_function: is_route_function;
+        constant_limits: constant_limits;
+        built_in_key: built_in_key;
+        convert_key: IntoKey::into_key;
+        limits_macro: limits;
 
         // Extractors.
         request_extractor_trait: FromRequest;

@@ -28,6 +28,19 @@ fn limits_only() {
                     ::core::concat!(::core::module_path!(), "::health"),
                     (::core::file!(), ::core::line!(), ::core::column!()),
                     "10 per minute",
+                    ::limit_runtime::__private::KnownBudget::new(
+                        ::limit_runtime::__private::KnownScope::Fixed(
+                            ::limit_runtime::__private::Scope::handler(
+                                ::core::concat!(::core::module_path!(), "::health"),
+                                "client_ip",
+                            ),
+                        ),
+                        ::limit_runtime::__private::Strategy::MovingWindow,
+                        ::limit_runtime::__private::KnownLimits::Expr(|| ::limit_runtime::__private::constant_limits(
+                            &::limit_runtime::__private::limits!("10 per minute"),
+                        )),
+                        ::limit_runtime::__private::KnownKey::Default,
+                    ),
                 ),
             ];
             ::limit_runtime::__private::submit! {
@@ -95,6 +108,23 @@ fn a_key_function_state_and_a_body() {
                         ::core::concat!(::core::module_path!(), "::predict"),
                         (::core::file!(), ::core::line!(), ::core::column!()),
                         "10 per second; 100 per minute",
+                        ::limit_runtime::__private::KnownBudget::new(
+                            ::limit_runtime::__private::KnownScope::Fixed(
+                                ::limit_runtime::__private::Scope::handler(
+                                    ::core::concat!(::core::module_path!(), "::predict"),
+                                    "api_key",
+                                ),
+                            ),
+                            ::limit_runtime::__private::Strategy::MovingWindow,
+                            ::limit_runtime::__private::KnownLimits::Expr(|| ::limit_runtime::__private::constant_limits(
+                                &::limit_runtime::__private::limits!("10 per second; 100 per minute"),
+                            )),
+                            ::limit_runtime::__private::KnownKey::Attribute(|__parts| ::limit_runtime::__private::built_in_key(
+                                __parts,
+                                &(),
+                                "",
+                            )),
+                        ),
                     )
                     .key("api_key"),
             ];
@@ -176,6 +206,19 @@ fn a_cost_over_the_arguments_and_a_direct_function() {
                         ::core::concat!(::core::module_path!(), "::predict"),
                         (::core::file!(), ::core::line!(), ::core::column!()),
                         "1000 per hour",
+                        ::limit_runtime::__private::KnownBudget::new(
+                            ::limit_runtime::__private::KnownScope::Fixed(
+                                ::limit_runtime::__private::Scope::handler(
+                                    ::core::concat!(::core::module_path!(), "::predict"),
+                                    "client_ip",
+                                ),
+                            ),
+                            ::limit_runtime::__private::Strategy::MovingWindow,
+                            ::limit_runtime::__private::KnownLimits::Expr(|| ::limit_runtime::__private::constant_limits(
+                                &::limit_runtime::__private::limits!("1000 per hour"),
+                            )),
+                            ::limit_runtime::__private::KnownKey::Default,
+                        ),
                     )
                     .cost("inputs.len()"),
             ];
@@ -278,6 +321,26 @@ fn several_attributes_with_many_options() {
                         ::core::concat!(::core::module_path!(), "::models"),
                         (::core::file!(), ::core::line!(), ::core::column!()),
                         "tier",
+                        ::limit_runtime::__private::KnownBudget::new(
+                            ::limit_runtime::__private::KnownScope::Fixed(
+                                ::limit_runtime::__private::Scope::handler(
+                                    ::core::concat!(::core::module_path!(), "::models"),
+                                    "tier",
+                                ),
+                            ),
+                            ::limit_runtime::__private::gcra(5u64),
+                            ::limit_runtime::__private::KnownLimits::Unknown,
+                            ::limit_runtime::__private::KnownKey::Attribute(|__parts| ::core::result::Result::Ok(
+                                ::limit_runtime::__private::IntoKey::into_key((
+                                    ::limit_runtime::__private::built_in_key(
+                                        __parts,
+                                        &client_ip,
+                                        "",
+                                    )?,
+                                    ::limit_runtime::__private::built_in_key(__parts, &(), "")?,
+                                )),
+                            )),
+                        ),
                     )
                     .strategy("gcra(burst = 5)")
                     .key("(client_ip, a closure)"),
@@ -287,6 +350,20 @@ fn several_attributes_with_many_options() {
                         ::core::concat!(::core::module_path!(), "::models"),
                         (::core::file!(), ::core::line!(), ::core::column!()),
                         "100 per minute",
+                        ::limit_runtime::__private::KnownBudget::new(
+                            ::limit_runtime::__private::KnownScope::Fixed(
+                                ::limit_runtime::__private::Scope::shared("all"),
+                            ),
+                            ::limit_runtime::__private::Strategy::MovingWindow,
+                            ::limit_runtime::__private::KnownLimits::Expr(|| ::limit_runtime::__private::constant_limits(
+                                &::limit_runtime::__private::limits!("100 per minute"),
+                            )),
+                            ::limit_runtime::__private::KnownKey::Attribute(|__parts| ::limit_runtime::__private::built_in_key(
+                                __parts,
+                                &everyone,
+                                "",
+                            )),
+                        ),
                     )
                     .key("everyone")
                     .cost("weight")
@@ -402,6 +479,23 @@ fn a_generic_handler_that_returns_a_future() {
                         ::core::concat!(::core::module_path!(), "::generic"),
                         (::core::file!(), ::core::line!(), ::core::column!()),
                         "10 per minute",
+                        ::facade::limiting::__private::KnownBudget::new(
+                            ::facade::limiting::__private::KnownScope::Fixed(
+                                ::facade::limiting::__private::Scope::handler(
+                                    ::core::concat!(::core::module_path!(), "::generic"),
+                                    "key::<T>",
+                                ),
+                            ),
+                            ::facade::limiting::__private::Strategy::MovingWindow,
+                            ::facade::limiting::__private::KnownLimits::Expr(|| ::facade::limiting::__private::constant_limits(
+                                &::facade::limiting::__private::limits!("10 per minute"),
+                            )),
+                            ::facade::limiting::__private::KnownKey::Attribute(|__parts| ::facade::limiting::__private::built_in_key(
+                                __parts,
+                                &(),
+                                "",
+                            )),
+                        ),
                     )
                     .key("key::<T>"),
             ];
@@ -491,6 +585,23 @@ fn a_function_that_may_take_the_last_argument() {
                         ::core::concat!(::core::module_path!(), "::me"),
                         (::core::file!(), ::core::line!(), ::core::column!()),
                         "10 per minute",
+                        ::limit_runtime::__private::KnownBudget::new(
+                            ::limit_runtime::__private::KnownScope::Fixed(
+                                ::limit_runtime::__private::Scope::handler(
+                                    ::core::concat!(::core::module_path!(), "::me"),
+                                    "by_claims",
+                                ),
+                            ),
+                            ::limit_runtime::__private::Strategy::MovingWindow,
+                            ::limit_runtime::__private::KnownLimits::Expr(|| ::limit_runtime::__private::constant_limits(
+                                &::limit_runtime::__private::limits!("10 per minute"),
+                            )),
+                            ::limit_runtime::__private::KnownKey::Attribute(|__parts| ::limit_runtime::__private::built_in_key(
+                                __parts,
+                                &(),
+                                "",
+                            )),
+                        ),
                     )
                     .key("by_claims"),
             ];

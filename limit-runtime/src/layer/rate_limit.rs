@@ -8,11 +8,15 @@ use super::{
 use crate::{
     extract::role_fn::{CostFn, KeyFn, KeyOfRequest, LimitsFn},
     limiter::Limiter,
-    observe::layer_registry::LimitsIdentity,
+    observe::{
+        known_budget::{KnownKey, NoKey},
+        layer_registry::LimitsIdentity,
+    },
     policy::{
         boxed::boxed,
         config::{PolicyConfig, ScopeConfig},
     },
+    request::built_in::is_built_in,
     response::exceeded::Exceeded,
     store::Fallback,
     window::Strategy,
@@ -20,6 +24,7 @@ use crate::{
 use axum::response::{IntoResponse, Response};
 use http::{Method, request::Parts};
 use std::{
+    any::TypeId,
     fmt,
     panic::Location,
     sync::{Arc, OnceLock},
@@ -66,6 +71,7 @@ impl Limiter {
             scope: LayerScope::Own,
             limits: boxed(limits),
             key: None,
+            known_key: KnownKey::Default,
             cost: None,
             cost_label: "1".into(),
             methods: Vec::new(),
@@ -153,6 +159,7 @@ impl RateLimitLayer {
         M: 'static,
     {
         self.with(|settings| {
+            settings.known_key = known_key(&key);
             settings.key = Some(boxed(key));
             settings.config.key_label = "key";
         })
@@ -379,6 +386,20 @@ impl RateLimitLayer {
     pub fn skip_when(self, skip: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
         self.with(|settings| settings.skip_when = Some(Arc::new(skip)))
     }
+}
+
+/// The key by a constant or a function of this crate, which need only the request.
+fn known_key<F, M>(key: &F) -> KnownKey
+where
+    F: KeyFn<(), M> + Clone + Send + Sync + 'static,
+{
+    if !F::IS_READY || !(F::IS_CONSTANT || is_built_in(TypeId::of::<F>())) {
+        return KnownKey::Unknown;
+    }
+    let key = key.clone();
+    KnownKey::Layer(Arc::new(move |parts| {
+        key.clone().resolve_now(parts).map_err(|_| NoKey::Rejected)
+    }))
 }
 
 impl<S> Layer<S> for RateLimitLayer {

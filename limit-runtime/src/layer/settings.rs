@@ -4,8 +4,12 @@ use super::scope::LayerScope;
 use crate::{
     extract::role::{CostRole, KeyRole, LimitsRole},
     limiter::Limiter,
-    observe::layer_registry::LimitsIdentity,
+    observe::{
+        known_budget::{KnownBudget, KnownKey, KnownLimits, KnownScope},
+        layer_registry::LimitsIdentity,
+    },
     policy::{boxed::BoxedFn, config::PolicyConfig},
+    store::Scope,
 };
 use http::{Method, request::Parts};
 use std::{borrow::Cow, fmt, panic::Location, sync::Arc};
@@ -24,6 +28,8 @@ pub(super) struct Settings {
     pub(super) limits: BoxedFn<LimitsRole>,
     /// `None` for the limiter's default key.
     pub(super) key: Option<BoxedFn<KeyRole>>,
+    /// The key, if no function of the application computes it.
+    pub(super) known_key: KnownKey,
     pub(super) cost: Option<BoxedFn<CostRole>>,
     /// The cost as text, for the list of limits.
     pub(super) cost_label: Cow<'static, str>,
@@ -31,6 +37,24 @@ pub(super) struct Settings {
     pub(super) methods: Vec<Method>,
     pub(super) exceptions: Vec<Box<str>>,
     pub(super) skip_when: Option<Arc<SkipWhen>>,
+}
+
+impl Settings {
+    /// What is known of the layer's budgets without a request.
+    pub(super) fn known_budget(&self) -> KnownBudget {
+        let scope = match &self.scope {
+            LayerScope::Own => KnownScope::Fixed(Scope::layer(self.name)),
+            LayerScope::Route => KnownScope::PerRoute(Scope::layer(self.name)),
+            LayerScope::Shared(name) => KnownScope::Shared(name.clone()),
+            LayerScope::Computed(_) => KnownScope::Computed,
+        };
+        let limits = match self.limits_identity {
+            LimitsIdentity::Constant(limits) => KnownLimits::Constant(limits),
+            LimitsIdentity::Function { .. } => KnownLimits::Unknown,
+        };
+        let key = self.known_key.clone();
+        KnownBudget::new(scope, self.config.strategy, limits, key)
+    }
 }
 
 pub(super) type SkipWhen = dyn Fn(&Parts) -> bool + Send + Sync;

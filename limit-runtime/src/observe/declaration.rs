@@ -3,6 +3,7 @@
 //! Each `#[rate_limit]` submits what it says to a list of the program (`inventory`). A program does
 //! not contain handlers of crates that it does not link, and a generic handler is in the list once.
 
+use super::known_budget::KnownBudget;
 use crate::diagnostics::{self, Misconfiguration};
 use std::{
     collections::HashSet,
@@ -30,6 +31,7 @@ pub struct RuleDeclaration {
     /// Separated by commas. Empty for all.
     pub(crate) methods: &'static str,
     pub(crate) is_dry_run: bool,
+    pub(crate) budget: KnownBudget,
 }
 
 impl RuleDeclaration {
@@ -41,6 +43,7 @@ impl RuleDeclaration {
         handler: &'static str,
         (file, line, column): (&'static str, u32, u32),
         limits: &'static str,
+        budget: KnownBudget,
     ) -> Self {
         Self {
             name,
@@ -56,6 +59,7 @@ impl RuleDeclaration {
             scope: "",
             methods: "",
             is_dry_run: false,
+            budget,
         }
     }
 
@@ -252,16 +256,25 @@ impl fmt::Debug for Catalog {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        observe::known_budget::{KnownKey, KnownLimits, KnownScope},
+        store::Scope,
+        window::Strategy,
+    };
 
     fn declare(name: &'static str, handler: &'static str, line: u32) -> &'static RuleDeclaration {
+        Box::leak(Box::new(rule(name, handler, line)))
+    }
+
+    fn rule(name: &'static str, handler: &'static str, line: u32) -> RuleDeclaration {
         let place = ("src/main.rs", line, 1);
-        Box::leak(Box::new(RuleDeclaration::new(
-            name,
-            "client_ip",
-            handler,
-            place,
-            "1/minute",
-        )))
+        let budget = KnownBudget::new(
+            KnownScope::Fixed(Scope::handler(handler, "client_ip")),
+            Strategy::MovingWindow,
+            KnownLimits::Unknown,
+            KnownKey::Default,
+        );
+        RuleDeclaration::new(name, "client_ip", handler, place, "1/minute", budget)
     }
 
     #[test]
@@ -312,8 +325,7 @@ mod tests {
     #[test]
     fn rules_of_one_shared_scope_are_no_duplicates() {
         let shared = |line| {
-            let place = ("src/main.rs", line, 1);
-            let rule = RuleDeclaration::new("a", "client_ip", "app::a", place, "1/s");
+            let rule = rule("a", "app::a", line);
             &*Box::leak(Box::new(rule.scope("\"models\"")))
         };
         let catalog = Catalog::new([shared(1), shared(2)].into_iter());

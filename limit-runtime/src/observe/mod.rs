@@ -28,6 +28,12 @@ mod stats;
 // All of it as JSON.
 #[cfg(feature = "serde")]
 mod serialize;
+// The budgets of a policy, as far as they are known without a request.
+#[cfg_attr(
+    not(feature = "dashboard"),
+    allow(dead_code, reason = "only the dashboard looks at budgets")
+)]
+pub(crate) mod known_budget;
 // What attributes declare.
 pub(crate) mod declaration;
 // The counters of one policy.

@@ -208,7 +208,7 @@ impl Observer {
     }
 
     /// All policies: the attributes of the program and the layers of this limiter.
-    fn for_each_policy(&self, mut f: impl FnMut(&PolicyRecord)) {
+    pub(crate) fn for_each_policy(&self, mut f: impl FnMut(&PolicyRecord)) {
         for (rule, _) in self.catalog.rules() {
             f(self.record_of_rule(rule));
         }
@@ -390,11 +390,16 @@ impl Observer {
         Ok(())
     }
 
+    /// Whether this policy is in dry run.
+    pub(crate) fn is_record_dry_run(&self, record: &PolicyRecord) -> bool {
+        self.settings.dry_run || record.is_dry_run()
+    }
+
     /// What all policies say.
     pub(crate) fn policies(&self) -> Policies {
         let mut policies = Vec::new();
         self.for_each_policy(|record| {
-            let is_dry_run = self.settings.dry_run || record.is_dry_run();
+            let is_dry_run = self.is_record_dry_run(record);
             policies.push(PolicyDescription::new(record, is_dry_run));
         });
         Policies::new(policies)
@@ -405,7 +410,7 @@ impl Observer {
         let mut endpoints = BTreeMap::new();
         let mut policies = Vec::new();
         self.for_each_policy(|record| {
-            let is_dry_run = self.settings.dry_run || record.is_dry_run();
+            let is_dry_run = self.is_record_dry_run(record);
             policies.push(record.stats(is_dry_run, &mut endpoints));
         });
         for cell in self.endpoints.iter().flat_map(Routes::iter) {

@@ -4,6 +4,7 @@ use super::{
     declaration::RuleDeclaration,
     histogram::{Times, Utilization},
     key_digest::KeyDigest,
+    known_budget::KnownBudget,
     reason::Reason,
     routes::Routes,
     sampled_log::SampledLog,
@@ -68,6 +69,7 @@ pub(crate) struct LayerDeclaration {
     /// Separated by commas. Empty for all.
     pub(crate) methods: String,
     pub(crate) is_dry_run: bool,
+    pub(crate) budget: KnownBudget,
 }
 
 /// Whether a policy is in dry run, if that was changed at run time.
@@ -153,8 +155,24 @@ impl PolicyRecord {
         self.mode.store(mode, Ordering::Relaxed);
     }
 
+    /// What is known of its budgets without a request.
+    pub(crate) fn budget(&self) -> &KnownBudget {
+        match &self.source {
+            PolicySource::Attribute(rule) => &rule.budget,
+            PolicySource::Layer(layer) => &layer.budget,
+        }
+    }
+
+    /// The key as written.
+    pub(crate) fn key_label(&self) -> &'static str {
+        match &self.source {
+            PolicySource::Attribute(rule) => rule.key,
+            PolicySource::Layer(layer) => layer.key,
+        }
+    }
+
     /// The routes on which requests have met the policy.
-    pub(super) fn routes(&self) -> Vec<String> {
+    pub(crate) fn routes(&self) -> Vec<String> {
         let cells = self.counters.iter().flat_map(Routes::iter);
         let routes = cells.map(|cell| String::from(&*cell.route));
         let mut routes: Vec<_> = routes.filter(|route| !route.is_empty()).collect();

@@ -4,7 +4,12 @@ use super::{
     client_ip::client_ip,
     keys::{bearer, everyone, header},
 };
-use crate::policy::route_scope::route;
+use crate::{
+    key::{IntoKey, Key},
+    observe::known_budget::NoKey,
+    policy::route_scope::{is_route, route},
+};
+use http::request::Parts;
 use std::any::TypeId;
 
 /// Whether a key or scope function belongs to this crate. Rules with such functions only are cheap:
@@ -15,6 +20,37 @@ pub(crate) fn is_built_in(function: TypeId) -> bool {
         || function == id_of(&bearer)
         || function == id_of(&header(""))
         || function == id_of(&route)
+}
+
+/// The key of a request by a key function of this crate. `header_name` is the argument of
+/// [`header`], which its type does not show.
+///
+/// # Errors
+/// If the function is not one of this crate, or rejects the request.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "its type matters only")]
+pub fn built_in_key<F>(
+    parts: &Parts,
+    function: &F,
+    header_name: &'static str,
+) -> Result<Key, NoKey> {
+    let function = id_of(function);
+    if function == id_of(&client_ip) {
+        let address = client_ip(parts).map_err(|_| NoKey::Rejected)?;
+        Ok(address.into_key())
+    } else if function == id_of(&everyone) {
+        Ok(everyone())
+    } else if function == id_of(&bearer) {
+        bearer(parts).map_err(|_| NoKey::Rejected)
+    } else if function == id_of(&header("")) {
+        header(header_name)(parts).map_err(|_| NoKey::Rejected)
+    } else {
+        Err(NoKey::NotBuiltIn)
+    }
+}
+
+/// Whether a scope function is [`route`].
+pub fn is_route_function<F>(_: &F) -> bool {
+    is_route::<F>()
 }
 
 fn id_of<T>(_: &T) -> TypeId {
@@ -45,5 +81,30 @@ mod tests {
         assert!(!is_built_in_by_value(&|parts: &http::request::Parts| {
             client_ip(parts)
         }));
+    }
+
+    #[test]
+    fn the_key_of_a_built_in_function_is_the_one_that_the_function_returns() {
+        fn other() -> Key {
+            "other".into_key()
+        }
+        let request = http::Request::builder()
+            .header("x-api-key", "k-1")
+            .header("authorization", "Bearer t-1");
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        let api_key = super::header("x-api-key");
+        assert_eq!(
+            built_in_key(&parts, &api_key, "x-api-key"),
+            Ok("k-1".into_key())
+        );
+        assert_eq!(built_in_key(&parts, &bearer, ""), Ok("t-1".into_key()));
+        assert_eq!(built_in_key(&parts, &everyone, ""), Ok(().into_key()));
+        assert_eq!(built_in_key(&parts, &client_ip, ""), Err(NoKey::Rejected));
+        assert_eq!(
+            built_in_key(&parts, &api_key, "x-user"),
+            Err(NoKey::Rejected)
+        );
+        assert_eq!(built_in_key(&parts, &other, ""), Err(NoKey::NotBuiltIn));
+        assert!(is_route_function(&route) && !is_route_function(&other));
     }
 }
