@@ -5,6 +5,9 @@
 //! handler with a limiter that counts nothing, and one that counts details; by default it counts
 //! totals.
 
+#[cfg(feature = "metrics")]
+mod recorder;
+
 use axum::{
     Router,
     body::Body,
@@ -71,6 +74,11 @@ fn main() -> ExitCode {
         eprintln!("request_cost HANDLER COUNT");
         return ExitCode::FAILURE;
     };
+    #[cfg(feature = "metrics")]
+    if !recorder::install() {
+        eprintln!("a recorder is installed already");
+        return ExitCode::FAILURE;
+    }
     let layered = |route| {
         let limiter = Limiter::builder().header_style(HeaderStyle::Off).build();
         Router::new().route("/", route).layer(limiter.layer())

@@ -35,3 +35,18 @@ for handler in $handlers; do
     printf '%-20s %14d %+12d %14.2f %+12.2f\n' $handler "$i" $((i - bare_instructions)) \
         "$a" "$(awk "BEGIN { print $a - $bare_allocations }")"
 done
+
+# The same with the feature `metrics`, over a limiter without the feature that counts nothing: without an
+# exporter, with one that takes nothing (`metrics::NoopRecorder`), and with handles that are called and do nothing.
+off=$(instructions limited_off)
+totals=$(instructions limited)
+cargo build --quiet --profile bench -p limit-benches --bin request_cost --features metrics
+row() { printf '%-32s %14d %+11.1f %%\n' "$1" "$2" "$(awk "BEGIN { print ($2 - $off) * 100 / $off }")"; }
+printf '\n%-32s %14s %13s\n' 'metrics' instructions 'over off'
+row 'off' "$off"
+row 'totals' "$totals"
+row 'metrics, no recorder' "$(instructions limited)"
+for recorder in noop called; do
+    row "metrics, recorder $recorder" "$(RECORDER=$recorder instructions limited)"
+    row "metrics, recorder $recorder, no totals" "$(RECORDER=$recorder instructions limited_off)"
+done

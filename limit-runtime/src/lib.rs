@@ -46,6 +46,7 @@
 //! | `redis-sentinel` | Redis behind Sentinel: `redis+sentinel://` |
 //! | `redis-tls` | Redis over TLS: `rediss://` |
 //! | `memcached` | counts in memcached: `memcached://host1,host2` |
+//! | `metrics` | counters, histograms and gauges for a recorder of the crate `metrics` |
 //! | `dashboard` | [`Limiter::dashboard`], a page and JSON routes to mount; [`Limiter::client_limits`] |
 //! | `uuid` | [`IntoKey`] for `uuid::Uuid` |
 //! | `serde` | limits, [`Strategy`], [`HeaderStyle`] and fallbacks in configuration files; [`Stats`] as JSON |
@@ -72,6 +73,8 @@
 
 // Warnings about misconfiguration, each logged once.
 pub mod diagnostics;
+// Counters, histograms and gauges of the feature `metrics`.
+mod instruments;
 // Monotonic time, and a clock for tests.
 pub mod clock;
 // Keys.

@@ -6,6 +6,7 @@
 //! | `check.rs` | [`Check`]: a check of one key, built step by step |
 //! | `admin.rs` | refunds, resets, health and usage |
 //! | `observe.rs` | what was counted, dry runs |
+//! | `gauges.rs` | gauges of the feature `metrics` |
 //! | `builder/` | [`LimiterBuilder`]: the settings of a limiter |
 //! | `remote.rs` | [`RemoteBuilder`]: the settings of a limiter with a remote store |
 //! | `env/` | a limiter with settings from environment variables |
@@ -19,6 +20,8 @@ mod builder;
 mod check;
 pub(crate) mod drain;
 mod env;
+#[cfg(feature = "metrics")]
+mod gauges;
 #[expect(
     clippy::module_inception,
     reason = "a file is named after its public type"

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     clock::{Clock, Ticks},
     decision::Outcome,
+    instruments::{self, UnitsKind},
     key::Key,
     store::{Health, Usage},
 };
@@ -230,15 +231,32 @@ impl Observer {
     /// Whether anything is counted or reported for a request that is admitted.
     #[inline]
     pub(crate) fn counts(&self) -> bool {
-        self.settings.level != StatsLevel::Off || self.hook_gets_all()
+        instruments::IS_ENABLED || self.settings.level != StatsLevel::Off || self.hook_gets_all()
     }
 
     /// Counts a request that its only policy has admitted.
     #[inline]
-    pub(crate) fn admitted_by_single(&self, policy: PolicyId<'_>, route: &str, outcome: &Outcome) {
+    pub(crate) fn admitted_by_single(
+        &self,
+        policy: PolicyId<'_>,
+        route: &str,
+        outcome: &Outcome,
+        cost: u64,
+    ) {
         if let Some(record) = self.record(policy) {
             record.add_single(route, Reason::Allowed);
             record.add_utilization(outcome);
+            record.add_units(UnitsKind::Charged, cost);
+        }
+    }
+
+    /// Counts units that a policy has charged or given back, in metrics.
+    #[inline]
+    pub(crate) fn add_units(&self, policy: PolicyId<'_>, kind: UnitsKind, units: u64) {
+        if instruments::IS_ENABLED
+            && let Some(record) = self.record(policy)
+        {
+            record.add_units(kind, units);
         }
     }
 
@@ -298,12 +316,13 @@ impl Observer {
     #[inline]
     fn is_reported(&self, reason: Reason) -> bool {
         let is_refusal = reason.is_refusal() || reason == Reason::WouldLimit;
-        self.settings.level >= StatsLevel::Detailed
+        instruments::IS_ENABLED
+            || self.settings.level >= StatsLevel::Detailed
             || self.settings.hook.is_some()
             || (is_refusal && is_logged())
     }
 
-    /// Reports a decision: to the details, the log and the hook.
+    /// Reports a decision: to the details, metrics, the log and the hook.
     #[inline(never)]
     fn report_to(&self, record: &PolicyRecord, finding: &Finding<'_>) {
         if let Some(index) = fullest(finding.outcomes)

@@ -6,12 +6,19 @@ use super::{
     key_digest::KeyDigest,
     known_budget::KnownBudget,
     reason::Reason,
-    routes::Routes,
+    routes::{RouteCell, Routes},
     sampled_log::SampledLog,
     space_saving::SpaceSaving,
     stats::{BusyKey, EndpointStats, PolicyCounts, PolicyStats, StatsLevel},
 };
-use crate::decision::Outcome;
+#[cfg(feature = "metrics")]
+use crate::instruments::Waiting;
+use crate::{
+    decision::Outcome,
+    instruments::{self, PolicyInstruments, UnitsKind},
+};
+#[cfg(feature = "metrics")]
+use limit_core::Limits;
 use std::{
     collections::BTreeMap,
     panic::Location,
@@ -47,6 +54,7 @@ pub(crate) struct PolicyRecord {
     counters: Option<Routes<COUNTERS>>,
     details: Option<Details>,
     pub(super) log: SampledLog,
+    instruments: PolicyInstruments,
 }
 
 /// Where a policy is written.
@@ -90,13 +98,17 @@ impl PolicyRecord {
             label,
             source,
             mode: AtomicU8::new(AS_WRITTEN),
-            counters: (level >= StatsLevel::Totals).then(Routes::new),
+            counters: match level {
+                StatsLevel::Off => instruments::IS_ENABLED.then(Routes::without_counters),
+                StatsLevel::Totals | StatsLevel::Detailed => Some(Routes::new()),
+            },
             details: (level >= StatsLevel::Detailed).then(|| Details {
                 utilization: Utilization::new(),
                 check_time: Times::new(),
                 busiest: SpaceSaving::new(),
             }),
             log: SampledLog::default(),
+            instruments: PolicyInstruments::default(),
         }
     }
 
@@ -104,7 +116,9 @@ impl PolicyRecord {
     #[inline]
     pub(super) fn add_single(&self, route: &str, reason: Reason) {
         if let Some(routes) = &self.counters {
-            routes.cell(route).counters.add(single_counter(reason));
+            let cell = routes.cell(route);
+            cell.counters.add(single_counter(reason));
+            self.add_metric(cell, reason);
         }
     }
 
@@ -112,16 +126,57 @@ impl PolicyRecord {
     #[inline]
     pub(super) fn add(&self, route: &str, reason: Reason) {
         if let Some(routes) = &self.counters {
-            routes.cell(route).counters.add(reason as usize);
+            let cell = routes.cell(route);
+            cell.counters.add(reason as usize);
+            self.add_metric(cell, reason);
         }
+    }
+
+    #[inline]
+    fn add_metric(&self, cell: &RouteCell<COUNTERS>, reason: Reason) {
+        if let Some(outcome) = reason.in_metrics() {
+            cell.requests.add(&self.label, &cell.route, outcome);
+        }
+    }
+
+    /// Counts units that were consumed or given back.
+    #[inline]
+    pub(crate) fn add_units(&self, kind: UnitsKind, units: u64) {
+        self.instruments.units(&self.label, kind, units);
+    }
+
+    /// Counts a request that waits for room, until the result is dropped.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn start_wait(&self) -> Waiting<'_> {
+        self.instruments.start_wait(&self.label)
+    }
+
+    /// The limits, unless a function returns them.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn constant_limits(&self) -> Option<Limits> {
+        let text = match &self.source {
+            PolicySource::Attribute(rule) => rule.limits,
+            PolicySource::Layer(layer) => &layer.limits,
+        };
+        Limits::parse(text).ok()
+    }
+
+    /// The number of requests that wait for room.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn waiting(&self) -> u64 {
+        u64::try_from(self.instruments.waiting()).unwrap_or(u64::MAX)
     }
 
     /// Records how much of the limit of this outcome is used.
     #[inline]
     pub(super) fn add_utilization(&self, outcome: &Outcome) {
+        if !instruments::IS_ENABLED && self.details.is_none() {
+            return;
+        }
+        let limit = outcome.quota().count().get();
+        let used = limit.saturating_sub(outcome.remaining());
+        self.instruments.checked(&self.label, used, limit);
         if let Some(details) = &self.details {
-            let limit = outcome.quota().count().get();
-            let used = limit.saturating_sub(outcome.remaining());
             details.utilization.record(used, limit);
         }
     }
@@ -191,6 +246,9 @@ impl PolicyRecord {
         for cell in self.counters.iter().flat_map(Routes::iter) {
             let (all, single) = by_reason(&cell.counters.sums());
             let on_route = counts(&all);
+            if on_route.total == 0 {
+                continue;
+            }
             requests.add(&on_route);
             routes.insert(cell.route.clone().into(), on_route);
             let single = counts(&single);

@@ -1,5 +1,6 @@
 //! What a policy has found for a request, as a word.
 
+use crate::instruments::RequestOutcome;
 use std::fmt;
 
 /// What a policy has found for one request.
@@ -58,6 +59,22 @@ impl Reason {
             Self::StoreError => "store_error",
             Self::Rejected => "rejected",
         }
+    }
+
+    /// The outcome that the metric of requests has. `None` for a rejection: the response is one of
+    /// the application.
+    #[inline]
+    pub(super) const fn in_metrics(self) -> Option<RequestOutcome> {
+        Some(match self {
+            Self::Allowed | Self::Waited => RequestOutcome::Allowed,
+            Self::Fallback => RequestOutcome::Fallback,
+            Self::Exempt => RequestOutcome::Exempt,
+            Self::Limited => RequestOutcome::Limited,
+            Self::ExceedsCapacity => RequestOutcome::ExceedsCapacity,
+            Self::WouldLimit => RequestOutcome::WouldLimit,
+            Self::StoreError => RequestOutcome::StoreError,
+            Self::Rejected => return None,
+        })
     }
 
     /// Whether the policy had no room for the request, and refused it.

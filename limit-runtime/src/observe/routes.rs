@@ -1,6 +1,7 @@
 //! Sets of counters, one for each route.
 
 use super::shards::Counters;
+use crate::instruments::RequestCounters;
 use std::{
     fmt,
     sync::{
@@ -23,6 +24,7 @@ pub(super) struct Routes<const N: usize> {
     /// A hash table of chains.
     others: OnceLock<Box<[OnceLock<Box<RouteCell<N>>>; BUCKETS]>>,
     count: AtomicUsize,
+    has_counters: bool,
 }
 
 const BUCKETS: usize = 64;
@@ -31,6 +33,7 @@ const BUCKETS: usize = 64;
 pub(super) struct RouteCell<const N: usize> {
     pub(super) route: Box<str>,
     pub(super) counters: Counters<N>,
+    pub(super) requests: RequestCounters,
     next: OnceLock<Box<Self>>,
 }
 
@@ -40,6 +43,15 @@ impl<const N: usize> Routes<N> {
             first: OnceLock::new(),
             others: OnceLock::new(),
             count: AtomicUsize::new(0),
+            has_counters: true,
+        }
+    }
+
+    /// Routes for metrics alone: their counters stay at 0.
+    pub(super) fn without_counters() -> Self {
+        Self {
+            has_counters: false,
+            ..Self::new()
         }
     }
 
@@ -88,7 +100,11 @@ impl<const N: usize> Routes<N> {
         self.count.fetch_add(1, Ordering::Relaxed);
         Box::new(RouteCell {
             route: route.into(),
-            counters: Counters::new(),
+            counters: match self.has_counters {
+                true => Counters::new(),
+                false => Counters::off(),
+            },
+            requests: RequestCounters::default(),
             next: OnceLock::new(),
         })
     }

@@ -29,11 +29,16 @@ impl<const N: usize> Counters<N> {
         Self(shards.collect())
     }
 
+    /// Counters that count nothing, and whose sums are 0.
+    pub(super) fn off() -> Self {
+        Self(Box::default())
+    }
+
     /// Adds 1 to a counter.
     #[inline]
     pub(super) fn add(&self, counter: usize) {
-        // The number of shards is a power of two.
-        let shard = self.0.get(shard_of_thread() & (self.0.len() - 1));
+        // The number of shards is a power of two, or 0.
+        let shard = self.0.get(shard_of_thread() & self.0.len().wrapping_sub(1));
         if let Some(counter) = shard.and_then(|shard| shard.0.get(counter)) {
             counter.fetch_add(1, Ordering::Relaxed);
         }

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     decision::{Decision, Receipt},
     extract::maybe_ready::MaybeReady,
+    instruments::UnitsKind,
     limiter::wait_queue::{self, WaitMode},
     policy::resolved_rule::ResolvedRule,
     store::{Action, Charge, Fallback, StoreError},
@@ -94,8 +95,16 @@ impl RequestLimits {
             let max_waits: PerRule<Duration> =
                 self.rules.iter().map(ResolvedRule::max_wait).collect();
             let timer = self.limiter.observer().start_timer();
-            let acquired =
-                wait_queue::acquire(&self.limiter, &charges, action, &max_waits, mode).await;
+            let start_wait = |rule| report::start_wait(&self, rule);
+            let acquired = wait_queue::acquire(
+                &self.limiter,
+                &charges,
+                action,
+                &max_waits,
+                mode,
+                start_wait,
+            )
+            .await;
             drop(charges);
             self.stop_timer(timer);
             match acquired {
@@ -150,6 +159,7 @@ impl RequestLimits {
         decision: Decision,
     ) -> Result<Arc<Self>, Refusal> {
         if decision.is_allowed() {
+            report::charged(&self, &costs, &decision);
             self.ledger.lock().record(&costs, decision);
             return Ok(self);
         }
@@ -196,6 +206,11 @@ impl RequestLimits {
         let selected = of_charges
             .zip(receipts)
             .filter(|&(rule, _)| is_selected(rule));
+        let kind = match action {
+            Action::Force => UnitsKind::Forced,
+            Action::Consume | Action::Peek => UnitsKind::Charged,
+        };
+        let selected = selected.inspect(|&(rule, _)| report::units(self, rule, kind, cost));
         {
             let mut ledger = self.ledger.lock();
             ledger.record_more(selected, cost);
@@ -248,8 +263,13 @@ impl RequestLimits {
                 })
             })
             .collect();
+        let refunded: PerRule<(usize, u64)> =
+            taken.iter().map(|entry| (entry.rule, entry.cost)).collect();
         let receipts: PerRule<Receipt> = taken.into_iter().map(|entry| entry.receipt).collect();
         self.limiter.refund(&charges, &receipts).await?;
+        for (rule, units) in refunded {
+            report::units(self, rule, UnitsKind::Refunded, units);
+        }
         self.refresh_decision().await;
         Ok(())
     }

@@ -6,6 +6,7 @@
 
 use super::{report, request_limits::RequestLimits};
 use crate::{
+    instruments::UnitsKind,
     limiter::Limiter,
     observe::Reason,
     policy::{
@@ -118,6 +119,7 @@ impl RequestLimits {
             if let Ok(mut decision) = forced.await {
                 let receipts = decision.take_receipts().into_iter();
                 let receipts = receipts.map(|receipt| (index, receipt));
+                report::units(dry_run, index, UnitsKind::Forced, cost);
                 dry_run.ledger.lock().record_more(receipts, cost);
             }
         }
@@ -147,6 +149,9 @@ impl RequestLimits {
             match checked.await {
                 Ok(mut decision) => {
                     report::in_dry_run(self, index, charge.cost, Some(&decision), parts);
+                    if !decision.receipts().is_empty() {
+                        report::units(self, index, UnitsKind::Charged, charge.cost);
+                    }
                     let receipts = decision.take_receipts().into_iter();
                     let receipts = receipts.map(|receipt| (index, receipt));
                     self.ledger.lock().record_more(receipts, charge.cost);

@@ -3,6 +3,7 @@
 use super::{denial::DenialRef, request_limits::RequestLimits};
 use crate::{
     decision::{Decision, Outcome, Receipt, StrictestOutcome},
+    instruments::{self, UnitsKind},
     limiter::Limiter,
     observe::{Reason, observer::Finding},
     policy::{
@@ -12,8 +13,12 @@ use crate::{
     },
     response::too_many_requests::as_exhausted,
 };
+#[cfg(feature = "metrics")]
+use crate::{instruments::Waiting, observe::policy_record::PolicyRecord};
 use axum::extract::MatchedPath;
 use http::request::Parts;
+#[cfg(feature = "metrics")]
+use smallvec::SmallVec;
 use std::{slice, time::Duration};
 
 /// The route template of a request, which is empty if it has no route.
@@ -43,8 +48,10 @@ pub(super) fn admitted_by_single(
             Reason::Allowed,
             slice::from_ref(&strictest.outcome),
         );
+        observer.add_units(rule.config.id(), UnitsKind::Charged, rule.cost);
     } else {
-        observer.admitted_by_single(rule.config.id(), route_of(parts), &strictest.outcome);
+        let outcome = &strictest.outcome;
+        observer.admitted_by_single(rule.config.id(), route_of(parts), outcome, rule.cost);
     }
 }
 
@@ -221,6 +228,44 @@ pub(super) fn admitted(limits: &RequestLimits, costs: &[u64], decision: &Decisio
     request.count();
     request.report_rules(&limits.rules, costs, decision, |_| reason);
 }
+
+/// Counts the units that each rule has charged, if the decision has consumed any.
+#[inline]
+pub(super) fn charged(limits: &RequestLimits, costs: &[u64], decision: &Decision) {
+    if instruments::IS_ENABLED && !decision.receipts().is_empty() {
+        for (rule, &cost) in costs.iter().enumerate() {
+            units(limits, rule, UnitsKind::Charged, cost);
+        }
+    }
+}
+
+/// Counts units that a rule, and those merged into it, have charged or given back.
+#[inline]
+pub(super) fn units(limits: &RequestLimits, rule: usize, kind: UnitsKind, units: u64) {
+    if !instruments::IS_ENABLED {
+        return;
+    }
+    let observer = limits.limiter.observer();
+    let configs = limits.rules.get(rule).into_iter();
+    for config in configs.flat_map(ResolvedRule::configs) {
+        observer.add_units(config.id(), kind, units);
+    }
+}
+
+/// Counts the request as one that waits for room under a rule, until the result is dropped.
+#[cfg(feature = "metrics")]
+pub(super) fn start_wait(limits: &RequestLimits, rule: usize) -> SmallVec<[Waiting<'_>; 1]> {
+    let observer = limits.limiter.observer();
+    let configs = limits.rules.get(rule).into_iter();
+    let records = configs
+        .flat_map(ResolvedRule::configs)
+        .filter_map(|config| observer.record(config.id()));
+    records.map(PolicyRecord::start_wait).collect()
+}
+
+/// Without metrics, nothing is counted.
+#[cfg(not(feature = "metrics"))]
+pub(super) fn start_wait(_: &RequestLimits, _: usize) {}
 
 /// Counts and reports a request that some of its rules have refused.
 #[cold]

@@ -30,10 +30,24 @@ pub struct StoreError {
 pub(crate) enum StoreErrorKind {
     /// The store cannot count at the moment. Every error is one of these unless more is known.
     Outage,
+    /// The store did not answer in time, and may have counted.
+    Deadline,
     /// The store answers, but its set-up has to be changed, such as a missing permission.
     Misconfiguration,
     /// Only this request failed, for the reason that the text names. Others may succeed.
     Request(&'static str),
+}
+
+impl StoreErrorKind {
+    /// The word for it in metrics.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Outage => "outage",
+            Self::Deadline => "deadline",
+            Self::Misconfiguration => "misconfiguration",
+            Self::Request(_) => "request",
+        }
+    }
 }
 
 impl StoreError {
@@ -48,10 +62,6 @@ impl StoreError {
     }
 
     /// The error with another kind.
-    #[cfg_attr(
-        not(any(feature = "memcached", feature = "redis")),
-        expect(dead_code, reason = "only stores on a server have such errors")
-    )]
     pub(crate) fn with_kind(self, kind: StoreErrorKind) -> Self {
         Self { kind, ..self }
     }

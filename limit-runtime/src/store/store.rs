@@ -81,6 +81,11 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         false
     }
 
+    /// The name of the kind of backend in metrics, such as `redis`. Default: `custom`.
+    fn name(&self) -> &'static str {
+        "custom"
+    }
+
     /// Whether a denial holds until its `retry_after` has passed, unless there is a refund, a reset
     /// or a changed limit. If so, this process repeats a denial for up to a second without another
     /// call to the store. Default: `false`.

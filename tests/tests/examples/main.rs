@@ -11,6 +11,7 @@ mod distributed;
 mod inference_api;
 mod jobs;
 mod models;
+mod monitoring;
 mod shared;
 mod tiers;
 mod tokens;

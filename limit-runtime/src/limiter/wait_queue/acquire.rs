@@ -43,28 +43,31 @@ pub(crate) enum WaitMode {
 /// A peek never waits. It is refused only if a check that consumes would be refused without
 /// waiting.
 ///
+/// While it waits, it holds what `start_wait` returns for the index of the charge it waits for.
+///
 /// Returns the decision, and whether the request has waited for room.
 ///
 /// # Errors
 /// If the remote store does not answer.
-pub(crate) async fn acquire(
+pub(crate) async fn acquire<W>(
     limiter: &Limiter,
     charges: &[Charge<'_>],
     action: Action,
     max_waits: &[Duration],
     mode: WaitMode,
+    start_wait: impl Fn(usize) -> W,
 ) -> Result<(Decision, bool), StoreError> {
     if action == Action::Force {
         return Ok((limiter.check_all(charges, action).await?, false));
     }
     let mut request = Request::new(limiter, charges, max_waits);
-    let mut has_waited = false;
+    let mut waits: Option<(usize, W)> = None;
     loop {
         let earlier = request.begin_check();
         let assessment = if earlier.iter().all(Vec::is_empty) {
             let decision = limiter.check_all(charges, action).await?;
             if decision.is_allowed() {
-                return Ok((decision, has_waited));
+                return Ok((decision, waits.is_some()));
             }
             Assessment::from_store(decision, charges)
         } else {
@@ -78,20 +81,28 @@ pub(crate) async fn acquire(
             WaitMode::Never => None,
         };
         if choice.is_some() && action == Action::Peek {
-            return Ok((assessment.decision.into_allowed(), has_waited));
+            return Ok((assessment.decision.into_allowed(), waits.is_some()));
         }
         match request.next_step(choice, &earlier) {
             NextStep::Check => {}
             NextStep::CheckAfter(check_done) => check_done.await,
             NextStep::Sleep { wake, time } => {
-                has_waited = true;
+                if let Some(QueueChoice { charge, .. }) = choice
+                    && waits
+                        .as_ref()
+                        .is_none_or(|(waits_for, _)| *waits_for != charge)
+                {
+                    // The wait in another queue ends first.
+                    drop(waits.take());
+                    waits = Some((charge, start_wait(charge)));
+                }
                 match time {
                     // The request checks again, woken or not.
                     Some(time) => drop(timeout(time, wake.notified()).await),
                     None => wake.notified().await,
                 }
             }
-            NextStep::Refuse => return Ok((assessment.decision, has_waited)),
+            NextStep::Refuse => return Ok((assessment.decision, waits.is_some())),
         }
     }
 }
@@ -123,7 +134,8 @@ pub(crate) fn refused_now(
         charges,
         Action::Peek,
         max_waits,
-        WaitMode::Allowed
+        WaitMode::Allowed,
+        |_| ()
     ));
     match peek.poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(Ok((decision, _))) if !decision.is_allowed() => Some(decision),

@@ -47,6 +47,10 @@ impl Store for MemcachedStore {
         Some(self.item_name(&self.digest(scope, key)))
     }
 
+    fn name(&self) -> &'static str {
+        "memcached"
+    }
+
     fn epoch(&self) -> u64 {
         self.shared.epoch.get()
     }

@@ -11,6 +11,8 @@ use super::{
     sweep::Sweep,
     totals::Totals,
 };
+#[cfg(feature = "metrics")]
+use crate::instruments::MemoryInstruments;
 use crate::{
     clock::{Clock, Ticks},
     decision::Receipt,
@@ -115,6 +117,12 @@ impl MemoryStore {
             evicted: self.shared.0.evicted(),
             shared: self.shared.0.shared(),
         }
+    }
+
+    /// What is recorded of this store.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn instruments(&self) -> &MemoryInstruments {
+        &self.shared.0.instruments
     }
 
     /// The size of tables and logs in bytes, by looking at each.

@@ -7,6 +7,7 @@
 //! network or of a part of its hash. When there is room again, its own budget begins with what it
 //! could itself have drawn from the shared one.
 
+use crate::instruments::MemoryInstruments;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// What a limiter in memory does with a new key when [`max_keys`] or [`max_bytes`] is reached and
@@ -44,6 +45,7 @@ pub(super) struct SharedBudgets {
     shared: AtomicU64,
     evicted: AtomicU64,
     warned: AtomicBool,
+    pub(super) instruments: MemoryInstruments,
 }
 
 impl SharedBudgets {
@@ -60,12 +62,14 @@ impl SharedBudgets {
     /// Counts a check that used a shared budget.
     pub(super) fn was_shared(&self, max_keys: usize) {
         self.shared.fetch_add(1, Ordering::Relaxed);
+        self.instruments.shared();
         self.warn(max_keys, "new keys share budgets");
     }
 
     /// Counts a key that was forgotten although it still counted.
     pub(super) fn has_evicted(&self, max_keys: usize) {
         self.evicted.fetch_add(1, Ordering::Relaxed);
+        self.instruments.evicted();
         self.warn(max_keys, "the least used keys are forgotten for new ones");
     }
 

@@ -43,6 +43,10 @@ impl Store for RedisStore {
         Some(self.key_names.budget_prefix(scope, key))
     }
 
+    fn name(&self) -> &'static str {
+        "redis"
+    }
+
     fn epoch(&self) -> u64 {
         self.connection.epoch()
     }

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     clock::Clock,
     decision::Decision,
+    instruments::StoreInstruments,
     key::Key,
     store::{
         charge::{Action, Charge},
@@ -40,6 +41,7 @@ impl Guard {
         let real_clock = Clock::monotonic();
         Self(Arc::new(Shared {
             denials: store.denials_last().then(DenialCache::new),
+            instruments: StoreInstruments::new(store.name()),
             local_counts: LocalCounts::new(clock.clone(), bounds, store.epoch()),
             store,
             settings,

@@ -19,7 +19,7 @@ pub(super) async fn send<T>(
     shared: &Arc<Shared>,
     call: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
-    let result = shared.with_deadline(call).await;
+    let result = shared.instruments.timed(shared.with_deadline(call)).await;
     match &result {
         Ok(_) => {
             count(&shared.counters.answered);
@@ -33,10 +33,11 @@ pub(super) async fn send<T>(
 fn note_failure(shared: &Arc<Shared>, error: &StoreError) {
     let now = shared.real_clock.now();
     count(&shared.counters.failed);
+    shared.instruments.failed(error.kind().as_str());
     shared.counters.set_last_error(error);
     tracing::debug!(%error, "rate-limit store call failed");
     let opened = match error.kind() {
-        StoreErrorKind::Outage => shared.breaker.failure(now),
+        StoreErrorKind::Outage | StoreErrorKind::Deadline => shared.breaker.failure(now),
         StoreErrorKind::Misconfiguration => shared.breaker.open(now),
         StoreErrorKind::Request(kind) => {
             shared.log.fault(now, kind, error);

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     clock::Clock,
     decision::{Decision, Receipt},
+    instruments::StoreInstruments,
     store::{
         charge::{Action, Charge, all_allowed},
         error::{StoreError, StoreErrorKind},
@@ -39,6 +40,7 @@ pub(super) struct Shared {
     /// Forced charges and refunds that the store has not confirmed.
     pub(super) late: LateCharges,
     pub(super) counters: Counters,
+    pub(super) instruments: StoreInstruments,
     pub(super) log: OutageLog,
 }
 
@@ -123,9 +125,11 @@ impl Shared {
         let deadline = self.settings.deadline;
         match tokio::time::timeout(deadline, call).await {
             Ok(result) => result,
-            Err(_) => Err(StoreError::new(format!(
-                "the store did not answer within the deadline of {deadline:?}"
-            ))),
+            Err(_) => {
+                let message =
+                    format!("the store did not answer within the deadline of {deadline:?}");
+                Err(StoreError::new(message).with_kind(StoreErrorKind::Deadline))
+            }
         }
     }
 
