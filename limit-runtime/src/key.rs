@@ -110,13 +110,7 @@ impl Key {
     }
 
     /// A tuple: its tag, the number of its parts, and the parts.
-    fn tuple<const N: usize>(parts: [Self; N]) -> Self {
-        Self::tuple_of(&parts)
-    }
-
-    /// A tuple of these parts.
-    #[inline]
-    pub(crate) fn tuple_of(parts: &[Self]) -> Self {
+    pub(crate) fn tuple(parts: &[Self]) -> Self {
         let mut encoded = SmallVec::new();
         encoded.push(Tag::Tuple as u8);
         encoded.extend_from_slice(&(parts.len() as u64).to_le_bytes());
@@ -352,7 +346,7 @@ macro_rules! tuple_keys {
             fn into_key(self) -> Key {
                 #[allow(non_snake_case)]
                 let ($($part,)+) = self;
-                Key::tuple([$($part.into_key()),+])
+                Key::tuple(&[$($part.into_key()),+])
             }
         }
     };

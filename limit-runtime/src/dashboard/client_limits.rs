@@ -2,7 +2,7 @@
 
 use super::{
     inspect::{BudgetState, InspectedPolicy, policies},
-    json,
+    json_response::json,
 };
 use crate::{
     key::Key,
@@ -43,7 +43,6 @@ impl Limiter {
     ///
     /// The response is described in
     /// [docs/OBSERVABILITY.md](https://docs.rs/crate/limit-runtime/latest/source/docs/OBSERVABILITY.md).
-    #[must_use]
     pub fn client_limits(&self) -> impl Fn(Parts) -> ClientLimits + Clone + Send + Sync + 'static {
         let limiter = self.clone();
         move |mut parts| {

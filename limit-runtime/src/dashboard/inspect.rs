@@ -100,7 +100,7 @@ impl InspectedPolicy {
         Ok(decision
             .outcomes()
             .iter()
-            .cloned()
+            .copied()
             .map(LimitState)
             .collect())
     }

@@ -179,7 +179,7 @@ fn tuple_of(parts: &[Value], ipv6_prefix: u8, depth: usize) -> Result<Key, Strin
             }
         });
     }
-    Ok(Key::tuple_of(&keys))
+    Ok(Key::tuple(&keys))
 }
 
 fn type_of(value: &Value) -> &'static str {
@@ -199,7 +199,7 @@ mod tests {
     use serde_json::json;
     use std::net::Ipv6Addr;
 
-    fn key(fields: Value) -> Result<Key, String> {
+    fn key(fields: &Value) -> Result<Key, String> {
         let mut body = json!({ "policy": "p" });
         let map = body.as_object_mut().unwrap();
         map.extend(fields.as_object().unwrap().clone());
@@ -243,7 +243,7 @@ mod tests {
                 (("a", "b"), "c").into_key(),
             ),
         ] {
-            assert_eq!(key(fields.clone()), Ok(expected), "{fields}");
+            assert_eq!(key(&fields), Ok(expected), "{fields}");
         }
     }
 
@@ -252,7 +252,7 @@ mod tests {
     fn a_uuid_is_the_key_of_its_value() {
         let uuid = uuid::Uuid::from_u128(7);
         let fields = json!({"key": uuid.to_string(), "type": "uuid"});
-        assert_eq!(key(fields), Ok(uuid.into_key()));
+        assert_eq!(key(&fields), Ok(uuid.into_key()));
     }
 
     #[test]
@@ -293,7 +293,7 @@ mod tests {
                 "is unknown. Allowed: `policy`",
             ),
         ] {
-            let error = key(fields.clone()).unwrap_err();
+            let error = key(&fields).unwrap_err();
             assert!(error.contains(expected), "{fields}: {error}");
             assert!(!error.contains("sk-secret"), "{error}");
         }
@@ -314,7 +314,7 @@ mod tests {
         for _ in 0..20 {
             nested = json!([{"key": nested, "type": "tuple"}]);
         }
-        let error = key(json!({"key": nested, "type": "tuple"})).unwrap_err();
+        let error = key(&json!({"key": nested, "type": "tuple"})).unwrap_err();
         assert!(error.contains("as many levels"), "{error}");
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     inspect::{BudgetState, InspectedPolicy, policies},
-    json,
+    json_response::json,
     key_query::KeyQuery,
 };
 use crate::{limiter::Limiter, response::problem::problem, store::StoreError};

@@ -1,5 +1,7 @@
 //! Routes that show what a limiter does, for its operators, and one for its clients.
 
+// Responses in JSON.
+mod json_response;
 // A policy of the limiter, and its budgets of a key.
 mod inspect;
 // What `POST /key` is asked.
@@ -11,16 +13,14 @@ mod client_limits;
 // The page.
 mod page;
 
-use crate::{limiter::Limiter, response::problem::problem};
+use self::json_response::json;
+use crate::limiter::Limiter;
 use axum::{
     Router,
-    body::Body,
     extract::{DefaultBodyLimit, State},
     response::Response,
     routing::{get, post},
 };
-use http::{HeaderMap, HeaderValue, StatusCode, header};
-use serde::Serialize;
 
 impl Limiter {
     /// Routes for operators: a page of all limits and what became of requests, the same as JSON,
@@ -58,9 +58,9 @@ impl Limiter {
     ///     .nest("/limits", dashboard);
     /// ```
     ///
-    /// [docs/OBSERVABILITY.md]: https://docs.rs/crate/limit-runtime/latest/source/docs/OBSERVABILITY.md
+    /// [docs/OBSERVABILITY.md]:
+    ///     https://docs.rs/crate/limit-runtime/latest/source/docs/OBSERVABILITY.md
     /// [`stats(true)`]: crate::LimiterBuilder::stats
-    #[must_use]
     pub fn dashboard<S>(&self) -> Router<S>
     where
         S: Clone + Send + Sync + 'static,
@@ -81,27 +81,4 @@ async fn stats(State(limiter): State<Limiter>) -> Response {
 
 async fn limits(State(limiter): State<Limiter>) -> Response {
     json(&limiter.policies())
-}
-
-/// A response with this value as JSON, which no cache keeps.
-fn json(value: &impl Serialize) -> Response {
-    let Ok(body) = serde_json::to_vec(value) else {
-        let detail = "The value has no JSON form";
-        return problem(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", detail);
-    };
-    let mut response = Response::new(Body::from(body));
-    let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
-    add_protection(headers);
-    response
-}
-
-/// Headers against caches, and against browsers that guess a type.
-fn add_protection(headers: &mut HeaderMap) {
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    let nosniff = HeaderValue::from_static("nosniff");
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
 }

@@ -1,6 +1,6 @@
 //! The page: one file, which loads nothing from elsewhere.
 
-use super::add_protection;
+use super::json_response::add_protection;
 use axum::{body::Body, response::Response};
 use http::{HeaderValue, header};
 use std::hash::{BuildHasher, RandomState};

@@ -92,7 +92,7 @@ impl ActiveLayer {
                 .collect::<Vec<_>>()
                 .join(", "),
             is_dry_run: settings.config.is_dry_run,
-            budget: settings.known_budget(),
+            budget: Box::new(settings.known_budget()),
         });
         let config = PolicyConfig {
             scope,

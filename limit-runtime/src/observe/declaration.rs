@@ -31,6 +31,10 @@ pub struct RuleDeclaration {
     /// Separated by commas. Empty for all.
     pub(crate) methods: &'static str,
     pub(crate) is_dry_run: bool,
+    #[cfg_attr(
+        not(feature = "dashboard"),
+        expect(dead_code, reason = "only the dashboard looks at budgets")
+    )]
     pub(crate) budget: KnownBudget,
 }
 

@@ -58,8 +58,10 @@ pub enum KnownKey {
     /// The key functions of an attribute, which are those of this crate if they have their types.
     Attribute(fn(&Parts) -> Result<Key, NoKey>),
     /// A key function of a layer.
-    Layer(Arc<dyn Fn(&Parts) -> Result<Key, NoKey> + Send + Sync>),
+    Layer(Arc<KeyOfLayer>),
 }
+
+type KeyOfLayer = dyn Fn(&Parts) -> Result<Key, NoKey> + Send + Sync;
 
 /// Why there is no key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

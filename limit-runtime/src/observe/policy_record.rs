@@ -77,7 +77,11 @@ pub(crate) struct LayerDeclaration {
     /// Separated by commas. Empty for all.
     pub(crate) methods: String,
     pub(crate) is_dry_run: bool,
-    pub(crate) budget: KnownBudget,
+    #[cfg_attr(
+        not(feature = "dashboard"),
+        expect(dead_code, reason = "only the dashboard looks at budgets")
+    )]
+    pub(crate) budget: Box<KnownBudget>,
 }
 
 /// Whether a policy is in dry run, if that was changed at run time.
@@ -211,6 +215,7 @@ impl PolicyRecord {
     }
 
     /// What is known of its budgets without a request.
+    #[cfg(feature = "dashboard")]
     pub(crate) fn budget(&self) -> &KnownBudget {
         match &self.source {
             PolicySource::Attribute(rule) => &rule.budget,
@@ -219,6 +224,7 @@ impl PolicyRecord {
     }
 
     /// The key as written.
+    #[cfg(feature = "dashboard")]
     pub(crate) fn key_label(&self) -> &'static str {
         match &self.source {
             PolicySource::Attribute(rule) => rule.key,

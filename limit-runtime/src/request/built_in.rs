@@ -27,7 +27,6 @@ pub(crate) fn is_built_in(function: TypeId) -> bool {
 ///
 /// # Errors
 /// If the function is not one of this crate, or rejects the request.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "its type matters only")]
 pub fn built_in_key<F>(
     parts: &Parts,
     function: &F,
@@ -49,6 +48,7 @@ pub fn built_in_key<F>(
 }
 
 /// Whether a scope function is [`route`].
+#[must_use]
 pub fn is_route_function<F>(_: &F) -> bool {
     is_route::<F>()
 }

@@ -20,13 +20,12 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) async fn start() -> Self {
+    pub(crate) async fn start(layer: &'static str) -> Self {
         let limiter = Limiter::builder().stats(true).build();
-        let markup = "<img src=x onerror=alert(1)><i>";
         let router = Router::new()
             .route("/predict", get(predict))
             .route("/embed", get(embed))
-            .layer(limiter.limit_layer(markup, limits!("100_000/hour")))
+            .layer(limiter.limit_layer(layer, limits!("100_000/hour")))
             .layer(limiter.layer())
             .nest("/limits", limiter.dashboard());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
