@@ -1,10 +1,15 @@
 //! Without the feature `metrics`: nothing is kept, and nothing is recorded.
 
-use super::{RequestOutcome, UnitsKind};
+#![expect(
+    clippy::unused_self,
+    reason = "the methods of the feature are called alike"
+)]
+
+use super::labels::{RequestOutcome, UnitsKind};
 use std::future::Future;
 
 #[derive(Debug, Default)]
-pub(crate) struct RequestCounters;
+pub(crate) struct RequestCounters(());
 
 impl RequestCounters {
     #[inline]
@@ -12,7 +17,7 @@ impl RequestCounters {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct PolicyInstruments;
+pub(crate) struct PolicyInstruments(());
 
 impl PolicyInstruments {
     #[inline]
@@ -23,7 +28,7 @@ impl PolicyInstruments {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct MemoryInstruments;
+pub(crate) struct MemoryInstruments(());
 
 impl MemoryInstruments {
     #[inline]

@@ -1,7 +1,7 @@
 //! Handles of metrics, registered when they are used for the first time.
 
 use super::{
-    RequestOutcome, UnitsKind,
+    labels::{RequestOutcome, UnitsKind},
     metric::{self, Labels, Metric},
 };
 use metrics::{Counter, Histogram};

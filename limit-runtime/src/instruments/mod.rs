@@ -5,6 +5,8 @@
 //! to: a request looks nothing up by name. Labels come from the source code, so their number is
 //! bounded.
 
+// Labels of outcomes and units.
+mod labels;
 // How they are registered and recorded.
 #[cfg(feature = "metrics")]
 mod enabled;
@@ -23,26 +25,7 @@ pub(crate) use self::disabled::{
 pub(crate) use self::enabled::{
     MemoryInstruments, PolicyInstruments, RequestCounters, StoreInstruments, Waiting, set_gauge,
 };
+pub(crate) use self::labels::{RequestOutcome, UnitsKind};
 
 /// Whether anything is recorded.
 pub(crate) const IS_ENABLED: bool = cfg!(feature = "metrics");
-
-/// The label `outcome` of `rate_limit_requests_total`.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum RequestOutcome {
-    Allowed,
-    Limited,
-    WouldLimit,
-    ExceedsCapacity,
-    Exempt,
-    StoreError,
-    Fallback,
-}
-
-/// The label `kind` of `rate_limit_units_total`.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum UnitsKind {
-    Charged,
-    Refunded,
-    Forced,
-}

@@ -10,8 +10,9 @@ use std::{
 };
 
 /// The modules of limit-runtime. Each imports only from those above it.
-const ORDER: [&str; 20] = [
+const ORDER: [&str; 21] = [
     "diagnostics",
+    "instruments",
     "clock",
     "key",
     "decision",
