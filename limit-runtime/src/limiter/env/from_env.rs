@@ -4,15 +4,16 @@ use super::{
     error::EnvError,
     values,
     variables::{
-        ALL, DEADLINE, DRAIN_BYTES, DRAIN_TIME, ENABLED, EXCEEDS_CAPACITY_STATUS, FORWARDED_HEADER,
-        HEADERS, IPV6_PREFIX, MAX_BYTES, MAX_DRAINING, MAX_KEYS, MAX_LOG_ENTRIES, MAX_WAITING,
-        ON_STORE_ERROR, RESPONSE_INFO, RETRY_AFTER, RETRY_JITTER, SECRET, STORE, STORE_PREFIX,
-        TRUSTED_PROXIES, WHEN_FULL, has_reserved_prefix, is_set_by_kubernetes,
+        ALL, DEADLINE, DRAIN_BYTES, DRAIN_TIME, DRY_RUN, ENABLED, EXCEEDS_CAPACITY_STATUS,
+        FORWARDED_HEADER, HEADERS, IPV6_PREFIX, MAX_BYTES, MAX_DRAINING, MAX_KEYS, MAX_LOG_ENTRIES,
+        MAX_WAITING, ON_STORE_ERROR, RESPONSE_INFO, RETRY_AFTER, RETRY_JITTER, SECRET, STATS,
+        STORE, STORE_PREFIX, TRUSTED_PROXIES, WHEN_FULL, has_reserved_prefix, is_set_by_kubernetes,
     },
 };
 use crate::{
     client_ip::{ForwardedHeader, TrustedProxies, TrustedProxiesError},
     limiter::{Limiter, LimiterBuilder, remote, words::Words},
+    observe::StatsLevel,
     response::{header_style::HeaderStyle, retry_after::RetryAfterStyle},
     store::{
         Fallback,
@@ -32,6 +33,8 @@ impl Limiter {
     /// | Variable | allowed values | default |
     /// |---|---|---|
     /// | `RATE_LIMIT_ENABLED` | `true`, `false`, `yes`, `no`, `on`, `off`, `1`, `0` | `true` |
+    /// | `RATE_LIMIT_DRY_RUN` | as `RATE_LIMIT_ENABLED` | `false` |
+    /// | `RATE_LIMIT_STATS` | `off`, `totals`, `detailed` | `totals` |
     /// | `RATE_LIMIT_STORE` | a URL of [`connect`](Self::connect) | `memory://` |
     /// | `RATE_LIMIT_PREFIX` | the prefix of all keys in a remote store | `limit` |
     /// | `RATE_LIMIT_SECRET` | the secret for the hash of each key in a remote store | a public constant |
@@ -59,6 +62,8 @@ impl Limiter {
     /// | Variable | method |
     /// |---|---|
     /// | `RATE_LIMIT_ENABLED` | [`LimiterBuilder::enabled`] |
+    /// | `RATE_LIMIT_DRY_RUN` | [`LimiterBuilder::dry_run`] |
+    /// | `RATE_LIMIT_STATS` | [`LimiterBuilder::stats`] |
     /// | `RATE_LIMIT_STORE` | [`LimiterBuilder::remote`] |
     /// | `RATE_LIMIT_PREFIX` | [`RemoteBuilder::key_prefix`](crate::RemoteBuilder::key_prefix) |
     /// | `RATE_LIMIT_SECRET` | [`RemoteBuilder::key_secret`](crate::RemoteBuilder::key_secret) |
@@ -203,6 +208,12 @@ impl Settings {
         let mut builder = Limiter::builder();
         if let Some(enabled) = self.choice(ENABLED, &SWITCH)? {
             builder = builder.enabled(enabled);
+        }
+        if let Some(dry_run) = self.choice(DRY_RUN, &SWITCH)? {
+            builder = builder.dry_run(dry_run);
+        }
+        if let Some(level) = self.choice(STATS, &STATS_WORDS)? {
+            builder = builder.stats(level);
         }
         if let Some(style) = self.choice(HEADERS, &HeaderStyle::WORDS)? {
             builder = builder.header_style(style);
@@ -354,4 +365,10 @@ const RETRY_AFTER_STYLES: [(&str, RetryAfterStyle); 2] = [
 const WHEN_FULL_WORDS: [(&str, WhenFull); 2] = [
     ("forget-least-used", WhenFull::ForgetLeastUsed),
     ("share", WhenFull::Share),
+];
+
+const STATS_WORDS: [(&str, StatsLevel); 3] = [
+    (StatsLevel::Off.as_str(), StatsLevel::Off),
+    (StatsLevel::Totals.as_str(), StatsLevel::Totals),
+    (StatsLevel::Detailed.as_str(), StatsLevel::Detailed),
 ];

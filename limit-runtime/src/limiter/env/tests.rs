@@ -1,13 +1,14 @@
 //! Which variables are read, rejected and ignored.
 
 use super::variables::{
-    ALL, DEADLINE, DRAIN_BYTES, DRAIN_TIME, ENABLED, EXCEEDS_CAPACITY_STATUS, FORWARDED_HEADER,
-    HEADERS, IPV6_PREFIX, MAX_BYTES, MAX_DRAINING, MAX_KEYS, MAX_LOG_ENTRIES, MAX_WAITING,
-    ON_STORE_ERROR, RESPONSE_INFO, RETRY_AFTER, RETRY_JITTER, SECRET, STORE, STORE_PREFIX,
-    TRUSTED_PROXIES, WHEN_FULL,
+    ALL, DEADLINE, DRAIN_BYTES, DRAIN_TIME, DRY_RUN, ENABLED, EXCEEDS_CAPACITY_STATUS,
+    FORWARDED_HEADER, HEADERS, IPV6_PREFIX, MAX_BYTES, MAX_DRAINING, MAX_KEYS, MAX_LOG_ENTRIES,
+    MAX_WAITING, ON_STORE_ERROR, RESPONSE_INFO, RETRY_AFTER, RETRY_JITTER, SECRET, STATS, STORE,
+    STORE_PREFIX, TRUSTED_PROXIES, WHEN_FULL,
 };
 use crate::{
     limiter::{InstallError, Limiter},
+    observe::StatsLevel,
     response::{header_style::HeaderStyle, retry_after::RetryAfterStyle},
 };
 use std::time::Duration;
@@ -53,6 +54,8 @@ async fn every_setting_is_made() {
         (MAX_WAITING, "16"),
         (IPV6_PREFIX, "56"),
         (ENABLED, "Yes"),
+        (DRY_RUN, "yes"),
+        (STATS, "Detailed"),
         (STORE, "memory://"),
         (STORE_PREFIX, "inference"),
         (SECRET, "hush"),
@@ -80,6 +83,9 @@ async fn every_setting_is_made() {
     assert_eq!(limiter.0.max_waiting, 16);
     assert_eq!(limiter.0.ipv6_prefix, 56);
     assert!(limiter.trusted_proxies().is_some());
+    assert_eq!(limiter.stats().level, StatsLevel::Detailed);
+    let policies = limiter.policies();
+    assert!(policies.iter().all(|policy| policy.is_dry_run));
 }
 
 #[tokio::test]
@@ -135,6 +141,11 @@ async fn a_refusal_names_the_variable_the_value_and_what_is_allowed() {
             "32",
             "environment variable `RATE_LIMIT_IPV6_PREFIX` is `32`; allowed: a whole number from \
              48 to 64",
+        ),
+        (
+            STATS,
+            "all",
+            "environment variable `RATE_LIMIT_STATS` is `all`; allowed: `off`, `totals`, `detailed`",
         ),
         (
             WHEN_FULL,

@@ -11,6 +11,8 @@ pub(super) const STORE: &str = "RATE_LIMIT_STORE";
 pub(super) const STORE_PREFIX: &str = "RATE_LIMIT_PREFIX";
 pub(super) const SECRET: &str = "RATE_LIMIT_SECRET";
 pub(super) const ENABLED: &str = "RATE_LIMIT_ENABLED";
+pub(super) const DRY_RUN: &str = "RATE_LIMIT_DRY_RUN";
+pub(super) const STATS: &str = "RATE_LIMIT_STATS";
 pub(super) const HEADERS: &str = "RATE_LIMIT_HEADERS";
 pub(super) const RETRY_AFTER: &str = "RATE_LIMIT_RETRY_AFTER";
 pub(super) const ON_STORE_ERROR: &str = "RATE_LIMIT_ON_STORE_ERROR";
@@ -31,13 +33,15 @@ pub(super) const TRUSTED_PROXIES: &str = "RATE_LIMIT_TRUSTED_PROXIES";
 pub(super) const FORWARDED_HEADER: &str = "RATE_LIMIT_FORWARDED_HEADER";
 
 /// All variables.
-pub(super) const ALL: [&str; 22] = [
+pub(super) const ALL: [&str; 24] = [
     STORE,
     STORE_PREFIX,
     SECRET,
     DEADLINE,
     ON_STORE_ERROR,
     ENABLED,
+    DRY_RUN,
+    STATS,
     HEADERS,
     RETRY_AFTER,
     RETRY_JITTER,
