@@ -24,6 +24,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     hash::{BuildHasher, RandomState},
+    panic::{self, AssertUnwindSafe},
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
@@ -64,6 +65,7 @@ pub(crate) struct Observer {
     /// Whether a policy was set to dry run, or live, at run time.
     has_changed_modes: AtomicBool,
     digests: RandomState,
+    has_hook_panicked: AtomicBool,
 }
 
 /// A list that only grows. To read it takes no lock.
@@ -128,6 +130,7 @@ impl Observer {
             endpoints: (settings.level >= StatsLevel::Totals).then(Routes::new),
             has_changed_modes: AtomicBool::new(false),
             digests: RandomState::new(),
+            has_hook_panicked: AtomicBool::new(false),
             settings,
         }
     }
@@ -182,11 +185,12 @@ impl Observer {
         }
     }
 
-    /// The record of a layer. Layers of one name have one record, as they have one budget.
+    /// The record of a layer. Layers that count alike in one budget have one record; another layer
+    /// of that name has a number behind its name.
     pub(crate) fn add_layer(&self, layer: LayerDeclaration) -> Arc<PolicyRecord> {
         let mut layers = self.layers.lock();
         let is_same = |record: &&Arc<PolicyRecord>| match &record.source {
-            PolicySource::Layer(other) => other.name == layer.name,
+            PolicySource::Layer(other) => layer.shares_record_with(other),
             PolicySource::Attribute(_) => false,
         };
         if let Some(record) = layers.iter().find(is_same) {
@@ -194,12 +198,20 @@ impl Observer {
         }
         let is_taken = |label: &str| {
             let mut rules = self.catalog.rules().iter();
-            rules.any(|(_, taken)| **taken == *label)
+            let mut layers = layers.iter();
+            rules.any(|(_, taken)| **taken == *label) || layers.any(|other| *other.label == *label)
         };
-        let label = match is_taken(layer.name) {
-            true => format!("layer::{}", layer.name).into(),
-            false => Arc::from(layer.name),
+        let is_of_attribute = {
+            let mut rules = self.catalog.rules().iter();
+            rules.any(|(_, taken)| **taken == *layer.name)
         };
+        let name = match is_of_attribute {
+            true => format!("layer::{}", layer.name),
+            false => layer.name.to_owned(),
+        };
+        let numbered = (2..).map(|number| format!("{name}#{number}"));
+        let mut labels = std::iter::once(name.clone()).chain(numbered);
+        let label = labels.find(|label| !is_taken(label)).unwrap_or(name).into();
         let source = PolicySource::Layer(layer);
         let record = Arc::new(PolicyRecord::new(label, source, self.settings.level));
         if layers.len() < MAX_LAYERS {
@@ -357,7 +369,19 @@ impl Observer {
             log_refusal(record, &event, &self.clock);
         }
         if let Some(hook) = hook {
-            hook(&event);
+            self.call_hook(hook, &event);
+        }
+    }
+
+    /// Calls the hook. A panic of it must not replace the response to the request.
+    fn call_hook(&self, hook: &DecisionHook, event: &DecisionEvent<'_>) {
+        let called = panic::catch_unwind(AssertUnwindSafe(|| hook(event)));
+        if called.is_err() && !self.has_hook_panicked.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                policy = event.policy,
+                "the function of `on_decision` has panicked; requests are answered without its \
+                 result, and further panics are not logged"
+            );
         }
     }
 
@@ -384,8 +408,10 @@ impl Observer {
         if !self.has_changed_modes.load(Ordering::Acquire) {
             return is_written;
         }
-        self.record(policy)
-            .map_or(is_written, PolicyRecord::is_dry_run)
+        let record = self.record(policy);
+        record
+            .and_then(PolicyRecord::changed_mode)
+            .unwrap_or(is_written)
     }
 
     /// Sets the policy of this name to dry run, or live.

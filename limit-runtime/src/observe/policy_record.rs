@@ -84,6 +84,17 @@ pub(crate) struct LayerDeclaration {
     pub(crate) budget: Box<KnownBudget>,
 }
 
+impl LayerDeclaration {
+    /// Whether the layers count alike in one budget, so that they are one policy.
+    pub(super) fn shares_record_with(&self, other: &Self) -> bool {
+        let of = |layer: &Self| (layer.name, layer.is_dry_run);
+        of(self) == of(other)
+            && self.scope == other.scope
+            && self.limits == other.limits
+            && self.strategy == other.strategy
+    }
+}
+
 /// Whether a policy is in dry run, if that was changed at run time.
 const AS_WRITTEN: u8 = 0;
 const LIVE: u8 = 1;
@@ -197,16 +208,21 @@ impl PolicyRecord {
         }
     }
 
+    /// Whether a call has set the policy to dry run. `None` without such a call.
+    pub(crate) fn changed_mode(&self) -> Option<bool> {
+        match self.mode.load(Ordering::Relaxed) {
+            LIVE => Some(false),
+            DRY_RUN => Some(true),
+            _ => None,
+        }
+    }
+
     /// Whether the policy is in dry run, by a call or as it is written.
     pub(crate) fn is_dry_run(&self) -> bool {
-        match self.mode.load(Ordering::Relaxed) {
-            LIVE => false,
-            DRY_RUN => true,
-            _ => match &self.source {
-                PolicySource::Attribute(rule) => rule.is_dry_run,
-                PolicySource::Layer(layer) => layer.is_dry_run,
-            },
-        }
+        self.changed_mode().unwrap_or(match &self.source {
+            PolicySource::Attribute(rule) => rule.is_dry_run,
+            PolicySource::Layer(layer) => layer.is_dry_run,
+        })
     }
 
     pub(crate) fn set_dry_run(&self, is_dry_run: bool) {

@@ -73,7 +73,8 @@ pub struct Stats {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EndpointStats {
-    /// Requests that met at least one policy, whatever became of them.
+    /// Requests that met at least one policy, live or in dry run, whatever became of them. A layer
+    /// that does not cover a request, by its methods, exceptions or `skip_when`, has not met it.
     pub total: u64,
     /// Requests that a policy has refused.
     pub limited: u64,
@@ -84,7 +85,7 @@ pub struct EndpointStats {
 #[non_exhaustive]
 pub struct PolicyStats {
     /// The policy's name in headers. A second policy of the same name has the module of its handler
-    /// in front.
+    /// in front, and a second layer has `#2` behind.
     pub policy: String,
     /// The handler, with its module. `None` for a layer.
     pub handler: Option<&'static str>,
