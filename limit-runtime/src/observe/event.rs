@@ -46,7 +46,7 @@ impl DecisionEvent<'_> {
     #[must_use]
     pub const fn is_allowed(&self) -> bool {
         match self.reason {
-            Reason::Limited | Reason::ExceedsCapacity => false,
+            Reason::Limited | Reason::ExceedsCapacity | Reason::Abandoned => false,
             Reason::StoreError | Reason::Rejected => self.is_dry_run,
             _ => true,
         }

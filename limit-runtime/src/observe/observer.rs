@@ -5,7 +5,7 @@ use super::{
     description::{Policies, PolicyDescription},
     event::{DecisionEvent, DecisionHook, is_logged, log_refusal},
     key_digest::KeyDigest,
-    policy_record::{LayerDeclaration, PolicyRecord, PolicySource},
+    policy_record::{LayerDeclaration, PolicyRecord, PolicySource, used_and_limit},
     reason::Reason,
     routes::Routes,
     shards,
@@ -31,9 +31,6 @@ use std::{
     },
     time::{Duration, Instant},
 };
-
-/// One of this many checks on a thread is timed.
-const TIMED: u32 = 64;
 
 /// Layers that a limiter keeps counters of their own for. Their names are from the source code;
 /// this is a bound for a program that makes names while it runs.
@@ -283,11 +280,21 @@ impl Observer {
         self.settings.hook_gets_all && self.settings.hook.is_some()
     }
 
-    /// Starts to time a check, if this is one of those that are timed.
+    /// Starts to time a check, if this is one of those that are timed. It is called once for each
+    /// check.
     #[inline]
     pub(crate) fn start_timer(&self) -> Option<Instant> {
-        let is_timed = self.settings.level >= StatsLevel::Detailed && shards::is_sampled(TIMED);
+        let is_timed = self.settings.level >= StatsLevel::Detailed && shards::is_sampled();
         is_timed.then(Instant::now)
+    }
+
+    /// Takes back the last [`start_timer`](Self::start_timer) on this thread: the check is made in
+    /// another way, which starts its own timer.
+    #[cold]
+    pub(crate) fn cancel_timer(&self) {
+        if self.settings.level >= StatsLevel::Detailed {
+            shards::repeat_sample();
+        }
     }
 
     /// Records the time of a check that was [timed](Self::start_timer).
@@ -337,9 +344,7 @@ impl Observer {
     /// Reports a decision: to the details, metrics, the log and the hook.
     #[inline(never)]
     fn report_to(&self, record: &PolicyRecord, finding: &Finding<'_>) {
-        if let Some(index) = fullest(finding.outcomes)
-            && let Some(outcome) = finding.outcomes.get(index)
-        {
+        if let Some(outcome) = fullest(finding.outcomes) {
             record.add_utilization(outcome);
         }
         let is_refusal = finding.reason.is_refusal() || finding.reason == Reason::WouldLimit;
@@ -490,12 +495,14 @@ fn retry_after(outcomes: &[Outcome], jitter: Duration) -> Option<Duration> {
     Some(wait.saturating_add(jitter))
 }
 
-/// The index of the outcome with the fewest units left.
-fn fullest(outcomes: &[Outcome]) -> Option<usize> {
-    let remaining = outcomes.iter().map(Outcome::remaining).enumerate();
-    remaining
-        .min_by_key(|&(_, remaining)| remaining)
-        .map(|(index, _)| index)
+/// The outcome of the limit with the largest used part.
+fn fullest(outcomes: &[Outcome]) -> Option<&Outcome> {
+    outcomes.iter().max_by(|a, b| {
+        let (used_of_a, limit_of_a) = used_and_limit(a);
+        let (used_of_b, limit_of_b) = used_and_limit(b);
+        let cross = |used: u64, limit: u64| u128::from(used) * u128::from(limit);
+        cross(used_of_a, limit_of_b).cmp(&cross(used_of_b, limit_of_a))
+    })
 }
 
 impl fmt::Debug for Observer {

@@ -188,8 +188,7 @@ impl PolicyRecord {
         if !instruments::IS_ENABLED && self.details.is_none() {
             return;
         }
-        let limit = outcome.quota().count().get();
-        let used = limit.saturating_sub(outcome.remaining());
+        let (used, limit) = used_and_limit(outcome);
         self.instruments.checked(&self.label, used, limit);
         if let Some(details) = &self.details {
             details.utilization.record(used, limit);
@@ -310,6 +309,13 @@ impl PolicyRecord {
     }
 }
 
+/// The units that are used of a limit, and all of its units.
+#[inline]
+pub(super) fn used_and_limit(outcome: &Outcome) -> (u64, u64) {
+    let limit = outcome.quota().count().get();
+    (limit.saturating_sub(outcome.remaining()), limit)
+}
+
 /// The counter of a single check. The compiler knows its argument in most calls.
 #[inline]
 fn single_counter(reason: Reason) -> usize {
@@ -349,5 +355,6 @@ fn counts(sums: &[u64; Reason::COUNT]) -> PolicyCounts {
         store_errors: of(Reason::StoreError),
         fallback: of(Reason::Fallback),
         rejected: of(Reason::Rejected),
+        abandoned: of(Reason::Abandoned),
     }
 }

@@ -324,7 +324,10 @@ fn check_single(
     let timer = limiter.observer().start_timer();
     let strictest = limiter.try_check_strictest(&charge);
     // Not moved, because it is large.
-    let strictest = strictest.as_ref()?;
+    let Some(strictest) = strictest.as_ref() else {
+        limiter.observer().cancel_timer();
+        return None;
+    };
     if let Some(started) = timer {
         limiter.observer().stop_timer(started, config.id());
     }

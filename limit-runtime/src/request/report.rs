@@ -193,8 +193,8 @@ pub(super) fn unchecked_in_dry_run(
     });
 }
 
-/// Counts and reports a rule in dry run after its check. Without a decision, the store did not
-/// answer.
+/// Counts and reports a rule in dry run, and the rules merged into it, after its check. Without a
+/// decision, the store did not answer.
 #[cold]
 pub(super) fn in_dry_run(
     limits: &RequestLimits,
@@ -214,18 +214,20 @@ pub(super) fn in_dry_run(
         Some(decision) if is_of_fallback(limiter, decision) => Reason::Fallback,
         Some(_) => Reason::Allowed,
     };
-    limiter.observer().report(&Finding {
-        policy: rule.config.id(),
-        route: limits.route.as_ref().map_or("", MatchedPath::as_str),
-        reason,
-        is_dry_run: true,
-        outcomes,
-        cost,
-        key_label: rule.config.key_label,
-        key: Some(&rule.key),
-        jitter: limiter.retry_jitter(&rule.key),
-        parts,
-    });
+    for config in rule.configs() {
+        limiter.observer().report(&Finding {
+            policy: config.id(),
+            route: limits.route.as_ref().map_or("", MatchedPath::as_str),
+            reason,
+            is_dry_run: true,
+            outcomes,
+            cost,
+            key_label: config.key_label,
+            key: Some(&rule.key),
+            jitter: limiter.retry_jitter(&rule.key),
+            parts,
+        });
+    }
 }
 
 /// Whether an allowed charge was admitted without an answer of the remote store.
@@ -325,6 +327,17 @@ pub(super) fn failed(limits: &RequestLimits) {
     let costs = limits.costs();
     request.report_rules(&limits.rules, &costs, &Decision::empty(), |_| {
         Reason::StoreError
+    });
+}
+
+/// Counts and reports a request that has ended before its check was decided.
+#[cold]
+pub(super) fn abandoned(limits: &RequestLimits) {
+    let request = Request::of(limits, limits.head.as_deref());
+    request.count();
+    let costs = limits.costs();
+    request.report_rules(&limits.rules, &costs, &Decision::empty(), |_| {
+        Reason::Abandoned
     });
 }
 

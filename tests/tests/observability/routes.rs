@@ -1,9 +1,10 @@
 //! A request is counted once for its route, whatever its policies do with it.
 
 use crate::{app::App, endpoint, requests};
-use axum::{Router, routing::get};
+use axum::{Router, body::Body, routing::get};
 use http::StatusCode;
-use limit_runtime::{Limiter, everyone, limits, rate_limit};
+use limit_runtime::{Limiter, clock::Clock, everyone, limits, rate_limit};
+use std::time::Duration;
 
 fn failing_key() -> Result<&'static str, StatusCode> {
     Err(StatusCode::UNAUTHORIZED)
@@ -48,4 +49,32 @@ async fn an_exempt_rule_beside_one_that_rejects_is_counted() {
     assert_eq!(requests(&app.limiter, "routes-both-failing").rejected, 1);
     assert_eq!(requests(&app.limiter, "routes-both-post").exempt, 1);
     assert_eq!(endpoint(&app.limiter, "/"), (1, 0));
+}
+
+#[rate_limit("1/minute", key = everyone, wait = "50s", name = "routes-waiting")]
+async fn waiting() {}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_leaves_while_it_waits_for_room_is_counted() {
+    let builder = Limiter::builder().clock(Clock::tokio());
+    let limiter = builder.build();
+    let router = Router::new()
+        .route("/", get(waiting))
+        .layer(limiter.layer());
+    let send = || {
+        let request = http::Request::get("/").body(Body::empty()).unwrap();
+        test_support::requests::send(&router, request)
+    };
+    send().await;
+    tokio::time::advance(Duration::from_secs(15)).await;
+    let left = tokio::time::timeout(Duration::from_secs(5), send()).await;
+    assert!(left.is_err(), "it waits for 45 seconds");
+    let counts = requests(&limiter, "routes-waiting");
+    assert_eq!((counts.total, counts.allowed, counts.abandoned), (2, 1, 1));
+    assert_eq!(endpoint(&limiter, "/"), (2, 0));
+    // Its place is free for the next one, which waits until it is admitted.
+    assert_eq!(send().await.status(), StatusCode::OK);
+    let counts = requests(&limiter, "routes-waiting");
+    assert_eq!((counts.total, counts.waited, counts.abandoned), (3, 1, 1));
+    assert_eq!(endpoint(&limiter, "/"), (3, 0));
 }
