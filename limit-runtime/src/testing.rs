@@ -90,7 +90,8 @@ impl Limiter {
 ///
 /// Each path gets one request without a body from 127.0.0.1, which counts: with `GET`, or with the
 /// first allowed method if the route has no `GET`. A refused request (429) has the headers, too.
-/// The headers are those of every [`HeaderStyle`] but `Named` and `Off`.
+/// The headers are those of every [`HeaderStyle`] but `Named` and `Off`. A path that answers 404 is
+/// not accepted, whatever its headers: it may be misspelt.
 ///
 /// ```
 /// use axum::{Router, routing::{get, post}};
@@ -112,14 +113,16 @@ impl Limiter {
 /// ```
 ///
 /// # Panics
-/// With all paths that answer without rate-limit headers, and their statuses.
+/// With all paths that answer 404 or without rate-limit headers, and their statuses.
 #[expect(clippy::panic, reason = "a failed assertion of a test")]
 pub async fn assert_limited<P: AsRef<str>>(app: &Router, paths: impl IntoIterator<Item = P>) {
     let mut unlimited = Vec::new();
     for path in paths {
         let path = path.as_ref();
         match answer(app, path).await {
-            Ok((_, headers)) if has_rate_limit_headers(&headers) => {}
+            // A layer around the whole router sends headers for a path without a route as well.
+            Ok((status, headers))
+                if status != StatusCode::NOT_FOUND && has_rate_limit_headers(&headers) => {}
             Ok((status, _)) => unlimited.push(format!("`{path}` (status {})", status.as_u16())),
             Err(problem) => unlimited.push(format!("`{path}` ({problem})")),
         }
@@ -127,8 +130,8 @@ pub async fn assert_limited<P: AsRef<str>>(app: &Router, paths: impl IntoIterato
     if !unlimited.is_empty() {
         panic!(
             "responses without rate-limit headers: {}. Add `#[rate_limit(…)]` to the handler, or a \
-             layer around the route; if the status is an error, a layer or function before the \
-             limit has answered",
+             layer around the route; if the status is 404, whatever its headers, write a path that \
+             exists; if it is another error, a layer or function before the limit has answered",
             unlimited.join(", ")
         );
     }

@@ -30,7 +30,7 @@ pub(super) const UNITS: Metric = metric(
 pub(super) const UTILIZATION: Metric = metric(
     "rate_limit_utilization",
     Unit::Count,
-    "Used part of the limit with the fewest units left, after each check.",
+    "Used part of the limit, of several the fullest, after each check.",
 );
 pub(super) const WAIT: Metric = metric(
     "rate_limit_wait_seconds",

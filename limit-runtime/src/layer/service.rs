@@ -23,7 +23,6 @@ use crate::{
         early_response::finish_early_response,
         enclosing_limits::EnclosingLimits,
         report,
-        request_limits::RequestLimits,
     },
     window::Strategy,
 };
@@ -119,7 +118,7 @@ impl ActiveLayer {
         if !self.covers(parts) {
             // A disabled limiter counts nothing.
             if limiter.is_enabled() {
-                report::unchecked(limiter, parts, &self.config, Reason::Exempt);
+                report::unchecked_layer(limiter, parts, &self.config, Reason::Exempt, is_dry_run);
             }
             if let Some(outer) = parts.extensions.get_mut::<EnclosingLimits>() {
                 outer.add_exempt(self.settings.name);
@@ -143,7 +142,7 @@ impl ActiveLayer {
             return Ok(self.check_dry_run(parts, resolution).await);
         }
         if let Some(rejection) = resolution.take_response() {
-            report::unchecked(limiter, parts, &self.config, Reason::Rejected);
+            report::unchecked_layer(limiter, parts, &self.config, Reason::Rejected, false);
             return Err(Box::new(
                 count_and_reject(
                     self.settings.limiter.clone(),
@@ -155,8 +154,8 @@ impl ActiveLayer {
             ));
         }
         if resolution.rules().is_empty() {
-            report::unchecked(limiter, parts, &self.config, Reason::Exempt);
-            exempt_from_layer(parts, self.settings.name);
+            report::unchecked_layer(limiter, parts, &self.config, Reason::Exempt, false);
+            exempt_from_layer(limiter, parts, self.settings.name);
             return Ok(Admission::unlimited());
         }
         match ready_or_await!(check_layer(&self.settings.limiter, parts, resolution)) {
@@ -165,12 +164,10 @@ impl ActiveLayer {
         }
     }
 
-    /// Checks one request in dry run, and admits it. It is as if the layer was not there: the
-    /// limits around it are those of the handlers inside.
+    /// Checks one request in dry run, and admits it. Limits without rules enclose the handlers
+    /// inside, as those of a live layer would: a `RateLimit` there charges the dry budget, and not
+    /// the budgets of layers outside.
     async fn check_dry_run(&self, parts: &mut Parts, mut resolution: Resolution) -> Admission {
-        if let Some(outer) = parts.extensions.get_mut::<EnclosingLimits>() {
-            outer.add_exempt(self.settings.name);
-        }
         let limiter = &self.settings.limiter;
         let is_rejected = resolution.take_response().is_some();
         if is_rejected || resolution.rules().is_empty() {
@@ -178,12 +175,12 @@ impl ActiveLayer {
                 true => Reason::Rejected,
                 false => Reason::Exempt,
             };
-            report::unchecked_in_dry_run(limiter, parts, &self.config, reason);
+            report::unchecked_layer(limiter, parts, &self.config, reason, true);
         }
+        let limits = exempt_from_layer(limiter, parts, self.settings.name);
         let timing = ChargeTiming::BeforeExtraction;
-        let limits = RequestLimits::unlimited(limiter.clone());
         check_dry_run(&limits, timing, parts, &mut resolution).await;
-        Admission::tracked(Arc::new(limits))
+        Admission::tracked(limits)
     }
 
     /// Whether the layer's settings and its limiter let it limit this request. Its limits function

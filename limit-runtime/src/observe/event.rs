@@ -17,7 +17,7 @@ use std::{fmt, time::Duration};
 #[non_exhaustive]
 pub struct DecisionEvent<'a> {
     /// The policy's name in headers. A second policy of the same name has the module of its handler
-    /// in front.
+    /// in front, and a second layer has `#2` behind.
     pub policy: &'a str,
     /// The route template, such as `/items/{id}`. `None` for a request to no route.
     pub route: Option<&'a str>,
@@ -46,7 +46,7 @@ impl DecisionEvent<'_> {
     #[must_use]
     pub const fn is_allowed(&self) -> bool {
         match self.reason {
-            Reason::Limited | Reason::ExceedsCapacity => false,
+            Reason::Limited | Reason::ExceedsCapacity | Reason::Abandoned => false,
             Reason::StoreError | Reason::Rejected => self.is_dry_run,
             _ => true,
         }

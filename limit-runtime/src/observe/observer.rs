@@ -5,7 +5,7 @@ use super::{
     description::{Policies, PolicyDescription},
     event::{DecisionEvent, DecisionHook, is_logged, log_refusal},
     key_digest::KeyDigest,
-    policy_record::{LayerDeclaration, PolicyRecord, PolicySource},
+    policy_record::{LayerDeclaration, PolicyRecord, PolicySource, used_and_limit},
     reason::Reason,
     routes::Routes,
     shards,
@@ -24,15 +24,13 @@ use std::{
     collections::BTreeMap,
     fmt,
     hash::{BuildHasher, RandomState},
+    panic::{self, AssertUnwindSafe},
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
-
-/// One of this many checks on a thread is timed.
-const TIMED: u32 = 64;
 
 /// Layers that a limiter keeps counters of their own for. Their names are from the source code;
 /// this is a bound for a program that makes names while it runs.
@@ -64,6 +62,7 @@ pub(crate) struct Observer {
     /// Whether a policy was set to dry run, or live, at run time.
     has_changed_modes: AtomicBool,
     digests: RandomState,
+    has_hook_panicked: AtomicBool,
 }
 
 /// A list that only grows. To read it takes no lock.
@@ -128,6 +127,7 @@ impl Observer {
             endpoints: (settings.level >= StatsLevel::Totals).then(Routes::new),
             has_changed_modes: AtomicBool::new(false),
             digests: RandomState::new(),
+            has_hook_panicked: AtomicBool::new(false),
             settings,
         }
     }
@@ -182,11 +182,12 @@ impl Observer {
         }
     }
 
-    /// The record of a layer. Layers of one name have one record, as they have one budget.
+    /// The record of a layer. Layers that count alike in one budget have one record; another layer
+    /// of that name has a number behind its name.
     pub(crate) fn add_layer(&self, layer: LayerDeclaration) -> Arc<PolicyRecord> {
         let mut layers = self.layers.lock();
         let is_same = |record: &&Arc<PolicyRecord>| match &record.source {
-            PolicySource::Layer(other) => other.name == layer.name,
+            PolicySource::Layer(other) => layer.shares_record_with(other),
             PolicySource::Attribute(_) => false,
         };
         if let Some(record) = layers.iter().find(is_same) {
@@ -194,12 +195,20 @@ impl Observer {
         }
         let is_taken = |label: &str| {
             let mut rules = self.catalog.rules().iter();
-            rules.any(|(_, taken)| **taken == *label)
+            let mut layers = layers.iter();
+            rules.any(|(_, taken)| **taken == *label) || layers.any(|other| *other.label == *label)
         };
-        let label = match is_taken(layer.name) {
-            true => format!("layer::{}", layer.name).into(),
-            false => Arc::from(layer.name),
+        let is_of_attribute = {
+            let mut rules = self.catalog.rules().iter();
+            rules.any(|(_, taken)| **taken == *layer.name)
         };
+        let name = match is_of_attribute {
+            true => format!("layer::{}", layer.name),
+            false => layer.name.to_owned(),
+        };
+        let numbered = (2..).map(|number| format!("{name}#{number}"));
+        let mut labels = std::iter::once(name.clone()).chain(numbered);
+        let label = labels.find(|label| !is_taken(label)).unwrap_or(name).into();
         let source = PolicySource::Layer(layer);
         let record = Arc::new(PolicyRecord::new(label, source, self.settings.level));
         if layers.len() < MAX_LAYERS {
@@ -271,11 +280,21 @@ impl Observer {
         self.settings.hook_gets_all && self.settings.hook.is_some()
     }
 
-    /// Starts to time a check, if this is one of those that are timed.
+    /// Starts to time a check, if this is one of those that are timed. It is called once for each
+    /// check.
     #[inline]
     pub(crate) fn start_timer(&self) -> Option<Instant> {
-        let is_timed = self.settings.level >= StatsLevel::Detailed && shards::is_sampled(TIMED);
+        let is_timed = self.settings.level >= StatsLevel::Detailed && shards::is_sampled();
         is_timed.then(Instant::now)
+    }
+
+    /// Takes back the last [`start_timer`](Self::start_timer) on this thread: the check is made in
+    /// another way, which starts its own timer.
+    #[cold]
+    pub(crate) fn cancel_timer(&self) {
+        if self.settings.level >= StatsLevel::Detailed {
+            shards::repeat_sample();
+        }
     }
 
     /// Records the time of a check that was [timed](Self::start_timer).
@@ -325,9 +344,7 @@ impl Observer {
     /// Reports a decision: to the details, metrics, the log and the hook.
     #[inline(never)]
     fn report_to(&self, record: &PolicyRecord, finding: &Finding<'_>) {
-        if let Some(index) = fullest(finding.outcomes)
-            && let Some(outcome) = finding.outcomes.get(index)
-        {
+        if let Some(outcome) = fullest(finding.outcomes) {
             record.add_utilization(outcome);
         }
         let is_refusal = finding.reason.is_refusal() || finding.reason == Reason::WouldLimit;
@@ -357,7 +374,19 @@ impl Observer {
             log_refusal(record, &event, &self.clock);
         }
         if let Some(hook) = hook {
-            hook(&event);
+            self.call_hook(hook, &event);
+        }
+    }
+
+    /// Calls the hook. A panic of it must not replace the response to the request.
+    fn call_hook(&self, hook: &DecisionHook, event: &DecisionEvent<'_>) {
+        let called = panic::catch_unwind(AssertUnwindSafe(|| hook(event)));
+        if called.is_err() && !self.has_hook_panicked.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                policy = event.policy,
+                "the function of `on_decision` has panicked; requests are answered without its \
+                 result, and further panics are not logged"
+            );
         }
     }
 
@@ -384,8 +413,10 @@ impl Observer {
         if !self.has_changed_modes.load(Ordering::Acquire) {
             return is_written;
         }
-        self.record(policy)
-            .map_or(is_written, PolicyRecord::is_dry_run)
+        let record = self.record(policy);
+        record
+            .and_then(PolicyRecord::changed_mode)
+            .unwrap_or(is_written)
     }
 
     /// Sets the policy of this name to dry run, or live.
@@ -464,12 +495,14 @@ fn retry_after(outcomes: &[Outcome], jitter: Duration) -> Option<Duration> {
     Some(wait.saturating_add(jitter))
 }
 
-/// The index of the outcome with the fewest units left.
-fn fullest(outcomes: &[Outcome]) -> Option<usize> {
-    let remaining = outcomes.iter().map(Outcome::remaining).enumerate();
-    remaining
-        .min_by_key(|&(_, remaining)| remaining)
-        .map(|(index, _)| index)
+/// The outcome of the limit with the largest used part.
+fn fullest(outcomes: &[Outcome]) -> Option<&Outcome> {
+    outcomes.iter().max_by(|a, b| {
+        let (used_of_a, limit_of_a) = used_and_limit(a);
+        let (used_of_b, limit_of_b) = used_and_limit(b);
+        let cross = |used: u64, limit: u64| u128::from(used) * u128::from(limit);
+        cross(used_of_a, limit_of_b).cmp(&cross(used_of_b, limit_of_a))
+    })
 }
 
 impl fmt::Debug for Observer {

@@ -84,6 +84,17 @@ pub(crate) struct LayerDeclaration {
     pub(crate) budget: Box<KnownBudget>,
 }
 
+impl LayerDeclaration {
+    /// Whether the layers count alike in one budget, so that they are one policy.
+    pub(super) fn shares_record_with(&self, other: &Self) -> bool {
+        let of = |layer: &Self| (layer.name, layer.is_dry_run);
+        of(self) == of(other)
+            && self.scope == other.scope
+            && self.limits == other.limits
+            && self.strategy == other.strategy
+    }
+}
+
 /// Whether a policy is in dry run, if that was changed at run time.
 const AS_WRITTEN: u8 = 0;
 const LIVE: u8 = 1;
@@ -177,8 +188,7 @@ impl PolicyRecord {
         if !instruments::IS_ENABLED && self.details.is_none() {
             return;
         }
-        let limit = outcome.quota().count().get();
-        let used = limit.saturating_sub(outcome.remaining());
+        let (used, limit) = used_and_limit(outcome);
         self.instruments.checked(&self.label, used, limit);
         if let Some(details) = &self.details {
             details.utilization.record(used, limit);
@@ -197,16 +207,21 @@ impl PolicyRecord {
         }
     }
 
+    /// Whether a call has set the policy to dry run. `None` without such a call.
+    pub(crate) fn changed_mode(&self) -> Option<bool> {
+        match self.mode.load(Ordering::Relaxed) {
+            LIVE => Some(false),
+            DRY_RUN => Some(true),
+            _ => None,
+        }
+    }
+
     /// Whether the policy is in dry run, by a call or as it is written.
     pub(crate) fn is_dry_run(&self) -> bool {
-        match self.mode.load(Ordering::Relaxed) {
-            LIVE => false,
-            DRY_RUN => true,
-            _ => match &self.source {
-                PolicySource::Attribute(rule) => rule.is_dry_run,
-                PolicySource::Layer(layer) => layer.is_dry_run,
-            },
-        }
+        self.changed_mode().unwrap_or(match &self.source {
+            PolicySource::Attribute(rule) => rule.is_dry_run,
+            PolicySource::Layer(layer) => layer.is_dry_run,
+        })
     }
 
     pub(crate) fn set_dry_run(&self, is_dry_run: bool) {
@@ -294,6 +309,13 @@ impl PolicyRecord {
     }
 }
 
+/// The units that are used of a limit, and all of its units.
+#[inline]
+pub(super) fn used_and_limit(outcome: &Outcome) -> (u64, u64) {
+    let limit = outcome.quota().count().get();
+    (limit.saturating_sub(outcome.remaining()), limit)
+}
+
 /// The counter of a single check. The compiler knows its argument in most calls.
 #[inline]
 fn single_counter(reason: Reason) -> usize {
@@ -333,5 +355,6 @@ fn counts(sums: &[u64; Reason::COUNT]) -> PolicyCounts {
         store_errors: of(Reason::StoreError),
         fallback: of(Reason::Fallback),
         rejected: of(Reason::Rejected),
+        abandoned: of(Reason::Abandoned),
     }
 }

@@ -38,11 +38,14 @@ pub enum Reason {
     /// A key, limits, scope or cost function of the policy has failed. A policy in dry run has let
     /// the request pass.
     Rejected,
+    /// The request has ended before the policy had decided: the client left, or a timeout ended
+    /// the request, while it waited for room or for the store.
+    Abandoned,
 }
 
 impl Reason {
     /// The number of reasons.
-    pub(crate) const COUNT: usize = 9;
+    pub(crate) const COUNT: usize = 10;
 
     /// The word for it in labels and logs, such as `would_limit`. It does not change between
     /// versions.
@@ -58,11 +61,12 @@ impl Reason {
             Self::WouldLimit => "would_limit",
             Self::StoreError => "store_error",
             Self::Rejected => "rejected",
+            Self::Abandoned => "abandoned",
         }
     }
 
-    /// The outcome that the metric of requests has. `None` for a rejection: the response is one of
-    /// the application.
+    /// The outcome that the metric of requests has. `None` for a rejection, as the response is one
+    /// of the application, and for a request without a response.
     #[inline]
     pub(super) const fn in_metrics(self) -> Option<RequestOutcome> {
         Some(match self {
@@ -73,7 +77,7 @@ impl Reason {
             Self::ExceedsCapacity => RequestOutcome::ExceedsCapacity,
             Self::WouldLimit => RequestOutcome::WouldLimit,
             Self::StoreError => RequestOutcome::StoreError,
-            Self::Rejected => return None,
+            Self::Rejected | Self::Abandoned => return None,
         })
     }
 

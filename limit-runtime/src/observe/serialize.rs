@@ -71,6 +71,7 @@ impl_serialize! {
         store_errors,
         fallback,
         rejected,
+        abandoned,
     }
     /// Its fields.
     BusyKey { key, limited, error }

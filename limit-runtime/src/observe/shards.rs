@@ -13,6 +13,9 @@ use std::{
 /// The largest number of shards.
 const MAX_SHARDS: usize = 16;
 
+/// One of this many calls on a thread is sampled. A power of two.
+const BLOCK: u32 = 64;
+
 /// `N` counters, each the sum of one relaxed atomic number for each shard of threads.
 ///
 /// To add takes no lock and no allocation. A sum that is read while threads add may miss what they
@@ -74,7 +77,7 @@ pub(super) fn shards() -> usize {
 thread_local! {
     // Constants without a destructor, so that an access is a plain load.
     static SHARD: Cell<usize> = const { Cell::new(usize::MAX) };
-    static CHECKS: Cell<u32> = const { Cell::new(0) };
+    static CALLS: Cell<u32> = const { Cell::new(0) };
 }
 
 /// The number of this thread, of which the low bits choose its shard. Threads are numbered in the
@@ -96,13 +99,26 @@ fn choose_shard() -> usize {
     shard
 }
 
-/// Whether this call is the one of `period` calls on this thread that is sampled. `period` is a
-/// power of two.
+/// Whether this call is the one of each block of [`BLOCK`] calls on this thread that is sampled.
+/// Its place in the block differs, so that of calls in turns each is sampled.
 #[inline]
-pub(super) fn is_sampled(period: u32) -> bool {
-    let checks = CHECKS.get();
-    CHECKS.set(checks.wrapping_add(1));
-    checks & (period - 1) == 0
+pub(super) fn is_sampled() -> bool {
+    let calls = CALLS.get();
+    CALLS.set(calls.wrapping_add(1));
+    calls % BLOCK == sampled_place(calls / BLOCK)
+}
+
+/// Makes the next [`is_sampled`] on this thread return what the last one did.
+pub(super) fn repeat_sample() {
+    CALLS.set(CALLS.get().wrapping_sub(1));
+}
+
+/// The place of the sampled call in a block, by multiplicative hashing (Knuth, "The Art of Computer
+/// Programming", volume 3, section 6.4): the highest bits of a multiple of 2^32 divided by the
+/// golden ratio. The first call on a thread is sampled.
+#[inline]
+const fn sampled_place(block: u32) -> u32 {
+    block.wrapping_mul(0x9E37_79B9) >> (u32::BITS - BLOCK.trailing_zeros())
 }
 
 #[cfg(test)]
@@ -128,8 +144,27 @@ mod tests {
     }
 
     #[test]
-    fn one_of_a_period_is_sampled() {
-        let sampled = (0..640).filter(|_| is_sampled(64)).count();
-        assert_eq!(sampled, 10);
+    fn one_of_a_block_is_sampled_and_each_of_those_that_take_turns() {
+        for turns in 1..=16 {
+            let mut sampled = vec![0; turns];
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    for call in 0..6_400 {
+                        sampled[call % turns] += usize::from(is_sampled());
+                    }
+                });
+            });
+            assert_eq!(sampled.iter().sum::<usize>(), 100);
+            assert!(sampled.iter().all(|&count| count > 0), "{sampled:?}");
+        }
+    }
+
+    #[test]
+    fn a_repeated_sample_is_the_same() {
+        for _ in 0..640 {
+            let sampled = is_sampled();
+            repeat_sample();
+            assert_eq!(is_sampled(), sampled);
+        }
     }
 }

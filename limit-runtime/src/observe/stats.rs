@@ -73,7 +73,8 @@ pub struct Stats {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EndpointStats {
-    /// Requests that met at least one policy, whatever became of them.
+    /// Requests that met at least one policy, live or in dry run, whatever became of them. A layer
+    /// that does not cover a request, by its methods, exceptions or `skip_when`, has not met it.
     pub total: u64,
     /// Requests that a policy has refused.
     pub limited: u64,
@@ -84,7 +85,7 @@ pub struct EndpointStats {
 #[non_exhaustive]
 pub struct PolicyStats {
     /// The policy's name in headers. A second policy of the same name has the module of its handler
-    /// in front.
+    /// in front, and a second layer has `#2` behind.
     pub policy: String,
     /// The handler, with its module. `None` for a layer.
     pub handler: Option<&'static str>,
@@ -98,11 +99,12 @@ pub struct PolicyStats {
     pub requests: PolicyCounts,
     /// Requests by route template. An empty one stands for requests to no route.
     pub routes: BTreeMap<String, PolicyCounts>,
-    /// How much of the limit with the fewest units left was used after each check, in percent.
-    /// `None` without [`StatsLevel::Detailed`].
+    /// How much of a limit was used after each check, in percent. With several limits: of the
+    /// fullest one; of the one with the fewest units left where the policy alone admits the request
+    /// in memory. `None` without [`StatsLevel::Detailed`].
     pub utilization_percent: Option<Histogram>,
-    /// How long checks take, in nanoseconds, of one of 64. A remote store's time is included, and
-    /// so is waiting for room. `None` without [`StatsLevel::Detailed`].
+    /// How long checks take, in nanoseconds, of one of 64, also in dry run. A remote store's time
+    /// is included, and so is waiting for room. `None` without [`StatsLevel::Detailed`].
     pub check_time_ns: Option<Histogram>,
     /// The keys that are refused most often, and those that would be in dry run. At most 10. `None`
     /// without [`StatsLevel::Detailed`].
@@ -133,6 +135,8 @@ pub struct PolicyCounts {
     pub fallback: u64,
     /// A key, limits, scope or cost function failed.
     pub rejected: u64,
+    /// The request has ended before the policy had decided: it waited for room, or for the store.
+    pub abandoned: u64,
 }
 
 /// A key that was refused often.
@@ -166,5 +170,6 @@ impl PolicyCounts {
         self.store_errors += other.store_errors;
         self.fallback += other.fallback;
         self.rejected += other.rejected;
+        self.abandoned += other.abandoned;
     }
 }

@@ -10,7 +10,10 @@ use crate::{
     decision::{Decision, Receipt},
     extract::maybe_ready::MaybeReady,
     instruments::UnitsKind,
-    limiter::wait_queue::{self, WaitMode},
+    limiter::{
+        Limiter,
+        wait_queue::{self, WaitMode},
+    },
     policy::resolved_rule::ResolvedRule,
     store::{Action, Charge, Fallback, StoreError},
 };
@@ -81,23 +84,24 @@ impl RequestLimits {
         if !self.limiter.wait_queues().has_waiters(&charges)
             && let Ok(decision) = self.limiter.try_check_all(&charges, action)
         {
-            self.stop_timer(timer);
             let is_final = decision.is_allowed() || mode == WaitMode::Never || !self.may_wait();
             if is_final {
+                stop_timer(&self.limiter, timer, &self.rules);
                 drop(charges);
                 self.report_if_admitted(&costs, &decision, action, false);
                 return MaybeReady::Ready(self.record_or_refuse(costs, decision).map(on_allowed));
             }
         }
         drop(charges);
+        let mut pending = PendingCheck::new(self);
         MaybeReady::Pending(Box::pin(async move {
-            let charges = self.charges_with(|index, _| costs.get(index).copied());
+            let limits = pending.limits.clone();
+            let charges = limits.charges_with(|index, _| costs.get(index).copied());
             let max_waits: PerRule<Duration> =
-                self.rules.iter().map(ResolvedRule::max_wait).collect();
-            let timer = self.limiter.observer().start_timer();
-            let start_wait = |rule| report::start_wait(&self, rule);
+                limits.rules.iter().map(ResolvedRule::max_wait).collect();
+            let start_wait = |rule| report::start_wait(&limits, rule);
             let acquired = wait_queue::acquire(
-                &self.limiter,
+                &limits.limiter,
                 &charges,
                 action,
                 &max_waits,
@@ -106,14 +110,15 @@ impl RequestLimits {
             )
             .await;
             drop(charges);
-            self.stop_timer(timer);
+            pending.set_decided();
+            stop_timer(&limits.limiter, timer, &limits.rules);
             match acquired {
                 Ok((decision, has_waited)) => {
-                    self.report_if_admitted(&costs, &decision, action, has_waited);
-                    self.record_or_refuse(costs, decision).map(on_allowed)
+                    limits.report_if_admitted(&costs, &decision, action, has_waited);
+                    limits.record_or_refuse(costs, decision).map(on_allowed)
                 }
                 Err(error) => {
-                    report::failed(&self);
+                    report::failed(&limits);
                     Err(Refusal::Store(error))
                 }
             }
@@ -131,15 +136,6 @@ impl RequestLimits {
     ) {
         if action == Action::Consume && decision.is_allowed() && self.limiter.observer().counts() {
             report::admitted(self, costs, decision, has_waited);
-        }
-    }
-
-    /// Records the time of a check, for each of its rules.
-    fn stop_timer(&self, started: Option<Instant>) {
-        if let Some(started) = started {
-            for config in self.rules.iter().flat_map(ResolvedRule::configs) {
-                self.limiter.observer().stop_timer(started, config.id());
-            }
         }
     }
 
@@ -280,6 +276,47 @@ impl RequestLimits {
         let charges = self.charges_with(|_, _| Some(0));
         if let Ok(decision) = self.limiter.check_all(&charges, Action::Peek).await {
             self.ledger.lock().decision = Some(decision);
+        }
+    }
+}
+
+/// Records the time of a check, for each of its rules and of those merged into them.
+pub(super) fn stop_timer<'a>(
+    limiter: &Limiter,
+    started: Option<Instant>,
+    rules: impl IntoIterator<Item = &'a ResolvedRule>,
+) {
+    if let Some(started) = started {
+        for config in rules.into_iter().flat_map(ResolvedRule::configs) {
+            limiter.observer().stop_timer(started, config.id());
+        }
+    }
+}
+
+/// A check that has to be awaited. If it is dropped without a decision, because the client has left
+/// or a timeout has ended the request, the request is counted as abandoned.
+struct PendingCheck {
+    limits: Arc<RequestLimits>,
+    is_decided: bool,
+}
+
+impl PendingCheck {
+    fn new(limits: Arc<RequestLimits>) -> Self {
+        Self {
+            limits,
+            is_decided: false,
+        }
+    }
+
+    fn set_decided(&mut self) {
+        self.is_decided = true;
+    }
+}
+
+impl Drop for PendingCheck {
+    fn drop(&mut self) {
+        if !self.is_decided {
+            report::abandoned(&self.limits);
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::{
         rejection::Rejection,
     },
     limiter::Limiter,
+    observe::Reason,
     policy::{
         charge_timing::ChargeTiming,
         resolution::Resolution,
@@ -248,6 +249,9 @@ async fn check_live(
         report::without_live_rules(&limits);
         return Ok(Arc::new(limits));
     }
+    if limiter.observer().hook_gets_all() {
+        limits.keep_head(parts);
+    }
     let checked = match timing {
         ChargeTiming::BeforeExtraction => Arc::new(limits).consume(|limits| limits),
         ChargeTiming::AfterExtraction => {
@@ -320,7 +324,10 @@ fn check_single(
     let timer = limiter.observer().start_timer();
     let strictest = limiter.try_check_strictest(&charge);
     // Not moved, because it is large.
-    let strictest = strictest.as_ref()?;
+    let Some(strictest) = strictest.as_ref() else {
+        limiter.observer().cancel_timer();
+        return None;
+    };
     if let Some(started) = timer {
         limiter.observer().stop_timer(started, config.id());
     }
@@ -411,18 +418,24 @@ pub(crate) fn check_layer(
     request_limits.consume(Admission::tracked)
 }
 
-/// Exempts the request from a layer whose limits function returned `None`. A `RateLimit` inside is
-/// then empty: it must not charge the budgets of the layers outside.
-pub(crate) fn exempt_from_layer(parts: &mut Parts, name: &'static str) {
-    // Without another layer outside, a `RateLimit` is empty anyway.
-    if let Some(outer) = parts.extensions.get::<EnclosingLimits>() {
-        let outer = outer.limits().clone();
-        let limiter = Limiter::find(parts).clone();
-        let request_limits = RequestLimits::exempted_by_layer(limiter, name, outer);
-        parts
-            .extensions
-            .insert(EnclosingLimits::new(Arc::new(request_limits)));
-    }
+/// Exempts the request from a layer whose limits function returned `None`, or that is in dry run,
+/// and counts it for its route. Limits without rules become a request extension: a `RateLimit`
+/// inside must not charge the budgets of the layers outside, and handlers inside must not count the
+/// request again.
+pub(crate) fn exempt_from_layer(
+    limiter: &Limiter,
+    parts: &mut Parts,
+    name: &'static str,
+) -> Arc<RequestLimits> {
+    report::count_request(limiter, parts);
+    let outer = parts.extensions.get::<EnclosingLimits>();
+    let outer = outer.map(|outer| outer.limits().clone());
+    let limits = RequestLimits::exempted_by_layer(limiter.clone(), name, outer);
+    let limits = Arc::new(limits);
+    parts
+        .extensions
+        .insert(EnclosingLimits::new(limits.clone()));
+    limits
 }
 
 /// Completes the response to a request that its resolution stopped.
@@ -444,9 +457,10 @@ pub(crate) fn count_and_reject<'a>(
             return *response;
         }
         if let Some(config) = resolution.rejecting_rule() {
-            report::rejected(&limiter, parts, config, resolution.rules().is_empty());
+            report::unchecked(&limiter, parts, config, Reason::Rejected);
         }
         if resolution.rules().is_empty() {
+            report::exempt(&limiter, parts, resolution.exempt_rules());
             return *response;
         }
         let request_limits = Arc::new(start_tracking(limiter, parts, resolution));

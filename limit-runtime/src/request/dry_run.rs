@@ -4,7 +4,7 @@
 //! What they find is counted and reported; a failed function or store is, too, and has no other
 //! effect.
 
-use super::{report, request_limits::RequestLimits};
+use super::{charging::stop_timer, report, request_limits::RequestLimits};
 use crate::{
     instruments::UnitsKind,
     limiter::Limiter,
@@ -76,6 +76,7 @@ pub(crate) async fn check_dry_run(
         return;
     }
     let route = parts.extensions.get::<MatchedPath>().cloned();
+    resolution.merge_same_budgets(route.as_ref());
     let mut dry_run = RequestLimits::from_resolution(limiter.clone(), route, resolution, None);
     for rule in &mut dry_run.rules {
         rule.key = rule.key.in_dry_run();
@@ -97,7 +98,8 @@ impl RequestLimits {
     }
 
     /// Charges the rules in dry run for which `is_selected` is true `cost` more, whatever their
-    /// limits: the work is done.
+    /// limits: the work is done. Rules that would have refused the request are left out: live, they
+    /// would have kept the handler from the work.
     pub(super) async fn force_dry_run(
         &self,
         is_selected: impl Fn(&ResolvedRule) -> bool,
@@ -106,10 +108,15 @@ impl RequestLimits {
         let Some(dry_run) = self.dry_run() else {
             return;
         };
-        let selected = |_, rule: &ResolvedRule| is_selected(rule).then_some(cost);
+        let would_refuse = dry_run.ledger.lock().would_refuse;
+        let is_charged = |index: usize, rule: &ResolvedRule| {
+            let has_admitted = u8::try_from(index).is_ok_and(|index| !would_refuse.contains(index));
+            has_admitted && is_selected(rule)
+        };
+        let selected = |index, rule: &ResolvedRule| is_charged(index, rule).then_some(cost);
         let indices = dry_run.rules.iter().enumerate();
         let indices = indices
-            .filter(|(_, rule)| is_selected(rule))
+            .filter(|&(index, rule)| is_charged(index, rule))
             .map(|(index, _)| index);
         for (index, charge) in indices.zip(dry_run.charges_with(selected)) {
             let forced = self
@@ -143,10 +150,14 @@ impl RequestLimits {
         let costs = self.costs_with(known);
         let charges = self.charges_with(|index, _| costs.get(index).copied());
         for (index, charge) in charges.iter().enumerate() {
+            let timer = self.limiter.observer().start_timer();
             let checked = self
                 .limiter
                 .check_all(slice::from_ref(charge), Action::Consume);
-            match checked.await {
+            let checked = checked.await;
+            let rule = self.rules.get(index).into_iter();
+            stop_timer(&self.limiter, timer, rule);
+            match checked {
                 Ok(mut decision) => {
                     report::in_dry_run(self, index, charge.cost, Some(&decision), parts);
                     if !decision.receipts().is_empty() {
@@ -154,7 +165,11 @@ impl RequestLimits {
                     }
                     let receipts = decision.take_receipts().into_iter();
                     let receipts = receipts.map(|receipt| (index, receipt));
-                    self.ledger.lock().record_more(receipts, charge.cost);
+                    let mut ledger = self.ledger.lock();
+                    ledger.record_more(receipts, charge.cost);
+                    if let (false, Ok(index)) = (decision.is_allowed(), u8::try_from(index)) {
+                        ledger.would_refuse.insert(index);
+                    }
                 }
                 // The guard of the store has logged it.
                 Err(_) => report::in_dry_run(self, index, charge.cost, None, parts),

@@ -1,6 +1,9 @@
 //! Ledger of the units that one request has consumed, for refunds and for response headers.
 
-use crate::decision::{Decision, Receipt};
+use crate::{
+    decision::{Decision, Receipt},
+    policy::rule::RuleSet,
+};
 use smallvec::SmallVec;
 
 /// One value for each rule of a request; most requests have one rule.
@@ -13,6 +16,8 @@ pub(super) struct Ledger {
     pub(super) decision: Option<Decision>,
     /// Charges and what is left of them after refunds, oldest first.
     entries: SmallVec<[LedgerEntry; 1]>,
+    /// The rules in dry run that would have refused the request, by their index in the request.
+    pub(super) would_refuse: RuleSet,
 }
 
 /// Units that one rule has consumed, with the receipt that a refund needs.

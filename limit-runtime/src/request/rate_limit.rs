@@ -38,7 +38,8 @@ use std::{convert::Infallible, fmt, future::poll_fn, sync::Arc};
 ///
 /// If no limit applies to the request (an exempt client, a disabled limiter), the `RateLimit` is
 /// empty: it has no outcomes, and `charge` and `refund` do nothing. It is empty, too, if the limits
-/// function of the innermost layer exempts the request, even if outer layers limit it.
+/// function of the innermost layer exempts the request, even if outer layers limit it; and under an
+/// innermost layer in dry run, where `charge` and `refund` change the budget of the dry run alone.
 ///
 /// # In other extractors
 ///

@@ -1,6 +1,6 @@
 //! Counts what policies have found for a request, and reports it.
 
-use super::{denial::DenialRef, request_limits::RequestLimits};
+use super::{denial::DenialRef, enclosing_limits::EnclosingLimits, request_limits::RequestLimits};
 use crate::{
     decision::{Decision, Outcome, Receipt, StrictestOutcome},
     instruments::{self, UnitsKind},
@@ -99,7 +99,20 @@ pub(super) fn exempt(
     configs: impl Iterator<Item = &'static PolicyConfig>,
 ) {
     exempt_rules(limiter, parts, configs);
-    limiter.observer().add_request(route_of(parts));
+    count_request(limiter, parts);
+}
+
+/// Counts a request for its route, unless limits around the handler or layer have counted it.
+#[cold]
+pub(super) fn count_request(limiter: &Limiter, parts: &Parts) {
+    let outer = parts.extensions.get::<EnclosingLimits>();
+    let request = Request {
+        limiter,
+        route: route_of(parts),
+        outer: outer.map(|outer| &**outer.limits()),
+        parts: None,
+    };
+    request.count();
 }
 
 /// Counts and reports the rules that do not limit a request.
@@ -114,10 +127,25 @@ pub(super) fn exempt_rules(
 
 /// Counts and reports a rule that was not checked.
 #[cold]
-pub(crate) fn unchecked(limiter: &Limiter, parts: &Parts, config: &PolicyConfig, reason: Reason) {
+pub(super) fn unchecked(limiter: &Limiter, parts: &Parts, config: &PolicyConfig, reason: Reason) {
     limiter
         .observer()
         .report(&not_checked(parts, config, reason));
+}
+
+/// Counts and reports a layer that was not checked.
+#[cold]
+pub(crate) fn unchecked_layer(
+    limiter: &Limiter,
+    parts: &Parts,
+    config: &PolicyConfig,
+    reason: Reason,
+    is_dry_run: bool,
+) {
+    limiter.observer().report(&Finding {
+        is_dry_run,
+        ..not_checked(parts, config, reason)
+    });
 }
 
 fn not_checked<'a>(parts: &'a Parts, config: &'a PolicyConfig, reason: Reason) -> Finding<'a> {
@@ -135,23 +163,13 @@ fn not_checked<'a>(parts: &'a Parts, config: &'a PolicyConfig, reason: Reason) -
     }
 }
 
-/// Counts and reports a rule that has rejected the request. `is_only` says whether no other rule
-/// counts the request for its route.
-#[cold]
-pub(super) fn rejected(limiter: &Limiter, parts: &Parts, config: &PolicyConfig, is_only: bool) {
-    unchecked(limiter, parts, config, Reason::Rejected);
-    if is_only {
-        limiter.observer().add_request(route_of(parts));
-    }
-}
-
 /// Counts and reports a request that `skip_when` exempts from all rules of its handler.
 #[cold]
 pub(super) fn skipped<S, R: Rules<S>>(limiter: &Limiter, parts: &Parts, rules: &R) {
     // A disabled limiter counts nothing.
     if limiter.is_enabled() {
         rules.for_each_config(&mut |config| unchecked(limiter, parts, config, Reason::Exempt));
-        limiter.observer().add_request(route_of(parts));
+        count_request(limiter, parts);
     }
 }
 
@@ -163,7 +181,7 @@ pub(super) fn without_live_rules(limits: &RequestLimits) {
 
 /// Counts and reports a rule in dry run that was not checked.
 #[cold]
-pub(crate) fn unchecked_in_dry_run(
+pub(super) fn unchecked_in_dry_run(
     limiter: &Limiter,
     parts: &Parts,
     config: &PolicyConfig,
@@ -175,8 +193,8 @@ pub(crate) fn unchecked_in_dry_run(
     });
 }
 
-/// Counts and reports a rule in dry run after its check. Without a decision, the store did not
-/// answer.
+/// Counts and reports a rule in dry run, and the rules merged into it, after its check. Without a
+/// decision, the store did not answer.
 #[cold]
 pub(super) fn in_dry_run(
     limits: &RequestLimits,
@@ -196,18 +214,20 @@ pub(super) fn in_dry_run(
         Some(decision) if is_of_fallback(limiter, decision) => Reason::Fallback,
         Some(_) => Reason::Allowed,
     };
-    limiter.observer().report(&Finding {
-        policy: rule.config.id(),
-        route: limits.route.as_ref().map_or("", MatchedPath::as_str),
-        reason,
-        is_dry_run: true,
-        outcomes,
-        cost,
-        key_label: rule.config.key_label,
-        key: Some(&rule.key),
-        jitter: limiter.retry_jitter(&rule.key),
-        parts,
-    });
+    for config in rule.configs() {
+        limiter.observer().report(&Finding {
+            policy: config.id(),
+            route: limits.route.as_ref().map_or("", MatchedPath::as_str),
+            reason,
+            is_dry_run: true,
+            outcomes,
+            cost,
+            key_label: config.key_label,
+            key: Some(&rule.key),
+            jitter: limiter.retry_jitter(&rule.key),
+            parts,
+        });
+    }
 }
 
 /// Whether an allowed charge was admitted without an answer of the remote store.
@@ -307,6 +327,17 @@ pub(super) fn failed(limits: &RequestLimits) {
     let costs = limits.costs();
     request.report_rules(&limits.rules, &costs, &Decision::empty(), |_| {
         Reason::StoreError
+    });
+}
+
+/// Counts and reports a request that has ended before its check was decided.
+#[cold]
+pub(super) fn abandoned(limits: &RequestLimits) {
+    let request = Request::of(limits, limits.head.as_deref());
+    request.count();
+    let costs = limits.costs();
+    request.report_rules(&limits.rules, &costs, &Decision::empty(), |_| {
+        Reason::Abandoned
     });
 }
 

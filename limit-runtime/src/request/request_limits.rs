@@ -87,13 +87,13 @@ impl RequestLimits {
         Self::new(limiter, None, ResolvedRules::new(), None)
     }
 
-    /// The state of a request that a layer with this name exempts.
+    /// The state of a request that a layer with this name exempts, or checks in dry run.
     pub(crate) fn exempted_by_layer(
         limiter: Limiter,
         name: &'static str,
-        outer: Arc<Self>,
+        outer: Option<Arc<Self>>,
     ) -> Self {
-        let mut request_limits = Self::new(limiter, None, ResolvedRules::new(), Some(outer));
+        let mut request_limits = Self::new(limiter, None, ResolvedRules::new(), outer);
         request_limits.exempt.push(name);
         request_limits
     }

@@ -4,6 +4,7 @@ use crate::{app::App, endpoint, requests};
 use axum::{Router, extract::Path, routing::get};
 use http::{HeaderMap, Method, StatusCode};
 use limit_runtime::{Limiter, RateLimit, everyone, limits, rate_limit};
+use std::time::Duration;
 
 const OK: StatusCode = StatusCode::OK;
 const LIMITED: StatusCode = StatusCode::TOO_MANY_REQUESTS;
@@ -81,6 +82,58 @@ async fn what_a_handler_charges_counts_in_dry_run_as_well() {
         assert_eq!(app.get("/").await.status, OK);
     }
     assert_eq!(of(&app, "tokens-dry"), (3, 2, 1));
+}
+
+#[rate_limit("10/minute", key = everyone, cost = 0, name = "expensive")]
+async fn expensive(limit: RateLimit) {
+    limit.charge(10).await.unwrap();
+}
+
+/// Live, the handler does not run for a request that is refused, and charges nothing.
+#[tokio::test]
+async fn what_a_handler_charges_for_a_request_that_would_be_refused_does_not_count() {
+    let app = |builder| App::with(Router::new().route("/", get(expensive)), builder);
+    let live = app(Limiter::builder());
+    let dry = app(Limiter::builder().dry_run(true));
+    for _ in 0..20 {
+        for app in [&live, &dry] {
+            app.get("/").await;
+            app.clock.advance(Duration::from_secs(31));
+        }
+    }
+    let (live, dry) = (
+        requests(&live.limiter, "expensive"),
+        requests(&dry.limiter, "expensive"),
+    );
+    assert_eq!(live.limited, 10);
+    assert_eq!(dry.would_limit, live.limited);
+}
+
+fn key_a() -> &'static str {
+    "k"
+}
+
+fn key_b() -> &'static str {
+    "k"
+}
+
+#[rate_limit("4/minute", key = key_a, scope = "dry-merged", name = "merged-a")]
+#[rate_limit("100/hour", key = key_b, scope = "dry-merged", name = "merged-b")]
+async fn merged() {}
+
+#[tokio::test]
+async fn rules_of_one_budget_count_once_as_they_do_live() {
+    let app = |builder| App::with(Router::new().route("/", get(merged)), builder);
+    let live = app(Limiter::builder());
+    let dry = app(Limiter::builder().dry_run(true));
+    for status in [OK, OK, OK, OK, LIMITED] {
+        assert_eq!(live.get("/").await.status, status);
+        assert_eq!(dry.get("/").await.status, OK);
+    }
+    for name in ["merged-a", "merged-b"] {
+        assert_eq!(of(&dry, name), (5, 4, 1), "{name}");
+        assert_eq!(requests(&live.limiter, name).limited, 1, "{name}");
+    }
 }
 
 async fn tier(headers: HeaderMap) -> Option<limit_runtime::Limits> {

@@ -2,9 +2,9 @@
 
 use crate::app::{App, Unreachable};
 use axum::{Router, routing::get};
-use http::Method;
+use http::{Method, StatusCode};
 use limit_runtime::{
-    DecisionEvent, Limiter, LimiterBuilder, client_ip, everyone,
+    DecisionEvent, Limiter, LimiterBuilder, client_ip, everyone, limits,
     observe::Reason,
     rate_limit,
     store::{CustomStore, Fallback},
@@ -150,6 +150,57 @@ async fn a_late_refusal_has_the_request_too() {
     );
     app.send(Method::GET, "/late", "192.0.2.1", "123456").await;
     assert_eq!(*paths.lock().unwrap(), [Some("/late".to_owned())]);
+}
+
+#[rate_limit("9/minute", key = everyone, name = "events-live")]
+#[rate_limit("9/minute", key = everyone, dry_run, name = "events-dry")]
+async fn beside_dry_run() {}
+
+#[tokio::test]
+async fn all_decisions_have_the_request_beside_a_dry_run() {
+    let heads = Arc::new(Mutex::new(Vec::new()));
+    let seen = heads.clone();
+    let builder = Limiter::builder().all_decisions(true);
+    let builder = builder.on_decision(move |event| {
+        let path = event.parts.map(|parts| parts.uri.path().to_owned());
+        seen.lock().unwrap().push((event.policy.to_owned(), path));
+    });
+    let app = App::with(Router::new().route("/", get(beside_dry_run)), builder);
+    app.get("/").await;
+    let path = || Some("/".to_owned());
+    let expected = [
+        ("events-live".to_owned(), path()),
+        ("events-dry".to_owned(), path()),
+    ];
+    assert_eq!(*heads.lock().unwrap(), expected);
+}
+
+#[tokio::test]
+async fn an_exempt_request_of_a_layer_in_dry_run_says_so() {
+    let modes = Arc::new(Mutex::new(Vec::new()));
+    let seen = modes.clone();
+    let builder = Limiter::builder().all_decisions(true);
+    let limiter = builder
+        .on_decision(move |event| seen.lock().unwrap().push((event.reason, event.is_dry_run)))
+        .build();
+    let layer = limiter.limit_layer("events-layer", limits!("9/minute"));
+    let layer = layer.key(everyone).except("/").dry_run();
+    let router = Router::new().route("/", get(async || {})).layer(layer);
+    let request = http::Request::get("/").body(axum::body::Body::empty());
+    test_support::requests::send(&router, request.unwrap()).await;
+    assert_eq!(*modes.lock().unwrap(), [(Reason::Exempt, true)]);
+}
+
+#[tokio::test]
+async fn a_panic_of_the_hook_does_not_replace_the_refusal() {
+    let builder = Limiter::builder().on_decision(|_| panic!("the hook of a test"));
+    let app = App::with(router(), builder);
+    assert_eq!(app.get("/single/1").await.status, StatusCode::OK);
+    for _ in 0..2 {
+        let answer = app.get("/single/1").await;
+        assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
+        assert!(answer.header("ratelimit").is_some());
+    }
 }
 
 #[tokio::test]

@@ -13,7 +13,9 @@ mod details;
 mod dry_run;
 mod dry_run_options;
 mod events;
+mod layers;
 mod policies;
+mod routes;
 mod stats;
 
 use limit_runtime::{

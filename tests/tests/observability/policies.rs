@@ -151,6 +151,16 @@ async fn routes_are_asserted_to_be_limited() {
         // A refused request has the headers, too.
         assert_limited(&app.router, ["/post"]).await;
     }
+    let limiter = Limiter::new();
+    let layer = limiter
+        .limit_layer("around", limits!("9/minute"))
+        .key(everyone);
+    let around = router().layer(layer);
+    let misspelt = AssertUnwindSafe(assert_limited(&around, ["/free", "/fre"]));
+    let panic = misspelt.catch_unwind().await.unwrap_err();
+    let text = panic.downcast_ref::<String>().unwrap();
+    let expected = "responses without rate-limit headers: `/fre` (status 404).";
+    assert!(text.starts_with(expected), "{text}");
     let app = App::new(router());
     let asserted = AssertUnwindSafe(assert_limited(&app.router, ["/generic", "/free", "/none"]));
     let panic = asserted.catch_unwind().await.unwrap_err();

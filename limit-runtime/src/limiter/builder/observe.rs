@@ -28,7 +28,8 @@ impl LimiterBuilder {
     /// With several policies on a request, the function is called for each one that refuses it.
     /// [`all_decisions`](Self::all_decisions) adds the decisions that admit requests. The function
     /// runs on the request's task before the response is sent, so it should be quick: count, or
-    /// send to a channel.
+    /// send to a channel. If it panics, the request is answered as without it, and the first panic
+    /// is logged.
     ///
     /// ```
     /// use limit_runtime::Limiter;
