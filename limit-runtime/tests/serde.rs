@@ -198,20 +198,20 @@ async fn stats_have_the_documented_fields() {
     let app: Router = Router::new()
         .route("/predict", get(predict))
         .layer(limiter.layer());
-    for _ in 0..65 {
+    for _ in 0..128 {
         let request = Request::get("/predict").body(Body::empty()).unwrap();
         app.clone().oneshot(request).await.unwrap();
     }
     let stats = serde_json::to_value(limiter.stats()).unwrap();
     assert_eq!(
         stats["endpoints"]["/predict"],
-        json!({ "total": 65, "limited": 64 })
+        json!({ "total": 128, "limited": 127 })
     );
     assert_eq!(stats["totals"], stats["endpoints"]["/predict"]);
     assert_eq!(stats["level"], "detailed");
-    assert_eq!(stats["policies"][0]["requests"]["limited"], 64);
+    assert_eq!(stats["policies"][0]["requests"]["limited"], 127);
     assert_eq!(stats["policies"][0]["check_time_ns"]["count"], 2);
-    assert_eq!(stats["policies"][0]["busiest"][0]["limited"], 64);
+    assert_eq!(stats["policies"][0]["busiest"][0]["limited"], 127);
 
     let guide = include_str!("../../docs/OBSERVABILITY.md");
     let (_, json) = guide.split_once("```json\n").unwrap();
