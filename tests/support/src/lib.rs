@@ -15,6 +15,8 @@ pub mod models;
 pub mod random;
 
 #[cfg(feature = "runtime")]
+pub mod check_only;
+#[cfg(feature = "runtime")]
 pub mod log;
 #[cfg(feature = "runtime")]
 pub mod memcached_server;

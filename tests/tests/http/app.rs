@@ -2,11 +2,7 @@
 
 use axum::{Router, body::Body, extract::ConnectInfo};
 use http::{HeaderMap, Method, Request, StatusCode};
-use limit_runtime::{
-    Decision, HeaderStyle, Key, Limiter, LimiterBuilder, Receipt,
-    clock::TestClock,
-    store::{Action, Charge, Scope, Store, StoreError, StoreFuture},
-};
+use limit_runtime::{HeaderStyle, Limiter, LimiterBuilder, clock::TestClock};
 use std::net::{IpAddr, SocketAddr};
 use test_support::requests::{send, text};
 
@@ -78,27 +74,5 @@ impl App {
             headers: response.headers().clone(),
             body: text(response).await,
         }
-    }
-}
-
-/// A store whose checks fail.
-#[derive(Debug)]
-pub(crate) struct Unreachable;
-
-impl Store for Unreachable {
-    fn check<'a>(&'a self, _: &'a [Charge<'a>], _: Action) -> StoreFuture<'a, Decision> {
-        Box::pin(async { Err(StoreError::new("no route to 10.0.0.7")) })
-    }
-
-    fn refund<'a>(&'a self, _: &'a [Charge<'a>], _: &'a [Receipt]) -> StoreFuture<'a, ()> {
-        Box::pin(async { Ok(()) })
-    }
-
-    fn reset_key<'a>(&'a self, _: Scope<'a>, _: &'a Key) -> StoreFuture<'a, u64> {
-        Box::pin(async { Ok(0) })
-    }
-
-    fn reset_all(&self) -> StoreFuture<'_, ()> {
-        Box::pin(async { Ok(()) })
     }
 }

@@ -1,6 +1,6 @@
 //! The error object in the body of rejections, and the status of a rejection that is a success.
 
-use crate::app::{App, Unreachable};
+use crate::app::App;
 use crate::refusals::{answering, once};
 use axum::{
     Json, Router,
@@ -14,6 +14,7 @@ use limit_runtime::{
     rate_limit,
     store::{CustomStore, Fallback},
 };
+use test_support::check_only::CheckOnly;
 
 const OK: StatusCode = StatusCode::OK;
 const LIMITED: StatusCode = StatusCode::TOO_MANY_REQUESTS;
@@ -45,7 +46,7 @@ async fn every_rejection_of_the_library_has_the_error_object() {
         app.call(request.body(Body::empty()).unwrap()).await
     };
     let deny = || {
-        let store = CustomStore::new(Unreachable).fallback(Fallback::Deny);
+        let store = CustomStore::new(CheckOnly::UNREACHABLE).fallback(Fallback::Deny);
         Limiter::builder().store(store)
     };
     let (bad, server) = ("invalid_request_error", "server_error");

@@ -1,6 +1,6 @@
 //! gRPC: what a real tonic client sees of refused calls, and the plain HTTP of gRPC-Web.
 
-use crate::app::{App, Unreachable};
+use crate::app::App;
 use axum::{
     Router,
     body::Body,
@@ -15,6 +15,7 @@ use limit_runtime::{
     store::{CustomStore, Fallback},
 };
 use std::{convert::Infallible, net::SocketAddr, task::Context, task::Poll, time::Duration};
+use test_support::check_only::CheckOnly;
 use tokio::net::TcpListener;
 use tonic::{
     Code, Status,
@@ -271,7 +272,7 @@ async fn a_missing_key_and_an_unreachable_store_have_their_codes() {
     assert_eq!(rejected.message(), "Header `x-api-key` is required");
     assert_eq!(metadata(&rejected, "grpc-retry-pushback-ms"), None);
 
-    let unreachable = CustomStore::new(Unreachable).fallback(Fallback::Deny);
+    let unreachable = CustomStore::new(CheckOnly::UNREACHABLE).fallback(Fallback::Deny);
     let unreachable = Limiter::builder().store(unreachable);
     let channel = serve(limited(unreachable).0).await;
     let rejected = greet(&channel).await.unwrap_err();

@@ -1,6 +1,6 @@
 //! A budget is identified by what the author wrote, never by its position.
 
-use crate::app::{App, Unreachable};
+use crate::app::App;
 use axum::{
     Router,
     body::Body,
@@ -12,6 +12,7 @@ use http::{Request, StatusCode};
 use limit_runtime::{
     Exceeded, Limiter, client_ip, everyone, header, limits, rate_limit, route, store::Scope,
 };
+use test_support::check_only::CheckOnly;
 
 const OK: StatusCode = StatusCode::OK;
 const LIMITED: StatusCode = StatusCode::TOO_MANY_REQUESTS;
@@ -256,7 +257,7 @@ async fn one_budget_twice_has_the_options_of_both_rules() {
     let router = Router::new()
         .route("/", get(denied))
         .route("/too", get(denied_too));
-    let app = App::with(router, Limiter::builder().store(Unreachable));
+    let app = App::with(router, Limiter::builder().store(CheckOnly::UNREACHABLE));
     for path in ["/", "/too"] {
         assert_eq!(app.get(path).await.status, StatusCode::SERVICE_UNAVAILABLE);
     }

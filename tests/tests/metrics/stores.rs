@@ -3,13 +3,13 @@
 use crate::scrape::{recorder, scrape};
 use axum::{Router, routing::get};
 use limit_runtime::{
-    Decision, IntoKey, Key, Limiter, Receipt, WhenFull, everyone, limits, rate_limit,
-    store::{Action, Charge, CustomStore, Fallback, Scope, Store, StoreError, StoreFuture},
+    IntoKey, Limiter, WhenFull, everyone, limits, rate_limit,
+    store::{Charge, CustomStore, Fallback, Scope},
 };
 use metrics::set_default_local_recorder;
 use metrics_exporter_prometheus::PrometheusRecorder;
-use std::{collections::BTreeMap, future, time::Duration};
-use test_support::{requests::get_status, servers::Server};
+use std::{collections::BTreeMap, time::Duration};
+use test_support::{check_only::CheckOnly, requests::get_status, servers::Server};
 
 #[rate_limit("4/minute", key = everyone)]
 async fn counted() {}
@@ -20,43 +20,17 @@ fn app(limiter: &Limiter) -> Router {
         .layer(limiter.layer())
 }
 
-/// A store that does not answer: with an error, or never.
-#[derive(Debug)]
-struct Silent {
-    has_error: bool,
-}
-
-impl Store for Silent {
-    fn check<'a>(&'a self, _: &'a [Charge<'a>], _: Action) -> StoreFuture<'a, Decision> {
-        match self.has_error {
-            true => Box::pin(async { Err(StoreError::new("no route to 10.0.0.7")) }),
-            false => Box::pin(future::pending()),
-        }
-    }
-
-    fn refund<'a>(&'a self, _: &'a [Charge<'a>], _: &'a [Receipt]) -> StoreFuture<'a, ()> {
-        Box::pin(async { Ok(()) })
-    }
-
-    fn reset_key<'a>(&'a self, _: Scope<'a>, _: &'a Key) -> StoreFuture<'a, u64> {
-        Box::pin(async { Ok(0) })
-    }
-
-    fn reset_all(&self) -> StoreFuture<'_, ()> {
-        Box::pin(async { Ok(()) })
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn errors_have_a_kind_and_requests_the_effect_of_the_fallback() {
-    for (has_error, fallback, kind, outcome, charged) in [
-        (true, Fallback::Deny, "outage", "store_error", 0.0),
-        (false, Fallback::Allow, "deadline", "fallback", 0.0),
-        (true, Fallback::Local, "outage", "fallback", 2.0),
+    let (unreachable, silent) = (CheckOnly::UNREACHABLE, CheckOnly::SILENT);
+    for (store, fallback, kind, outcome, charged) in [
+        (unreachable, Fallback::Deny, "outage", "store_error", 0.0),
+        (silent, Fallback::Allow, "deadline", "fallback", 0.0),
+        (unreachable, Fallback::Local, "outage", "fallback", 2.0),
     ] {
         let recorder = recorder();
         let _guard = set_default_local_recorder(&recorder);
-        let store = CustomStore::new(Silent { has_error })
+        let store = CustomStore::new(store)
             .fallback(fallback)
             .store_deadline(Duration::from_millis(20));
         let limiter = Limiter::builder().store(store).build();
@@ -88,7 +62,7 @@ async fn errors_have_a_kind_and_requests_the_effect_of_the_fallback() {
 async fn a_store_that_is_down_is_seen_in_the_gauge() {
     let recorder = recorder();
     let _guard = set_default_local_recorder(&recorder);
-    let store = CustomStore::new(Silent { has_error: true }).fallback(Fallback::Allow);
+    let store = CustomStore::new(CheckOnly::UNREACHABLE).fallback(Fallback::Allow);
     let limiter = Limiter::builder().store(store).build();
     let app = app(&limiter);
     limiter.record_gauges();
@@ -163,7 +137,7 @@ fn evictions_and_shared_budgets_equal_those_of_usage() {
 
 /// Records at least one value of each metric. Returns their types.
 pub(crate) async fn everything(recorder: &PrometheusRecorder) -> BTreeMap<String, String> {
-    let remote = Limiter::builder().store(Silent { has_error: true }).build();
+    let remote = Limiter::builder().store(CheckOnly::UNREACHABLE).build();
     get_status(&app(&remote), "/").await;
     let memory = Limiter::new();
     let app = Router::new().route("/", get(waiting)).layer(memory.layer());

@@ -3,12 +3,11 @@
 use crate::{app::App, policy};
 use axum::{Router, routing::get};
 use limit_runtime::{
-    Decision, Key, Limiter, Outcome, Receipt, Verdict, client_ip, everyone, limits,
-    observe::Bucket,
+    Decision, Limiter, Outcome, Receipt, Verdict, client_ip, everyone, limits, observe::Bucket,
     rate_limit,
-    store::{Action, Charge, Scope, Store, StoreFuture},
 };
 use std::time::Duration;
+use test_support::check_only::CheckOnly;
 
 #[rate_limit("4/minute", key = client_ip, name = "details")]
 async fn detailed() {}
@@ -79,33 +78,16 @@ async fn one_check_of_64_is_timed() {
 }
 
 /// A remote store that admits every request, after a while.
-#[derive(Debug)]
-struct Remote;
-
-impl Store for Remote {
-    fn check<'a>(&'a self, charges: &'a [Charge<'a>], _: Action) -> StoreFuture<'a, Decision> {
-        let limit = limits!("9/minute").first();
-        let outcome = Outcome::new(limit, 4, Duration::from_secs(60), Verdict::Allowed);
-        let decision = Decision::new(charges.iter().map(|_| outcome));
-        let decision = decision.with_receipts(charges.iter().map(|_| Receipt::new(7)));
-        Box::pin(async move {
-            tokio::task::yield_now().await;
-            Ok(decision)
-        })
-    }
-
-    fn refund<'a>(&'a self, _: &'a [Charge<'a>], _: &'a [Receipt]) -> StoreFuture<'a, ()> {
-        Box::pin(async { Ok(()) })
-    }
-
-    fn reset_key<'a>(&'a self, _: Scope<'a>, _: &'a Key) -> StoreFuture<'a, u64> {
-        Box::pin(async { Ok(0) })
-    }
-
-    fn reset_all(&self) -> StoreFuture<'_, ()> {
-        Box::pin(async { Ok(()) })
-    }
-}
+const REMOTE: CheckOnly = CheckOnly(|charges| {
+    let limit = limits!("9/minute").first();
+    let outcome = Outcome::new(limit, 4, Duration::from_secs(60), Verdict::Allowed);
+    let decision = Decision::new(charges.iter().map(|_| outcome));
+    let decision = decision.with_receipts(charges.iter().map(|_| Receipt::new(7)));
+    Box::pin(async move {
+        tokio::task::yield_now().await;
+        Ok(decision)
+    })
+});
 
 #[rate_limit("9/minute", key = everyone, name = "details-dry", dry_run)]
 async fn in_dry_run() {}
@@ -114,7 +96,7 @@ async fn in_dry_run() {}
 /// run: one check in 64 of each is timed, or nearly so.
 #[tokio::test]
 async fn checks_of_every_kind_are_timed_also_if_they_take_turns() {
-    for builder in [Limiter::builder(), Limiter::builder().store(Remote)] {
+    for builder in [Limiter::builder(), Limiter::builder().store(REMOTE)] {
         let router = Router::new()
             .route("/one", get(detailed))
             .route("/two", get(both))

@@ -1,7 +1,7 @@
 //! Rules in dry run on handlers.
 
 use crate::{
-    app::{Answer, App, Unreachable},
+    app::{Answer, App},
     endpoint, policy, requests,
 };
 use axum::{Router, routing::get};
@@ -19,6 +19,7 @@ use std::{
     },
     time::Duration,
 };
+use test_support::check_only::CheckOnly;
 
 const OK: StatusCode = StatusCode::OK;
 const LIMITED: StatusCode = StatusCode::TOO_MANY_REQUESTS;
@@ -130,7 +131,7 @@ async fn outage() {}
 
 #[tokio::test]
 async fn an_error_of_the_store_is_counted_and_ignored() {
-    let store = CustomStore::new(Unreachable).fallback(Fallback::Deny);
+    let store = CustomStore::new(CheckOnly::UNREACHABLE).fallback(Fallback::Deny);
     let app = App::with(
         Router::new().route("/", get(outage)),
         Limiter::builder().store(store),

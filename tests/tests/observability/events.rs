@@ -1,6 +1,6 @@
 //! The decision hook, and log lines of refusals.
 
-use crate::app::{App, Unreachable};
+use crate::app::App;
 use axum::{Router, routing::get};
 use http::{Method, StatusCode};
 use limit_runtime::{
@@ -13,6 +13,7 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
+use test_support::check_only::CheckOnly;
 
 type Seen = Arc<Mutex<Vec<(String, Option<String>, Reason, bool)>>>;
 
@@ -205,7 +206,7 @@ async fn a_panic_of_the_hook_does_not_replace_the_refusal() {
 
 #[tokio::test]
 async fn the_hook_gets_refusals_for_want_of_the_store() {
-    let store = CustomStore::new(Unreachable).fallback(Fallback::Deny);
+    let store = CustomStore::new(CheckOnly::UNREACHABLE).fallback(Fallback::Deny);
     let (builder, seen) = observed(Limiter::builder().store(store));
     let app = App::with(router(), builder);
     app.get("/single/1").await;

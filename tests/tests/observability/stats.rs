@@ -1,9 +1,6 @@
 //! Totals by policy and route.
 
-use crate::{
-    app::{App, Unreachable},
-    endpoint, policy, requests,
-};
+use crate::{app::App, endpoint, policy, requests};
 use axum::{Json, Router, extract::State, routing::get};
 use http::{HeaderMap, Method, StatusCode};
 use limit_runtime::{
@@ -13,6 +10,7 @@ use limit_runtime::{
     store::{CustomStore, Fallback},
 };
 use serde_json::{Value, json};
+use test_support::check_only::CheckOnly;
 
 const OK: StatusCode = StatusCode::OK;
 const LIMITED: StatusCode = StatusCode::TOO_MANY_REQUESTS;
@@ -189,7 +187,7 @@ async fn an_outage_of_the_store_is_counted_by_what_the_fallback_does() {
         .route("/deny", get(deny))
         .route("/local", get(local))
         .route("/allow", get(allow));
-    let store = CustomStore::new(Unreachable).fallback(Fallback::Deny);
+    let store = CustomStore::new(CheckOnly::UNREACHABLE).fallback(Fallback::Deny);
     let app = App::with(router, Limiter::builder().store(store));
     assert_eq!(
         app.get("/deny").await.status,
