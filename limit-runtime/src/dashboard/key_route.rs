@@ -78,6 +78,12 @@ fn is_json(headers: &HeaderMap) -> bool {
 /// The policy on the route that is asked for.
 fn with_route(mut policy: InspectedPolicy, query: &KeyQuery) -> Result<InspectedPolicy, String> {
     let name = &policy.name;
+    // The address as a text has no budget, and would seem to be unused.
+    if policy.key_label == "client_ip" && query.is_text {
+        return Err(format!(
+            "`{name}` counts by client address, and `key` is a text: send \"type\": \"ip\""
+        ));
+    }
     match (&mut policy.routes, &query.route) {
         (None, Some(_)) => Err(format!(
             "`{name}` has one budget for all routes: leave out `route`"
@@ -90,10 +96,6 @@ fn with_route(mut policy: InspectedPolicy, query: &KeyQuery) -> Result<Inspected
             *known = vec![route.clone()];
             Ok(policy)
         }
-        // The address as a text has no budget, and would seem to be unused.
-        _ if policy.key_label == "client_ip" && query.is_text => Err(format!(
-            "`{name}` counts by client address, and `key` is a text: send \"type\": \"ip\""
-        )),
         (Some(_) | None, None) => Ok(policy),
     }
 }

@@ -1,4 +1,4 @@
-//! What a client is told of its limits.
+//! The limits of the client that asks.
 
 use crate::{app, json, request};
 use axum::body::Body;

@@ -185,6 +185,12 @@ async fn errors_are_json_and_do_not_repeat_the_key() {
             "\"type\": \"ip\"",
         ),
         (
+            r#"{"policy": "by_address_and_route", "key": "192.0.2.1", "route": "/c"}"#,
+            422,
+            "invalid_query",
+            "\"type\": \"ip\"",
+        ),
+        (
             r#"{"policy": "by_route", "type": "everyone"}"#,
             422,
             "invalid_query",

@@ -35,6 +35,9 @@ async fn by_both() {}
 #[rate_limit("4/minute", key = everyone, scope = route)]
 async fn by_route() {}
 
+#[rate_limit("4/minute", key = client_ip, scope = route)]
+async fn by_address_and_route() {}
+
 fn tenant(headers: &http::HeaderMap) -> Result<String, std::convert::Infallible> {
     let tenant = headers
         .get("x-tenant")
@@ -64,6 +67,7 @@ pub(crate) fn app() -> App {
         .route("/both", get(by_both))
         .route("/a", get(by_route))
         .route("/b", get(by_route))
+        .route("/c", get(by_address_and_route))
         .route("/tenant", get(by_tenant))
         .route("/tier", get(by_tier))
         .route("/tried", get(tried));
