@@ -47,9 +47,9 @@
 //! | `redis-tls` | Redis over TLS: `rediss://` |
 //! | `memcached` | counts in memcached: `memcached://host1,host2` |
 //! | `metrics` | counters, histograms and gauges for a recorder of the crate `metrics` |
-//! | `dashboard` | [`Limiter::dashboard`], a page and JSON routes to mount; [`Limiter::client_limits`] |
+//! | `dashboard` | [`Limiter::dashboard`], a page and JSON routes; [`Limiter::client_limits`] |
 //! | `uuid` | [`IntoKey`] for `uuid::Uuid` |
-//! | `serde` | limits, [`Strategy`], [`HeaderStyle`] and fallbacks in configuration files; [`Stats`] as JSON |
+//! | `serde` | [`Limits`], [`Strategy`] and other settings in files; [`Stats`] as JSON |
 //!
 //! # What is promised
 //!

@@ -4,6 +4,7 @@
 
 use crate::{
     HeaderNames, HeaderStyle, Strategy,
+    clock::millis,
     limiter::words::Words,
     store::{Fallback, Health, StoreHealth, Usage},
 };
@@ -22,12 +23,7 @@ const STRATEGIES: &str = "`moving_window`, `fixed_window`, `sliding_window`, `gc
 /// `"gcra(burst = 10)"`.
 impl Serialize for Strategy {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::MovingWindow => serializer.serialize_str("moving_window"),
-            Self::FixedWindow => serializer.serialize_str("fixed_window"),
-            Self::SlidingWindow => serializer.serialize_str("sliding_window"),
-            Self::Gcra { burst } => serializer.collect_str(&format_args!("gcra(burst = {burst})")),
-        }
+        serializer.collect_str(self)
     }
 }
 
@@ -181,10 +177,9 @@ impl Serialize for Health {
             StoreHealth::Up => "up",
             StoreHealth::Down => "down",
         };
-        let since_ms = u64::try_from(self.since.as_millis()).unwrap_or(u64::MAX);
         let mut health = serializer.serialize_struct("Health", 11)?;
         health.serialize_field("store", store)?;
-        health.serialize_field("since_ms", &since_ms)?;
+        health.serialize_field("since_ms", &millis(self.since))?;
         health.serialize_field("last_error", &self.last_error.as_deref())?;
         health.serialize_field("answered", &self.answered)?;
         health.serialize_field("failed", &self.failed)?;

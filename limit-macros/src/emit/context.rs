@@ -1,10 +1,10 @@
 //! What all parts of the expansion need to know.
 
-use proc_macro2::{Ident, Span};
-use quote::format_ident;
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{format_ident, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{FnArg, ReturnType, Type};
+use syn::{FnArg, LitStr, ReturnType, Type};
 
 use crate::emit::runtime::Runtime;
 use crate::emit::static_lifetimes::with_static_lifetimes;
@@ -54,6 +54,13 @@ impl<'a> Context<'a> {
                 ReturnType::Default => sig.ident.span(),
             },
         }
+    }
+
+    /// The text of the handler's module path and name, as an expression.
+    pub(crate) fn handler_path(&self) -> TokenStream {
+        let span = self.hygienic_span;
+        let name = LitStr::new(&format!("::{}", self.handler.sig.ident.unraw()), span);
+        quote_spanned!(span=> ::core::concat!(::core::module_path!(), #name))
     }
 }
 

@@ -3,12 +3,11 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::quote_spanned;
 use syn::LitStr;
-use syn::ext::IdentExt;
 
 use crate::emit::context::Context;
 use crate::emit::known_budget::known_budget;
 use crate::emit::rule::key_label;
-use crate::model::{Cost, Rule, RuleLimits, Scope, Strategy};
+use crate::model::{Cost, Rule, RuleLimits, Scope};
 use crate::tokens::readable;
 
 /// The static with a declaration for each rule, in the order of the attributes, and its entry in
@@ -37,8 +36,7 @@ fn declaration(context: &Context<'_>, rule: &Rule) -> TokenStream {
     let rule_declaration = runtime.rule_declaration();
     let text = |text: &str| LitStr::new(text, span);
     let (name, identity) = (text(&rule.label), text(&rule.identity));
-    let handler = context.handler.sig.ident.unraw();
-    let handler = text(&format!("::{handler}"));
+    let handler = context.handler_path();
     let limits = text(&match &rule.limits {
         RuleLimits::Literal(limits, _) => limits.to_string(),
         RuleLimits::Expr(expr) => readable(expr),
@@ -50,7 +48,6 @@ fn declaration(context: &Context<'_>, rule: &Rule) -> TokenStream {
             settings.extend(quote_spanned!(span=> .#method(#value)));
         }
     };
-    set("strategy", strategy(rule.strategy));
     set("key", key_label(&rule.key));
     set(
         "cost",
@@ -81,19 +78,10 @@ fn declaration(context: &Context<'_>, rule: &Rule) -> TokenStream {
         #rule_declaration::new(
             #name,
             #identity,
-            ::core::concat!(::core::module_path!(), #handler),
+            #handler,
             (::core::file!(), ::core::line!(), ::core::column!()),
             #limits,
             #budget,
         ) #settings
-    }
-}
-
-fn strategy(strategy: Strategy) -> Option<String> {
-    match strategy {
-        Strategy::MovingWindow => None,
-        Strategy::FixedWindow => Some("fixed_window".to_owned()),
-        Strategy::SlidingWindow => Some("sliding_window".to_owned()),
-        Strategy::Gcra { burst } => Some(format!("gcra(burst = {burst})")),
     }
 }

@@ -42,12 +42,9 @@ fn scope(context: &Context<'_>, rule: &Rule) -> TokenStream {
     if let Scope::Shared(name) = &rule.scope {
         return quote_spanned!(span=> #fixed(#scope::shared(#name)));
     }
-    let handler = context.handler.sig.ident.unraw();
-    let handler = LitStr::new(&format!("::{handler}"), span);
+    let handler = context.handler_path();
     let identity = LitStr::new(&rule.identity, span);
-    let of_handler = quote_spanned! {span=>
-        #scope::handler(::core::concat!(::core::module_path!(), #handler), #identity)
-    };
+    let of_handler = quote_spanned!(span=> #scope::handler(#handler, #identity));
     let Scope::Expr(function) = &rule.scope else {
         return quote_spanned!(span=> #fixed(#of_handler));
     };

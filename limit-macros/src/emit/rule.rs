@@ -5,7 +5,6 @@ use limit_core::header_text::{Label, WriteText, labels, write_policies};
 use proc_macro2::{Literal, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use std::fmt::{self, Write};
-use syn::ext::IdentExt;
 use syn::{Expr, LitStr};
 
 use crate::emit::context::Context;
@@ -198,12 +197,9 @@ fn scope_setting(context: &Context<'_>, rule: &Rule) -> TokenStream {
         Scope::Expr(_) => runtime.scope_computed(),
         Scope::Handler | Scope::Shared(_) => runtime.scope_of_handler(),
     };
-    let handler = context.handler.sig.ident.unraw();
-    let handler = LitStr::new(&format!("::{handler}"), span);
+    let handler = context.handler_path();
     let identity = LitStr::new(&rule.identity, span);
-    quote_spanned! {span=>
-        #constructor(::core::concat!(::core::module_path!(), #handler), #identity)
-    }
+    quote_spanned!(span=> #constructor(#handler, #identity))
 }
 
 /// The settings that few rules have.

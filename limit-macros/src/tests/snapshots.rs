@@ -342,7 +342,6 @@ fn several_attributes_with_many_options() {
                             )),
                         ),
                     )
-                    .strategy("gcra(burst = 5)")
                     .key("(client_ip, a closure)"),
                 ::limit_runtime::__private::RuleDeclaration::new(
                         "all",

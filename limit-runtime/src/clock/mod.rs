@@ -151,6 +151,12 @@ impl Default for TestClock {
     }
 }
 
+/// Whole milliseconds, rounded down.
+#[cfg(any(feature = "redis", feature = "serde"))]
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 #[inline]
 fn micros(duration: Duration) -> u64 {
     // `Duration::as_micros` has 128 bits, and takes longer than reading the time.

@@ -1,4 +1,4 @@
-//! A handler that tells a client its limits.
+//! A handler that answers the limits of the client that asks.
 
 use super::{
     inspect::{BudgetState, InspectedPolicy, policies},
@@ -41,8 +41,10 @@ impl Limiter {
     ///     .layer(limiter.layer());
     /// ```
     ///
-    /// The response is described in
-    /// [docs/OBSERVABILITY.md](https://docs.rs/crate/limit-runtime/latest/source/docs/OBSERVABILITY.md).
+    /// The response is described in [docs/OBSERVABILITY.md].
+    ///
+    /// [docs/OBSERVABILITY.md]:
+    ///     https://docs.rs/crate/limit-runtime/latest/source/docs/OBSERVABILITY.md
     pub fn client_limits(&self) -> impl Fn(Parts) -> ClientLimits + Clone + Send + Sync + 'static {
         let limiter = self.clone();
         move |mut parts| {

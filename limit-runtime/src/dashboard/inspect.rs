@@ -1,6 +1,7 @@
 //! A policy of a limiter, and its budgets of one key, looked at without a request.
 
 use crate::{
+    clock::millis,
     decision::Outcome,
     key::Key,
     limiter::Limiter,
@@ -9,7 +10,6 @@ use crate::{
 };
 use limit_core::Limits;
 use serde::{Serialize, Serializer, ser::SerializeStruct};
-use std::time::Duration;
 
 /// What is known of a policy.
 #[derive(Clone, Debug)]
@@ -26,11 +26,11 @@ pub(super) struct InspectedPolicy {
 pub(super) fn policies(limiter: &Limiter) -> Vec<InspectedPolicy> {
     let observer = limiter.observer();
     let mut policies = Vec::new();
-    observer.for_each_policy(|record| {
-        let budget = record.budget();
+    observer.records().for_each(|record| {
+        let budget = record.source.budget();
         policies.push(InspectedPolicy {
             name: String::from(&*record.label),
-            key_label: record.key_label(),
+            key_label: record.source.key(),
             budget: budget.clone(),
             is_dry_run: observer.is_record_dry_run(record),
             routes: budget.is_per_route().then(|| record.routes()),
@@ -120,7 +120,6 @@ impl InspectedPolicy {
 impl Serialize for LimitState {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let outcome = &self.0;
-        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let mut map = serializer.serialize_struct("Limit", 7)?;
         map.serialize_field("limit", &outcome.limit().to_string())?;
         map.serialize_field("capacity", &outcome.capacity())?;

@@ -1,4 +1,4 @@
-//! The page: one file, which loads nothing from elsewhere.
+//! The page, one file without external resources.
 
 use super::json_response::add_protection;
 use axum::{body::Body, response::Response};

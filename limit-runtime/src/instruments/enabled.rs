@@ -17,7 +17,10 @@ use tokio::time::Instant;
 
 /// The requests of a policy to one route.
 #[derive(Default)]
-pub(crate) struct RequestCounters(OnceLock<[Counter; 7]>);
+pub(crate) struct RequestCounters(OnceLock<OutcomeCounters>);
+
+/// One counter for each outcome.
+type OutcomeCounters = [Counter; RequestOutcome::ALL.len()];
 
 impl RequestCounters {
     /// Counts a request.
@@ -32,18 +35,10 @@ impl RequestCounters {
 
     /// Registers all outcomes, so that a rate over one of them begins at 0.
     #[cold]
-    fn register(&self, policy: &str, route: &str) -> &[Counter; 7] {
+    fn register(&self, policy: &str, route: &str) -> &OutcomeCounters {
         self.0.get_or_init(|| {
-            [
-                "allowed",
-                "limited",
-                "would_limit",
-                "exceeds_capacity",
-                "exempt",
-                "store_error",
-                "fallback",
-            ]
-            .map(|outcome| {
+            RequestOutcome::ALL.map(|outcome| {
+                let outcome = outcome.as_str();
                 let labels = [("policy", policy), ("route", route), ("outcome", outcome)];
                 metric::REQUESTS.counter(&labels)
             })
@@ -61,7 +56,7 @@ pub(crate) struct PolicyInstruments {
 struct PolicyHandles {
     utilization: Histogram,
     wait: Histogram,
-    units: [Counter; 3],
+    units: [Counter; UnitsKind::ALL.len()],
 }
 
 impl PolicyInstruments {
@@ -76,11 +71,14 @@ impl PolicyInstruments {
     #[cold]
     fn register(&self, policy: &str) -> &PolicyHandles {
         self.handles.get_or_init(|| {
-            let units = |kind| metric::UNITS.counter(&[("policy", policy), ("kind", kind)]);
+            let units = |kind: UnitsKind| {
+                let labels = [("policy", policy), ("kind", kind.as_str())];
+                metric::UNITS.counter(&labels)
+            };
             PolicyHandles {
                 utilization: metric::UTILIZATION.histogram(&[("policy", policy)]),
                 wait: metric::WAIT.histogram(&[("policy", policy)]),
-                units: ["charged", "refunded", "forced"].map(units),
+                units: UnitsKind::ALL.map(units),
             }
         })
     }

@@ -24,7 +24,6 @@ use crate::{
         enclosing_limits::EnclosingLimits,
         report,
     },
-    window::Strategy,
 };
 use axum::{
     body::{Body, Bytes, HttpBody},
@@ -66,33 +65,31 @@ impl ActiveLayer {
             LayerScope::Shared(text) => ScopeConfig::SharedText(text.clone()),
             LayerScope::Computed(_) => ScopeConfig::computed("", ""),
         };
-        let record = settings.limiter.observer().add_layer(LayerDeclaration {
-            name: settings.name,
-            location: settings.place,
-            limits: settings.limits_identity.to_string(),
-            strategy: match settings.config.strategy {
-                Strategy::MovingWindow => "moving_window".into(),
-                Strategy::FixedWindow => "fixed_window".into(),
-                Strategy::SlidingWindow => "sliding_window".into(),
-                Strategy::Gcra { burst } => format!("gcra(burst = {burst})"),
-            },
-            key: settings.config.key_label,
-            cost: settings.cost_label.clone().into(),
-            scope: match &settings.scope {
-                LayerScope::Own => String::new(),
-                LayerScope::Route => "route".into(),
-                LayerScope::Shared(text) => format!("{text:?}"),
-                LayerScope::Computed(_) => "a function".into(),
-            },
-            methods: settings
-                .methods
-                .iter()
-                .map(Method::as_str)
-                .collect::<Vec<_>>()
-                .join(", "),
-            is_dry_run: settings.config.is_dry_run,
-            budget: Box::new(settings.known_budget()),
-        });
+        let record = settings
+            .limiter
+            .observer()
+            .records()
+            .add_layer(LayerDeclaration {
+                name: settings.name,
+                location: settings.place,
+                limits: settings.limits_identity.to_string(),
+                key: settings.config.key_label,
+                cost: settings.cost_label.clone().into(),
+                scope: match &settings.scope {
+                    LayerScope::Own => String::new(),
+                    LayerScope::Route => "route".into(),
+                    LayerScope::Shared(text) => format!("{text:?}"),
+                    LayerScope::Computed(_) => "a function".into(),
+                },
+                methods: settings
+                    .methods
+                    .iter()
+                    .map(Method::as_str)
+                    .collect::<Vec<_>>()
+                    .join(", "),
+                is_dry_run: settings.config.is_dry_run,
+                budget: Box::new(settings.known_budget()),
+            });
         let config = PolicyConfig {
             scope,
             layer: Some(record),
@@ -118,7 +115,7 @@ impl ActiveLayer {
         if !self.covers(parts) {
             // A disabled limiter counts nothing.
             if limiter.is_enabled() {
-                report::unchecked_layer(limiter, parts, &self.config, Reason::Exempt, is_dry_run);
+                report::unchecked(limiter, parts, &self.config, Reason::Exempt, is_dry_run);
             }
             if let Some(outer) = parts.extensions.get_mut::<EnclosingLimits>() {
                 outer.add_exempt(self.settings.name);
@@ -142,7 +139,7 @@ impl ActiveLayer {
             return Ok(self.check_dry_run(parts, resolution).await);
         }
         if let Some(rejection) = resolution.take_response() {
-            report::unchecked_layer(limiter, parts, &self.config, Reason::Rejected, false);
+            report::unchecked(limiter, parts, &self.config, Reason::Rejected, false);
             return Err(Box::new(
                 count_and_reject(
                     self.settings.limiter.clone(),
@@ -154,7 +151,7 @@ impl ActiveLayer {
             ));
         }
         if resolution.rules().is_empty() {
-            report::unchecked_layer(limiter, parts, &self.config, Reason::Exempt, false);
+            report::unchecked(limiter, parts, &self.config, Reason::Exempt, false);
             exempt_from_layer(limiter, parts, self.settings.name);
             return Ok(Admission::unlimited());
         }
@@ -175,7 +172,7 @@ impl ActiveLayer {
                 true => Reason::Rejected,
                 false => Reason::Exempt,
             };
-            report::unchecked_layer(limiter, parts, &self.config, reason, true);
+            report::unchecked(limiter, parts, &self.config, reason, true);
         }
         let limits = exempt_from_layer(limiter, parts, self.settings.name);
         let timing = ChargeTiming::BeforeExtraction;

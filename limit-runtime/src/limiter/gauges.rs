@@ -26,7 +26,7 @@ impl Limiter {
     /// ```
     #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
     pub fn record_gauges(&self) {
-        self.observer().for_each_policy(record_policy);
+        self.observer().records().for_each(record_policy);
         let is_up = match self.health().store {
             StoreHealth::Memory | StoreHealth::Up => 1,
             StoreHealth::Down => 0,

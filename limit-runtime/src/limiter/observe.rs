@@ -34,9 +34,7 @@ impl Limiter {
     pub fn stats(&self) -> Stats {
         self.observer().stats(self.health(), self.usage())
     }
-}
 
-impl Limiter {
     /// All limits: of each attribute of the program, before a request has met it, and of each layer
     /// of this limiter in use.
     ///

@@ -24,17 +24,12 @@ pub struct RuleDeclaration {
     pub(crate) column: u32,
     /// As written.
     pub(crate) limits: &'static str,
-    pub(crate) strategy: &'static str,
     pub(crate) key: &'static str,
     pub(crate) cost: &'static str,
     pub(crate) scope: &'static str,
     /// Separated by commas. Empty for all.
     pub(crate) methods: &'static str,
     pub(crate) is_dry_run: bool,
-    #[cfg_attr(
-        not(feature = "dashboard"),
-        expect(dead_code, reason = "only the dashboard looks at budgets")
-    )]
     pub(crate) budget: KnownBudget,
 }
 
@@ -57,7 +52,6 @@ impl RuleDeclaration {
             line,
             column,
             limits,
-            strategy: "moving_window",
             key: "client_ip",
             cost: "1",
             scope: "",
@@ -65,13 +59,6 @@ impl RuleDeclaration {
             is_dry_run: false,
             budget,
         }
-    }
-
-    /// The strategy as written. Default: `moving_window`.
-    #[must_use]
-    pub const fn strategy(mut self, strategy: &'static str) -> Self {
-        self.strategy = strategy;
-        self
     }
 
     /// The key as written. Default: `client_ip`.

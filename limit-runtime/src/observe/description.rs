@@ -40,34 +40,29 @@ pub struct PolicyDescription {
 
 impl PolicyDescription {
     pub(super) fn new(record: &PolicyRecord, is_dry_run: bool) -> Self {
-        let (policy, routes) = (String::from(&*record.label), record.routes());
-        match &record.source {
-            PolicySource::Attribute(rule) => Self {
-                policy,
-                handler: Some(rule.handler),
-                location: format!("{}:{}", rule.file, rule.line),
-                limits: rule.limits.to_owned(),
-                strategy: rule.strategy.to_owned(),
-                key: rule.key,
-                cost: rule.cost.to_owned(),
-                scope: rule.scope.to_owned(),
-                methods: rule.methods.to_owned(),
-                is_dry_run,
-                routes,
-            },
-            PolicySource::Layer(layer) => Self {
-                policy,
-                handler: None,
-                location: format!("{}:{}", layer.location.file(), layer.location.line()),
-                limits: layer.limits.clone(),
-                strategy: layer.strategy.clone(),
-                key: layer.key,
-                cost: layer.cost.clone(),
-                scope: layer.scope.clone(),
-                methods: layer.methods.clone(),
-                is_dry_run,
-                routes,
-            },
+        let source = &record.source;
+        let ((file, line), [cost, scope, methods]) = match source {
+            PolicySource::Attribute(rule) => (
+                (rule.file, rule.line),
+                [rule.cost, rule.scope, rule.methods],
+            ),
+            PolicySource::Layer(layer) => (
+                (layer.location.file(), layer.location.line()),
+                [&*layer.cost, &*layer.scope, &*layer.methods],
+            ),
+        };
+        Self {
+            policy: String::from(&*record.label),
+            handler: source.handler(),
+            location: format!("{file}:{line}"),
+            limits: source.limits().to_owned(),
+            strategy: source.budget().strategy.to_string(),
+            key: source.key(),
+            cost: cost.to_owned(),
+            scope: scope.to_owned(),
+            methods: methods.to_owned(),
+            is_dry_run,
+            routes: record.routes(),
         }
     }
 

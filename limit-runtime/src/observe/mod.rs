@@ -31,18 +31,23 @@ mod serialize;
 // The budgets of a policy, as far as they are known without a request.
 #[cfg_attr(
     not(feature = "dashboard"),
-    allow(dead_code, reason = "only the dashboard looks at budgets")
+    allow(
+        dead_code,
+        reason = "only the dashboard looks at scopes and keys, and only metrics at limits"
+    )
 )]
 pub(crate) mod known_budget;
 // What attributes declare.
 pub(crate) mod declaration;
 // The counters of one policy.
 pub(crate) mod policy_record;
+// The counters of all policies of a limiter.
+pub(crate) mod policy_records;
 // The list of all policies.
 mod description;
 // What the hook gets, and log lines.
 pub(crate) mod event;
-// The counters of a limiter.
+// What a limiter counts, and to whom it reports.
 pub(crate) mod observer;
 
 pub use self::{

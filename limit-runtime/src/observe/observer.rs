@@ -1,11 +1,11 @@
 //! What a limiter counts, and to whom it reports decisions.
 
 use super::{
-    declaration::{Catalog, RuleDeclaration},
     description::{Policies, PolicyDescription},
     event::{DecisionEvent, DecisionHook, is_logged, log_refusal},
     key_digest::KeyDigest,
-    policy_record::{LayerDeclaration, PolicyRecord, PolicySource, used_and_limit},
+    policy_record::{PolicyRecord, used_and_limit},
+    policy_records::{PolicyId, PolicyRecords},
     reason::Reason,
     routes::Routes,
     shards,
@@ -19,22 +19,17 @@ use crate::{
     store::{Health, Usage},
 };
 use http::request::Parts;
-use parking_lot::Mutex;
 use std::{
     collections::BTreeMap,
     fmt,
     hash::{BuildHasher, RandomState},
     panic::{self, AssertUnwindSafe},
     sync::{
-        Arc, OnceLock,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
-
-/// Layers that a limiter keeps counters of their own for. Their names are from the source code;
-/// this is a bound for a program that makes names while it runs.
-const MAX_LAYERS: usize = 1_024;
 
 /// Settings of an [`Observer`].
 #[derive(Default)]
@@ -51,37 +46,13 @@ pub(crate) struct Observer {
     settings: ObserverSettings,
     clock: Clock,
     built_at: Ticks,
-    catalog: &'static Catalog,
-    /// One place for each rule of the catalog.
-    attributes: Box<[OnceLock<Box<PolicyRecord>>]>,
-    /// The rules that the catalog does not have, because they were loaded later.
-    late: LateRecords,
-    layers: Mutex<Vec<Arc<PolicyRecord>>>,
+    records: PolicyRecords,
     /// Requests that several policies may check, by route: all, and refused ones.
     endpoints: Option<Routes<2>>,
     /// Whether a policy was set to dry run, or live, at run time.
     has_changed_modes: AtomicBool,
     digests: RandomState,
     has_hook_panicked: AtomicBool,
-}
-
-/// A list that only grows. To read it takes no lock.
-#[derive(Default)]
-struct LateRecords(OnceLock<Box<LateRecord>>);
-
-struct LateRecord {
-    rule: &'static RuleDeclaration,
-    record: PolicyRecord,
-    next: LateRecords,
-}
-
-/// The policy that a check belongs to.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum PolicyId<'a> {
-    /// A policy that nothing is counted for.
-    Unknown,
-    Attribute(&'static RuleDeclaration),
-    Layer(&'a PolicyRecord),
 }
 
 /// What a policy has found for one request.
@@ -113,17 +84,13 @@ pub(crate) fn may_dry_run(is_written: bool) -> bool {
 
 impl Observer {
     pub(crate) fn new(settings: ObserverSettings, clock: Clock) -> Self {
-        let catalog = Catalog::of_program();
         if settings.dry_run {
             MAY_DRY_RUN.store(true, Ordering::Relaxed);
         }
         Self {
             built_at: clock.now(),
             clock,
-            catalog,
-            attributes: catalog.rules().iter().map(|_| OnceLock::new()).collect(),
-            late: LateRecords::default(),
-            layers: Mutex::default(),
+            records: PolicyRecords::new(settings.level),
             endpoints: (settings.level >= StatsLevel::Totals).then(Routes::new),
             has_changed_modes: AtomicBool::new(false),
             digests: RandomState::new(),
@@ -135,101 +102,12 @@ impl Observer {
     /// The record of a policy.
     #[inline]
     pub(crate) fn record<'a>(&'a self, policy: PolicyId<'a>) -> Option<&'a PolicyRecord> {
-        match policy {
-            PolicyId::Attribute(rule) => Some(self.record_of_rule(rule)),
-            PolicyId::Layer(record) => Some(record),
-            PolicyId::Unknown => None,
-        }
+        self.records.get(policy)
     }
 
-    #[inline]
-    fn record_of_rule(&self, rule: &'static RuleDeclaration) -> &PolicyRecord {
-        let place = self.catalog.index_of(rule);
-        match place.and_then(|index| self.attributes.get(index)?.get()) {
-            Some(record) => record,
-            None => self.add_record(rule),
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn add_record(&self, rule: &'static RuleDeclaration) -> &PolicyRecord {
-        let new = |label: Arc<str>| {
-            PolicyRecord::new(label, PolicySource::Attribute(rule), self.settings.level)
-        };
-        let index = self.catalog.index_of(rule);
-        let known = index.and_then(|index| {
-            let (_, label) = self.catalog.rules().get(index)?;
-            let place = self.attributes.get(index)?;
-            Some(place.get_or_init(|| Box::new(new(label.clone()))))
-        });
-        if let Some(record) = known {
-            return record;
-        }
-        let mut place = &self.late;
-        loop {
-            let late = place.0.get_or_init(|| {
-                Box::new(LateRecord {
-                    rule,
-                    record: new(format!("{}::{}", rule.handler, rule.rule).into()),
-                    next: LateRecords::default(),
-                })
-            });
-            if std::ptr::eq(late.rule, rule) {
-                return &late.record;
-            }
-            place = &late.next;
-        }
-    }
-
-    /// The record of a layer. Layers that count alike in one budget have one record; another layer
-    /// of that name has a number behind its name.
-    pub(crate) fn add_layer(&self, layer: LayerDeclaration) -> Arc<PolicyRecord> {
-        let mut layers = self.layers.lock();
-        let is_same = |record: &&Arc<PolicyRecord>| match &record.source {
-            PolicySource::Layer(other) => layer.shares_record_with(other),
-            PolicySource::Attribute(_) => false,
-        };
-        if let Some(record) = layers.iter().find(is_same) {
-            return record.clone();
-        }
-        let is_taken = |label: &str| {
-            let mut rules = self.catalog.rules().iter();
-            let mut layers = layers.iter();
-            rules.any(|(_, taken)| **taken == *label) || layers.any(|other| *other.label == *label)
-        };
-        let is_of_attribute = {
-            let mut rules = self.catalog.rules().iter();
-            rules.any(|(_, taken)| **taken == *layer.name)
-        };
-        let name = match is_of_attribute {
-            true => format!("layer::{}", layer.name),
-            false => layer.name.to_owned(),
-        };
-        let numbered = (2..).map(|number| format!("{name}#{number}"));
-        let mut labels = std::iter::once(name.clone()).chain(numbered);
-        let label = labels.find(|label| !is_taken(label)).unwrap_or(name).into();
-        let source = PolicySource::Layer(layer);
-        let record = Arc::new(PolicyRecord::new(label, source, self.settings.level));
-        if layers.len() < MAX_LAYERS {
-            layers.push(record.clone());
-        }
-        record
-    }
-
-    /// All policies: the attributes of the program and the layers of this limiter.
-    pub(crate) fn for_each_policy(&self, mut f: impl FnMut(&PolicyRecord)) {
-        for (rule, _) in self.catalog.rules() {
-            f(self.record_of_rule(rule));
-        }
-        let mut place = &self.late;
-        while let Some(late) = place.0.get() {
-            f(&late.record);
-            place = &late.next;
-        }
-        for layer in self.layers.lock().iter() {
-            f(layer);
-        }
+    /// The records of all policies.
+    pub(crate) fn records(&self) -> &PolicyRecords {
+        &self.records
     }
 
     /// The digest of a key in logs, events and numbers.
@@ -306,25 +184,26 @@ impl Observer {
 
     /// Counts a request that only this policy checks, and reports it.
     pub(crate) fn report_single(&self, finding: &Finding<'_>) {
-        let is_reported = self.is_reported(finding.reason);
-        if (self.counts() || is_reported)
-            && let Some(record) = self.record(finding.policy)
-        {
-            record.add_single(finding.route, finding.reason);
-            if is_reported {
-                self.report_to(record, finding);
-            }
-        }
+        self.count_and_report(finding, PolicyRecord::add_single);
     }
 
     /// Counts a request that may meet other policies as well, and reports it.
     #[inline]
     pub(crate) fn report(&self, finding: &Finding<'_>) {
+        self.count_and_report(finding, PolicyRecord::add);
+    }
+
+    #[inline]
+    fn count_and_report(
+        &self,
+        finding: &Finding<'_>,
+        count: impl FnOnce(&PolicyRecord, &str, Reason),
+    ) {
         let is_reported = self.is_reported(finding.reason);
         if (self.counts() || is_reported)
             && let Some(record) = self.record(finding.policy)
         {
-            record.add(finding.route, finding.reason);
+            count(record, finding.route, finding.reason);
             if is_reported {
                 self.report_to(record, finding);
             }
@@ -334,11 +213,10 @@ impl Observer {
     /// Whether there is anything to do but to count a request.
     #[inline]
     fn is_reported(&self, reason: Reason) -> bool {
-        let is_refusal = reason.is_refusal() || reason == Reason::WouldLimit;
         instruments::IS_ENABLED
             || self.settings.level >= StatsLevel::Detailed
             || self.settings.hook.is_some()
-            || (is_refusal && is_logged())
+            || (reason.is_without_room() && is_logged())
     }
 
     /// Reports a decision: to the details, metrics, the log and the hook.
@@ -347,7 +225,7 @@ impl Observer {
         if let Some(outcome) = fullest(finding.outcomes) {
             record.add_utilization(outcome);
         }
-        let is_refusal = finding.reason.is_refusal() || finding.reason == Reason::WouldLimit;
+        let is_refusal = finding.reason.is_without_room();
         if is_refusal && let Some(key) = finding.key {
             record.add_refused_key(|| self.digest(key));
         }
@@ -425,7 +303,7 @@ impl Observer {
     /// The names of all policies, if there is none of this name.
     pub(crate) fn set_dry_run(&self, policy: &str, is_dry_run: bool) -> Result<(), Vec<Arc<str>>> {
         let (mut names, mut is_known) = (Vec::new(), false);
-        self.for_each_policy(|record| {
+        self.records.for_each(|record| {
             if *record.label == *policy {
                 is_known = true;
                 record.set_dry_run(is_dry_run);
@@ -448,7 +326,7 @@ impl Observer {
     /// What all policies say.
     pub(crate) fn policies(&self) -> Policies {
         let mut policies = Vec::new();
-        self.for_each_policy(|record| {
+        self.records.for_each(|record| {
             let is_dry_run = self.is_record_dry_run(record);
             policies.push(PolicyDescription::new(record, is_dry_run));
         });
@@ -459,7 +337,7 @@ impl Observer {
     pub(crate) fn stats(&self, store: Health, usage: Option<Usage>) -> Stats {
         let mut endpoints = BTreeMap::new();
         let mut policies = Vec::new();
-        self.for_each_policy(|record| {
+        self.records.for_each(|record| {
             let is_dry_run = self.is_record_dry_run(record);
             policies.push(record.stats(is_dry_run, &mut endpoints));
         });

@@ -70,28 +70,62 @@ pub(crate) struct LayerDeclaration {
     pub(crate) name: &'static str,
     pub(crate) location: &'static Location<'static>,
     pub(crate) limits: String,
-    pub(crate) strategy: String,
     pub(crate) key: &'static str,
     pub(crate) cost: String,
     pub(crate) scope: String,
     /// Separated by commas. Empty for all.
     pub(crate) methods: String,
     pub(crate) is_dry_run: bool,
-    #[cfg_attr(
-        not(feature = "dashboard"),
-        expect(dead_code, reason = "only the dashboard looks at budgets")
-    )]
     pub(crate) budget: Box<KnownBudget>,
+}
+
+impl PolicySource {
+    /// The handler, with its module. `None` for a layer.
+    pub(super) fn handler(&self) -> Option<&'static str> {
+        match self {
+            Self::Attribute(rule) => Some(rule.handler),
+            Self::Layer(_) => None,
+        }
+    }
+
+    /// The limits, or the function as written.
+    pub(super) fn limits(&self) -> &str {
+        match self {
+            Self::Attribute(rule) => rule.limits,
+            Self::Layer(layer) => &layer.limits,
+        }
+    }
+
+    /// The key as written.
+    pub(crate) fn key(&self) -> &'static str {
+        match self {
+            Self::Attribute(rule) => rule.key,
+            Self::Layer(layer) => layer.key,
+        }
+    }
+
+    /// Whether the policy is in dry run as it is written.
+    fn is_dry_run(&self) -> bool {
+        match self {
+            Self::Attribute(rule) => rule.is_dry_run,
+            Self::Layer(layer) => layer.is_dry_run,
+        }
+    }
+
+    /// What is known of its budgets without a request.
+    pub(crate) fn budget(&self) -> &KnownBudget {
+        match self {
+            Self::Attribute(rule) => &rule.budget,
+            Self::Layer(layer) => &layer.budget,
+        }
+    }
 }
 
 impl LayerDeclaration {
     /// Whether the layers count alike in one budget, so that they are one policy.
     pub(super) fn shares_record_with(&self, other: &Self) -> bool {
-        let of = |layer: &Self| (layer.name, layer.is_dry_run);
-        of(self) == of(other)
-            && self.scope == other.scope
-            && self.limits == other.limits
-            && self.strategy == other.strategy
+        let of = |layer: &Self| (layer.name, layer.is_dry_run, layer.budget.strategy);
+        of(self) == of(other) && self.scope == other.scope && self.limits == other.limits
     }
 }
 
@@ -169,11 +203,7 @@ impl PolicyRecord {
     /// The limits, unless a function returns them.
     #[cfg(feature = "metrics")]
     pub(crate) fn constant_limits(&self) -> Option<Limits> {
-        let text = match &self.source {
-            PolicySource::Attribute(rule) => rule.limits,
-            PolicySource::Layer(layer) => &layer.limits,
-        };
-        Limits::parse(text).ok()
+        self.source.budget().constant_limits()
     }
 
     /// The number of requests that wait for room.
@@ -218,33 +248,13 @@ impl PolicyRecord {
 
     /// Whether the policy is in dry run, by a call or as it is written.
     pub(crate) fn is_dry_run(&self) -> bool {
-        self.changed_mode().unwrap_or(match &self.source {
-            PolicySource::Attribute(rule) => rule.is_dry_run,
-            PolicySource::Layer(layer) => layer.is_dry_run,
-        })
+        self.changed_mode()
+            .unwrap_or_else(|| self.source.is_dry_run())
     }
 
     pub(crate) fn set_dry_run(&self, is_dry_run: bool) {
         let mode = if is_dry_run { DRY_RUN } else { LIVE };
         self.mode.store(mode, Ordering::Relaxed);
-    }
-
-    /// What is known of its budgets without a request.
-    #[cfg(feature = "dashboard")]
-    pub(crate) fn budget(&self) -> &KnownBudget {
-        match &self.source {
-            PolicySource::Attribute(rule) => &rule.budget,
-            PolicySource::Layer(layer) => &layer.budget,
-        }
-    }
-
-    /// The key as written.
-    #[cfg(feature = "dashboard")]
-    pub(crate) fn key_label(&self) -> &'static str {
-        match &self.source {
-            PolicySource::Attribute(rule) => rule.key,
-            PolicySource::Layer(layer) => layer.key,
-        }
     }
 
     /// The routes on which requests have met the policy.
@@ -282,15 +292,11 @@ impl PolicyRecord {
             }
         }
         let details = self.details.as_ref();
-        let (handler, limits, key) = match &self.source {
-            PolicySource::Attribute(rule) => (Some(rule.handler), rule.limits.into(), rule.key),
-            PolicySource::Layer(layer) => (None, layer.limits.clone(), layer.key),
-        };
         PolicyStats {
             policy: String::from(&*self.label),
-            handler,
-            limits,
-            key,
+            handler: self.source.handler(),
+            limits: self.source.limits().to_owned(),
+            key: self.source.key(),
             is_dry_run,
             requests,
             routes,

@@ -81,6 +81,12 @@ impl Reason {
         })
     }
 
+    /// Whether the policy had no room for the request, and refused it or would have.
+    #[inline]
+    pub(crate) const fn is_without_room(self) -> bool {
+        self.is_refusal() || matches!(self, Self::WouldLimit)
+    }
+
     /// Whether the policy had no room for the request, and refused it.
     #[must_use]
     pub const fn is_refusal(self) -> bool {

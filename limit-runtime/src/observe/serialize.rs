@@ -7,8 +7,8 @@ use super::{
     reason::Reason,
     stats::{BusyKey, EndpointStats, PolicyCounts, PolicyStats, Stats, StatsLevel},
 };
+use crate::clock::millis;
 use serde::{Serialize, Serializer, ser::SerializeStruct};
-use std::time::Duration;
 
 /// Implements `Serialize` as a map of the named fields, or of an expression for a field.
 macro_rules! impl_serialize {
@@ -127,8 +127,4 @@ impl Serialize for StatsLevel {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
     }
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -32,7 +32,7 @@ impl<const N: usize> Counters<N> {
         Self(shards.collect())
     }
 
-    /// Counters that count nothing, and whose sums are 0.
+    /// Counters that stay at 0.
     pub(super) fn off() -> Self {
         Self(Box::default())
     }

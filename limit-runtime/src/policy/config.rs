@@ -1,7 +1,9 @@
 //! Settings of a policy, which are the same for all requests.
 
 use crate::{
-    observe::{declaration::RuleDeclaration, observer::PolicyId, policy_record::PolicyRecord},
+    observe::{
+        declaration::RuleDeclaration, policy_record::PolicyRecord, policy_records::PolicyId,
+    },
     response::exceeded::{Exceeded, OnLimited},
     store::{Fallback, Scope},
     window::Strategy,

@@ -12,39 +12,58 @@ use crate::{
 use http::request::Parts;
 use std::any::TypeId;
 
+/// A key or scope function of this crate.
+enum BuiltIn {
+    ClientIp,
+    Everyone,
+    Bearer,
+    Header,
+    Route,
+}
+
+impl BuiltIn {
+    /// The function of this type; `None` for one of the application.
+    fn of(function: TypeId) -> Option<Self> {
+        Some(if function == id_of(&client_ip) {
+            Self::ClientIp
+        } else if function == id_of(&everyone) {
+            Self::Everyone
+        } else if function == id_of(&bearer) {
+            Self::Bearer
+        } else if function == id_of(&header("")) {
+            Self::Header
+        } else if function == id_of(&route) {
+            Self::Route
+        } else {
+            return None;
+        })
+    }
+}
+
 /// Whether a key or scope function belongs to this crate. Rules with such functions only are cheap:
 /// they run no code of the application, and are checked first.
 pub(crate) fn is_built_in(function: TypeId) -> bool {
-    function == id_of(&client_ip)
-        || function == id_of(&everyone)
-        || function == id_of(&bearer)
-        || function == id_of(&header(""))
-        || function == id_of(&route)
+    BuiltIn::of(function).is_some()
 }
 
 /// The key of a request by a key function of this crate. `header_name` is the argument of
 /// [`header`], which its type does not show.
 ///
 /// # Errors
-/// If the function is not one of this crate, or rejects the request.
+/// If the function is no key function of this crate, or rejects the request.
 pub fn built_in_key<F>(
     parts: &Parts,
     function: &F,
     header_name: &'static str,
 ) -> Result<Key, NoKey> {
-    let function = id_of(function);
-    if function == id_of(&client_ip) {
-        let address = client_ip(parts).map_err(|_| NoKey::Rejected)?;
-        Ok(address.into_key())
-    } else if function == id_of(&everyone) {
-        Ok(everyone())
-    } else if function == id_of(&bearer) {
-        bearer(parts).map_err(|_| NoKey::Rejected)
-    } else if function == id_of(&header("")) {
-        header(header_name)(parts).map_err(|_| NoKey::Rejected)
-    } else {
-        Err(NoKey::NotBuiltIn)
-    }
+    let key = match BuiltIn::of(id_of(function)) {
+        Some(BuiltIn::ClientIp) => client_ip(parts).map(IntoKey::into_key).ok(),
+        Some(BuiltIn::Everyone) => Some(everyone()),
+        Some(BuiltIn::Bearer) => bearer(parts).ok(),
+        Some(BuiltIn::Header) => header(header_name)(parts).ok(),
+        Some(BuiltIn::Route) | None => return Err(NoKey::NotBuiltIn),
+    };
+    key.ok_or(NoKey::Rejected)
 }
 
 /// Whether a scope function is [`route`].

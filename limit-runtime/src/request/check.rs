@@ -142,6 +142,7 @@ macro_rules! resolve {
         }
     };
 }
+
 /// [`resolve_and_check_now`] for rules that may have to be awaited.
 ///
 /// The future is boxed, so that it takes no space in the futures of handlers.
@@ -457,7 +458,7 @@ pub(crate) fn count_and_reject<'a>(
             return *response;
         }
         if let Some(config) = resolution.rejecting_rule() {
-            report::unchecked(&limiter, parts, config, Reason::Rejected);
+            report::unchecked(&limiter, parts, config, Reason::Rejected, false);
         }
         if resolution.rules().is_empty() {
             report::exempt(&limiter, parts, resolution.exempt_rules());

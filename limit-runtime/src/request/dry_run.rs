@@ -67,10 +67,10 @@ pub(crate) async fn check_dry_run(
 ) {
     let limiter = &limits.limiter;
     if let Some(config) = resolution.rejecting_rule() {
-        report::unchecked_in_dry_run(limiter, parts, config, Reason::Rejected);
+        report::unchecked(limiter, parts, config, Reason::Rejected, true);
     }
     for config in resolution.exempt_rules() {
-        report::unchecked_in_dry_run(limiter, parts, config, Reason::Exempt);
+        report::unchecked(limiter, parts, config, Reason::Exempt, true);
     }
     if resolution.rules().is_empty() {
         return;

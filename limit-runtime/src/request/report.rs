@@ -111,6 +111,7 @@ pub(super) fn count_request(limiter: &Limiter, parts: &Parts) {
         route: route_of(parts),
         outer: outer.map(|outer| &**outer.limits()),
         parts: None,
+        is_dry_run: false,
     };
     request.count();
 }
@@ -122,20 +123,12 @@ pub(super) fn exempt_rules(
     parts: &Parts,
     configs: impl Iterator<Item = &'static PolicyConfig>,
 ) {
-    configs.for_each(|config| unchecked(limiter, parts, config, Reason::Exempt));
+    configs.for_each(|config| unchecked(limiter, parts, config, Reason::Exempt, false));
 }
 
-/// Counts and reports a rule that was not checked.
+/// Counts and reports a rule or a layer that was not checked.
 #[cold]
-pub(super) fn unchecked(limiter: &Limiter, parts: &Parts, config: &PolicyConfig, reason: Reason) {
-    limiter
-        .observer()
-        .report(&not_checked(parts, config, reason));
-}
-
-/// Counts and reports a layer that was not checked.
-#[cold]
-pub(crate) fn unchecked_layer(
+pub(crate) fn unchecked(
     limiter: &Limiter,
     parts: &Parts,
     config: &PolicyConfig,
@@ -143,24 +136,17 @@ pub(crate) fn unchecked_layer(
     is_dry_run: bool,
 ) {
     limiter.observer().report(&Finding {
-        is_dry_run,
-        ..not_checked(parts, config, reason)
-    });
-}
-
-fn not_checked<'a>(parts: &'a Parts, config: &'a PolicyConfig, reason: Reason) -> Finding<'a> {
-    Finding {
         policy: config.id(),
         route: route_of(parts),
         reason,
-        is_dry_run: false,
+        is_dry_run,
         outcomes: &[],
         cost: 0,
         key_label: config.key_label,
         key: None,
         jitter: Duration::ZERO,
         parts: Some(parts),
-    }
+    });
 }
 
 /// Counts and reports a request that `skip_when` exempts from all rules of its handler.
@@ -168,7 +154,9 @@ fn not_checked<'a>(parts: &'a Parts, config: &'a PolicyConfig, reason: Reason) -
 pub(super) fn skipped<S, R: Rules<S>>(limiter: &Limiter, parts: &Parts, rules: &R) {
     // A disabled limiter counts nothing.
     if limiter.is_enabled() {
-        rules.for_each_config(&mut |config| unchecked(limiter, parts, config, Reason::Exempt));
+        rules.for_each_config(&mut |config| {
+            unchecked(limiter, parts, config, Reason::Exempt, false);
+        });
         count_request(limiter, parts);
     }
 }
@@ -177,20 +165,6 @@ pub(super) fn skipped<S, R: Rules<S>>(limiter: &Limiter, parts: &Parts, rules: &
 #[cold]
 pub(super) fn without_live_rules(limits: &RequestLimits) {
     Request::of(limits, None).count();
-}
-
-/// Counts and reports a rule in dry run that was not checked.
-#[cold]
-pub(super) fn unchecked_in_dry_run(
-    limiter: &Limiter,
-    parts: &Parts,
-    config: &PolicyConfig,
-    reason: Reason,
-) {
-    limiter.observer().report(&Finding {
-        is_dry_run: true,
-        ..not_checked(parts, config, reason)
-    });
 }
 
 /// Counts and reports a rule in dry run, and the rules merged into it, after its check. Without a
@@ -203,30 +177,19 @@ pub(super) fn in_dry_run(
     decision: Option<&Decision>,
     parts: Option<&Parts>,
 ) {
-    let Some(rule) = limits.rules.get(rule) else {
-        return;
-    };
-    let limiter = &limits.limiter;
     let outcomes = decision.map_or(&[][..], Decision::outcomes);
     let reason = match decision {
         None => Reason::StoreError,
         Some(decision) if !decision.is_allowed() => Reason::WouldLimit,
-        Some(decision) if is_of_fallback(limiter, decision) => Reason::Fallback,
+        Some(decision) if is_of_fallback(&limits.limiter, decision) => Reason::Fallback,
         Some(_) => Reason::Allowed,
     };
-    for config in rule.configs() {
-        limiter.observer().report(&Finding {
-            policy: config.id(),
-            route: limits.route.as_ref().map_or("", MatchedPath::as_str),
-            reason,
+    if let Some(rule) = limits.rules.get(rule) {
+        let request = Request {
             is_dry_run: true,
-            outcomes,
-            cost,
-            key_label: config.key_label,
-            key: Some(&rule.key),
-            jitter: limiter.retry_jitter(&rule.key),
-            parts,
-        });
+            ..Request::of(limits, parts)
+        };
+        request.report_rule(rule, outcomes, cost, reason);
     }
 }
 
@@ -301,6 +264,7 @@ pub(super) fn refused(
         route,
         outer,
         parts: denial.has_head.then_some(parts),
+        is_dry_run: false,
     };
     request.count();
     limiter.observer().add_refused_request(route);
@@ -318,27 +282,22 @@ pub(super) fn refused(
 /// Counts and reports a request without an answer of the store, which is refused.
 #[cold]
 pub(super) fn failed(limits: &RequestLimits) {
-    let request = Request::of(limits, limits.head.as_deref());
-    request.count();
-    request
-        .limiter
-        .observer()
-        .add_refused_request(request.route);
-    let costs = limits.costs();
-    request.report_rules(&limits.rules, &costs, &Decision::empty(), |_| {
-        Reason::StoreError
-    });
+    undecided(limits, Reason::StoreError);
+    let observer = limits.limiter.observer();
+    observer.add_refused_request(limits.route_template());
 }
 
 /// Counts and reports a request that has ended before its check was decided.
 #[cold]
 pub(super) fn abandoned(limits: &RequestLimits) {
+    undecided(limits, Reason::Abandoned);
+}
+
+fn undecided(limits: &RequestLimits, reason: Reason) {
     let request = Request::of(limits, limits.head.as_deref());
     request.count();
     let costs = limits.costs();
-    request.report_rules(&limits.rules, &costs, &Decision::empty(), |_| {
-        Reason::Abandoned
-    });
+    request.report_rules(&limits.rules, &costs, &Decision::empty(), |_| reason);
 }
 
 /// The request of a check by several rules.
@@ -347,15 +306,17 @@ struct Request<'a> {
     route: &'a str,
     outer: Option<&'a RequestLimits>,
     parts: Option<&'a Parts>,
+    is_dry_run: bool,
 }
 
 impl<'a> Request<'a> {
     fn of(limits: &'a RequestLimits, parts: Option<&'a Parts>) -> Self {
         Self {
             limiter: &limits.limiter,
-            route: limits.route.as_ref().map_or("", MatchedPath::as_str),
+            route: limits.route_template(),
             outer: limits.outer.as_deref(),
             parts,
+            is_dry_run: false,
         }
     }
 
@@ -379,20 +340,31 @@ impl<'a> Request<'a> {
         for (index, rule) in rules.iter().enumerate() {
             let (outcomes, others) = rest.split_at(rule.limits.len().min(rest.len()));
             rest = others;
-            for config in rule.configs() {
-                self.limiter.observer().report(&Finding {
-                    policy: config.id(),
-                    route: self.route,
-                    reason: reason(outcomes),
-                    is_dry_run: false,
-                    outcomes,
-                    cost: costs.get(index).copied().unwrap_or(rule.cost),
-                    key_label: config.key_label,
-                    key: Some(&rule.key),
-                    jitter: self.limiter.retry_jitter(&rule.key),
-                    parts: self.parts,
-                });
-            }
+            let cost = costs.get(index).copied().unwrap_or(rule.cost);
+            self.report_rule(rule, outcomes, cost, reason(outcomes));
+        }
+    }
+
+    /// Counts and reports a rule, and the rules merged into it.
+    fn report_rule(&self, rule: &ResolvedRule, outcomes: &[Outcome], cost: u64, reason: Reason) {
+        // Only a client that is refused waits.
+        let jitter = match reason.is_without_room() {
+            true => self.limiter.retry_jitter(&rule.key),
+            false => Duration::ZERO,
+        };
+        for config in rule.configs() {
+            self.limiter.observer().report(&Finding {
+                policy: config.id(),
+                route: self.route,
+                reason,
+                is_dry_run: self.is_dry_run,
+                outcomes,
+                cost,
+                key_label: config.key_label,
+                key: Some(&rule.key),
+                jitter,
+                parts: self.parts,
+            });
         }
     }
 }

@@ -154,6 +154,11 @@ impl RequestLimits {
         }
     }
 
+    /// The route template, which is empty for a request to no route.
+    pub(super) fn route_template(&self) -> &str {
+        self.route.as_ref().map_or("", MatchedPath::as_str)
+    }
+
     /// Adds the rules in dry run.
     pub(super) fn set_dry_run(&self, dry_run: Self) {
         // A request is resolved once.

@@ -27,12 +27,8 @@ impl KeyDigester {
     /// The digest of a scope and a key.
     pub(super) fn digest(&self, scope: Scope<'_>, key: &Key) -> Digest {
         let mut hasher = blake3::Hasher::new_keyed(&self.0);
-        for part in [
-            scope.name().as_bytes(),
-            scope.rule().as_bytes(),
-            scope.route().as_bytes(),
-            key.as_bytes(),
-        ] {
+        let parts = scope.texts().into_iter().map(str::as_bytes);
+        for part in parts.chain([key.as_bytes()]) {
             // With its length before it, no part can run into the next one.
             hasher.update(&(part.len() as u64).to_le_bytes());
             hasher.update(part);

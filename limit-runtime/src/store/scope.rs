@@ -100,7 +100,12 @@ impl<'a> Scope<'a> {
         self.route
     }
 
-    /// The scope of these three texts.
+    /// Its name, its rule and its route.
+    pub(crate) const fn texts(&self) -> [&'a str; 3] {
+        [self.name, self.rule, self.route]
+    }
+
+    /// The scope of these [texts](Self::texts).
     pub(crate) const fn of_texts(name: &'a str, rule: &'a str, route: &'a str) -> Self {
         Self::new(name, rule).on_route(route)
     }

@@ -2,7 +2,7 @@
 
 use super::gcra;
 use limit_core::{Limit, MAX_COUNT};
-use std::num::NonZeroU64;
+use std::{fmt, num::NonZeroU64};
 
 /// How requests are counted against a limit of N per T.
 ///
@@ -63,6 +63,18 @@ impl Strategy {
         match self {
             Self::Gcra { burst } => gcra::capacity(limit, burst),
             _ => limit.count(),
+        }
+    }
+}
+
+/// As it is written in an attribute, such as `moving_window` or `gcra(burst = 10)`.
+impl fmt::Display for Strategy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MovingWindow => f.write_str("moving_window"),
+            Self::FixedWindow => f.write_str("fixed_window"),
+            Self::SlidingWindow => f.write_str("sliding_window"),
+            Self::Gcra { burst } => write!(f, "gcra(burst = {burst})"),
         }
     }
 }

@@ -14,6 +14,11 @@ async fn item() {}
 #[rate_limit(exempt, key = everyone)]
 async fn free() {}
 
+const TWELVE: Limits = limits!("12/hour");
+
+#[rate_limit(TWELVE, key = everyone)]
+async fn constant() {}
+
 fn exempt() -> Option<Limits> {
     None
 }
@@ -198,6 +203,7 @@ async fn gauges_have_constant_limits_keys_and_the_state_of_the_store() {
     let scrape = scrape(&recorder);
     scrape.assert(&[
         ("rate_limit_limit{policy='item',window='minute'}", 4.0),
+        ("rate_limit_limit{policy='constant',window='hour'}", 12.0),
         ("rate_limit_limit{policy='api',window='30 seconds'}", 10.0),
         ("rate_limit_limit{policy='api',window='hour'}", 100.0),
         ("rate_limit_waiting{policy='item'}", 0.0),

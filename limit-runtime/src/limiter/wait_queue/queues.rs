@@ -165,8 +165,8 @@ impl QueueKey {
             ..
         } = charge;
         let strategy = u64::from(strategy.number());
-        let scope = (scope.name(), scope.rule(), scope.route());
-        Self((scope, (*key).clone(), strategy).into_key())
+        let [name, rule, route] = scope.texts();
+        Self(((name, rule, route), (*key).clone(), strategy).into_key())
     }
 }
 

@@ -10,7 +10,10 @@ use super::{
     key_names::{self, KeyNames},
     server_error::text,
 };
-use crate::store::{Action, Charge};
+use crate::{
+    clock::millis,
+    store::{Action, Charge},
+};
 use parking_lot::RwLock;
 use redis::{Cmd, FromRedisValue, RedisError, Value};
 use smallvec::SmallVec;
@@ -252,10 +255,6 @@ fn parse_member(member: &[u8]) -> Option<Window> {
 
 pub(super) fn parse_list(reply: Value) -> Option<Vec<Vec<u8>>> {
     FromRedisValue::from_redis_value(reply).ok()
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -23,12 +23,8 @@ impl BudgetHasher {
     pub(super) fn budget(&self, charge: &Charge<'_>) -> BudgetHash {
         let mut hasher = self.0;
         hasher.write_u8(charge.strategy.number());
-        for part in [
-            charge.scope.name().as_bytes(),
-            charge.scope.rule().as_bytes(),
-            charge.scope.route().as_bytes(),
-            charge.key.as_bytes(),
-        ] {
+        let parts = charge.scope.texts().into_iter().map(str::as_bytes);
+        for part in parts.chain([charge.key.as_bytes()]) {
             hasher.write_usize(part.len());
             hasher.write(part);
         }

@@ -28,11 +28,11 @@ pub(super) struct OwnedCharge {
 
 impl OwnedCharge {
     pub(super) fn new(charge: &Charge<'_>) -> Self {
-        let scope = charge.scope;
+        let texts @ [name, rule, _] = charge.scope.texts();
         Self {
-            scope: [scope.name(), scope.rule(), scope.route()].concat().into(),
-            name_len: scope.name().len(),
-            rule_len: scope.rule().len(),
+            scope: texts.concat().into(),
+            name_len: name.len(),
+            rule_len: rule.len(),
             key: charge.key.clone(),
             limits: *charge.limits,
             strategy: charge.strategy,

@@ -13,7 +13,7 @@ pub(super) const INLINE: usize = 10;
 /// less than to find the places of a ring.
 pub(super) type InlineHits = [u32; INLINE];
 
-/// The hits that are in use: the first so many.
+/// The hits that are in use: the first `len` of them.
 #[derive(Clone, Copy)]
 pub(super) struct Inline<'a> {
     hits: &'a InlineHits,
