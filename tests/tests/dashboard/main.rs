@@ -19,7 +19,6 @@ use http::Request;
 use limit_runtime::{Limiter, Limits, client_ip, everyone, header, limits, rate_limit, route};
 use serde_json::Value;
 use std::net::SocketAddr;
-use test_support::requests::{send, text};
 
 pub(crate) const FREE: Limits = limits!("5/minute");
 
@@ -86,12 +85,7 @@ pub(crate) async fn request(app: &App, request: Request<Body>) -> Answer {
     let mut request = request;
     let peer = SocketAddr::from(([192, 0, 2, 1], 4_711));
     request.extensions_mut().insert(ConnectInfo(peer));
-    let response = send(&app.router, request).await;
-    Answer {
-        status: response.status(),
-        headers: response.headers().clone(),
-        body: text(response).await,
-    }
+    app.call(request).await
 }
 
 pub(crate) fn json(answer: &Answer) -> Value {

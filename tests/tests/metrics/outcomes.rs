@@ -60,6 +60,7 @@ fn app(level: StatsLevel) -> (Router, Limiter) {
     let router = Router::new()
         .route("/items/{id}", get(item))
         .route("/free", get(free))
+        .route("/constant", get(constant))
         .route("/large", get(large))
         .route("/tried", get(tried))
         .route("/locked", get(locked))
