@@ -57,7 +57,11 @@ pub use crate::clock::TestClock;
 use crate::{limiter::Limiter, response::header_style::HeaderStyle};
 use axum::{Router, body::Body, extract::ConnectInfo};
 use http::{HeaderMap, Method, Request, StatusCode, header::ALLOW};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    future::Future,
+    net::{Ipv4Addr, SocketAddr},
+    panic::Location,
+};
 use tower_service::Service;
 
 impl Limiter {
@@ -90,8 +94,9 @@ impl Limiter {
 ///
 /// Each path gets one request without a body from 127.0.0.1, which counts: with `GET`, or with the
 /// first allowed method if the route has no `GET`. A refused request (429) has the headers, too.
-/// The headers are those of every [`HeaderStyle`] but `Named` and `Off`. A path that answers 404 is
-/// not accepted, whatever its headers: it may be misspelt.
+/// The headers are those of every [`HeaderStyle`] but `Named` and `Off`. A policy in dry run sends
+/// none, so a route with such policies alone is not accepted. Neither is a path that answers 404,
+/// whatever its headers: it may be misspelt.
 ///
 /// ```
 /// use axum::{Router, routing::{get, post}};
@@ -113,9 +118,24 @@ impl Limiter {
 /// ```
 ///
 /// # Panics
-/// With all paths that answer 404 or without rate-limit headers, and their statuses.
+/// The future panics with all paths that answer 404 or without rate-limit headers, their statuses,
+/// and the place of the call.
+#[track_caller]
+pub fn assert_limited<P: AsRef<str>>(
+    app: &Router,
+    paths: impl IntoIterator<Item = P>,
+) -> impl Future<Output = ()> {
+    // An async function would have no caller.
+    let caller = Location::caller();
+    assert_limited_at(caller, app, paths)
+}
+
 #[expect(clippy::panic, reason = "a failed assertion of a test")]
-pub async fn assert_limited<P: AsRef<str>>(app: &Router, paths: impl IntoIterator<Item = P>) {
+async fn assert_limited_at<P: AsRef<str>>(
+    caller: &Location<'_>,
+    app: &Router,
+    paths: impl IntoIterator<Item = P>,
+) {
     let mut unlimited = Vec::new();
     for path in paths {
         let path = path.as_ref();
@@ -129,9 +149,12 @@ pub async fn assert_limited<P: AsRef<str>>(app: &Router, paths: impl IntoIterato
     }
     if !unlimited.is_empty() {
         panic!(
-            "responses without rate-limit headers: {}. Add `#[rate_limit(…)]` to the handler, or a \
-             layer around the route; if the status is 404, whatever its headers, write a path that \
-             exists; if it is another error, a layer or function before the limit has answered",
+            "responses without rate-limit headers: {}, asserted at {caller}. Add `#[rate_limit(…)]` \
+             to the handler, or a layer around the route. If it has a limit, it is in dry run \
+             (`dry_run`, `RATE_LIMIT_DRY_RUN`), or the limiter sends no headers that are known \
+             here (`HeaderStyle::Off` or `Named`): build the limiter of the test without these. If \
+             the status is 404, whatever its headers, write a path that exists; if it is another \
+             error, a layer or function before the limit has answered",
             unlimited.join(", ")
         );
     }

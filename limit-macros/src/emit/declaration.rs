@@ -22,7 +22,8 @@ pub(crate) fn emit(context: &Context<'_>) -> TokenStream {
         .model
         .rules
         .iter()
-        .map(|rule| declaration(context, rule));
+        .enumerate()
+        .map(|(index, rule)| declaration(context, rule, index));
     let count = context.model.rules.len();
     quote_spanned! {span=>
         #[allow(non_upper_case_globals)]
@@ -31,7 +32,7 @@ pub(crate) fn emit(context: &Context<'_>) -> TokenStream {
     }
 }
 
-fn declaration(context: &Context<'_>, rule: &Rule) -> TokenStream {
+fn declaration(context: &Context<'_>, rule: &Rule, index: usize) -> TokenStream {
     let (runtime, span) = (&context.runtime, context.hygienic_span);
     let rule_declaration = runtime.rule_declaration();
     let text = |text: &str| LitStr::new(text, span);
@@ -74,12 +75,20 @@ fn declaration(context: &Context<'_>, rule: &Rule) -> TokenStream {
     if rule.dry_run {
         settings.extend(quote_spanned!(span=> .dry_run()));
     }
+    // `line!` with the hygiene of the macro is the line of the first attribute, which the compiler
+    // expands. Another attribute is at its own tokens.
+    let place_span = if index == 0 {
+        span
+    } else {
+        rule.attribute_span
+    };
+    let place = quote_spanned!(place_span=> (::core::file!(), ::core::line!(), ::core::column!()));
     quote_spanned! {span=>
         #rule_declaration::new(
             #name,
             #identity,
             #handler,
-            (::core::file!(), ::core::line!(), ::core::column!()),
+            #place,
             #limits,
             #budget,
         ) #settings

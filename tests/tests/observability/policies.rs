@@ -32,6 +32,26 @@ mod other {
 #[rate_limit("2/minute", dry_run)]
 async fn listed() {}
 
+#[rate_limit("1/minute", name = "list-line")]
+#[limit_runtime::rate_limit("2/minute", name = "list-line-2")]
+#[rate_limit("3/minute", name = "list-line-4")]
+async fn on_lines() {}
+
+#[test]
+fn each_attribute_has_its_own_line() {
+    let policies = Limiter::new().policies();
+    let _ = on_lines;
+    let line = |name| {
+        let location = &find(&policies, name).location;
+        let (file, line) = location.rsplit_once(':').unwrap();
+        assert_eq!(file, "tests/tests/observability/policies.rs");
+        line.parse::<u32>().unwrap()
+    };
+    let first = line("list-line");
+    assert_eq!(line("list-line-2"), first + 1);
+    assert_eq!(line("list-line-4"), first + 2);
+}
+
 #[rate_limit("7/minute", name = "list-generic")]
 async fn generic<const N: usize>() -> String {
     N.to_string()
@@ -159,13 +179,23 @@ async fn routes_are_asserted_to_be_limited() {
     let misspelt = AssertUnwindSafe(assert_limited(&around, ["/free", "/fre"]));
     let panic = misspelt.catch_unwind().await.unwrap_err();
     let text = panic.downcast_ref::<String>().unwrap();
-    let expected = "responses without rate-limit headers: `/fre` (status 404).";
+    let expected = "responses without rate-limit headers: `/fre` (status 404), asserted at ";
     assert!(text.starts_with(expected), "{text}");
     let app = App::new(router());
     let asserted = AssertUnwindSafe(assert_limited(&app.router, ["/generic", "/free", "/none"]));
     let panic = asserted.catch_unwind().await.unwrap_err();
     let text = panic.downcast_ref::<String>().unwrap();
-    let expected =
-        "responses without rate-limit headers: `/free` (status 200), `/none` (status 404).";
+    let expected = "responses without rate-limit headers: `/free` (status 200), `/none` (status \
+                    404), asserted at tests/tests/observability/policies.rs:";
     assert!(text.starts_with(expected), "{text}");
+    let dry = App::with(router(), Limiter::builder().dry_run(true));
+    let off = App::with(router(), Limiter::builder().header_style(HeaderStyle::Off));
+    for app in [dry, off] {
+        let asserted = AssertUnwindSafe(assert_limited(&app.router, ["/generic"]));
+        let panic = asserted.catch_unwind().await.unwrap_err();
+        let text = panic.downcast_ref::<String>().unwrap();
+        for cause in ["it is in dry run", "`HeaderStyle::Off`"] {
+            assert!(text.contains(cause), "{text}");
+        }
+    }
 }
