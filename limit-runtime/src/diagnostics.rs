@@ -158,7 +158,8 @@ impl Misconfiguration {
                 "rate limiting is misconfigured: two rules of one request have the same scope, key \
                  and strategy. They have one budget, which is charged once, at the larger cost, \
                  and the limits of both rules apply. Write the limits in one string \
-                 (`\"10/second; 100/minute\"`), or give one of the rules another scope."
+                 (`\"10/second; 100/minute\"`), or give one of the rules a `name` of its own or, if \
+                 both have one `scope`, another scope."
             }
             Self::SuccessfulRejection => {
                 "rate limiting is misconfigured: a key, limits, scope or cost function failed with \

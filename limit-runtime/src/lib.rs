@@ -121,7 +121,7 @@ pub use self::{
     handler::limited::Limited,
     key::{IntoKey, Key},
     limiter::{Check, CheckFuture, EnvError, InstallError, Limiter, LimiterBuilder, RemoteBuilder},
-    observe::{DecisionEvent, Stats},
+    observe::{DecisionEvent, Stats, StatsLevel},
     policy::route_scope::{RouteScope, route},
     request::{
         client_ip::{ClientIp, ClientIpRejection, client_ip},

@@ -26,6 +26,13 @@ async fn other() {}
 #[rate_limit("1/minute", key = everyone, dry_run, name = "trial")]
 async fn trial() {}
 
+fn two() -> u32 {
+    2
+}
+
+#[rate_limit("1/minute", key = everyone, cost = two, dry_run, name = "too-large")]
+async fn too_large() {}
+
 async fn status(router: &Router, path: &str) -> StatusCode {
     let mut request = Request::get(path).body(Body::empty()).unwrap();
     let peer = SocketAddr::from(([192, 0, 2, 1], 1));
@@ -56,6 +63,7 @@ async fn the_first_refusal_of_each_second_is_logged_with_the_number_of_those_lef
         .route("/items/{id}", get(item))
         .route("/other", get(other))
         .route("/trial", get(trial))
+        .route("/too-large", get(too_large))
         .layer(limiter.layer());
 
     assert_eq!(status(&router, "/items/1").await, StatusCode::OK);
@@ -99,5 +107,11 @@ async fn the_first_refusal_of_each_second_is_logged_with_the_number_of_those_lef
     only_line(
         &log,
         &[dry_run, "policy=\"trial\"", "reason=\"would_limit\""],
+    );
+    status(&router, "/too-large").await;
+    let never = "a request would never be admitted by a rate limit in dry run";
+    only_line(
+        &log,
+        &[never, "policy=\"too-large\"", "reason=\"would_limit\""],
     );
 }

@@ -38,6 +38,7 @@ async fn each_misconfiguration_is_logged_once_with_its_code_and_the_fix() {
     exceptions_that_are_incomplete(&log).await;
     requests_outside_of_layers(&log).await;
     settings_of_remote_stores_in_memory(&log).await;
+    rules_of_one_budget(&log).await;
 }
 
 /// The only line since the last call, with all of `parts`.
@@ -335,5 +336,31 @@ async fn settings_of_remote_stores_in_memory(log: &Log) {
 
     let remote = Limiter::builder().remote("memory://").key_prefix("app");
     remote.connect().await.unwrap();
+    assert_nothing(log);
+}
+
+#[rate_limit("9/minute", key = everyone)]
+#[rate_limit("3/minute", key = everyone, dry_run)]
+async fn on_trial() {}
+
+async fn rules_of_one_budget(log: &Log) {
+    let limiter = Limiter::new();
+    let app = Router::new()
+        .route("/", get(on_trial))
+        .layer(limiter.layer());
+    get_status(&app, "/").await;
+    assert_nothing(log);
+    limiter.set_dry_run("on_trial-2", false).unwrap();
+    get_status(&app, "/").await;
+    assert_one_line(
+        log,
+        &[
+            "LIMIT010",
+            "WARN",
+            "a `name` of its own",
+            "`on_trial` and `on_trial-2` of setup::on_trial",
+        ],
+    );
+    get_status(&app, "/").await;
     assert_nothing(log);
 }

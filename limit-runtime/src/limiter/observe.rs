@@ -60,8 +60,14 @@ impl Limiter {
     ///
     /// The policy is the one of this name in [`stats`](Self::stats), for this limiter only. In dry
     /// run it counts in a budget of its own. So a policy that becomes live starts with an empty
-    /// budget, or with what it has counted when it was last live and is still in the window. With
-    /// [`LimiterBuilder::dry_run`](crate::LimiterBuilder::dry_run), all policies stay in dry run.
+    /// budget, or with what it has counted when it was last live and is still in the window.
+    ///
+    /// The call precedes the source code and
+    /// [`LimiterBuilder::dry_run`](crate::LimiterBuilder::dry_run): with all policies in dry run,
+    /// `set_dry_run("predict", false)` makes this one live.
+    ///
+    /// A second attribute of a handler without a `name` is named after the handler and a number,
+    /// such as `predict-2`.
     ///
     /// ```
     /// use axum::{Router, routing::get};

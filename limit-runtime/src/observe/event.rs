@@ -22,6 +22,9 @@ pub struct DecisionEvent<'a> {
     /// The route template, such as `/items/{id}`. `None` for a request to no route.
     pub route: Option<&'a str>,
     /// What the policy has found.
+    ///
+    /// In dry run, [`exceeds_capacity`](Self::exceeds_capacity) tells a request that could never be
+    /// admitted from one that came too early.
     pub reason: Reason,
     /// Whether the policy is in dry run. It then lets every request pass.
     pub is_dry_run: bool,
@@ -42,6 +45,14 @@ pub struct DecisionEvent<'a> {
 }
 
 impl DecisionEvent<'_> {
+    /// Whether the cost of the request is above the capacity of a limit, so that no wait helps. In
+    /// dry run the reason of such a request is [`Reason::WouldLimit`], as for one that would be
+    /// admitted later.
+    #[must_use]
+    pub fn exceeds_capacity(&self) -> bool {
+        self.outcomes.iter().any(Outcome::exceeds_capacity)
+    }
+
     /// Whether the policy let the request pass. Another policy may have refused it.
     #[must_use]
     pub const fn is_allowed(&self) -> bool {
@@ -96,6 +107,10 @@ pub(super) fn log_refusal(record: &PolicyRecord, event: &DecisionEvent<'_>, cloc
     let retry_after_ms = event.retry_after.map(|wait| whole_millis(wait).max(1));
     let digest = event.key.map_or_else(String::new, |key| format!(":{key}"));
     let message = match event.reason {
+        Reason::WouldLimit if event.exceeds_capacity() => {
+            "a request would never be admitted by a rate limit in dry run: it costs more than the \
+             limit"
+        }
         Reason::WouldLimit => "a request would be refused by a rate limit in dry run",
         _ => "a request is refused by a rate limit",
     };

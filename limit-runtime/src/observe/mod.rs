@@ -50,6 +50,8 @@ pub(crate) mod event;
 // What a limiter counts, and to whom it reports.
 pub(crate) mod observer;
 
+#[cfg(feature = "dashboard")]
+pub(crate) use self::routes::OTHER_ROUTES;
 pub use self::{
     description::{Policies, PolicyDescription},
     event::DecisionEvent,

@@ -283,18 +283,17 @@ impl Observer {
         }
     }
 
-    /// Whether a policy is in dry run. `is_written` says whether the source code says so.
+    /// Whether a policy is in dry run. `is_written` says whether the source code says so. A change
+    /// at run time precedes the source code and the setting of the limiter.
     pub(crate) fn is_dry_run(&self, policy: PolicyId<'_>, is_written: bool) -> bool {
-        if self.settings.dry_run {
-            return true;
-        }
+        let is_set = self.settings.dry_run || is_written;
         if !self.has_changed_modes.load(Ordering::Acquire) {
-            return is_written;
+            return is_set;
         }
         let record = self.record(policy);
         record
             .and_then(PolicyRecord::changed_mode)
-            .unwrap_or(is_written)
+            .unwrap_or(is_set)
     }
 
     /// Sets the policy of this name to dry run, or live.
@@ -320,7 +319,8 @@ impl Observer {
 
     /// Whether this policy is in dry run.
     pub(crate) fn is_record_dry_run(&self, record: &PolicyRecord) -> bool {
-        self.settings.dry_run || record.is_dry_run()
+        let is_set = || self.settings.dry_run || record.source.is_dry_run();
+        record.changed_mode().unwrap_or_else(is_set)
     }
 
     /// What all policies say.

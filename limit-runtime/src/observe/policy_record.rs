@@ -105,7 +105,7 @@ impl PolicySource {
     }
 
     /// Whether the policy is in dry run as it is written.
-    fn is_dry_run(&self) -> bool {
+    pub(super) fn is_dry_run(&self) -> bool {
         match self {
             Self::Attribute(rule) => rule.is_dry_run,
             Self::Layer(layer) => layer.is_dry_run,
@@ -246,24 +246,25 @@ impl PolicyRecord {
         }
     }
 
-    /// Whether the policy is in dry run, by a call or as it is written.
-    pub(crate) fn is_dry_run(&self) -> bool {
-        self.changed_mode()
-            .unwrap_or_else(|| self.source.is_dry_run())
-    }
-
     pub(crate) fn set_dry_run(&self, is_dry_run: bool) {
         let mode = if is_dry_run { DRY_RUN } else { LIVE };
         self.mode.store(mode, Ordering::Relaxed);
     }
 
-    /// The routes on which requests have met the policy.
+    /// The routes on which requests have met the policy. Empty if they are
+    /// [not kept](Self::keeps_routes).
     pub(crate) fn routes(&self) -> Vec<String> {
         let cells = self.counters.iter().flat_map(Routes::iter);
         let routes = cells.map(|cell| String::from(&*cell.route));
         let mut routes: Vec<_> = routes.filter(|route| !route.is_empty()).collect();
         routes.sort_unstable();
         routes
+    }
+
+    /// Whether the routes of the policy are known. They are kept with its counters.
+    #[cfg(feature = "dashboard")]
+    pub(crate) fn keeps_routes(&self) -> bool {
+        self.counters.is_some()
     }
 
     /// The numbers of the policy. Adds the requests that only it checked to `endpoints`.

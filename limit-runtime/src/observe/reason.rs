@@ -30,7 +30,8 @@ pub enum Reason {
     Limited,
     /// The cost of the request exceeds the capacity of a limit, so it can never be admitted.
     ExceedsCapacity,
-    /// A policy in dry run had no room for the request, and has let it pass.
+    /// A policy in dry run had no room for the request, or could never have admitted it, and has
+    /// let it pass.
     WouldLimit,
     /// The store did not answer, and the fallback is to refuse. A policy in dry run has let the
     /// request pass.

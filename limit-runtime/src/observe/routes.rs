@@ -15,7 +15,7 @@ use std::{
 const MAX_ROUTES: usize = 1_024;
 
 /// The route that stands for all beyond [`MAX_ROUTES`].
-pub(super) const OTHER_ROUTES: &str = "(other routes)";
+pub(crate) const OTHER_ROUTES: &str = "(other routes)";
 
 /// `N` counters for each route. To look a route up takes no lock.
 pub(super) struct Routes<const N: usize> {

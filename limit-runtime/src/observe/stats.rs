@@ -76,7 +76,8 @@ pub struct EndpointStats {
     /// Requests that met at least one policy, live or in dry run, whatever became of them. A layer
     /// that does not cover a request, by its methods, exceptions or `skip_when`, has not met it.
     pub total: u64,
-    /// Requests that a policy has refused.
+    /// Requests that a policy has refused, also those that could never be admitted
+    /// ([`PolicyCounts::exceeds_capacity`]) or met a store that did not answer.
     pub limited: u64,
 }
 
@@ -89,7 +90,7 @@ pub struct PolicyStats {
     pub policy: String,
     /// The handler, with its module. `None` for a layer.
     pub handler: Option<&'static str>,
-    /// The limits as written, such as `10/minute`, or the name of a function.
+    /// The limits, such as `10 per minute`, or the function as written.
     pub limits: String,
     /// The key as written. `key` for a layer with a key of its own.
     pub key: &'static str,
@@ -106,7 +107,7 @@ pub struct PolicyStats {
     /// How long checks take, in nanoseconds, of one of 64, also in dry run. A remote store's time
     /// is included, and so is waiting for room. `None` without [`StatsLevel::Detailed`].
     pub check_time_ns: Option<Histogram>,
-    /// The keys that are refused most often, and those that would be in dry run. At most 10. `None`
+    /// The keys that are refused most often. What a dry run would have refused counts as well. At most 10. `None`
     /// without [`StatsLevel::Detailed`].
     pub busiest: Option<Vec<BusyKey>>,
 }
@@ -125,7 +126,8 @@ pub struct PolicyCounts {
     pub limited: u64,
     /// The cost of the request exceeds the capacity of a limit. Not part of `limited`.
     pub exceeds_capacity: u64,
-    /// The policy was in dry run and had no room. The request was let through.
+    /// The policy was in dry run and had no room, or could never have admitted the request. The
+    /// request was let through.
     pub would_limit: u64,
     /// The policy does not limit the request.
     pub exempt: u64,

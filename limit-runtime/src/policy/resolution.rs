@@ -234,8 +234,8 @@ impl Resolution {
         while let Some(rule) = self.rules.get(index) {
             let mut earlier = self.rules.iter().take(index);
             let same = earlier.position(|earlier| earlier.is_same_budget(rule, route));
-            if same.is_some() {
-                diagnostics::warn_once(Misconfiguration::SharedBudget);
+            if let Some(first) = same.and_then(|earlier| self.rules.get(earlier)) {
+                warn_of_shared_budget(&first.config, &rule.config);
             }
             if !same.is_some_and(|earlier| self.merge(earlier, index)) {
                 index += 1;
@@ -266,6 +266,15 @@ impl Resolution {
         merged.extend(second.merged.into_iter().flat_map(|more| *more));
         true
     }
+}
+
+#[cold]
+fn warn_of_shared_budget(first: &PolicyConfig, second: &PolicyConfig) {
+    let handler = first.declaration.map_or("a layer", |rule| rule.handler);
+    diagnostics::warn_once_with(
+        Misconfiguration::SharedBudget,
+        format_args!("`{}` and `{}` of {handler}", first.name, second.name),
+    );
 }
 
 fn split<T>(result: Result<T, Rejection>) -> (Option<T>, Option<Rejection>) {

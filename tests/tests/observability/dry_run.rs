@@ -7,7 +7,7 @@ use crate::{
 use axum::{Router, routing::get};
 use http::{HeaderMap, StatusCode};
 use limit_runtime::{
-    Limiter, RateLimit, everyone,
+    Limiter, RateLimit, everyone, limits,
     observe::Reason,
     rate_limit,
     store::{CustomStore, Fallback, Scope},
@@ -202,6 +202,76 @@ async fn a_limiter_in_dry_run_refuses_nothing() {
     assert_eq!(of(&app, "all-a"), (4, 1, 3));
     assert_eq!(of(&app, "all-b"), (4, 3, 1));
     assert_eq!(endpoint(&app.limiter, "/"), (4, 0));
+}
+
+#[tokio::test]
+async fn a_policy_becomes_live_under_a_limiter_in_dry_run() {
+    let builder = Limiter::builder().dry_run(true);
+    let app = App::with(Router::new().route("/", get(on_trial_twice)), builder);
+    app.limiter.set_dry_run("all-b", false).unwrap();
+    assert!(!policy(&app.limiter, "all-b").is_dry_run);
+    assert!(policy(&app.limiter, "all-a").is_dry_run);
+    for expected in [OK, OK, OK, LIMITED] {
+        let answer = app.get("/").await;
+        assert_eq!(answer.status, expected);
+        assert!(answer.header("ratelimit-policy").unwrap().contains("all-b"));
+    }
+    assert_eq!(of(&app, "all-a"), (3, 1, 2));
+    app.limiter.set_dry_run("all-b", true).unwrap();
+    assert_eq!(app.get("/").await.status, OK);
+
+    // A layer as well.
+    let (limiter, clock) = {
+        let clock = limit_runtime::testing::TestClock::new();
+        let builder = Limiter::builder().clock(clock.clone()).dry_run(true);
+        (builder.build(), clock)
+    };
+    let layer = limiter
+        .limit_layer("all-layer", limits!("1/minute"))
+        .key(everyone);
+    let router = Router::new().route("/", get(|| async {})).layer(layer);
+    let app = App {
+        router,
+        clock,
+        limiter,
+    };
+    for _ in 0..2 {
+        assert_eq!(app.get("/").await.status, OK);
+    }
+    app.limiter.set_dry_run("all-layer", false).unwrap();
+    assert_eq!(app.get("/").await.status, OK);
+    assert_eq!(app.get("/").await.status, LIMITED);
+}
+
+fn ten() -> u32 {
+    10
+}
+
+#[rate_limit("9/minute", key = everyone, cost = ten, dry_run, name = "dry-too-large")]
+async fn too_large() {}
+
+#[tokio::test]
+async fn a_cost_that_can_never_fit_is_seen_in_dry_run() {
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let seen = events.clone();
+    let builder = Limiter::builder().on_decision(move |event| {
+        let found = (event.reason, event.exceeds_capacity(), event.retry_after);
+        seen.lock().unwrap().push(found);
+    });
+    let router = Router::new()
+        .route("/", get(too_large))
+        .route("/alone", get(alone));
+    let app = App::with(router, builder);
+    for path in ["/", "/alone", "/alone"] {
+        assert_eq!(app.get(path).await.status, OK);
+    }
+    assert_eq!(
+        *events.lock().unwrap(),
+        [
+            (Reason::WouldLimit, true, None),
+            (Reason::WouldLimit, false, Some(Duration::from_secs(60))),
+        ]
+    );
 }
 
 #[rate_limit("1/minute", key = everyone, name = "all-a")]

@@ -9,7 +9,8 @@ impl LimiterBuilder {
     ///
     /// `true` is [`StatsLevel::Detailed`]: how much of the limits was used at each check, how long
     /// checks take (one of 64), and the digests of the keys that are refused most often. `false` is
-    /// the default. [`StatsLevel::Off`] counts nothing. No level takes a lock or an allocation on a
+    /// the default. [`StatsLevel::Off`] counts nothing, and keeps no routes for
+    /// [`policies`](crate::Limiter::policies) (unless the feature `metrics` does). No level takes a lock or an allocation on a
     /// request.
     ///
     /// ```
@@ -53,7 +54,10 @@ impl LimiterBuilder {
     /// Each counts in a budget of its own, and responses have no rate-limit headers.
     /// [`Stats`](crate::Stats), the log and [`on_decision`](Self::on_decision) tell how many
     /// requests would be refused. [`Limiter::set_dry_run`](crate::Limiter::set_dry_run) does the
-    /// same for one policy.
+    /// same for one policy, and makes one live while the others stay in dry run.
+    ///
+    /// A policy in dry run also ignores a function that fails. If a key or limits function of yours
+    /// is what refuses requests without a valid API key (401, 403), a dry run lets them pass.
     ///
     /// ```
     /// use limit_runtime::Limiter;
