@@ -77,6 +77,15 @@ impl Key {
         }
     }
 
+    /// The type of the key in a word, such as `text`, or those of the parts of a tuple in
+    /// parentheses.
+    #[cfg(feature = "dashboard")]
+    pub(crate) fn type_name(&self) -> String {
+        let mut name = String::new();
+        let _ = write_type(self.client_bytes(), &mut name);
+        name
+    }
+
     /// A part of fixed length: its tag and its content.
     #[inline]
     fn fixed<const N: usize>(tag: Tag, bytes: [u8; N]) -> Self {
@@ -151,6 +160,51 @@ enum Tag {
     #[cfg(feature = "uuid")]
     Uuid = 9,
     DryRun = 10,
+}
+
+#[cfg(feature = "dashboard")]
+impl Tag {
+    /// The tag of a byte, how many bytes of fixed length follow it, and the word for its type.
+    fn of(byte: u8) -> Option<(Self, usize, &'static str)> {
+        Some(match byte {
+            0 => (Self::Everyone, 0, "everyone"),
+            1 => (Self::Tuple, PREFIX - 1, "tuple"),
+            2 => (Self::Text, PREFIX - 1, "text"),
+            3 => (Self::Bytes, PREFIX - 1, "bytes"),
+            4 => (Self::Bool, 1, "bool"),
+            5 => (Self::Unsigned, 16, "unsigned"),
+            6 => (Self::Signed, 16, "signed"),
+            7 => (Self::Ipv4, 4, "ip"),
+            8 => (Self::Ipv6Net, 8, "ip"),
+            #[cfg(feature = "uuid")]
+            9 => (Self::Uuid, 16, "uuid"),
+            _ => return None,
+        })
+    }
+}
+
+/// Writes the type of the first part, and returns the parts after it. `None` for no part.
+#[cfg(feature = "dashboard")]
+fn write_type<'a>(bytes: &'a [u8], name: &mut String) -> Option<&'a [u8]> {
+    let (tag, rest) = bytes.split_first()?;
+    let (tag, fixed, word) = Tag::of(*tag)?;
+    let (content, mut rest) = rest.split_at_checked(fixed)?;
+    let number = || Some(u64::from_le_bytes(content.try_into().ok()?));
+    match tag {
+        Tag::Tuple => {
+            for part in 0..number()? {
+                name.push_str(if part == 0 { "(" } else { ", " });
+                rest = write_type(rest, name)?;
+            }
+            name.push(')');
+        }
+        Tag::Text | Tag::Bytes => {
+            name.push_str(word);
+            rest = rest.get(usize::try_from(number()?).ok()?..)?;
+        }
+        _ => name.push_str(word),
+    }
+    Some(rest)
 }
 
 /// A value that can be converted to a [`Key`].
@@ -386,6 +440,31 @@ mod tests {
         ];
         let distinct: HashSet<_> = keys.iter().collect();
         assert_eq!(distinct.len(), keys.len());
+    }
+
+    #[cfg(feature = "dashboard")]
+    #[test]
+    fn the_type_of_a_key_is_that_of_its_value() {
+        let address: IpAddr = "2001:db8::1".parse().unwrap();
+        for (key, expected) in [
+            ("a".into_key(), "text"),
+            ([1_u8, 2].into_key(), "bytes"),
+            (().into_key(), "everyone"),
+            (7_u8.into_key(), "unsigned"),
+            (7_i8.into_key(), "signed"),
+            (true.into_key(), "bool"),
+            (Ipv4Addr::LOCALHOST.into_key(), "ip"),
+            (address.into_key(), "ip"),
+            (
+                ((address, "a"), "", 7_u8, ()).into_key(),
+                "((ip, text), text, unsigned, everyone)",
+            ),
+            ((true, "a").into_key().in_dry_run(), "(bool, text)"),
+        ] {
+            assert_eq!(key.type_name(), expected);
+        }
+        #[cfg(feature = "uuid")]
+        assert_eq!(uuid::Uuid::nil().into_key().type_name(), "uuid");
     }
 
     #[test]

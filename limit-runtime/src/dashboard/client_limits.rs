@@ -23,8 +23,9 @@ impl Limiter {
     /// It covers policies with constant limits, and with a key that needs only the request:
     /// [`client_ip`](crate::client_ip()), [`header`](crate::header()),
     /// [`bearer`](crate::bearer()), [`everyone`](crate::everyone()) and tuples of them. `others`
-    /// has the names of all other policies, and of those that have no key for this request, such as
-    /// one by bearer token if there is none. Policies in dry run are not listed. The answer
+    /// has the names of all other policies: of those that have no key for this request, such as one
+    /// by bearer token if there is none, and of those with `scope = route` that no request has met
+    /// yet. Policies in dry run are not listed. The answer
     /// consumes nothing; limit the route like any other.
     ///
     /// ```
@@ -66,6 +67,8 @@ async fn respond(limiter: &Limiter, parts: &mut Parts) -> Response {
             continue;
         }
         match budgets(limiter, &policy, parts).await {
+            // With a budget for each route, there is none before the first request.
+            Ok(Some(budgets)) if budgets.is_empty() => others.push(policy.name),
             Ok(Some(budgets)) => {
                 let budgets = budgets.iter();
                 let entries = budgets.map(|budget| entry(&policy.name, budget));
@@ -99,7 +102,12 @@ async fn budgets(
     policy.budgets(limiter, &key).await.map(Some)
 }
 
-async fn key(limiter: &Limiter, policy: &InspectedPolicy, parts: &mut Parts) -> Option<Key> {
+/// The key of the client, if no function of the application computes it. `parts` have the limiter.
+pub(super) async fn key(
+    limiter: &Limiter,
+    policy: &InspectedPolicy,
+    parts: &mut Parts,
+) -> Option<Key> {
     match &policy.budget.key {
         KnownKey::Unknown => None,
         KnownKey::Default if !limiter.has_cheap_default_key(is_built_in) => None,

@@ -20,6 +20,8 @@ pub(super) struct InspectedPolicy {
     pub(super) is_dry_run: bool,
     /// The routes that have a budget of their own, so far. `None` if one budget covers all.
     pub(super) routes: Option<Vec<String>>,
+    /// Whether all routes that requests have met are in `routes`.
+    pub(super) are_routes_kept: bool,
 }
 
 /// All policies of a limiter.
@@ -34,6 +36,7 @@ pub(super) fn policies(limiter: &Limiter) -> Vec<InspectedPolicy> {
             budget: budget.clone(),
             is_dry_run: observer.is_record_dry_run(record),
             routes: budget.is_per_route().then(|| record.routes()),
+            are_routes_kept: record.keeps_routes(),
         });
     });
     policies

@@ -16,8 +16,6 @@ const MAX_PARTS: usize = 8;
 pub(super) struct KeyQuery {
     pub(super) policy: String,
     pub(super) key: Key,
-    /// Whether the key is a text, which is also the default.
-    pub(super) is_text: bool,
     pub(super) route: Option<String>,
     pub(super) clear: bool,
 }
@@ -41,13 +39,13 @@ impl KeyQuery {
                 "The body is {found}. Send an object with `policy` and `key`"
             ));
         };
-        if let Some(unknown) = fields.keys().find(|name| !FIELDS.contains(&name.as_str())) {
-            // A key in the wrong place is not repeated.
-            let place = fields.keys().position(|name| name == unknown).unwrap_or(0) + 1;
-            return Err(format!(
-                "Field {place} of the body is unknown. Allowed: `policy`, `key`, `type`, `route`, \
-                 `clear`"
-            ));
+        if fields.keys().any(|name| !FIELDS.contains(&name.as_str())) {
+            // Its name is not repeated: it may be a key in the wrong place.
+            return Err(
+                "A field of the body is unknown. Allowed: `policy`, `key`, `type`, `route`, \
+                        `clear`"
+                    .to_owned(),
+            );
         }
         let policy = text_field(&fields, "policy")?;
         let policy = policy.ok_or("`policy` is missing: send the name of a policy")?;
@@ -62,7 +60,6 @@ impl KeyQuery {
         let key = key_of(&fields, ipv6_prefix, 0)?;
         Ok(Self {
             policy,
-            is_text: key.text().is_some(),
             key,
             route: text_field(&fields, "route")?,
             clear,

@@ -4,14 +4,17 @@ use super::{
     inspect::{BudgetState, InspectedPolicy, policies},
     json_response::json,
     key_query::KeyQuery,
+    key_type::check_type,
 };
-use crate::{limiter::Limiter, response::problem::problem, store::StoreError};
+use crate::{
+    limiter::Limiter, observe::OTHER_ROUTES, response::problem::problem, store::StoreError,
+};
 use axum::{
     body::Bytes,
     extract::{State, rejection::BytesRejection},
     response::Response,
 };
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, StatusCode, header, request::Parts};
 use serde_json::json as value;
 
 /// The most bytes of a body.
@@ -19,11 +22,11 @@ pub(super) const MAX_BODY: usize = 64 * 1024;
 
 pub(super) async fn key(
     State(limiter): State<Limiter>,
-    headers: HeaderMap,
+    parts: Parts,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
     // Another type could be sent by a form on any page of the web.
-    if !is_json(&headers) {
+    if !is_json(&parts.headers) {
         let detail = "Send the header `Content-Type: application/json`";
         return problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "no_json", detail);
     }
@@ -45,7 +48,11 @@ pub(super) async fn key(
         let detail = format!("There is no policy of this name. Known: `{names}`");
         return problem(StatusCode::NOT_FOUND, "no_such_policy", &detail);
     };
-    let policy = match with_route(policy.clone(), &query) {
+    let policy = match check_type(&limiter, policy, &query.key, parts).await {
+        Ok(()) => with_route(policy.clone(), &query, limiter.counts_in_memory()),
+        Err(detail) => Err(detail),
+    };
+    let policy = match policy {
         Ok(policy) => policy,
         Err(detail) => return problem(StatusCode::UNPROCESSABLE_ENTITY, "invalid_query", &detail),
     };
@@ -76,28 +83,50 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// The policy on the route that is asked for.
-fn with_route(mut policy: InspectedPolicy, query: &KeyQuery) -> Result<InspectedPolicy, String> {
+fn with_route(
+    mut policy: InspectedPolicy,
+    query: &KeyQuery,
+    is_in_memory: bool,
+) -> Result<InspectedPolicy, String> {
     let name = &policy.name;
-    // The address as a text has no budget, and would seem to be unused.
-    if policy.key_label == "client_ip" && query.is_text {
-        return Err(format!(
-            "`{name}` counts by client address, and `key` is a text: send \"type\": \"ip\""
-        ));
-    }
+    // In a remote store, other machines count as well.
+    let are_all_known = is_in_memory && policy.are_routes_kept;
     match (&mut policy.routes, &query.route) {
         (None, Some(_)) => Err(format!(
             "`{name}` has one budget for all routes: leave out `route`"
         )),
-        (Some(known), None) if known.is_empty() => Err(format!(
-            "`{name}` has a budget for each route, and no request has met it yet: send a `route` \
-             such as \"/predict/{{model}}\""
+        (Some(_), None) if !policy.are_routes_kept => Err(format!(
+            "`{name}` has a budget for each route, and the limiter counts nothing \
+             (`StatsLevel::Off`), so it does not know the routes: send a `route` such as \
+             \"/predict/{{model}}\""
         )),
+        (Some(known), None) if known.is_empty() => Err(format!(
+            "`{name}` has a budget for each route, and no request to this process has met it yet: \
+             send a `route` such as \"/predict/{{model}}\""
+        )),
+        (Some(known), Some(route)) if are_all_known && !contains(known, route) => {
+            let known = match known.is_empty() {
+                true => "none so far".to_owned(),
+                false => format!("`{}`", known.join("`, `")),
+            };
+            Err(format!(
+                "No request to `route` has met `{name}`, so it has no budget there. Routes with a \
+                 budget: {known}"
+            ))
+        }
         (Some(known), Some(route)) => {
             *known = vec![route.clone()];
             Ok(policy)
         }
         (Some(_) | None, None) => Ok(policy),
     }
+}
+
+/// Whether a route may have a budget. Routes beyond a bound are recorded together.
+fn contains(known: &[String], route: &str) -> bool {
+    known
+        .iter()
+        .any(|known| known == route || known == OTHER_ROUTES)
 }
 
 /// The budgets, after they have been cleared if that is asked for.

@@ -6,10 +6,12 @@ mod json_response;
 mod inspect;
 // What `POST /key` is asked.
 mod key_query;
-// Budgets of a key: look at them, clear them.
-mod key_route;
 // The limits of the client that asks.
 mod client_limits;
+// Whether the key is of the type that the policy counts by.
+mod key_type;
+// Budgets of a key: look at them, clear them.
+mod key_route;
 // The page.
 mod page;
 

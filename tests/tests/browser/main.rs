@@ -15,6 +15,7 @@ mod driver;
 use app::App;
 use driver::Browser;
 use serde_json::Value;
+use std::sync::atomic::Ordering;
 
 /// Compares what the page shows of each policy with `stats.json`; returns the differences.
 const COMPARE: &str = r"
@@ -163,6 +164,21 @@ async fn the_page_shows_the_numbers_of_the_limiter() {
     let answer = browser.run(look_up).await;
     let answer = answer.as_str().unwrap();
     assert!(answer.contains("10 per minute: 0 of 10 left"), "{answer}");
+    // Nothing is cleared without a confirmation.
+    let asked = "
+        let asked = '';
+        window.confirm = text => { asked = text; return false; };
+        document.getElementById('clear').click();
+        window.confirm = () => true;
+        return asked";
+    assert_eq!(
+        browser.run(asked).await,
+        "Clear what this key has used of predict?"
+    );
+    let shown = browser
+        .run("return document.getElementById('answer').textContent")
+        .await;
+    assert!(!shown.as_str().unwrap().contains("Cleared"), "{shown}");
     let clear = "
         document.getElementById('clear').click();
         const answer = document.getElementById('answer');
@@ -173,6 +189,32 @@ async fn the_page_shows_the_numbers_of_the_limiter() {
         answer.as_str().unwrap().contains("10 of 10 left"),
         "{answer}"
     );
+
+    // One route of a policy with a budget for each.
+    let of_route = "
+        const field = id => document.getElementById(id), answer = field('answer');
+        field('policy').value = 'rerank';
+        field('policy').dispatchEvent(new Event('change'));
+        const offered = [...document.querySelectorAll('#routes option')].map(o => o.value);
+        field('route').value = offered.join();
+        answer.textContent = '';
+        field('form').requestSubmit();
+        while (!answer.textContent) await new Promise(next => setTimeout(next, 20));
+        return answer.textContent";
+    let answer = browser.run(of_route).await;
+    let answer = answer.as_str().unwrap();
+    assert!(answer.contains("/rerank: 500 per minute: "), "{answer}");
+
+    // A policy that goes live shows the counter of the other mode apart, and its curve begins anew.
+    app.limiter.set_dry_run("predict-trial", false).unwrap();
+    browser
+        .wait_until(
+            "rows.get('predict-trial').others.textContent.endsWith(' would be limited in dry run')",
+        )
+        .await;
+    let curve = "return Math.max(...rows.get('predict-trial').limitedLine.values, 0)";
+    assert_eq!(browser.run(curve).await, 0);
+    assert_eq!(browser.run(COMPARE).await, none());
 
     let console = browser.console().await;
     assert!(console.is_empty(), "{console:?}");
@@ -187,10 +229,25 @@ async fn the_page_shows_the_numbers_of_the_limiter() {
         assert!(is_own && !url.contains("127.0.0.1?"), "{url}");
     }
 
+    // A login that has expired answers with an empty body.
+    app.is_login_expired.store(true, Ordering::Relaxed);
+    let refused = "
+        const answer = document.getElementById('answer');
+        answer.textContent = '';
+        document.getElementById('form').requestSubmit();
+        while (!answer.textContent) await new Promise(next => setTimeout(next, 20));
+        return answer.textContent";
+    let expected = "Not authorised (status 401). Log in again.";
+    assert_eq!(browser.run(refused).await, expected);
+    let status = "document.getElementById('status').textContent.startsWith";
+    browser.wait_until(&format!("{status}('{expected}')")).await;
+    app.is_login_expired.store(false, Ordering::Relaxed);
+    browser.wait_until(&format!("{status}('Live')")).await;
+
     // A server that is gone is said to be.
     app.stop();
     browser
-        .wait_until("document.getElementById('status').className === 'lost'")
+        .wait_until(&format!("{status}('The server does not answer.')"))
         .await;
     browser.quit().await;
 }

@@ -56,7 +56,11 @@ async fn a_client_sees_its_own_limits_and_the_names_of_the_others() {
             ("tried", None, 8),
         ]
     );
-    assert_eq!(others(&answer), ["by_tenant", "by_tier"]);
+    // A policy with a budget for each route has none before its first request.
+    assert_eq!(
+        others(&answer),
+        ["by_address_and_route", "by_tenant", "by_tier", "by_token"]
+    );
     assert_eq!(
         answer["policies"][0]["limits"][0]["limit"],
         value!("2 per minute")
@@ -69,6 +73,14 @@ async fn a_policy_without_a_key_for_the_client_is_named_only() {
     let answer = json(&app.get("/mine").await);
     assert_eq!(
         others(&answer),
-        ["by_api_key", "by_both", "by_tenant", "by_tier"]
+        [
+            "by_address_and_route",
+            "by_api_key",
+            "by_both",
+            "by_route",
+            "by_tenant",
+            "by_tier",
+            "by_token"
+        ]
     );
 }

@@ -3,11 +3,13 @@
 use crate::{
     app,
     app::{Answer, App},
-    json, request,
+    app_with, json, request,
 };
 use axum::body::Body;
 use http::{Request, StatusCode};
+use limit_runtime::{Limiter, store::CustomStore};
 use serde_json::{Value, json as value};
+use test_support::check_only::CheckOnly;
 
 async fn post(app: &App, body: impl Into<Body>) -> Answer {
     let post = Request::post("/limits/key").header("content-type", "application/json");
@@ -155,6 +157,70 @@ async fn a_policy_in_dry_run_shows_the_budget_of_the_dry_run() {
     assert_eq!(remaining(&answer), [(None, 1)]);
 }
 
+/// Such a key has no budget, and would seem to be unused.
+#[tokio::test]
+async fn a_key_of_another_type_than_the_policy_counts_by_is_refused() {
+    let app = app();
+    let ip = || value!({"type": "ip", "key": "192.0.2.1"});
+    let text = || value!({"key": "sk-secret"});
+    let number = || value!({"type": "unsigned", "key": 7});
+    let everyone = || value!({"type": "everyone"});
+    let tuple = |parts: [Value; 2]| value!({"type": "tuple", "key": parts});
+    for (policy, key, expected) in [
+        ("by_address", everyone(), r#"send "type": "ip""#),
+        ("by_address", number(), r#"send "type": "ip""#),
+        ("by_address", text(), r#"send "type": "ip""#),
+        ("tried", text(), r#"send "type": "everyone""#),
+        ("by_api_key", number(), r#"send "type": "text""#),
+        (
+            "by_api_key",
+            tuple([text(), text()]),
+            r#"send "type": "text""#,
+        ),
+        ("by_token", ip(), r#"send "type": "text""#),
+        ("by_both", tuple([text(), ip()]), "of the type `(ip, text)`"),
+        ("by_both", text(), r#"send "type": "tuple""#),
+        ("by_tenant", everyone(), "what the function returns"),
+        ("outer", text(), r#"send "type": "ip""#),
+    ] {
+        let mut query = key;
+        query["policy"] = policy.into();
+        let answer = post(&app, query.to_string()).await;
+        let found = json(&answer);
+        assert_eq!(answer.status.as_u16(), 422, "{query}: {found}");
+        assert!(
+            found["detail"].as_str().unwrap().contains(expected),
+            "{query}: {found}"
+        );
+        assert!(!answer.body.contains("sk-secret"), "{found}");
+    }
+    // No function of the application is called, whatever it returns.
+    ask(&app, value!({"policy": "by_token", "key": "t"})).await;
+    let bytes = value!({"policy": "by_token", "type": "bytes", "key": [255]});
+    ask(&app, bytes).await;
+    // Without the address of the operator, the name of the function says what it returns.
+    let query = value!({"policy": "by_address", "key": "192.0.2.1"});
+    let post = Request::post("/limits/key").header("content-type", "application/json");
+    let answer = app.call(post.body(query.to_string().into()).unwrap()).await;
+    assert_eq!(answer.status.as_u16(), 422, "{}", answer.body);
+}
+
+/// In a remote store, other machines count on routes that this process has not met.
+#[tokio::test]
+async fn a_route_that_is_not_known_is_refused_only_where_all_are_known() {
+    let query = value!({"policy": "by_route", "type": "everyone", "route": "/b"});
+    let app = app();
+    app.get("/a").await;
+    let answer = post(&app, query.to_string()).await;
+    let detail = json(&answer)["detail"].to_string();
+    assert!(detail.contains("Routes with a budget: `/a`"), "{detail}");
+
+    let store = CustomStore::new(CheckOnly::UNREACHABLE);
+    let remote = app_with(Limiter::builder().store(store));
+    remote.get("/a").await;
+    assert_eq!(remaining(&ask(&remote, query).await).len(), 1);
+}
+
 #[tokio::test]
 async fn errors_are_json_and_do_not_repeat_the_key() {
     let app = app();
@@ -194,7 +260,13 @@ async fn errors_are_json_and_do_not_repeat_the_key() {
             r#"{"policy": "by_route", "type": "everyone"}"#,
             422,
             "invalid_query",
-            "send a `route`",
+            "no request to this process has met it yet: send a `route`",
+        ),
+        (
+            r#"{"policy": "by_route", "type": "everyone", "route": "/nope"}"#,
+            422,
+            "invalid_query",
+            "No request to `route` has met `by_route`",
         ),
         (
             r#"{"policy": "by_tier", "type": "everyone", "route": "/a"}"#,

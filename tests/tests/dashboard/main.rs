@@ -16,7 +16,9 @@ mod routes;
 use app::{Answer, App};
 use axum::{Router, body::Body, extract::ConnectInfo, routing::get};
 use http::Request;
-use limit_runtime::{Limiter, Limits, client_ip, everyone, header, limits, rate_limit, route};
+use limit_runtime::{
+    Limiter, LimiterBuilder, Limits, bearer, client_ip, everyone, header, limits, rate_limit, route,
+};
 use serde_json::Value;
 use std::net::SocketAddr;
 
@@ -47,6 +49,9 @@ fn tenant(headers: &http::HeaderMap) -> Result<String, std::convert::Infallible>
 #[rate_limit("6/minute", key = everyone, scope = tenant)]
 async fn by_tenant() {}
 
+#[rate_limit("6/minute", key = bearer)]
+async fn by_token() {}
+
 fn tier() -> Limits {
     FREE
 }
@@ -60,6 +65,10 @@ async fn tried() {}
 
 /// The app, with the dashboard beside its routes.
 pub(crate) fn app() -> App {
+    app_with(Limiter::builder().stats(true))
+}
+
+pub(crate) fn app_with(builder: LimiterBuilder) -> App {
     let router = Router::new()
         .route("/address", get(by_address))
         .route("/api-key", get(by_api_key))
@@ -68,9 +77,10 @@ pub(crate) fn app() -> App {
         .route("/b", get(by_route))
         .route("/c", get(by_address_and_route))
         .route("/tenant", get(by_tenant))
+        .route("/token", get(by_token))
         .route("/tier", get(by_tier))
         .route("/tried", get(tried));
-    let mut app = App::with(router, Limiter::builder().stats(true));
+    let mut app = App::with(router, builder);
     let outer = app.limiter.limit_layer("outer", limits!("100/hour"));
     app.router = app
         .router
