@@ -6,16 +6,16 @@
 //! * `GET /limits`: a page of all limits, with live numbers
 //! * `GET /prometheus`: the same and more, for Prometheus; `docs/grafana.json` has a dashboard
 //!
-//! Each refusal is logged as a warning. In a real service, serve the last three routes behind
+//! Each refusal is logged as a warning, by the decision hook. In a real service, serve the last three routes behind
 //! authentication, or on another port.
 //!
 //! `cargo run --example monitoring --features monitoring`, then try (`PORT` chooses another port):
 //!
 //! ```sh
 //! for i in $(seq 11); do
-//!     curl -isS http://localhost:8000/predict --json '{"text": "guten Tag"}'; echo
+//!     curl -isS http://localhost:8000/predict --json '{"text": "Guten Tag, ich habe eine Frage."}'; echo
 //! done
-//! curl -isS http://localhost:8000/batch-predict --json '[{"text": "bonjour"}]'
+//! curl -isS http://localhost:8000/batch-predict --json '[{"text": "Tous les hommes sont égaux."}]'
 //! curl -sS http://localhost:8000/metrics
 //! curl -sS http://localhost:8000/prometheus
 //! ```
@@ -102,7 +102,11 @@ fn app(limiter: &Limiter, exporter: PrometheusHandle) -> Router {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // Before the first request: what is counted without an exporter is lost.
+    // The limiter logs the first refusal of each second itself, at INFO. The hook logs all of them.
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::WARN)
+        .init();
+    // Before the first request: a policy that meets one without an exporter is never exported.
     let exporter = exporter()?;
     let limiter = Limiter::builder().stats(true).on_decision(warn).build();
     let app = app(&limiter, exporter.clone());
