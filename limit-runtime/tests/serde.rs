@@ -225,7 +225,35 @@ async fn stats_have_the_documented_fields() {
     actual.retain(by_route);
     expected.retain(by_route);
     assert_eq!(actual, expected);
+    assert_histograms_add_up(&documented["policies"][0]);
+    assert_histograms_add_up(&stats["policies"][0]);
+    let listed = guide.split("```json\n").nth(2).unwrap();
+    let listed: Value = serde_json::from_str(listed.split_once("```").unwrap().0).unwrap();
     let policies = serde_json::to_value(limiter.policies()).unwrap();
+    let [mut actual, mut expected] = [const { std::collections::BTreeSet::new() }; 2];
+    fields(&policies[0], "", &mut actual);
+    fields(&listed[0], "", &mut expected);
+    assert_eq!(actual, expected);
     assert_eq!(policies[0]["limits"], "1 per minute");
     assert_eq!(policies[0]["routes"], json!(["/predict"]));
+}
+
+/// The numbers of the histograms of a policy fit each other and its requests.
+fn assert_histograms_add_up(policy: &Value) {
+    for name in ["utilization_percent", "check_time_ns"] {
+        let histogram = &policy[name];
+        let buckets = histogram["buckets"].as_array().unwrap();
+        let counts = buckets
+            .iter()
+            .map(|bucket| bucket["count"].as_u64().unwrap());
+        assert_eq!(counts.sum::<u64>(), histogram["count"], "{name}");
+        for quantile in ["p50", "p99"] {
+            let is_end = buckets
+                .iter()
+                .any(|bucket| bucket["le"] == histogram[quantile]);
+            assert!(is_end, "{name} {quantile}");
+        }
+    }
+    let checks = &policy["utilization_percent"]["count"];
+    assert_eq!(checks, &policy["requests"]["total"]);
 }
