@@ -122,11 +122,11 @@ fn with_route(
     }
 }
 
-/// Whether a route may have a budget. Routes beyond a bound are recorded together.
+/// Whether a route may have a budget. Requests to no route have one, too, and routes beyond a bound
+/// are recorded together.
 fn contains(known: &[String], route: &str) -> bool {
-    known
-        .iter()
-        .any(|known| known == route || known == OTHER_ROUTES)
+    let mut known = known.iter();
+    route.is_empty() || known.any(|known| known == route || known == OTHER_ROUTES)
 }
 
 /// The budgets, after they have been cleared if that is asked for.
@@ -141,4 +141,57 @@ async fn answer(
     };
     let budgets = policy.budgets(limiter, &query.key).await?;
     Ok((budgets, cleared))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        observe::known_budget::{KnownBudget, KnownKey, KnownLimits, KnownScope},
+        store::Scope,
+        window::Strategy,
+    };
+
+    fn found(known: &[&str], are_routes_kept: bool, route: Option<&str>) -> Result<(), String> {
+        let scope = KnownScope::PerRoute(Scope::handler("app::predict", "everyone"));
+        let (limits, key) = (KnownLimits::Unknown, KnownKey::Default);
+        let policy = InspectedPolicy {
+            name: "predict".to_owned(),
+            key_label: "everyone",
+            budget: KnownBudget::new(scope, Strategy::MovingWindow, limits, key),
+            is_dry_run: false,
+            routes: Some(known.iter().map(|&route| route.to_owned()).collect()),
+            are_routes_kept,
+        };
+        let mut query = value!({ "policy": "predict", "type": "everyone" });
+        if let Some(route) = route {
+            query["route"] = route.into();
+        }
+        let query = KeyQuery::parse(query.to_string().as_bytes(), 64)?;
+        with_route(policy, &query, true).map(|_| ())
+    }
+
+    #[test]
+    fn a_limiter_that_keeps_no_routes_says_so_and_takes_any() {
+        let error = found(&[], false, None).unwrap_err();
+        assert!(error.contains("`StatsLevel::Off`"), "{error}");
+        assert_eq!(found(&[], false, Some("/a")), Ok(()));
+    }
+
+    #[test]
+    fn of_the_routes_that_are_kept_only_those_are_taken() {
+        let error = found(&[], true, None).unwrap_err();
+        assert!(error.contains("no request to this process"), "{error}");
+        let error = found(&["/a", "/b"], true, Some("/c")).unwrap_err();
+        assert!(error.contains("`/a`, `/b`"), "{error}");
+        for (known, route) in [
+            (&["/a"][..], Some("/a")),
+            (&["/a"], None),
+            // Requests to no route.
+            (&["/a"], Some("")),
+            (&["/a", OTHER_ROUTES], Some("/c")),
+        ] {
+            assert_eq!(found(known, true, route), Ok(()), "{known:?} {route:?}");
+        }
+    }
 }

@@ -141,7 +141,7 @@ async fn the_page_shows_the_numbers_of_the_limiter() {
             app.load(40 + 30 * (round % 5)).await;
         }
     }
-    for (width, height) in [(1280, 1000), (360, 1900)] {
+    for (width, height) in [(1280, 1160), (360, 1900)] {
         for scheme in ["light", "dark"] {
             browser.set_view(width, height, scheme).await;
             assert_eq!(browser.run(LAYOUT).await, none(), "{width} px, {scheme}");
