@@ -167,9 +167,9 @@ impl ParseError {
                 text.push("known: ");
                 text.push(KNOWN_NAMES);
                 text.push("; another one is set beside the string, as `unit = \"");
-                text.push(match Unit::new(self.found()) {
-                    Ok(_) => self.found(),
-                    Err(_) => "frames",
+                text.push(match (Unit::new(self.found()), self.suggestion()) {
+                    (Ok(_), None) => self.found(),
+                    _ => "frames",
                 });
                 text.push("\"`");
             }

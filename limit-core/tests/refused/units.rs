@@ -22,7 +22,7 @@ fn an_unknown_unit_is_refused_with_the_nearest_one() {
     ] {
         let found = between_marks(marked);
         let text = format!(
-            "unknown unit `{found}`: did you mean `{instead}`? {KNOWN} `unit = \"{found}\"`"
+            "unknown unit `{found}`: did you mean `{instead}`? {KNOWN} `unit = \"frames\"`"
         );
         refuses(marked, Kind::UnknownCountUnit, Some(instead), &text);
     }
