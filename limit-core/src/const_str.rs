@@ -77,6 +77,23 @@ impl<const N: usize> ConstStr<N> {
         }
     }
 
+    /// Adds a number with commas: `100,000`.
+    pub(crate) const fn push_grouped(&mut self, number: u64) {
+        let mut group: u64 = 1;
+        while number / group >= 1_000 {
+            group *= 1_000;
+        }
+        self.push_number(number / group);
+        while group > 1 {
+            group /= 1_000;
+            let digits = number / group % 1_000;
+            self.push(",");
+            self.push_ascii(b'0' + (digits / 100) as u8);
+            self.push_ascii(b'0' + (digits / 10 % 10) as u8);
+            self.push_ascii(b'0' + (digits % 10) as u8);
+        }
+    }
+
     /// Adds `text` between backticks. Control characters are escaped, so that a message is always
     /// one line.
     pub(crate) const fn push_quoted(&mut self, text: &str) {
@@ -175,6 +192,22 @@ mod tests {
             let mut text = ConstStr::<20>::EMPTY;
             text.push_number(number);
             assert_eq!(text.as_str().parse(), Ok(number));
+        }
+    }
+
+    #[test]
+    fn every_number_is_grouped_by_thousands() {
+        for (number, grouped) in [
+            (0, "0"),
+            (999, "999"),
+            (1_000, "1,000"),
+            (100_020, "100,020"),
+            (999_999_999_999_999, "999,999,999,999,999"),
+            (u64::MAX, "18,446,744,073,709,551,615"),
+        ] {
+            let mut text = ConstStr::<26>::EMPTY;
+            text.push_grouped(number);
+            assert_eq!(text.as_str(), grouped);
         }
     }
 

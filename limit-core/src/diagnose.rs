@@ -2,15 +2,15 @@
 //!
 //! Only invalid strings get here, so that [`grammar`](crate::grammar) reads as the grammar.
 
-use core::num::NonZeroU64;
-
 use crate::const_str::ConstStr;
+use crate::counted::WindowAfter;
 use crate::limit::{MAX_COUNT, MAX_WINDOW_MILLIS};
 use crate::number::Number;
 use crate::parse_error::{ParseError, ParseErrorKind as Kind};
 use crate::parser::{Parser, Span, is_per};
 use crate::suggest;
 use crate::time_unit::TimeUnit;
+use crate::unit::Unit;
 
 impl Parser<'_> {
     /// No count where a limit begins.
@@ -27,26 +27,29 @@ impl Parser<'_> {
         }
     }
 
-    /// `1.5/s`: suggests the whole numbers that mean the same, `3/2s`. `window` is what follows the
-    /// count, in milliseconds, and where it ends.
+    /// `1.5/s`: suggests the whole numbers that mean the same, `3/2s`.
     pub(crate) const fn fractional_count(
         &self,
         count: &Number,
-        window: Option<(NonZeroU64, usize)>,
+        after: Option<WindowAfter>,
     ) -> ParseError {
         let (start, end) = count.span;
-        if let Some((window, window_end)) = window
+        if let Some(after) = after
             && let Some((numerator, denominator)) = count.ratio
-            && let Some(millis) = window.get().checked_mul(denominator)
+            && let Some(millis) = after.window.get().checked_mul(denominator)
             && millis <= MAX_WINDOW_MILLIS
             && numerator <= MAX_COUNT
         {
             let mut whole = ConstStr::<64>::EMPTY;
             whole.push_number(numerator);
+            if let Some(unit) = after.unit {
+                whole.push(" ");
+                whole.push(unit.as_str());
+            }
             whole.push("/");
             whole.push_short_window(millis);
             return self
-                .error(Kind::Fraction, (start, window_end))
+                .error(Kind::Fraction, (start, after.end))
                 .suggest(whole.as_str());
         }
         self.error(Kind::Fraction, (start, end))
@@ -64,6 +67,9 @@ impl Parser<'_> {
         let word = self.slice(span);
         let written = self.slice(count.span);
         let both = (count.span.0, span.1);
+        if self.is_unknown_unit(count) {
+            return self.unknown_count_unit();
+        }
         if let Some(zeros) = self.zeros(count, span) {
             let out = ConstStr::<64>::concat(&[written, zeros]);
             return self.error(Kind::NumberSuffix, both).suggest(out.as_str());
@@ -84,9 +90,48 @@ impl Parser<'_> {
         self.unexpected("`/` or `per` after the count, as in `10/minute`")
     }
 
+    /// Whether the word here is where a unit may be, before a `/` or `per`.
+    const fn is_unknown_unit(&self, count: &Number) -> bool {
+        let word = (self.at, self.unit_end(self.at));
+        let text = self.slice(word);
+        !text.is_empty()
+            && is_per(self.token_after(word.1))
+            && !is_other_per(text)
+            && self.zeros(count, word).is_none()
+    }
+
+    /// A word before `/` or `per` that is not a unit.
+    const fn unknown_count_unit(&self) -> ParseError {
+        let word = (self.at, self.unit_end(self.at));
+        let error = self.error(Kind::UnknownCountUnit, word);
+        match suggest::count_unit(self.slice(word)) {
+            Some(unit) => error.suggest(unit.as_str()),
+            None => error,
+        }
+    }
+
+    /// A limit of another unit than those it is read with. If it names none, it may be one of them:
+    /// `count` is then the number before the unit that is left out.
+    pub(crate) const fn other_unit(
+        &self,
+        expected: Unit,
+        found: Unit,
+        names_none: bool,
+        count: Span,
+    ) -> ParseError {
+        let limit = (count.0, self.at);
+        let error = self.error(Kind::OtherUnit { expected, found }, limit);
+        if !names_none {
+            return error;
+        }
+        let rest = self.slice((count.1, self.at));
+        let (written, unit) = (self.slice(count), expected.as_str());
+        error.suggest(ConstStr::<64>::concat(&[written, " ", unit, rest]).as_str())
+    }
+
     /// The zeros that the suffix at `span` means, as in `10k/minute`.
     const fn zeros(&self, count: &Number, span: Span) -> Option<&'static str> {
-        if count.span.1 != span.0 || !is_per(self.token_after(span.1)) {
+        if count.span.1 != span.0 || !self.ends_count(span.1) {
             return None;
         }
         match self.slice(span).as_bytes() {
@@ -96,10 +141,19 @@ impl Parser<'_> {
         }
     }
 
+    /// Whether a `/` or `per` follows at `at`, perhaps behind a unit.
+    const fn ends_count(&self, at: usize) -> bool {
+        let mut ahead = *self;
+        ahead.at = at;
+        let mut count = Number::one(at);
+        ahead.unit(&mut count);
+        is_per(ahead.token_after(ahead.at))
+    }
+
     /// `10 5 minutes` lacks a `/`, but `1 000/minute` is one number.
     const fn number_after_count(&self, count: &Number) -> ParseError {
         let split = self.split_digits(count.span.0, b' ');
-        if split.suggestion().is_some() && is_per(self.token_after(split.span().end)) {
+        if split.suggestion().is_some() && self.ends_count(split.span().end) {
             return split;
         }
         let span = self.token();

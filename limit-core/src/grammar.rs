@@ -5,12 +5,14 @@
 use core::num::NonZeroU64;
 use core::str::FromStr;
 
+use crate::counted::WindowAfter;
 use crate::limit::{Limit, MAX_COUNT, MAX_WINDOW, MAX_WINDOW_MILLIS};
 use crate::limits::{LimitConflict, Limits, MAX_LIMITS};
 use crate::number::Number;
 use crate::parse_error::{ParseError, ParseErrorKind as Kind};
 use crate::parser::{Parser, Span, is_per};
 use crate::time_unit::TimeUnit;
+use crate::unit::Unit;
 
 /// The `?` operator, which does not work in `const` yet.
 macro_rules! attempt {
@@ -28,7 +30,8 @@ impl Limit {
     ///
     /// # Errors
     ///
-    /// The text is not exactly one limit. The error says where and why.
+    /// The text is not exactly one limit, or it names a unit other than requests, which a single
+    /// `Limit` does not have. The error says where and why.
     ///
     /// ```
     /// use limit_core::{Limit, ParseErrorKind};
@@ -40,7 +43,7 @@ impl Limit {
     /// # Ok::<(), limit_core::ParseError>(())
     /// ```
     pub const fn parse(text: &str) -> Result<Self, ParseError> {
-        match parse(text, 1) {
+        match parse(text, 1, Some(Unit::REQUESTS)) {
             Ok(limits) => Ok(limits.first()),
             Err(error) => Err(error),
         }
@@ -66,7 +69,29 @@ impl Limits {
     /// assert_eq!(error.to_string(), "missing `/` or `per` at `10 minute`: write `10/minute`");
     /// ```
     pub const fn parse(text: &str) -> Result<Self, ParseError> {
-        parse(text, MAX_LIMITS)
+        parse(text, MAX_LIMITS, None)
+    }
+
+    /// Reads limits of this unit: the text may leave it out, and must not name another one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`parse`](Self::parse), and a text that names another unit.
+    ///
+    /// ```
+    /// use limit_core::{Limits, Unit};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let frames = Unit::new("frames")?;
+    /// let limits = Limits::parse_in("3_000/minute", frames)?;
+    /// assert_eq!(limits.to_string(), "3000 frames per minute");
+    /// assert_eq!(Limits::parse_in("3000 frames per minute", frames)?, limits);
+    /// assert!(Limits::parse_in("3_000 tokens/minute", frames).is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub const fn parse_in(text: &str, unit: Unit) -> Result<Self, ParseError> {
+        parse(text, MAX_LIMITS, Some(unit))
     }
 }
 
@@ -86,9 +111,9 @@ impl FromStr for Limits {
     }
 }
 
-/// Reads one to `max` limits.
-const fn parse(text: &str, max: usize) -> Result<Limits, ParseError> {
-    let mut parser = Parser::new(text);
+/// Reads one to `max` limits, of this unit if one is given.
+const fn parse(text: &str, max: usize, unit: Option<Unit>) -> Result<Limits, ParseError> {
+    let mut parser = Parser::new(text, unit);
     attempt!(parser.require_ascii());
     parser.skip_space();
     if parser.is_at_end() {
@@ -103,16 +128,39 @@ const fn parse(text: &str, max: usize) -> Result<Limits, ParseError> {
         let span = (start, parser.at);
         attempt!(parser.join(&mut limits, limit, span, &mut spans, max));
     }
-    Ok(limits)
+    Ok(match parser.unit {
+        Some(unit) => limits.with_unit(unit),
+        None => limits,
+    })
 }
 
 impl Parser<'_> {
-    /// A limit: a count, `/` or `per`, a window.
+    /// A limit: a count, perhaps a unit, `/` or `per`, a window.
     const fn limit(&mut self) -> Result<Limit, ParseError> {
-        let (count, number) = attempt!(self.count());
+        let (count, mut number) = attempt!(self.count());
+        let after_count = number.span.1;
+        let unit = self.unit(&mut number);
         attempt!(self.per(&number));
         let window = attempt!(self.window(number.span.0));
+        attempt!(self.one_unit(unit, (number.span.0, after_count)));
         Ok(Limit::from_millis(count, window))
+    }
+
+    /// Holds that all limits count one unit. `count` is the number before the `unit` of a limit.
+    const fn one_unit(&mut self, unit: Option<Unit>, count: Span) -> Result<(), ParseError> {
+        let found = match unit {
+            Some(unit) => unit,
+            None if self.may_omit_unit => return Ok(()),
+            None => Unit::REQUESTS,
+        };
+        let Some(expected) = self.unit else {
+            self.unit = Some(found);
+            return Ok(());
+        };
+        if expected.equals(found) {
+            return Ok(());
+        }
+        Err(self.other_unit(expected, found, unit.is_none(), count))
     }
 
     /// The count, and how it was written.
@@ -136,14 +184,19 @@ impl Parser<'_> {
         Err(self.error(Kind::CountTooLarge { max: MAX_COUNT }, number.span))
     }
 
-    /// The window after a count, in milliseconds, and the end of the limit; `None` if what follows
-    /// the count is not a window. Stays where it is.
-    const fn window_after(mut self, count: &Number) -> Option<(NonZeroU64, usize)> {
-        let Ok(()) = self.per(count) else {
+    /// What follows a count; `None` if that is not a window. Stays where it is.
+    const fn window_after(mut self, count: &Number) -> Option<WindowAfter> {
+        let mut with_unit = *count;
+        let unit = self.unit(&mut with_unit);
+        let Ok(()) = self.per(&with_unit) else {
             return None;
         };
         match self.window(count.span.0) {
-            Ok(window) => Some((window, self.at)),
+            Ok(window) => Some(WindowAfter {
+                unit,
+                window,
+                end: self.at,
+            }),
             Err(_) => None,
         }
     }

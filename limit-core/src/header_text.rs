@@ -7,6 +7,7 @@ use core::fmt::{self, Write};
 
 use crate::limit::Limit;
 use crate::limits::Limits;
+use crate::unit::Unit;
 
 /// Where header texts are written to.
 pub trait WriteText: Write {
@@ -28,6 +29,8 @@ impl WriteText for fmt::Formatter<'_> {}
 pub struct Label<'a> {
     /// The name of the policy.
     pub name: &'a str,
+    /// What the limit counts.
+    pub unit: Unit,
     /// The limit whose window is a part of the label.
     pub window: Option<Limit>,
 }
@@ -74,7 +77,8 @@ impl Label<'_> {
         to.write_str("\";r=")
     }
 
-    /// Writes the element of `RateLimit-Policy` for a limit: `"predict";q=10;w=60`.
+    /// Writes the element of `RateLimit-Policy` for a limit: `"predict";q=10;w=60`, and
+    /// `"predict";q=10;qu="tokens";w=60` for a unit other than requests.
     ///
     /// # Errors
     ///
@@ -84,6 +88,11 @@ impl Label<'_> {
         self.write_to(to)?;
         to.write_str("\";q=")?;
         to.write_number(limit.count().get())?;
+        if let Some(unit) = self.unit.in_headers() {
+            to.write_str(";qu=\"")?;
+            to.write_str(unit)?;
+            to.write_str("\"")?;
+        }
         to.write_str(";w=")?;
         to.write_number(limit.window_millis().div_ceil(1_000))
     }
@@ -101,8 +110,10 @@ pub fn labels<'a, 'l>(
     limits: &'l Limits,
 ) -> impl Iterator<Item = Label<'a>> + Clone + use<'a, 'l> {
     let has_several = limits.len() > 1;
+    let unit = limits.unit();
     limits.iter().map(move |&limit| Label {
         name,
+        unit,
         window: has_several.then_some(limit),
     })
 }
@@ -139,9 +150,31 @@ mod tests {
     fn a_name_never_ends_its_quoted_string() {
         let label = Label {
             name: "naïve\"\\\n",
+            unit: Unit::REQUESTS,
             window: None,
         };
         assert_eq!(label.to_string(), "na_ve___");
+    }
+
+    #[test]
+    fn a_unit_other_than_requests_is_in_the_policy() {
+        for (limits, policy) in [
+            (limits!("10 requests/minute"), r#""a";q=10;w=60"#),
+            (limits!("10 tokens/minute"), r#""a";q=10;qu="tokens";w=60"#),
+            (
+                limits!("10 bytes/minute"),
+                r#""a";q=10;qu="content-bytes";w=60"#,
+            ),
+            (
+                limits!("10/minute", unit = "frames"),
+                r#""a";q=10;qu="frames";w=60"#,
+            ),
+        ] {
+            let mut text = String::new();
+            let pairs = labels("a", &limits).zip(limits.iter().copied());
+            write_policies(pairs, &mut text).unwrap();
+            assert_eq!(text, policy);
+        }
     }
 
     #[test]

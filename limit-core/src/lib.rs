@@ -17,6 +17,10 @@
 //! assert_eq!(from_config, CHAT);
 //! assert_eq!(CHAT.to_string(), "10 per second; 100 per minute");
 //!
+//! // Limits count requests, or another unit.
+//! let tokens = Limits::parse("100_000 tokens/minute; 2_000_000 tokens/day")?;
+//! assert_eq!(tokens.unit().as_str(), "tokens");
+//!
 //! // An error has the position of the mistake, and what to write instead.
 //! let error = Limits::parse("10/minuet").unwrap_err();
 //! assert_eq!(error.span(), 3..9);
@@ -41,9 +45,9 @@ mod const_str;
 
 mod time_unit;
 
-mod suggest;
-
 mod unit;
+
+mod suggest;
 
 mod window;
 
@@ -59,6 +63,10 @@ pub mod ticks;
 #[doc(hidden)]
 pub mod header_text;
 
+// Not a public API: for the runtime.
+#[doc(hidden)]
+pub mod in_words;
+
 mod parse_error;
 
 mod message;
@@ -66,6 +74,8 @@ mod message;
 mod parser;
 
 mod number;
+
+mod counted;
 
 mod diagnose;
 
@@ -79,7 +89,7 @@ mod serde_impls;
 pub use limit::{Limit, LimitError, MAX_COUNT, MAX_WINDOW};
 pub use limits::{Limits, LimitsError, MAX_LIMITS};
 pub use parse_error::{ParseError, ParseErrorKind};
-pub use unit::Unit;
+pub use unit::{Unit, UnitError};
 pub use window::Window;
 
 #[doc(hidden)]

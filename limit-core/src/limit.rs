@@ -21,8 +21,8 @@ pub(crate) const MAX_WINDOW_MILLIS: u64 = 3650 * 86_400_000;
 /// At most `count` units per `window`.
 ///
 /// The count is from 1 to [`MAX_COUNT`]. The window is a whole number of milliseconds, from 1 ms to
-/// [`MAX_WINDOW`]. The unit is [`Unit::Requests`] unless set otherwise. A `Limit` is 16 bytes and
-/// `Copy`; pass it by value.
+/// [`MAX_WINDOW`]. What the units are, such as requests or tokens, is said by the
+/// [`Limits`](crate::Limits) that it is one of. A `Limit` is 16 bytes and `Copy`; pass it by value.
 ///
 /// `Display` is canonical and parses back: `10 per minute`.
 ///
@@ -43,12 +43,8 @@ pub(crate) const MAX_WINDOW_MILLIS: u64 = 3650 * 86_400_000;
 #[non_exhaustive]
 pub struct Limit {
     count: NonZeroU64,
-    /// The window in milliseconds, shifted left by [`UNIT_BITS`], and below it the number of the
-    /// unit: so a limit is two words.
-    window_and_unit: u64,
+    window_millis: NonZeroU64,
 }
-
-const UNIT_BITS: u32 = u8::BITS;
 
 impl Limit {
     /// A limit of `count` units in any `window`.
@@ -91,7 +87,7 @@ impl Limit {
     pub(crate) const fn from_millis(count: NonZeroU64, window_millis: NonZeroU64) -> Self {
         Self {
             count,
-            window_and_unit: window_millis.get() << UNIT_BITS,
+            window_millis,
         }
     }
 
@@ -183,38 +179,6 @@ impl Limit {
         Window::Duration(Duration::from_millis(self.window_millis()))
     }
 
-    /// What is counted.
-    ///
-    /// ```
-    /// # use limit_core::{Limit, Unit};
-    /// assert_eq!(Limit::parse("10/minute")?.unit(), Unit::Requests);
-    /// # Ok::<(), limit_core::ParseError>(())
-    /// ```
-    #[must_use]
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the lowest bits are the unit"
-    )]
-    pub const fn unit(self) -> Unit {
-        Unit::from_number(self.window_and_unit as u8)
-    }
-
-    /// The same count and window of another unit.
-    ///
-    /// ```
-    /// # use limit_core::{Limit, Unit};
-    /// let limit = Limit::parse("10/minute")?;
-    /// assert_eq!(limit.with_unit(Unit::Requests), limit);
-    /// # Ok::<(), limit_core::ParseError>(())
-    /// ```
-    #[must_use]
-    pub const fn with_unit(self, unit: Unit) -> Self {
-        Self {
-            count: self.count,
-            window_and_unit: self.window_millis() << UNIT_BITS | unit.number() as u64,
-        }
-    }
-
     /// The limit with `factor` times the count; `None` if that is 0 or above [`MAX_COUNT`].
     ///
     /// ```
@@ -229,7 +193,7 @@ impl Limit {
         match self.count.get().checked_mul(factor) {
             Some(count @ 1..=MAX_COUNT) => Some(Self {
                 count: nonzero(count),
-                window_and_unit: self.window_and_unit,
+                window_millis: self.window_millis,
             }),
             _ => None,
         }
@@ -244,19 +208,17 @@ impl Limit {
     /// ```
     #[must_use]
     pub const fn window_millis(self) -> u64 {
-        self.window_and_unit >> UNIT_BITS
+        self.window_millis.get()
     }
 
     pub(crate) const fn equals(self, other: Self) -> bool {
-        self.count.get() == other.count.get() && self.window_and_unit == other.window_and_unit
+        self.count.get() == other.count.get() && self.window_millis() == other.window_millis()
     }
 
     /// Whether this limit rejects every request that `other` rejects, so that `other` has no effect
     /// beside it.
     pub(crate) const fn makes_redundant(self, other: Self) -> bool {
-        self.unit().number() == other.unit().number()
-            && self.count.get() <= other.count.get()
-            && self.window_millis() >= other.window_millis()
+        self.count.get() <= other.count.get() && self.window_millis() >= other.window_millis()
     }
 }
 
@@ -325,14 +287,42 @@ const fn nonzero(number: u64) -> NonZeroU64 {
 impl<const N: usize> ConstStr<N> {
     /// A limit in its canonical form: `10 per minute`.
     pub(crate) const fn push_limit(&mut self, limit: Limit) {
+        self.push_limit_in(limit, Unit::REQUESTS);
+    }
+
+    /// A limit of a unit in its canonical form: `10 tokens per minute`.
+    pub(crate) const fn push_limit_in(&mut self, limit: Limit, unit: Unit) {
         self.push_number(limit.count.get());
+        self.push_unit(limit.count.get(), unit);
         self.push(" per ");
         self.push_window(limit.window_millis());
     }
+
+    /// A limit as a sentence has it: `100,000 tokens per minute`.
+    pub(crate) const fn push_limit_in_words(&mut self, limit: Limit, unit: Unit) {
+        self.push_units_in_words(limit.count.get(), unit);
+        self.push(" per ");
+        self.push_window(limit.window_millis());
+    }
+
+    /// Units as a sentence has them: `100,000 tokens`.
+    pub(crate) const fn push_units_in_words(&mut self, count: u64, unit: Unit) {
+        self.push_grouped(count);
+        self.push_unit(count, unit);
+    }
+
+    /// The unit behind a count, with a space. Requests are not named.
+    const fn push_unit(&mut self, count: u64, unit: Unit) {
+        if !unit.is_requests() {
+            self.push(" ");
+            self.push(unit.after(count));
+        }
+    }
 }
 
-/// Room for the longest canonical form: `999999999999999 per 315360000000 ms` is 35 bytes.
-type Canonical = ConstStr<40>;
+/// Room for the longest canonical form and the longest one in words:
+/// `999,999,999,999,999 abcdefgh-jklmnop per 315359999999 ms` is 56 bytes.
+pub(crate) type Canonical = ConstStr<60>;
 
 /// `10 per minute`: the count, and the window in the largest unit from ms to week that divides
 /// it evenly. Months and years are written in days, because their length varies.

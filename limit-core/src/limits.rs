@@ -6,8 +6,9 @@ use core::num::NonZeroU64;
 use core::slice;
 use core::time::Duration;
 
-use crate::limit::Limit;
+use crate::limit::{Canonical, Limit};
 use crate::ticks::Scale;
+use crate::unit::Unit;
 
 /// The most limits that one [`Limits`] holds.
 pub const MAX_LIMITS: usize = 8;
@@ -18,7 +19,12 @@ pub const MAX_LIMITS: usize = 8;
 /// No limit occurs twice, and each has an effect: a limit beside a stricter one that always rejects
 /// first is a mistake, so every constructor returns an error for it.
 ///
-/// The value is `Copy` and needs no heap. `Display` is canonical and parses back.
+/// All of them count one [`Unit`], which is requests unless the string or
+/// [`with_unit`](Self::with_unit) says something else. It is what texts and headers call the units;
+/// no count depends on it.
+///
+/// The value is `Copy` and needs no heap. `Display` is canonical and parses back, with
+/// [`parse_in`](Self::parse_in) if the unit is not one of the known ones.
 ///
 /// ```
 /// use limit_core::Limits;
@@ -27,6 +33,9 @@ pub const MAX_LIMITS: usize = 8;
 /// assert_eq!(limits.len(), 2);
 /// assert_eq!(limits.to_string(), "10 per second; 100 per 5 minutes");
 /// assert_eq!(limits.to_string().parse(), Ok(limits));
+///
+/// let tokens = Limits::parse("100_000 tokens/minute")?;
+/// assert_eq!(tokens.to_string(), "100000 tokens per minute");
 /// # Ok::<(), limit_core::ParseError>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -36,6 +45,7 @@ pub struct Limits {
     len: usize,
     /// Of the longest window.
     scale: Scale,
+    unit: Unit,
 }
 
 const UNUSED: Limit = Limit::per_second(NonZeroU64::MIN);
@@ -124,7 +134,34 @@ impl Limits {
             items,
             len: 1,
             scale: Scale::of_window(limit.window_millis()),
+            unit: Unit::REQUESTS,
         }
+    }
+
+    /// What the limits count.
+    ///
+    /// ```
+    /// # use limit_core::{Limits, Unit};
+    /// assert_eq!(Limits::parse("100_000 tokens/minute")?.unit(), Unit::TOKENS);
+    /// # Ok::<(), limit_core::ParseError>(())
+    /// ```
+    #[must_use]
+    pub const fn unit(&self) -> Unit {
+        self.unit
+    }
+
+    /// The same limits of another unit. A budget that has been counted in goes on counting.
+    ///
+    /// ```
+    /// use limit_core::{Limits, Unit, UnitError, limits};
+    ///
+    /// let frames = limits!("3_000/minute").with_unit(Unit::new("frames")?);
+    /// assert_eq!(frames.to_string(), "3000 frames per minute");
+    /// # Ok::<(), UnitError>(())
+    /// ```
+    #[must_use]
+    pub const fn with_unit(self, unit: Unit) -> Self {
+        Self { unit, ..self }
     }
 
     /// Adds a limit at the end, unless it conflicts with the list.
@@ -337,14 +374,16 @@ impl fmt::Display for LimitsError {
 
 impl Error for LimitsError {}
 
-/// The limits in their canonical form, joined with `; `.
+/// The limits in their canonical form, joined with `; `. Requests are not named.
 impl fmt::Display for Limits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, limit) in self.iter().enumerate() {
             if i > 0 {
                 f.write_str("; ")?;
             }
-            write!(f, "{limit}")?;
+            let mut text = Canonical::EMPTY;
+            text.push_limit_in(*limit, self.unit);
+            fmt::Display::fmt(&text, f)?;
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use core::fmt;
 use crate::const_str::{ConstStr, hex_digit};
 use crate::parse_error::{ParseError, ParseErrorKind as Kind};
 use crate::time_unit::ALLOWED;
+use crate::unit::{KNOWN_NAMES, Unit};
 
 /// Room for the longest message. Tests check that no message is cut.
 type Message = ConstStr<400>;
@@ -82,7 +83,8 @@ impl ParseError {
             Kind::RepeatedPer => ("repeated ", ""),
             Kind::MissingWindow => ("missing window after ", ""),
             Kind::MissingUnit => ("missing unit after ", ""),
-            Kind::UnknownUnit => ("unknown unit ", ""),
+            Kind::UnknownUnit | Kind::UnknownCountUnit => ("unknown unit ", ""),
+            Kind::OtherUnit { .. } => ("another unit in ", ""),
             Kind::ZeroWindow => ("zero window ", ""),
         };
         text.push(before);
@@ -155,6 +157,29 @@ impl ParseError {
                 }
                 text.push("allowed: ");
                 text.push(ALLOWED);
+            }
+            Kind::UnknownCountUnit => {
+                if let Some(unit) = self.suggestion() {
+                    text.push("did you mean ");
+                    text.push_quoted(unit);
+                    text.push("? ");
+                }
+                text.push("known: ");
+                text.push(KNOWN_NAMES);
+                text.push("; another one is set beside the string, as `unit = \"");
+                text.push(match (Unit::new(self.found()), self.suggestion()) {
+                    (Ok(_), None) => self.found(),
+                    _ => "frames",
+                });
+                text.push("\"`");
+            }
+            Kind::OtherUnit { expected, found } => {
+                text.push("limits that are read together count one unit, here ");
+                text.push_quoted(expected.as_str());
+                self.push_write(&mut text, "; ", "");
+                text.push("; limits in ");
+                text.push_quoted(found.as_str());
+                text.push(" need an attribute or a layer of their own");
             }
             Kind::ZeroWindow => text.push("a window is at least `1 ms`, as `10/second`"),
             Kind::WindowTooLong { .. } => {

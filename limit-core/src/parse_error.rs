@@ -6,6 +6,7 @@ use core::time::Duration;
 
 use crate::const_str::{ConstStr, slice};
 use crate::limit::Limit;
+use crate::unit::Unit;
 
 /// Why a string is not a limit or a list of limits.
 ///
@@ -87,6 +88,15 @@ pub enum ParseErrorKind {
     MissingUnit,
     /// A word that is not a unit of time.
     UnknownUnit,
+    /// A word after a count that is not a known [`Unit`].
+    UnknownCountUnit,
+    /// A limit that counts another unit than the limits that it is read with.
+    OtherUnit {
+        /// What the limits count.
+        expected: Unit,
+        /// What this limit counts.
+        found: Unit,
+    },
     /// The window is 0 long.
     ZeroWindow,
     /// The window is too long.

@@ -2,6 +2,7 @@
 
 use crate::const_str::slice;
 use crate::parse_error::{ParseError, ParseErrorKind as Kind};
+use crate::unit::Unit;
 
 /// A range of bytes of the input.
 pub(crate) type Span = (usize, usize);
@@ -11,11 +12,21 @@ pub(crate) type Span = (usize, usize);
 pub(crate) struct Parser<'a> {
     text: &'a str,
     pub(crate) at: usize,
+    /// What the limits count: given with the text, or said by the first limit.
+    pub(crate) unit: Option<Unit>,
+    /// Whether a limit that names no unit has the given one. Otherwise it counts requests.
+    pub(crate) may_omit_unit: bool,
 }
 
 impl<'a> Parser<'a> {
-    pub(crate) const fn new(text: &'a str) -> Self {
-        Self { text, at: 0 }
+    /// A parser of limits, which are of the given unit if there is one.
+    pub(crate) const fn new(text: &'a str, unit: Option<Unit>) -> Self {
+        Self {
+            text,
+            at: 0,
+            unit,
+            may_omit_unit: unit.is_some(),
+        }
     }
 
     /// The byte at `at`, or 0 past the end.
@@ -60,6 +71,20 @@ impl<'a> Parser<'a> {
             at += 1;
         }
         at
+    }
+
+    /// The end of the name of a unit at `at`: letters, and hyphens between them.
+    pub(crate) const fn unit_end(&self, at: usize) -> usize {
+        let mut end = self.word_end(at);
+        let mut next = end;
+        while end > at && self.byte(next) == b'-' {
+            next += 1;
+            if self.word_end(next) > next {
+                end = self.word_end(next);
+                next = end;
+            }
+        }
+        end
     }
 
     /// The end of the digits and underscores at `at`.

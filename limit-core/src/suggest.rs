@@ -1,6 +1,8 @@
-//! "Did you mean": the unit of time that is most similar to an unknown word.
+//! "Did you mean": the unit that is most similar to an unknown word.
 
+use crate::const_str::slice;
 use crate::time_unit::SPELLINGS;
+use crate::unit::{KNOWN, Unit};
 
 /// The longest word that gets a suggestion. No spelling is longer.
 const LONGEST: usize = 14;
@@ -33,6 +35,46 @@ pub(crate) const fn unit(word: &str) -> Option<&'static str> {
     best
 }
 
+/// The name of the known unit of counts that `word` probably means.
+pub(crate) const fn count_unit(word: &str) -> Option<Unit> {
+    if word.len() < 2 || word.len() > LONGEST {
+        return None;
+    }
+    let mut best = None;
+    let mut best_distance = u8::MAX;
+    let mut i = 0;
+    while i < KNOWN.len() {
+        let (unit, singular) = KNOWN[i];
+        // `req`, `reqs`, `tok`, `chars`.
+        if starts_with(singular, word) || starts_with(singular, without_plural(word)) {
+            return Some(unit);
+        }
+        let (one, many) = (distance(word, singular), distance(word, unit.as_str()));
+        let distance = min(one, many);
+        if distance <= tolerance(word) && distance < best_distance {
+            best = Some(unit);
+            best_distance = distance;
+        }
+        i += 1;
+    }
+    best
+}
+
+const fn without_plural(word: &str) -> &str {
+    match word.as_bytes() {
+        [_, _, .., b's' | b'S'] => slice(word, 0, word.len() - 1),
+        _ => word,
+    }
+}
+
+/// Whether `word` is the start of `whole`, of two letters or more.
+const fn starts_with(whole: &str, word: &str) -> bool {
+    match whole.split_at_checked(word.len()) {
+        Some((head, _)) => word.len() >= 2 && head.eq_ignore_ascii_case(word),
+        None => false,
+    }
+}
+
 /// Whether `word` is `per` with one misspelling.
 pub(crate) const fn is_nearly_per(word: &str) -> bool {
     word.len() >= 2 && word.len() <= 4 && distance(word, "per") <= 1
@@ -42,9 +84,7 @@ pub(crate) const fn is_nearly_per(word: &str) -> bool {
 const fn completed(word: &str) -> Option<&'static str> {
     let mut i = 0;
     while i < SPELLINGS.len() {
-        if let Some((head, _)) = SPELLINGS[i].0.split_at_checked(word.len())
-            && head.eq_ignore_ascii_case(word)
-        {
+        if starts_with(SPELLINGS[i].0, word) {
             return Some(SPELLINGS[i].0);
         }
         i += 1;
@@ -132,6 +172,9 @@ mod tests {
     fn no_spelling_is_longer_than_the_longest_word() {
         for (spelling, _) in SPELLINGS {
             assert!(spelling.len() <= LONGEST, "{spelling}");
+        }
+        for (unit, _) in KNOWN {
+            assert!(unit.as_str().len() <= LONGEST, "{unit}");
         }
     }
 

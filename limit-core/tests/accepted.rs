@@ -58,6 +58,40 @@ fn every_unit_has_short_forms_and_plurals() {
 }
 
 #[test]
+fn a_known_unit_may_stand_behind_the_count() {
+    reads(&[
+        ("100_000 tokens/minute", "100000 tokens per minute"),
+        ("5 token/minute", "5 tokens per minute"),
+        ("1 tokens per minute", "1 token per minute"),
+        ("10tokens/5 minutes", "10 tokens per 5 minutes"),
+        ("10 TOKENS per Minute", "10 tokens per minute"),
+        ("60 requests/minute", "60 per minute"),
+        ("1 request/second; 60/minute", "1 per second; 60 per minute"),
+        ("10 bytes/s", "10 bytes per second"),
+        ("10 characters/s", "10 characters per second"),
+        ("10 image/s", "10 images per second"),
+        ("10 credits/s", "10 credits per second"),
+        (
+            "100_000 tokens/minute; 2_000_000 tokens/day",
+            "100000 tokens per minute; 2000000 tokens per day",
+        ),
+    ]);
+}
+
+#[test]
+fn seconds_are_a_unit_before_per_and_a_window_behind_it() {
+    reads(&[
+        ("300 seconds/hour", "300 seconds per hour"),
+        ("300seconds per hour", "300 seconds per hour"),
+        ("1 second / hour", "1 second per hour"),
+        ("300 seconds/30 seconds", "300 seconds per 30 seconds"),
+        ("10/30 seconds", "10 per 30 seconds"),
+        ("10 per 5 seconds", "10 per 5 seconds"),
+        ("10/second", "10 per second"),
+    ]);
+}
+
+#[test]
 fn case_does_not_matter() {
     reads(&[
         ("10 PER Minute", "10 per minute"),

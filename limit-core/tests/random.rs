@@ -9,9 +9,13 @@
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use limit_core::{Limit, Limits, MAX_COUNT, MAX_WINDOW, ParseError};
+use limit_core::{Limit, Limits, MAX_COUNT, MAX_WINDOW, ParseError, ParseErrorKind, Unit};
 use proptest::prelude::*;
 use test_support::random::Random;
+
+fn frames() -> Unit {
+    Unit::new("frames").unwrap()
+}
 
 /// What must be true of `input`, whatever it is.
 fn holds(input: &str) -> Result<Limits, ParseError> {
@@ -24,8 +28,8 @@ fn holds(input: &str) -> Result<Limits, ParseError> {
                 "{input:?}"
             );
             assert_eq!(
-                Limits::new(limits.as_slice()).as_ref(),
-                Ok(limits),
+                Limits::new(limits.as_slice()).map(|made| made.with_unit(limits.unit())),
+                Ok(*limits),
                 "{input:?}"
             );
         }
@@ -44,6 +48,14 @@ fn holds(input: &str) -> Result<Limits, ParseError> {
             );
             assert!(text.len() < 400, "perhaps cut: {text:?}");
             assert!(Limit::parse(input).is_err());
+            // A unit beside the string makes no other mistake right.
+            if let Ok(limits) = Limits::parse_in(input, frames()) {
+                let counted = matches!(
+                    error.kind(),
+                    ParseErrorKind::UnknownCountUnit | ParseErrorKind::OtherUnit { .. }
+                );
+                assert!(counted && limits.unit() == frames(), "{input:?}");
+            }
         }
     }
     result
@@ -116,6 +128,13 @@ const TOKENS: &[&str] = &[
     "every",
     "pre",
     "1.5",
+    "tokens",
+    "token",
+    "tokns",
+    "request",
+    "frames",
+    "gpu-hours",
+    "5 tokens/s",
 ];
 
 #[test]
@@ -179,6 +198,20 @@ fn any_limit() -> impl Strategy<Value = Limit> {
     })
 }
 
+fn any_unit() -> impl Strategy<Value = Unit> {
+    let known = prop::sample::select(vec![
+        Unit::REQUESTS,
+        Unit::TOKENS,
+        Unit::BYTES,
+        Unit::CHARACTERS,
+        Unit::IMAGES,
+        Unit::SECONDS,
+        Unit::CREDITS,
+    ]);
+    let own = "[a-z][a-z-]{0,14}[a-z]".prop_filter_map("per", |name| Unit::new(&name).ok());
+    prop_oneof![known, own]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -186,6 +219,29 @@ proptest! {
     fn every_limit_is_shown_as_it_is_read(limit in any_limit()) {
         prop_assert_eq!(Limit::parse(&limit.to_string()), Ok(limit));
         prop_assert_eq!(Limits::parse(&limit.to_string()), Ok(Limits::single(limit)));
+    }
+
+    #[test]
+    fn limits_of_any_unit_are_shown_as_they_are_read(
+        list in prop::collection::vec(any_limit(), 1..4),
+        unit in any_unit(),
+    ) {
+        let Ok(limits) = Limits::new(&list) else { return Ok(()) };
+        let limits = limits.with_unit(unit);
+        let text = limits.to_string();
+        prop_assert_eq!(Limits::parse_in(&text, unit), Ok(limits));
+        match Limits::parse(&text) {
+            Ok(read) => prop_assert_eq!(read, limits),
+            Err(error) => {
+                // Some names are a slip of `per`.
+                let kinds = [ParseErrorKind::UnknownCountUnit, ParseErrorKind::MissingPer];
+                prop_assert!(kinds.contains(&error.kind()), "{}", error);
+            }
+        }
+        let without = Limits::new(&list).unwrap();
+        prop_assert_eq!(Limits::parse_in(&without.to_string(), unit), Ok(limits));
+        prop_assert_eq!(unit.as_str().parse(), Ok(unit));
+        prop_assert_eq!(limits.as_slice(), without.as_slice());
     }
 
     #[test]

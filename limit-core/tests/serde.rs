@@ -26,6 +26,21 @@ fn limits_are_read_and_written_as_their_strings() {
 }
 
 #[test]
+fn a_known_unit_is_read_and_written() {
+    let tokens: Limits = serde_json::from_str(r#""100_000 tokens/minute""#).unwrap();
+    assert_eq!(tokens, limits!("100_000 tokens/minute"));
+    let written = serde_json::to_string(&tokens).unwrap();
+    assert_eq!(written, r#""100000 tokens per minute""#);
+    let frames = limits!("10/minute", unit = "frames");
+    let written = serde_json::to_string(&frames).unwrap();
+    assert_eq!(written, r#""10 frames per minute""#);
+    let error = serde_json::from_str::<Limits>(&written)
+        .unwrap_err()
+        .to_string();
+    assert!(error.starts_with("unknown unit `frames`"), "{error}");
+}
+
+#[test]
 fn a_string_that_is_not_limits_has_the_error_of_the_parser() {
     let error = serde_json::from_str::<Config>(r#"{"limits": "10/minuet"}"#).unwrap_err();
     let text = error.to_string();

@@ -6,7 +6,7 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 use limit_core::{
-    Limit, LimitError, Limits, LimitsError, MAX_COUNT, MAX_LIMITS, MAX_WINDOW, Unit, Window,
+    Limit, LimitError, Limits, LimitsError, MAX_COUNT, MAX_LIMITS, MAX_WINDOW, Window,
 };
 
 fn limit(text: &str) -> Limit {
@@ -88,11 +88,10 @@ fn limits_are_multiplied_for_tiers() {
 }
 
 #[test]
-fn a_limit_keeps_its_window_and_unit() {
-    let limit = limit("999_999_999_999_999/3650 days").with_unit(Unit::Requests);
+fn a_limit_keeps_its_count_and_window() {
+    let limit = limit("999_999_999_999_999/3650 days");
     assert_eq!(limit.window(), Window::Duration(MAX_WINDOW));
     assert_eq!(limit.window().as_duration(), Some(MAX_WINDOW));
-    assert_eq!(limit.unit(), Unit::default());
     assert_eq!(limit.count().get(), MAX_COUNT);
 }
 
@@ -190,6 +189,6 @@ fn values_are_shown_in_canonical_form() {
 fn values_and_errors_are_small() {
     assert_eq!(size_of::<Limit>(), 16);
     // The number of limits, and their scale.
-    assert!(size_of::<Limits>() <= 16 * MAX_LIMITS + 16);
+    assert!(size_of::<Limits>() <= 16 * MAX_LIMITS + 32);
     assert!(size_of::<limit_core::ParseError>() <= 128);
 }

@@ -142,7 +142,7 @@ pub use self::{
 #[doc(inline)]
 pub use limit_core::{
     Limit, LimitError, Limits, LimitsError, MAX_COUNT, MAX_LIMITS, MAX_WINDOW, ParseError,
-    ParseErrorKind, Unit, Window, limits,
+    ParseErrorKind, Unit, UnitError, Window, limits,
 };
 #[doc = include_str!("docs/rate_limit.md")]
 pub use limit_macros::rate_limit;

@@ -56,7 +56,7 @@
 pub use crate::clock::TestClock;
 use crate::{limiter::Limiter, response::header_style::HeaderStyle};
 use axum::{Router, body::Body, extract::ConnectInfo};
-use http::{HeaderMap, Method, Request, StatusCode, header::ALLOW};
+use http::{HeaderMap, HeaderName, Method, Request, StatusCode, header::ALLOW};
 use std::{
     future::Future,
     net::{Ipv4Addr, SocketAddr},
@@ -189,11 +189,8 @@ async fn send(app: &Router, method: Method, path: &str) -> Result<(StatusCode, H
 }
 
 fn has_rate_limit_headers(headers: &HeaderMap) -> bool {
-    let names = [
-        HeaderStyle::RATE_LIMIT,
-        HeaderStyle::X_RATE_LIMIT[0].clone(),
-        HeaderStyle::OPEN_AI_REQUESTS[0].clone(),
-        HeaderStyle::OPEN_AI_TOKENS[0].clone(),
-    ];
-    names.iter().any(|name| headers.contains_key(name))
+    let [limit, ..] = HeaderStyle::X_RATE_LIMIT;
+    // In the style of OpenAI, a unit is behind it.
+    let is_limit = |name: &HeaderName| name.as_str().starts_with(limit.as_str());
+    headers.contains_key(HeaderStyle::RATE_LIMIT) || headers.keys().any(is_limit)
 }

@@ -9,6 +9,7 @@ use limit_core::{Limits, ParseErrorKind};
 
 mod lists;
 mod numbers;
+mod units;
 mod windows;
 mod words;
 

@@ -36,9 +36,9 @@ fn conflict(rule: &Rule, other: &Rule, crate_path: Option<&Path>) -> Option<syn:
         && name.value() == other_name.value()
     {
         let message = format!(
-            "another attribute of this handler has the name {:?}: write another name, \
-             or write the limits of both in one string, `\"10/second; 100/minute\"`",
-            rule.identity
+            "another attribute of this handler has the name {:?}: write another name{}",
+            rule.identity,
+            or_in_one_string(rule, other)
         );
         return Some(syn::Error::new(name.span(), message));
     }
@@ -50,9 +50,9 @@ fn conflict(rule: &Rule, other: &Rule, crate_path: Option<&Path>) -> Option<syn:
         (rule.identity == other.identity).then(|| {
             let message = format!(
                 "another attribute of this handler is identified by `{}` too, so both would share a \
-                 budget: give one of them a `name`, or write the limits of both in one string, \
-                 `\"10/second; 100/minute\"`",
-                rule.identity
+                 budget: give one of them a `name`{}",
+                rule.identity,
+                or_in_one_string(rule, other)
             );
             syn::Error::new(rule.attribute_span, message)
         })
@@ -60,7 +60,14 @@ fn conflict(rule: &Rule, other: &Rule, crate_path: Option<&Path>) -> Option<syn:
     let budget_conflict = || {
         let is_same_budget = is_same_strategy(rule, other)
             && canonical_key(&rule.key, crate_path) == canonical_key(&other.key, crate_path);
-        is_same_budget.then(|| syn::Error::new(rule.attribute_span, SAME_BUDGET))
+        is_same_budget.then(|| {
+            let message = if have_one_unit(rule, other) {
+                SAME_BUDGET
+            } else {
+                SAME_BUDGET_OF_TWO_UNITS
+            };
+            syn::Error::new(rule.attribute_span, message)
+        })
     };
     match (&rule.scope, &other.scope) {
         (Scope::Handler, Scope::Handler) => identity_conflict(),
@@ -89,6 +96,29 @@ fn conflict(rule: &Rule, other: &Rule, crate_path: Option<&Path>) -> Option<syn:
 const SAME_BUDGET: &str = "another attribute of this handler has the same scope, key and strategy, \
      so each request would be charged twice to one budget: write the limits of both in one string, \
      `\"10/second; 100/minute\"`, or give one of them another scope";
+
+const SAME_BUDGET_OF_TWO_UNITS: &str = "another attribute of this handler has the same scope, key \
+     and strategy, and counts another unit, so both would be counted in one budget: give one of \
+     them another scope";
+
+/// What else to do about two rules that need two names. Limits of two units cannot be in one string.
+fn or_in_one_string(rule: &Rule, other: &Rule) -> &'static str {
+    if have_one_unit(rule, other) {
+        ", or write the limits of both in one string, `\"10/second; 100/minute\"`"
+    } else {
+        ""
+    }
+}
+
+/// Whether the limits of both count one unit, as far as the source shows.
+fn have_one_unit(rule: &Rule, other: &Rule) -> bool {
+    match (&rule.limits, &other.limits) {
+        (RuleLimits::Literal(limits, _), RuleLimits::Literal(others, _)) => {
+            limits.unit() == others.unit()
+        }
+        _ => true,
+    }
+}
 
 /// Whether the strategies of two rules use one budget, as far as the source shows. The burst of
 /// GCRA does not identify a budget, so rules with different bursts share it if they share a window.

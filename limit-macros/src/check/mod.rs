@@ -10,6 +10,8 @@ pub(crate) mod free_names;
 pub(crate) mod handler_args;
 // Mistakes in functions of extractors.
 mod extractor_fn;
+// The limits, and `unit = …`.
+mod limits;
 // `cost = …`.
 mod cost;
 // The identity and the label of each rule.
@@ -17,15 +19,14 @@ mod budget;
 
 use limit_core::Limits;
 use proc_macro2::{Ident, Span};
+use syn::Expr;
 use syn::ext::IdentExt;
-use syn::{Expr, ExprLit, Lit};
 
 use crate::check::handler_args::HandlerArgs;
 use crate::errors::Errors;
 use crate::model::{Cost, Key, Model, Purpose, Rule, RuleLimits, Scope, Strategy};
 use crate::syntax::arguments::{Arguments, Entry, OptionValue};
 use crate::syntax::options::{OptionName, means_limits};
-use crate::tokens::readable;
 
 /// The most `#[rate_limit]` attributes on a handler.
 const MAX_RULES: usize = 8;
@@ -124,6 +125,7 @@ fn check_rule(
         label: String::new(),
     };
     let mut cost_span = attribute_span;
+    let mut unit = None;
     for entry in arguments.entries {
         match entry {
             Entry::Positional(expr) => {
@@ -166,6 +168,7 @@ fn check_rule(
                     OptionValue::OnLimited(expr) => rule.on_limited = Some(expr),
                     OptionValue::OnStoreError(fallback) => rule.on_store_error = Some(fallback),
                     OptionValue::DryRun => rule.dry_run = true,
+                    OptionValue::Unit(named) => unit = Some(named),
                     OptionValue::Name(name) => rule.name = Some(name),
                     OptionValue::State(ty) => model.state = Some(ty),
                     OptionValue::Direct(ident) => model.direct = check_direct(ident, args, errors),
@@ -175,7 +178,7 @@ fn check_rule(
         }
     }
     match limits {
-        Some(expr) => rule.limits = check_limits(expr, args, errors)?,
+        Some(expr) => rule.limits = limits::check(expr, unit, args, errors)?,
         None if are_limits_missing => errors.at_span(attribute_span, MISSING_LIMITS),
         None => {}
     }
@@ -203,37 +206,6 @@ const SECOND_LIMITS: &str = "this is a second value without a name, and only the
 
 const MISSING_LIMITS: &str = "the limits are missing: \
      write them as the first argument, as in `#[rate_limit(\"10/minute\", key = client_ip)]`";
-
-fn check_limits(expr: Expr, args: &HandlerArgs, errors: &mut Errors) -> Option<RuleLimits> {
-    if let Expr::Lit(ExprLit { lit, .. }) = &expr {
-        let Lit::Str(text) = lit else {
-            errors.at_tokens(
-                lit,
-                "the limits are not a string: write them as in `\"10/minute\"`",
-            );
-            return None;
-        };
-        return match Limits::parse(&text.value()) {
-            Ok(limits) => Some(RuleLimits::Literal(limits, text.span())),
-            Err(error) => {
-                errors.at_span(text.span(), error);
-                None
-            }
-        };
-    }
-    if let Expr::Macro(call) = &expr
-        && extractor_fn::is_text_macro(&call.mac.path)
-    {
-        let text = readable(&expr);
-        errors.at_tokens(
-            &expr,
-            format!("the limits are a text that is not parsed: write `limits!({text})`"),
-        );
-        return None;
-    }
-    extractor_fn::check(Purpose::Limits, &expr, args, errors);
-    Some(RuleLimits::Expr(expr))
-}
 
 fn check_direct(ident: Ident, args: &HandlerArgs, errors: &mut Errors) -> Option<Ident> {
     if ident == args.handler {

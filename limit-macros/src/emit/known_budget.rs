@@ -4,6 +4,7 @@
 //! when the program runs. Other expressions may depend on generics or on inference, so they are not
 //! repeated here.
 
+use limit_core::Limits;
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use syn::ext::IdentExt;
@@ -67,8 +68,14 @@ fn limits(context: &Context<'_>, rule: &Rule) -> Option<TokenStream> {
     let constant = match &rule.limits {
         RuleLimits::Literal(limits, _) => {
             let limits_macro = context.runtime.limits_macro();
-            let text = LitStr::new(&limits.to_string(), span);
-            quote_spanned!(span=> #limits_macro!(#text))
+            let text = limits.to_string();
+            // A unit that is not a known one is not in the grammar.
+            let unit = Limits::parse(&text).is_err().then(|| {
+                let unit = LitStr::new(limits.unit().as_str(), span);
+                quote_spanned!(span=> , unit = #unit)
+            });
+            let text = LitStr::new(&text, span);
+            quote_spanned!(span=> #limits_macro!(#text #unit))
         }
         RuleLimits::Expr(expr) if is_constant(expr) => expr.to_token_stream(),
         RuleLimits::Expr(_) => return None,

@@ -89,10 +89,15 @@ impl RuleEmitter<'_> {
                     policy,
                     state_prefixes,
                 } = HeaderTexts::new(rule, limits);
+                let unit = (!limits.unit().is_requests()).then(|| {
+                    let unit = limits.unit();
+                    let unit = unit.as_str();
+                    quote_spanned!(span=> .unit(#unit))
+                });
                 // A static, because a constant cannot be a reference to what is made later.
                 quote_spanned! {span=> {
                     static __LIMITS: #literal_limits =
-                        #literal_limits::new([#(#pairs),*], #policy, &[#(#state_prefixes),*]);
+                        #literal_limits::new([#(#pairs),*], #policy, &[#(#state_prefixes),*]) #unit;
                     &__LIMITS
                 }}
             }

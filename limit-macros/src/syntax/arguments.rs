@@ -9,7 +9,8 @@ use crate::errors::Errors;
 use crate::exprs::without_parens;
 use crate::model::{Fallback, Strategy};
 use crate::syntax::options::{self, OptionName};
-use crate::syntax::{option_values, strategy};
+use crate::syntax::unit::NamedUnit;
+use crate::syntax::{option_values, strategy, unit};
 
 /// The arguments of one attribute.
 pub(crate) struct Arguments {
@@ -47,6 +48,7 @@ pub(crate) enum OptionValue {
     OnLimited(Expr),
     OnStoreError(Fallback),
     DryRun,
+    Unit(NamedUnit),
     Name(LitStr),
     State(Type),
     Direct(Ident),
@@ -228,6 +230,7 @@ fn parse_value(
         }
         // A word alone, which has been read.
         OptionName::DryRun => None,
+        OptionName::Unit => unit::parse(&expr()?, errors).map(OptionValue::Unit),
         OptionName::Name => option_values::name(&expr()?, errors).map(OptionValue::Name),
         OptionName::State => Some(OptionValue::State(input.parse().map_err(invalid)?)),
         OptionName::Direct => Some(OptionValue::Direct(input.parse().map_err(invalid)?)),

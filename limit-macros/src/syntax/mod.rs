@@ -6,6 +6,8 @@ pub(crate) mod options;
 pub(crate) mod strategy;
 // Options with texts, words or lists as values.
 pub(crate) mod option_values;
+// `unit = …`.
+pub(crate) mod unit;
 // The arguments of an attribute: limits and options.
 pub(crate) mod arguments;
 // The annotated function.

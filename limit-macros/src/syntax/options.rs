@@ -46,6 +46,7 @@ options! {
     OnLimited "on_limited" "a function of `&Exceeded`, as in `on_limited = too_many_requests`"
     OnStoreError "on_store_error" "`local`, `allow` or `deny`, as in `on_store_error = deny`"
     DryRun "dry_run" "the word alone, `dry_run`"
+    Unit "unit" "the name of what the limits count, as in `unit = \"frames\"`"
     Name "name" "a string, as in `name = \"predict\"`"
     State "state" "the type of the router's state, as in `state = AppState`"
     Direct "direct" "the name for the function without a limit, as in `direct = predict_now`"
@@ -101,7 +102,8 @@ fn foreign_name(word: &str) -> Option<&'static str> {
         }
         "header" => "write `key = header(\"…\")`.",
         "key_func" | "key_fn" | "key_function" | "by" | "extractor" => "write `key = …`.",
-        "weight" | "tokens" | "hits" | "units" => "write `cost = …`.",
+        "weight" | "tokens" | "hits" => "write `cost = …`.",
+        "units" => "write `unit = \"…\"` for what is counted, and `cost = …` for how much.",
         "burst" | "algorithm" => "write `strategy = …`.",
         "method" | "per_method" => {
             "write `methods = [POST]`, or make the method a part of the key."

@@ -739,3 +739,146 @@ fn other_macros_expand_first() {
         "##]],
     );
 }
+
+#[test]
+fn units_in_the_limits_and_beside_them() {
+    check(
+        &quote!("100_000 tokens/minute", unit = "token", key = bearer),
+        &quote!(
+            #[rate_limit("3_000/minute; 90_000/hour", unit = "frames", key = bearer, name = "frames")]
+            async fn render() {}
+        ),
+        &expect![[r##"
+            #[allow(non_upper_case_globals)]
+            static __RATE_LIMIT_render: [::limit_runtime::__private::RuleDeclaration; 2usize] = [
+                ::limit_runtime::__private::RuleDeclaration::new(
+                        "render",
+                        "bearer",
+                        ::core::concat!(::core::module_path!(), "::render"),
+                        (::core::file!(), ::core::line!(), ::core::column!()),
+                        "100000 tokens per minute",
+                        ::limit_runtime::__private::KnownBudget::new(
+                            ::limit_runtime::__private::KnownScope::Fixed(
+                                ::limit_runtime::__private::Scope::handler(
+                                    ::core::concat!(::core::module_path!(), "::render"),
+                                    "bearer",
+                                ),
+                            ),
+                            ::limit_runtime::__private::Strategy::MovingWindow,
+                            ::limit_runtime::__private::KnownLimits::Expr(|| ::limit_runtime::__private::constant_limits(
+                                &::limit_runtime::__private::limits!("100000 tokens per minute"),
+                            )),
+                            ::limit_runtime::__private::KnownKey::Attribute(|__parts| ::limit_runtime::__private::built_in_key(
+                                __parts,
+                                &bearer,
+                                "",
+                            )),
+                        ),
+                    )
+                    .key("bearer"),
+                ::limit_runtime::__private::RuleDeclaration::new(
+                        "frames",
+                        "frames",
+                        ::core::concat!(::core::module_path!(), "::render"),
+                        (::core::file!(), ::core::line!(), ::core::column!()),
+                        "3000 frames per minute; 90000 frames per hour",
+                        ::limit_runtime::__private::KnownBudget::new(
+                            ::limit_runtime::__private::KnownScope::Fixed(
+                                ::limit_runtime::__private::Scope::handler(
+                                    ::core::concat!(::core::module_path!(), "::render"),
+                                    "frames",
+                                ),
+                            ),
+                            ::limit_runtime::__private::Strategy::MovingWindow,
+                            ::limit_runtime::__private::KnownLimits::Expr(|| ::limit_runtime::__private::constant_limits(
+                                &::limit_runtime::__private::limits!(
+                                    "3000 frames per minute; 90000 frames per hour", unit = "frames"
+                                ),
+                            )),
+                            ::limit_runtime::__private::KnownKey::Attribute(|__parts| ::limit_runtime::__private::built_in_key(
+                                __parts,
+                                &bearer,
+                                "",
+                            )),
+                        ),
+                    )
+                    .key("bearer"),
+            ];
+            ::limit_runtime::__private::submit! {
+                ::limit_runtime::__private::HandlerDeclaration(& __RATE_LIMIT_render)
+            }
+            #[doc(hidden)]
+            struct __rate_limit_render;
+            impl<__S> ::limit_runtime::__private::Policy<__S> for __rate_limit_render
+            where
+                __S: ::core::marker::Send + ::core::marker::Sync,
+            {
+                fn rules() -> impl ::limit_runtime::__private::Rules<__S> {
+                    (
+                        ::limit_runtime::__private::rule(
+                            const {
+                                &::limit_runtime::__private::PolicyConfig::new(
+                                        "render",
+                                        ::limit_runtime::__private::ScopeConfig::handler(
+                                            ::core::concat!(::core::module_path!(), "::render"),
+                                            "bearer",
+                                        ),
+                                    )
+                                    .declared(&__RATE_LIMIT_render[0])
+                                    .key_label("bearer")
+                            },
+                            {
+                                let __it = bearer;
+                                ::limit_runtime::__private::key::<__S, _, _>(__it)
+                            },
+                            {
+                                static __LIMITS: ::limit_runtime::__private::LiteralLimits = ::limit_runtime::__private::LiteralLimits::new(
+                                        [(100000u64, 60000u64)],
+                                        "\"render\";q=100000;qu=\"tokens\";w=60",
+                                        &["\"render\";r="],
+                                    )
+                                    .unit("tokens");
+                                &__LIMITS
+                            },
+                            1u64,
+                        ),
+                        ::limit_runtime::__private::rule(
+                            const {
+                                &::limit_runtime::__private::PolicyConfig::new(
+                                        "frames",
+                                        ::limit_runtime::__private::ScopeConfig::handler(
+                                            ::core::concat!(::core::module_path!(), "::render"),
+                                            "frames",
+                                        ),
+                                    )
+                                    .declared(&__RATE_LIMIT_render[1])
+                                    .key_label("bearer")
+                            },
+                            {
+                                let __it = bearer;
+                                ::limit_runtime::__private::key::<__S, _, _>(__it)
+                            },
+                            {
+                                static __LIMITS: ::limit_runtime::__private::LiteralLimits = ::limit_runtime::__private::LiteralLimits::new(
+                                        [(3000u64, 60000u64), (90000u64, 3600000u64)],
+                                        "\"frames-60s\";q=3000;qu=\"frames\";w=60, \"frames-3600s\";q=90000;qu=\"frames\";w=3600",
+                                        &["\"frames-60s\";r=", "\"frames-3600s\";r="],
+                                    )
+                                    .unit("frames");
+                                &__LIMITS
+                            },
+                            1u64,
+                        ),
+                    )
+                }
+            }
+            fn render(
+                __limited: ::limit_runtime::__private::Limited<__rate_limit_render, ()>,
+            ) -> impl ::core::future::Future<Output = ::limit_runtime::__private::Response> {
+                async fn render() {}
+                let (__admission, ()) = __limited.split();
+                ::limit_runtime::__private::respond(__admission, render())
+            }
+        "##]],
+    );
+}

@@ -8,7 +8,7 @@ use crate::{
     observe::known_budget::KnownBudget,
     store::{Action, Charge, StoreError},
 };
-use limit_core::Limits;
+use limit_core::{Limits, Unit};
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 /// What is known of a policy.
@@ -44,7 +44,7 @@ pub(super) fn policies(limiter: &Limiter) -> Vec<InspectedPolicy> {
 
 /// One limit of a budget.
 #[derive(Debug)]
-pub(super) struct LimitState(Outcome);
+pub(super) struct LimitState(Outcome, Unit);
 
 /// One budget, with its limits if they do not depend on the request.
 #[derive(Debug)]
@@ -103,8 +103,7 @@ impl InspectedPolicy {
         Ok(decision
             .outcomes()
             .iter()
-            .copied()
-            .map(LimitState)
+            .map(|outcome| LimitState(*outcome, limits.unit()))
             .collect())
     }
 
@@ -122,9 +121,11 @@ impl InspectedPolicy {
 
 impl Serialize for LimitState {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let outcome = &self.0;
-        let mut map = serializer.serialize_struct("Limit", 7)?;
-        map.serialize_field("limit", &outcome.limit().to_string())?;
+        let Self(outcome, unit) = self;
+        let limit = Limits::from(outcome.limit()).with_unit(*unit);
+        let mut map = serializer.serialize_struct("Limit", 8)?;
+        map.serialize_field("limit", &limit)?;
+        map.serialize_field("unit", unit)?;
         map.serialize_field("capacity", &outcome.capacity())?;
         map.serialize_field("remaining", &outcome.remaining())?;
         map.serialize_field("is_allowed", &outcome.is_allowed())?;

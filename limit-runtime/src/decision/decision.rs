@@ -150,6 +150,9 @@ impl Decision {
     /// The outcome that matters most to the client: of the limits that refused, the one with the
     /// longest wait; if none refused, the one with the fewest units remaining, and of equal ones
     /// the one that takes longest to grow. `None` if there are no limits.
+    ///
+    /// Units are numbers here, whatever they are of: a decision on limits that count requests and
+    /// tokens compares them.
     #[must_use]
     pub fn strictest(&self) -> Option<&Outcome> {
         self.outcomes.get(strictest(self.outcomes.iter())?)

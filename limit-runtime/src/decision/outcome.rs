@@ -401,8 +401,7 @@ fn quota_of_burst(limit: Limit, capacity: NonZeroU64) -> Limit {
     let millis = u128::from(limit.window_millis()) * u128::from(burst);
     let millis = u64::try_from(millis.div_ceil(u128::from(count))).unwrap_or(u64::MAX);
     let window = Duration::from_millis(millis).min(MAX_WINDOW);
-    let quota = Limit::new(capacity, window).unwrap_or(limit);
-    quota.with_unit(limit.unit())
+    Limit::new(capacity, window).unwrap_or(limit)
 }
 
 /// The remaining units of a limit, and when they grow.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::HeaderValue;
-use limit_core::{Limit, Limits, MAX_LIMITS};
+use limit_core::{Limit, Limits, MAX_LIMITS, Unit};
 use std::{fmt, num::NonZeroU64, ops::Deref, sync::OnceLock, time::Duration};
 
 /// The limits of a rule. A pointer, because limits are large to move.
@@ -76,6 +76,17 @@ impl LiteralLimits {
             state_prefixes,
             refusal_bodies: [const { OnceLock::new() }; MAX_LIMITS],
         }
+    }
+
+    /// The same limits of this unit, with the texts that it has been given.
+    #[must_use]
+    #[expect(clippy::panic, reason = "a panic in a constant is a compile error")]
+    pub const fn unit(mut self, name: &str) -> Self {
+        match Unit::new(name) {
+            Ok(unit) => self.limits = self.limits.with_unit(unit),
+            Err(_) => panic!("the attribute has a unit that the runtime refuses"),
+        }
+        self
     }
 
     /// The value of `RateLimit-Policy`, and that of `RateLimit` for the limit at `index` up to the

@@ -1,6 +1,7 @@
 //! The list of all policies, as text.
 
 use super::policy_record::{PolicyRecord, PolicySource};
+use limit_core::Unit;
 use std::{fmt, ops::Deref, slice, vec};
 
 /// All policies of a limiter, from [`Limiter::policies`](crate::Limiter::policies).
@@ -22,6 +23,8 @@ pub struct PolicyDescription {
     pub location: String,
     /// The limits, such as `10 per minute`, or the function as written.
     pub limits: String,
+    /// What the limits count. `None` if a function returns them.
+    pub unit: Option<Unit>,
     /// The strategy, such as `moving_window`.
     pub strategy: String,
     /// The key as written. `key` for a layer with a key of its own.
@@ -56,6 +59,7 @@ impl PolicyDescription {
             handler: source.handler(),
             location: format!("{file}:{line}"),
             limits: source.limits().to_owned(),
+            unit: source.unit(),
             strategy: source.budget().strategy.to_string(),
             key: source.key(),
             cost: cost.to_owned(),

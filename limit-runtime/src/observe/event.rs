@@ -6,6 +6,7 @@ use crate::{
     decision::{Outcome, strictest, whole_millis},
 };
 use http::request::Parts;
+use limit_core::{Limits, Unit};
 use std::{fmt, time::Duration};
 
 /// What one policy has decided on a request, for [`LimiterBuilder::on_decision`].
@@ -33,6 +34,8 @@ pub struct DecisionEvent<'a> {
     pub outcomes: &'a [Outcome],
     /// The units that the request needs.
     pub cost: u64,
+    /// What the limits count. Requests if the policy was not checked.
+    pub unit: Unit,
     /// The key as written in the attribute, such as `client_ip`.
     pub key_label: &'static str,
     /// The digest of the key. `None` if the key is not known.
@@ -74,6 +77,7 @@ impl fmt::Debug for DecisionEvent<'_> {
             .field("is_dry_run", &self.is_dry_run)
             .field("outcomes", &self.outcomes)
             .field("cost", &self.cost)
+            .field("unit", &self.unit)
             .field("key_label", &self.key_label)
             .field("key", &self.key)
             .field("retry_after", &self.retry_after)
@@ -103,7 +107,8 @@ pub(super) fn log_refusal(record: &PolicyRecord, event: &DecisionEvent<'_>, cloc
         .iter()
         .filter(|outcome| !outcome.is_allowed());
     let limit = strictest(refusing.clone()).and_then(|index| refusing.clone().nth(index));
-    let limit = limit.map(|outcome| tracing::field::display(outcome.quota()));
+    let in_unit = |outcome: &Outcome| Limits::from(outcome.quota()).with_unit(event.unit);
+    let limit = limit.map(|outcome| tracing::field::display(in_unit(outcome)));
     let retry_after_ms = event.retry_after.map(|wait| whole_millis(wait).max(1));
     let digest = event.key.map_or_else(String::new, |key| format!(":{key}"));
     let message = match event.reason {

@@ -19,6 +19,7 @@ use crate::{
     store::{Health, Usage},
 };
 use http::request::Parts;
+use limit_core::Unit;
 use std::{
     collections::BTreeMap,
     fmt,
@@ -65,6 +66,8 @@ pub(crate) struct Finding<'a> {
     pub(crate) is_dry_run: bool,
     pub(crate) outcomes: &'a [Outcome],
     pub(crate) cost: u64,
+    /// What the limits count. Requests if the policy was not checked.
+    pub(crate) unit: Unit,
     pub(crate) key_label: &'static str,
     pub(crate) key: Option<&'a Key>,
     /// What is added to the wait of a refused client.
@@ -243,6 +246,7 @@ impl Observer {
             is_dry_run: finding.is_dry_run,
             outcomes: finding.outcomes,
             cost: finding.cost,
+            unit: finding.unit,
             key_label: finding.key_label,
             key: finding.key.map(|key| self.digest(key)),
             retry_after: retry_after(finding.outcomes, finding.jitter),

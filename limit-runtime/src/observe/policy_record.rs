@@ -19,6 +19,7 @@ use crate::{
 };
 #[cfg(feature = "metrics")]
 use limit_core::Limits;
+use limit_core::Unit;
 use std::{
     collections::BTreeMap,
     panic::Location,
@@ -94,6 +95,12 @@ impl PolicySource {
             Self::Attribute(rule) => rule.limits,
             Self::Layer(layer) => &layer.limits,
         }
+    }
+
+    /// What the limits count. `None` if a function returns them.
+    pub(super) fn unit(&self) -> Option<Unit> {
+        let limits = self.budget().constant_limits();
+        limits.map(|limits| limits.unit())
     }
 
     /// The key as written.
@@ -297,6 +304,7 @@ impl PolicyRecord {
             policy: String::from(&*self.label),
             handler: self.source.handler(),
             limits: self.source.limits().to_owned(),
+            unit: self.source.unit(),
             key: self.source.key(),
             is_dry_run,
             requests,

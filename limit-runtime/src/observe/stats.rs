@@ -2,6 +2,7 @@
 
 use super::{histogram::Histogram, key_digest::KeyDigest};
 use crate::store::{Health, Usage};
+use limit_core::Unit;
 use std::{collections::BTreeMap, time::Duration};
 
 /// How much a limiter counts; see [`LimiterBuilder::stats`](crate::LimiterBuilder::stats).
@@ -92,6 +93,8 @@ pub struct PolicyStats {
     pub handler: Option<&'static str>,
     /// The limits, such as `10 per minute`, or the function as written.
     pub limits: String,
+    /// What the limits count. `None` if a function returns them.
+    pub unit: Option<Unit>,
     /// The key as written. `key` for a layer with a key of its own.
     pub key: &'static str,
     /// Whether the policy is in dry run now.

@@ -285,7 +285,8 @@ fn split<T>(result: Result<T, Rejection>) -> (Option<T>, Option<Rejection>) {
 }
 
 /// The limits of both without those that have no effect beside the others; `None` if one rule
-/// cannot have them, for example because they are too many.
+/// cannot have them, for example because they are too many. The unit is that of the first: it is no
+/// part of a budget's identity, so rules of one budget count alike, whatever they call it.
 fn union(first: &Limits, second: &Limits, strategy: Strategy) -> Option<Limits> {
     let mut all: SmallVec<[_; 16]> = first.iter().copied().collect();
     for limit in second {
@@ -304,7 +305,8 @@ fn union(first: &Limits, second: &Limits, strategy: Strategy) -> Option<Limits> 
         all.retain(|other| !implies(limit, other));
         all.push(*limit);
     }
-    Limits::new(&all).ok()
+    let limits = Limits::new(&all).ok()?;
+    Some(limits.with_unit(first.unit()))
 }
 
 #[cfg(test)]
@@ -337,6 +339,19 @@ mod tests {
         assert_eq!(
             union(limits!("10/minute"), limits!("10/hour")),
             shown(limits!("10/hour"))
+        );
+    }
+
+    #[test]
+    fn a_union_counts_what_the_first_rule_counts() {
+        let union = |first, second| union(&first, &second, Strategy::MovingWindow);
+        let (tokens, requests) = (limits!("10 tokens/minute"), limits!("20/hour"));
+        let both = limits!("10 tokens/minute; 20 tokens/hour");
+        assert_eq!(union(tokens, limits!("20 tokens/hour")), Some(both));
+        assert_eq!(union(tokens, requests), Some(both));
+        assert_eq!(
+            union(limits!("10/minute"), both),
+            Some(limits!("10/minute; 20/hour"))
         );
     }
 

@@ -80,7 +80,7 @@ impl RateLimit {
     /// use limit_runtime::{RateLimit, UnknownPolicy, rate_limit};
     ///
     /// #[rate_limit("60/minute", name = "requests")]
-    /// #[rate_limit("100_000/hour", name = "tokens")]
+    /// #[rate_limit("100_000 tokens/hour", name = "tokens")]
     /// async fn complete(limit: RateLimit) -> Result<String, UnknownPolicy> {
     ///     Ok(format!("{:?} tokens left", limit.only("tokens")?.remaining()))
     /// }
@@ -132,6 +132,9 @@ impl RateLimit {
     }
 
     /// The units left under the limit that has the fewest left; `None` if no limit applies.
+    ///
+    /// It is the smallest number, whatever the units are. With policies that count different ones,
+    /// such as requests and tokens, select one with [`only`](Self::only).
     ///
     /// ```
     /// use limit_runtime::RateLimit;

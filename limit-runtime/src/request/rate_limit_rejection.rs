@@ -67,7 +67,7 @@ impl IntoResponse for RateLimitRejection {
 /// ```
 /// use limit_runtime::{RateLimit, UnknownPolicy, rate_limit};
 ///
-/// #[rate_limit("100_000/hour", name = "tokens")]
+/// #[rate_limit("100_000 tokens/hour", name = "tokens")]
 /// async fn complete(limit: RateLimit) -> Result<String, UnknownPolicy> {
 ///     let tokens = limit.only("tokens")?;
 ///     Ok(format!("{:?} tokens left", tokens.remaining()))

@@ -17,6 +17,7 @@ use crate::{
 use crate::{instruments::Waiting, observe::policy_record::PolicyRecord};
 use axum::extract::MatchedPath;
 use http::request::Parts;
+use limit_core::Unit;
 #[cfg(feature = "metrics")]
 use smallvec::SmallVec;
 use std::{slice, time::Duration};
@@ -84,6 +85,7 @@ fn report_single(
         is_dry_run: false,
         outcomes,
         cost: rule.cost,
+        unit: rule.limits.unit(),
         key_label: rule.config.key_label,
         key: Some(rule.key),
         jitter: limiter.retry_jitter(rule.key),
@@ -142,6 +144,7 @@ pub(crate) fn unchecked(
         is_dry_run,
         outcomes: &[],
         cost: 0,
+        unit: Unit::REQUESTS,
         key_label: config.key_label,
         key: None,
         jitter: Duration::ZERO,
@@ -360,6 +363,7 @@ impl<'a> Request<'a> {
                 is_dry_run: self.is_dry_run,
                 outcomes,
                 cost,
+                unit: rule.limits.unit(),
                 key_label: config.key_label,
                 key: Some(&rule.key),
                 jitter,

@@ -7,7 +7,11 @@ use crate::{
 };
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
-use limit_core::{Limit, Limits, header_text::Label};
+use limit_core::{
+    Limit, Limits, Unit,
+    header_text::Label,
+    in_words::{InWords, UnitsInWords},
+};
 use smallvec::SmallVec;
 use std::{
     fmt,
@@ -19,7 +23,8 @@ use std::{
 /// A request that exceeds its limits: the argument of
 /// [`on_limited`](crate::LimiterBuilder::on_limited) functions.
 ///
-/// `Display` is the message of the default response, such as `Rate limit exceeded: 10 per minute`.
+/// `Display` is the message of the default response, such as `Rate limit exceeded: 10 per minute`,
+/// or `Rate limit exceeded: 100,000 tokens per minute`.
 ///
 /// If several policies refuse the request, [`policy`](Self::policy), [`limits`](Self::limits),
 /// [`key_label`](Self::key_label) and [`cost`](Self::cost) describe the policy with the longest
@@ -66,6 +71,20 @@ struct Violation<'a> {
     label: Label<'static>,
     outcome: &'a Outcome,
     cost: u64,
+}
+
+impl Violation<'_> {
+    fn unit(&self) -> Unit {
+        self.policy.limits.unit()
+    }
+
+    /// The limit for the message.
+    fn limit(&self) -> InWords {
+        InWords {
+            limit: self.outcome.limit(),
+            unit: self.unit(),
+        }
+    }
 }
 
 impl<'a> Exceeded<'a> {
@@ -158,7 +177,7 @@ impl<'a> Exceeded<'a> {
             .map_or("", |violation| violation.policy.name)
     }
 
-    /// All limits of the policy that refused the request.
+    /// All limits of the policy that refused the request, with their unit.
     #[must_use]
     pub fn limits(&self) -> &Limits {
         self.refused_by()
@@ -251,18 +270,21 @@ impl fmt::Display for Exceeded<'_> {
         let exceeds_capacity =
             |violation: &Violation<'_>| violation.outcome.verdict() == Verdict::ExceedsCapacity;
         if let Some(violation) = self.violations().find(exceeds_capacity) {
+            let cost = UnitsInWords {
+                count: violation.cost,
+                unit: violation.unit(),
+            };
             return write!(
                 f,
-                "The cost of this request, {}, is above the rate limit of {}: it can never \
+                "The cost of this request, {cost}, is above the rate limit of {}: it can never \
                  fit, so reduce the cost before a retry",
-                violation.cost,
-                violation.outcome.limit(),
+                violation.limit(),
             );
         }
         f.write_str("Rate limit exceeded: ")?;
         for (index, violation) in self.violations().enumerate() {
             let separator = if index > 0 { "; " } else { "" };
-            write!(f, "{separator}{}", violation.outcome.limit())?;
+            write!(f, "{separator}{}", violation.limit())?;
         }
         Ok(())
     }

@@ -2,11 +2,19 @@
 
 use super::header_names::{RETRY_AFTER_MS, X_SHOULD_RETRY};
 use http::HeaderName;
+use limit_core::Unit;
 
 /// The rate-limit headers of responses.
 ///
 /// They describe the strictest limit on the request: the one with the longest wait if the request
 /// is refused, else the one with the fewest units remaining. `RateLimit-Policy` lists all limits.
+///
+/// Limits of different [units](crate::Unit) are not compared with each other. Under limits on
+/// requests and on tokens, `RateLimit` has an item for the strictest of each unit, and
+/// [`OpenAi`](Self::OpenAi) has headers for each. Styles with numbers of one limit describe the one
+/// with the longest wait, and if the request is admitted, the strictest on requests, or of the unit
+/// that comes first.
+///
 /// `Retry-After`, `retry-after-ms` and `x-should-retry` of refused requests do not depend on the
 /// style.
 ///
@@ -32,7 +40,8 @@ use http::HeaderName;
 #[non_exhaustive]
 pub enum HeaderStyle {
     /// `RateLimit-Policy` with all limits, and `RateLimit` with the strictest, as in
-    /// [draft-ietf-httpapi-ratelimit-headers]. Times are in seconds.
+    /// [draft-ietf-httpapi-ratelimit-headers]. Times are in seconds. A unit other than requests is
+    /// in the parameter `qu`: `"predict";q=100000;qu="tokens";w=60`. Bytes are `content-bytes`.
     ///
     /// [draft-ietf-httpapi-ratelimit-headers]:
     ///     https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/
@@ -46,7 +55,7 @@ pub enum HeaderStyle {
     /// `x-ratelimit-limit-requests`, `x-ratelimit-remaining-requests`, and
     /// `x-ratelimit-reset-requests` as a duration such as `6m0s`. [OpenAI] sends them.
     ///
-    /// The limits of a policy with the name `tokens` are in headers of their own:
+    /// Limits of another [unit](crate::Unit) are in headers of their own, which end with its name:
     /// `x-ratelimit-limit-tokens` and so on.
     ///
     /// [OpenAI]: https://platform.openai.com/docs/guides/rate-limits
@@ -126,8 +135,16 @@ impl HeaderStyle {
         HeaderName::from_static("x-ratelimit-reset-tokens"),
     ];
 
+    /// The names for the limit, the units that remain and the reset of a unit in the style of
+    /// OpenAI. Never `None`: units are letters and hyphens.
+    pub(crate) fn open_ai_names(unit: Unit) -> Option<[HeaderName; 3]> {
+        let name = |part: &str| HeaderName::try_from(format!("x-ratelimit-{part}-{unit}")).ok();
+        Some([name("limit")?, name("remaining")?, name("reset")?])
+    }
+
     /// The names of all headers that responses may have in this style, including `Retry-After`,
-    /// `retry-after-ms` and `x-should-retry`.
+    /// `retry-after-ms` and `x-should-retry`. In [`OpenAi`](Self::OpenAi), those of requests and
+    /// tokens; add the ones of other units that your limits count.
     ///
     /// List them in `Access-Control-Expose-Headers`, or scripts of other origins cannot read them:
     ///

@@ -4,19 +4,18 @@ use super::{
     buffer::{Text, joined, number},
     header_style::HeaderStyle,
     policy_view::{PolicyView, labels},
+    strictest_by_unit::{PolicyOutcome, StrictestByUnit},
 };
 use crate::{
-    decision::{
-        Decision, Outcome, StrictestOutcome, quota, strictest, whole_millis, whole_seconds,
-    },
+    decision::{Decision, Outcome, StrictestOutcome, quota, whole_millis, whole_seconds},
     extract::limits::{LimitsRef, LiteralLimits},
     window::Strategy,
 };
 use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use limit_core::{
-    Limit, Limits,
-    header_text::{self, Label, write_policies},
+    Limit, Limits, Unit,
+    header_text::{self, Label, WriteText, write_policies},
 };
 use smallvec::SmallVec;
 use std::time::{Duration, SystemTime};
@@ -26,9 +25,6 @@ use std::time::{Duration, SystemTime};
 pub(crate) struct PolicyReport {
     policies: SmallVec<[PolicyOutcome; 2]>,
 }
-
-/// A limit and its outcome.
-type PolicyOutcome = (Label<'static>, Outcome);
 
 impl PolicyReport {
     /// Adds the outcomes of `decision`. `policies` must be those of the decision, in its order.
@@ -124,56 +120,44 @@ impl Headers {
         let Some(label) = labels.clone().nth(usize::from(strictest.limit_index)) else {
             return headers;
         };
-        let outcome = &strictest.outcome;
         let quotas = limits
             .iter()
             .map(|&limit| quota(limit, strategy.capacity(limit)));
-        match style {
-            HeaderStyle::OpenAi if is_tokens(&label) => {
-                headers.add_open_ai_names(&HeaderStyle::OPEN_AI_TOKENS, outcome);
-            }
-            HeaderStyle::OpenAi => {
-                headers.add_open_ai_names(&HeaderStyle::OPEN_AI_REQUESTS, outcome);
-            }
-            style => headers.add(style, labels.zip(quotas), label, outcome),
-        }
+        let shown = StrictestByUnit::of_one((label, strictest.outcome));
+        headers.add(style, labels.zip(quotas), &shown);
         headers
     }
 
-    /// The headers for these limits, with the strictest of them in `RateLimit`.
+    /// The headers for these limits, with the strictest of each unit in `RateLimit`.
     fn of(policies: &[PolicyOutcome], style: &HeaderStyle) -> Self {
         let mut headers = Self::default();
-        let Some((label, outcome)) = strictest_of(policies, |_| true) else {
-            return headers;
-        };
         let quotas = policies.iter();
         let quotas = quotas.map(|(label, outcome)| (*label, outcome.quota()));
-        match style {
-            HeaderStyle::OpenAi => headers.add_open_ai(policies),
-            style => headers.add(style, quotas, *label, outcome),
-        }
+        headers.add(style, quotas, &StrictestByUnit::of(policies));
         headers
     }
 
-    /// Adds the headers of a style other than `OpenAi`, for all limits with their labels, and for
-    /// the strictest of them.
+    /// Adds the headers for all limits with their labels, and for the strictest of each unit.
     fn add(
         &mut self,
         style: &HeaderStyle,
         limits: impl Iterator<Item = (Label<'static>, Limit)>,
-        label: Label<'_>,
-        outcome: &Outcome,
+        shown: &StrictestByUnit,
     ) {
+        let Some(alone) = shown.alone() else {
+            return;
+        };
         match style {
-            HeaderStyle::Off | HeaderStyle::OpenAi => {}
-            HeaderStyle::Ietf => self.add_ietf(limits, label, outcome),
-            HeaderStyle::XRateLimit => self.add_x_rate_limit(outcome),
+            HeaderStyle::Off => {}
+            HeaderStyle::OpenAi => self.add_open_ai(shown),
+            HeaderStyle::Ietf => self.add_ietf(limits, shown),
+            HeaderStyle::XRateLimit => self.add_x_rate_limit(alone),
             HeaderStyle::Both => {
-                self.add_ietf(limits, label, outcome);
-                self.add_x_rate_limit(outcome);
+                self.add_ietf(limits, shown);
+                self.add_x_rate_limit(alone);
             }
             HeaderStyle::Named(names) => {
-                self.add_named([&names.limit, &names.remaining, &names.reset], outcome);
+                self.add_named([&names.limit, &names.remaining, &names.reset], alone);
             }
         }
     }
@@ -181,27 +165,37 @@ impl Headers {
     fn add_ietf(
         &mut self,
         limits: impl Iterator<Item = (Label<'static>, Limit)>,
-        label: Label<'_>,
-        outcome: &Outcome,
+        shown: &StrictestByUnit,
     ) {
         // Writing to a `Text` cannot fail.
         let mut policy = Text::<256>::new();
         let _ = write_policies(limits, &mut policy);
         self.policy = policy.value();
         let mut state = Text::<128>::new();
-        let _ = label.write_state_prefix(&mut state);
-        let reset_seconds = reset_seconds(outcome, outcome.quota());
-        self.state = rate_limit(state.as_bytes(), outcome.remaining(), reset_seconds);
+        for (index, (label, outcome)) in shown.iter().enumerate() {
+            state.str(if index > 0 { ", " } else { "" });
+            let _ = label.write_state_prefix(&mut state);
+            if index + 1 == shown.len() {
+                let reset_seconds = reset_seconds(outcome, outcome.quota());
+                self.state = rate_limit(state.as_bytes(), outcome.remaining(), reset_seconds);
+            } else {
+                let _ = state.write_number(outcome.remaining());
+                state.str(";t=");
+                let _ = state.write_number(reset_seconds(outcome, outcome.quota()));
+            }
+        }
     }
 
-    /// Adds the strictest of the policies named `tokens` as tokens, and the strictest of all other
-    /// policies as requests.
-    fn add_open_ai(&mut self, policies: &[PolicyOutcome]) {
-        if let Some((_, outcome)) = strictest_of(policies, |label| !is_tokens(label)) {
-            self.add_open_ai_names(&HeaderStyle::OPEN_AI_REQUESTS, outcome);
-        }
-        if let Some((_, outcome)) = strictest_of(policies, is_tokens) {
-            self.add_open_ai_names(&HeaderStyle::OPEN_AI_TOKENS, outcome);
+    /// Adds the strictest limit of each unit, under the names of its unit.
+    fn add_open_ai(&mut self, shown: &StrictestByUnit) {
+        for (label, outcome) in shown.iter() {
+            if label.unit == Unit::REQUESTS {
+                self.add_open_ai_names(&HeaderStyle::OPEN_AI_REQUESTS, outcome);
+            } else if label.unit == Unit::TOKENS {
+                self.add_open_ai_names(&HeaderStyle::OPEN_AI_TOKENS, outcome);
+            } else if let Some(names) = HeaderStyle::open_ai_names(label.unit) {
+                self.add_open_ai_names(&names, outcome);
+            }
         }
     }
 
@@ -304,25 +298,6 @@ fn rate_limit(prefix: &[u8], remaining: u64, reset_seconds: u64) -> Option<Heade
         seconds_digits.format(reset_seconds).as_bytes(),
     ]);
     HeaderValue::from_maybe_shared(joined).ok()
-}
-
-/// Whether a limit is one of the policy named `tokens`, whose headers in the style of OpenAI have
-/// their own names.
-fn is_tokens(label: &Label<'_>) -> bool {
-    label.name == "tokens"
-}
-
-/// The strictest limit among the policies that `filter` accepts.
-fn strictest_of(
-    policies: &[PolicyOutcome],
-    filter: impl Fn(&Label<'static>) -> bool,
-) -> Option<&PolicyOutcome> {
-    if let [(label, _)] = policies {
-        return policies.first().filter(|_| filter(label));
-    }
-    let mut policies = policies.iter().filter(|(label, _)| filter(label));
-    let index = strictest(policies.clone().map(|(_, outcome)| outcome))?;
-    policies.nth(index)
 }
 
 /// Formats a duration like Go's `time.Duration`, rounded up to a second, or to a millisecond if it

@@ -17,4 +17,5 @@ pub(crate) mod rate_limit_info;
 pub(crate) mod retry_after;
 pub(crate) mod settings;
 mod store_error;
+mod strictest_by_unit;
 pub(crate) mod too_many_requests;

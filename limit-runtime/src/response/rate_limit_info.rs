@@ -2,6 +2,7 @@
 
 use super::policy_view::PolicyView;
 use crate::decision::{Decision, Outcome};
+use limit_core::Unit;
 use smallvec::SmallVec;
 use std::time::Duration;
 
@@ -55,6 +56,7 @@ pub struct RateLimitInfo {
 pub struct PolicyInfo {
     name: &'static str,
     key_label: &'static str,
+    unit: Unit,
     cost: u64,
     is_refused: bool,
     outcomes: SmallVec<[Outcome; 1]>,
@@ -91,6 +93,7 @@ impl RateLimitInfo {
             PolicyInfo {
                 name: policy.name,
                 key_label: policy.key_label,
+                unit: policy.limits.unit(),
                 cost: policy.cost,
                 is_refused: false,
                 outcomes: outcomes
@@ -145,6 +148,13 @@ impl PolicyInfo {
     #[must_use]
     pub fn key_label(&self) -> &str {
         self.key_label
+    }
+
+    /// What the limits of the policy count. Compare the units that remain only with those of policies
+    /// of the same unit.
+    #[must_use]
+    pub fn unit(&self) -> Unit {
+        self.unit
     }
 
     /// The units that the request consumed, or that it requested if it was refused.

@@ -56,7 +56,7 @@ async fn a_key_has_its_digest_and_its_outcomes_and_looking_consumes_nothing() {
     assert_eq!(
         first["budgets"],
         value!([{"route": null, "limits": [{
-            "limit": "2 per minute", "capacity": 2, "remaining": 0, "is_allowed": false,
+            "limit": "2 per minute", "unit": "requests", "capacity": 2, "remaining": 0, "is_allowed": false,
             "next_after_ms": 60_000, "reset_after_ms": 60_000, "retry_after_ms": 60_000,
         }]}])
     );

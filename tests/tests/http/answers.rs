@@ -59,8 +59,8 @@ async fn open_ai_headers_write_durations() {
 
 #[tokio::test]
 async fn open_ai_headers_show_tokens_beside_requests() {
-    #[rate_limit("20/minute", name = "requests")]
-    #[rate_limit("200/minute", name = "tokens", cost = 150)]
+    #[rate_limit("20/minute", name = "a")]
+    #[rate_limit("200 tokens/minute", cost = 150, name = "b")]
     async fn complete() {}
     let style = Limiter::builder().header_style(HeaderStyle::OpenAi);
     let app = App::with(Router::new().route("/", get(complete)), style);

@@ -53,6 +53,10 @@ cases! {
     a_long_name: "2/second; 5/minute" { name = "predict-and-much-more-of-a-long-name-than-most-\
         programs-have-so-that-the-texts-take-more-room-than-the-buffers-on-the-stack-have-for-them-and-\
         have-to-move-to-the-heap-before-they-are-copied-to-the-place-of-the-value" }
+    tokens: "3 tokens/minute" { name = "predict" }
+    bytes: "2 bytes/second; 5 bytes/minute" { name = "predict" }
+    thousands: "20000 tokens/minute" { name = "predict", cost = 7_000 }
+    a_burst_of_tokens: "3 tokens/minute" { name = "predict", strategy = gcra(burst = 4) }
     a_cost: "7/second; 9/minute" { name = "predict", cost = 3 }
     fixed: "2/second; 5/minute" { name = "predict", strategy = fixed_window }
     sliding: "2/second; 5/minute" { name = "predict", strategy = sliding_window }

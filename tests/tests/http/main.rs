@@ -28,4 +28,5 @@ mod rejection_types;
 mod rejections;
 mod resets;
 mod scenarios;
+mod units;
 mod waiting;
