@@ -7,10 +7,7 @@ pub use crate::extract::{
     },
     limits::LiteralLimits,
 };
-pub use crate::handler::{
-    limited::Limited,
-    respond::respond,
-};
+pub use crate::handler::{limited::Limited, respond::respond};
 pub use crate::observe::{
     declaration::{HandlerDeclaration, RuleDeclaration},
     known_budget::{KnownBudget, KnownKey, KnownLimits, KnownScope, constant_limits},
@@ -20,7 +17,9 @@ pub use crate::policy::{
     config::{PolicyConfig, ScopeConfig},
     constants::gcra,
     last_argument::{Callable, LastInBody, LastInHead, NotCallable, try_cost, try_key, try_limits},
-    over_arguments::{ArgumentRules, PolicyOverArguments, argument_rule, with_cost},
+    over_arguments::{
+        ArgumentRules, PolicyOverAllArguments, PolicyOverFirstArguments, argument_rule, with_cost,
+    },
     rule::{Policy, Rules, rule},
     source::{KeyTuple, cost, key, limits, scope, scoped},
 };

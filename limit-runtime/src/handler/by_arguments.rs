@@ -6,7 +6,7 @@
 
 use super::limited::{CurrentRequestFuture, Limited, await_extractor};
 use crate::extract::maybe_ready::ready_or_await;
-use crate::policy::over_arguments::PolicyOverArguments;
+use crate::policy::over_arguments::{PolicyOverAllArguments, PolicyOverFirstArguments};
 use crate::policy::resolution::Resolution;
 use crate::request::{
     admission::Admission,
@@ -30,10 +30,8 @@ pub trait HeadArguments<S>: Sized {
     ///
     /// # Errors
     /// The response of the first one that fails.
-    fn extract(
-        parts: &mut Parts,
-        state: &S,
-    ) -> impl Future<Output = Result<Self, Response>> + Send;
+    fn extract(parts: &mut Parts, state: &S)
+    -> impl Future<Output = Result<Self, Response>> + Send;
 }
 
 /// Arguments of which the last one takes the request, as a tuple.
@@ -119,11 +117,11 @@ pub struct ViaLastArgument<M>(PhantomData<fn() -> M>);
 pub struct ViaFirstArguments<M>(PhantomData<fn() -> M>);
 
 #[diagnostic::do_not_recommend]
-impl<S, P, M, L> FromRequest<S, ViaLastArgument<(M, L)>> for Limited<P, P::All>
+impl<S, P, M, L, All> FromRequest<S, ViaLastArgument<(M, L)>> for Limited<P, All>
 where
     S: Send + Sync,
-    P: PolicyOverArguments<S, L, Rest = ()> + 'static,
-    P::First: RequestArguments<S, M>,
+    P: PolicyOverAllArguments<S, All, L> + 'static,
+    All: RequestArguments<S, M> + Send + 'static,
     L: 'static,
 {
     type Rejection = EarlyResponse;
@@ -132,7 +130,7 @@ where
         request: Request,
         state: &S,
     ) -> impl Future<Output = Result<Self, EarlyResponse>> + Send {
-        CurrentRequestFuture::<P, _>::new(extract_up_to_the_last::<S, P, M, L>(request, state))
+        CurrentRequestFuture::<P, _>::new(extract_up_to_the_last::<S, P, M, L, All>(request, state))
     }
 }
 
@@ -159,14 +157,14 @@ macro_rules! charge {
     }};
 }
 
-fn extract_up_to_the_last<S, P, M, L>(
+fn extract_up_to_the_last<S, P, M, L, All>(
     request: Request,
     state: &S,
-) -> impl Future<Output = Result<(Admission, P::All), EarlyResponse>> + Send
+) -> impl Future<Output = Result<(Admission, All), EarlyResponse>> + Send
 where
     S: Sync,
-    P: PolicyOverArguments<S, L, Rest = ()>,
-    P::First: RequestArguments<S, M>,
+    P: PolicyOverAllArguments<S, All, L>,
+    All: RequestArguments<S, M> + Send,
 {
     let (mut parts, body) = request.into_parts();
     async move {
@@ -176,8 +174,8 @@ where
             Ok(Some(looked)) => looked,
             Ok(None) => {
                 let admission = current_request::begin_extraction(Admission::unlimited(), &parts);
-                return match P::First::extract(parts, body, state).await {
-                    Ok(arguments) => Ok((admission, P::join(arguments, ()))),
+                return match All::extract(parts, body, state).await {
+                    Ok(arguments) => Ok((admission, arguments)),
                     Err(rejection) => Err(rejection.into()),
                 };
             }
@@ -186,7 +184,7 @@ where
         let head = looked.head();
         current_request::share(looked.limits());
         let (body, late_refusal) = looked.wrap_body(&parts, body);
-        let extracted = P::First::extract(parts, body, state).await;
+        let extracted = All::extract(parts, body, state).await;
         current_request::unshare();
         let arguments = match extracted {
             Ok(arguments) => arguments,
@@ -199,7 +197,7 @@ where
             }
         };
         let stopped = match charge!(looked, rules, arguments) {
-            Ok(admission) => return Ok((admission, P::join(arguments, ()))),
+            Ok(admission) => return Ok((admission, arguments)),
             Err(stopped) => stopped,
         };
         // The rest of the body is drained when the arguments are dropped.
@@ -217,12 +215,13 @@ where
 }
 
 #[diagnostic::do_not_recommend]
-impl<S, P, M, L> FromRequest<S, ViaFirstArguments<(M, L)>> for Limited<P, P::All>
+impl<S, P, M, L, First, Rest, All> FromRequest<S, ViaFirstArguments<(M, L, First, Rest)>>
+    for Limited<P, All>
 where
     S: Send + Sync,
-    P: PolicyOverArguments<S, L> + 'static,
-    P::First: HeadArguments<S>,
-    P::Rest: RequestArguments<S, M>,
+    P: PolicyOverFirstArguments<S, First, Rest, All, L> + 'static,
+    First: HeadArguments<S> + Send + 'static,
+    Rest: RequestArguments<S, M> + Send + 'static,
     L: 'static,
 {
     type Rejection = EarlyResponse;
@@ -231,19 +230,21 @@ where
         request: Request,
         state: &S,
     ) -> impl Future<Output = Result<Self, EarlyResponse>> + Send {
-        CurrentRequestFuture::<P, _>::new(extract_first_then_rest::<S, P, M, L>(request, state))
+        CurrentRequestFuture::<P, _>::new(extract_first_then_rest::<S, P, M, L, First, Rest, All>(
+            request, state,
+        ))
     }
 }
 
-fn extract_first_then_rest<S, P, M, L>(
+fn extract_first_then_rest<S, P, M, L, First, Rest, All>(
     request: Request,
     state: &S,
-) -> impl Future<Output = Result<(Admission, P::All), EarlyResponse>> + Send
+) -> impl Future<Output = Result<(Admission, All), EarlyResponse>> + Send
 where
     S: Sync,
-    P: PolicyOverArguments<S, L>,
-    P::First: HeadArguments<S>,
-    P::Rest: RequestArguments<S, M>,
+    P: PolicyOverFirstArguments<S, First, Rest, All, L>,
+    First: HeadArguments<S> + Send,
+    Rest: RequestArguments<S, M> + Send,
 {
     let (mut parts, body) = request.into_parts();
     async move {
@@ -253,14 +254,14 @@ where
             Err(response) => return Err(response.finish(&mut parts, body)),
             Ok(None) => {
                 let admission = current_request::begin_extraction(Admission::unlimited(), &parts);
-                match P::First::extract(&mut parts, state).await {
+                match First::extract(&mut parts, state).await {
                     Ok(first) => (admission, first),
                     Err(rejection) => return Err(rejection.into()),
                 }
             }
             Ok(Some(mut looked)) => {
                 current_request::share(looked.limits());
-                let extracted = P::First::extract(&mut parts, state).await;
+                let extracted = First::extract(&mut parts, state).await;
                 current_request::unshare();
                 let stopped = match extracted {
                     Ok(first) => match charge!(looked, rules, first) {
@@ -282,7 +283,7 @@ where
             }
         };
         let admission = current_request::begin_extraction(admission, &parts);
-        match P::Rest::extract(parts, body, state).await {
+        match Rest::extract(parts, body, state).await {
             Ok(rest) => Ok((admission, P::join(first, rest))),
             Err(rejection) => {
                 let admission = current_request::update(admission);

@@ -17,22 +17,26 @@ use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 
-/// The limits of one handler, under the router state `S`, if a rule is over its arguments.
+/// The limits of one handler, under the router state `S`, if a rule uses its last argument.
 ///
-/// `L` is as in [`Policy`](super::rule::Policy).
-pub trait PolicyOverArguments<S, L = ()> {
-    /// The arguments up to the last one that a rule uses, as a tuple.
-    type First: Send + 'static;
-    /// The other arguments, as a tuple.
-    type Rest: Send + 'static;
-    /// All arguments, as a tuple.
-    type All;
-
+/// `All` has all arguments, as a tuple. `L` is as in [`Policy`](super::rule::Policy).
+pub trait PolicyOverAllArguments<S, All, L = ()> {
     /// One rule for each attribute.
-    fn rules() -> impl ArgumentRules<S, Self::First>;
+    fn rules() -> impl ArgumentRules<S, All>;
+}
+
+/// The limits of one handler, under the router state `S`, if rules use its arguments, but not the
+/// last one.
+///
+/// `First` has the arguments up to the last one that a rule uses, `Rest` the others and `All` all of
+/// them, as tuples. They are no associated types, which could not be private. `L` is as in
+/// [`Policy`](super::rule::Policy).
+pub trait PolicyOverFirstArguments<S, First, Rest, All, L = ()> {
+    /// One rule for each attribute.
+    fn rules() -> impl ArgumentRules<S, First>;
 
     /// All arguments, in order.
-    fn join(first: Self::First, rest: Self::Rest) -> Self::All;
+    fn join(first: First, rest: Rest) -> All;
 }
 
 /// One or more rules, of which some use the arguments `A`. Resolving them as [`Rules`] resolves what

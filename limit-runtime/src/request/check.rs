@@ -132,9 +132,8 @@ pub(crate) fn resolve_and_check_single<S, R: Rules<S>>(
         return Single::Exempt(None);
     }
     let is_layered = layered.is_some();
-    let checked = rules.resolve_single(parts, |rule| {
-        check_single(limiter, is_layered, parts, rule)
-    });
+    let checked =
+        rules.resolve_single(parts, |rule| check_single(limiter, is_layered, parts, rule));
     if let Single::Exempt(Some(config)) = checked {
         report::exempt(limiter, parts, std::iter::once(config));
     }
