@@ -168,19 +168,19 @@ async fn keys_of_every_kind() {
         Ok(name.to_owned())
     }
     macro_rules! handlers {
-        ($($key:expr),* $(,)?) => {{
+        ($user:ident: $($key:expr),* $(,)?) => {{
             let mut apps = Vec::new();
             $({
                 #[rate_limit("2/minute", key = $key)]
-                async fn handler(Json(user): Json<User>) -> String {
-                    user.names.concat()
+                async fn handler(Json($user): Json<User>) -> String {
+                    $user.names.concat()
                 }
                 apps.push((stringify!($key), App::new(Router::new().route("/", post(handler)))));
             })*
             apps
         }};
     }
-    let apps = handlers![
+    let apps = handlers![user:
         user.id,
         user.by_id,
         user.by_ref,
@@ -197,7 +197,7 @@ async fn keys_of_every_kind() {
         ((everyone, user.by_ref), (user.pair.1, user.id)),
         later(&user.names[0]),
         (client_ip, later(&user.names[0])),
-        async { user.id },
+        async move { user.id },
         if user.id > 1 { "many" } else { "one" },
     ];
     for (key, app) in apps {
@@ -473,11 +473,7 @@ async fn a_rate_limit_is_that_of_all_rules_wherever_it_is_extracted() {
         .send(Method::POST, "/", "192.0.2.1", &login_of("ann"))
         .await;
     assert_eq!(answer.body, "ann Some(4) Some(2) Some(8)");
-    let left = answer.header("ratelimit").unwrap();
-    assert!(
-        left.contains("\"email\";r=2;") && left.contains("\"address\";r=8;"),
-        "{left}"
-    );
+    assert_eq!(answer.header("ratelimit"), Some("\"email\";r=2;t=60"));
     let answer = app.get("/7").await;
     assert_eq!(answer.body, "7 Some(2) Some(2)");
     assert!(answer.header("ratelimit").unwrap().contains("r=2;"));
@@ -604,7 +600,7 @@ async fn dry_run_rules_are_asked_after_the_live_ones_have_admitted() {
     }
     #[rate_limit("2/minute", key = login.email)]
     #[rate_limit("1/minute", key = asked(login, count), dry_run, name = "trial")]
-    #[rate_limit("9/minute", key = everyone, cost = login.email.len(), dry_run, name = "costs")]
+    #[rate_limit("9/minute", key = everyone, cost = login.email.len(), dry_run, name = "trial-costs")]
     async fn handler(Extension(count): Extension<Count>, Json(login): Json<Login>) -> String {
         login.email
     }
@@ -632,7 +628,7 @@ async fn dry_run_rules_are_asked_after_the_live_ones_have_admitted() {
         (requests.allowed, requests.would_limit)
     };
     assert_eq!(would("trial"), (1, 1));
-    assert_eq!(would("costs"), (2, 0));
+    assert_eq!(would("trial-costs"), (2, 0));
     assert_eq!(would("trial-early"), (1, 1));
 }
 
