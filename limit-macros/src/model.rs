@@ -44,6 +44,8 @@ pub(crate) enum RuleLimits {
     Literal(Limits, Span),
     /// A constant, or a function of extractors.
     Expr(Expr),
+    /// An expression over the arguments of the handler.
+    OverArgs(ArgsExpr),
 }
 
 pub(crate) enum Key {
@@ -51,7 +53,27 @@ pub(crate) enum Key {
     Default,
     /// A constant, or a function of extractors.
     Expr(Expr),
+    /// An expression over the arguments of the handler.
+    OverArgs(ArgsExpr),
     Tuple(Vec<Self>),
+}
+
+impl Key {
+    /// The parts that are no tuples.
+    fn parts(&self) -> Vec<&Self> {
+        match self {
+            Self::Tuple(parts) => parts.iter().flat_map(Self::parts).collect(),
+            part => vec![part],
+        }
+    }
+
+    /// The expressions over the arguments.
+    pub(crate) fn over_args(&self) -> impl Iterator<Item = &ArgsExpr> {
+        self.parts().into_iter().filter_map(|part| match part {
+            Self::OverArgs(over) => Some(over),
+            Self::Default | Self::Expr(_) | Self::Tuple(_) => None,
+        })
+    }
 }
 
 pub(crate) enum Scope {
@@ -61,6 +83,8 @@ pub(crate) enum Scope {
     Shared(LitStr),
     /// Shared among all requests for which a function of extractors returns one value.
     Expr(Expr),
+    /// As `Expr`, for an expression over the arguments of the handler.
+    OverArgs(ArgsExpr),
 }
 
 pub(crate) enum Cost {
@@ -83,6 +107,8 @@ pub(crate) struct ArgsExpr {
     pub(crate) value_patterns: Vec<Pat>,
     /// The names that the expression uses, with the spans of the handler's patterns.
     pub(crate) used_names: Vec<Ident>,
+    /// The number of arguments up to the last one that the expression uses.
+    pub(crate) arg_count: usize,
 }
 
 /// What a function of extractors computes.
@@ -110,34 +136,53 @@ pub(crate) enum Fallback {
     Deny,
 }
 
-impl Model {
-    pub(crate) fn costs_over_args(&self) -> impl Iterator<Item = &ArgsExpr> {
-        self.rules.iter().filter_map(|rule| match &rule.cost {
+impl Rule {
+    /// The cost, if it is over the arguments.
+    pub(crate) fn cost_over_args(&self) -> Option<&ArgsExpr> {
+        match &self.cost {
             Cost::OverArgs(over) => Some(over),
             Cost::Fixed(_) | Cost::Expr(_) => None,
-        })
+        }
     }
 
-    /// Whether a cost is known only after the arguments have been extracted.
-    pub(crate) fn charges_after_extraction(&self) -> bool {
-        self.costs_over_args().next().is_some()
+    /// The expressions over the arguments for more than the cost.
+    pub(crate) fn budget_over_args(&self) -> impl Iterator<Item = &ArgsExpr> {
+        let scope = match &self.scope {
+            Scope::OverArgs(over) => Some(over),
+            Scope::Handler | Scope::Shared(_) | Scope::Expr(_) => None,
+        };
+        let limits = match &self.limits {
+            RuleLimits::OverArgs(over) => Some(over),
+            RuleLimits::Literal(..) | RuleLimits::Expr(_) => None,
+        };
+        scope.into_iter().chain(self.key.over_args()).chain(limits)
+    }
+}
+
+impl Model {
+    /// All expressions over the arguments.
+    pub(crate) fn over_args(&self) -> impl Iterator<Item = &ArgsExpr> {
+        let rules = self.rules.iter();
+        rules.flat_map(|rule| rule.budget_over_args().chain(rule.cost_over_args()))
+    }
+
+    /// The number of arguments up to the last one that a rule uses; 0 if no rule uses one.
+    pub(crate) fn arg_count(&self) -> usize {
+        let counts = self.over_args().map(|over| over.arg_count);
+        counts.max().unwrap_or(0)
     }
 
     /// All expressions that may be functions of extractors.
     pub(crate) fn extractor_fns(&self) -> Vec<&Expr> {
-        fn add_key<'a>(key: &'a Key, found: &mut Vec<&'a Expr>) {
-            match key {
-                Key::Default => {}
-                Key::Expr(expr) => found.push(expr),
-                Key::Tuple(parts) => parts.iter().for_each(|part| add_key(part, found)),
-            }
-        }
         let mut found = Vec::new();
         for rule in &self.rules {
             if let Scope::Expr(expr) = &rule.scope {
                 found.push(expr);
             }
-            add_key(&rule.key, &mut found);
+            found.extend(rule.key.parts().into_iter().filter_map(|part| match part {
+                Key::Expr(expr) => Some(expr),
+                Key::Default | Key::OverArgs(_) | Key::Tuple(_) => None,
+            }));
             if let RuleLimits::Expr(expr) = &rule.limits {
                 found.push(expr);
             }

@@ -1,20 +1,25 @@
 //! Items that the expansion of `#[rate_limit]` uses. Not a public API: they change without notice.
 
 pub use crate::Strategy;
-pub use crate::extract::{limits::LiteralLimits, role::IntoCost};
-pub use crate::handler::{
-    limited::Limited,
-    respond::{charge_and_respond, respond},
+pub use crate::extract::{
+    argument_value::{
+        KeyByClone, KeyByReference, KeyPlace, NotAKey, cost_value, key_value, limits_value,
+    },
+    limits::LiteralLimits,
 };
+pub use crate::handler::{limited::Limited, respond::respond};
 pub use crate::observe::{
     declaration::{HandlerDeclaration, RuleDeclaration},
     known_budget::{KnownBudget, KnownKey, KnownLimits, KnownScope, constant_limits},
 };
 pub use crate::policy::{
-    charge_timing::ChargeTiming,
+    argument_source::{cost_over, key_over, known, limits_over},
     config::{PolicyConfig, ScopeConfig},
     constants::gcra,
     last_argument::{Callable, LastInBody, LastInHead, NotCallable, try_cost, try_key, try_limits},
+    over_arguments::{
+        ArgumentRules, PolicyOverAllArguments, PolicyOverFirstArguments, argument_rule, with_cost,
+    },
     rule::{Policy, Rules, rule},
     source::{KeyTuple, cost, key, limits, scope, scoped},
 };

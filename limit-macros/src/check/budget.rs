@@ -89,6 +89,11 @@ fn conflict(rule: &Rule, other: &Rule, crate_path: Option<&Path>) -> Option<syn:
                 _ => None,
             }
         }
+        (Scope::OverArgs(scope), Scope::OverArgs(other))
+            if canonical(&scope.expr) == canonical(&other.expr) =>
+        {
+            budget_conflict()
+        }
         _ => None,
     }
 }
@@ -145,6 +150,7 @@ fn canonical_key(key: &Key, crate_path: Option<&Path>) -> String {
     match key {
         Key::Default => "client_ip".to_owned(),
         Key::Expr(expr) => canonical_fn(expr, crate_path),
+        Key::OverArgs(over) => canonical(&over.expr),
         Key::Tuple(parts) => {
             let parts = parts.iter().map(|part| canonical_key(part, crate_path));
             format!("({})", parts.collect::<Vec<_>>().join(","))
@@ -205,7 +211,7 @@ fn assign_labels(rules: &mut [Rule], handler: &str) {
         }
         let base = match &rule.scope {
             Scope::Shared(scope) => scope.value(),
-            Scope::Handler | Scope::Expr(_) => handler.to_owned(),
+            Scope::Handler | Scope::Expr(_) | Scope::OverArgs(_) => handler.to_owned(),
         };
         let numbered = (2_u32..).map(|number| format!("{base}-{number}"));
         let mut candidates = std::iter::once(base.clone()).chain(numbered);

@@ -6,8 +6,9 @@ use std::fmt::Display;
 use syn::{BinOp, Block, Expr, ExprLit, Lit, LitInt, Stmt, UnOp};
 
 use crate::check::handler_args::HandlerArgs;
+use crate::check::over_args;
 use crate::errors::Errors;
-use crate::model::{Cost, Rule, RuleLimits, Strategy};
+use crate::model::{Cost, Purpose, Rule, RuleLimits, Strategy};
 
 const NOT_A_NUMBER: &str = "this is not a cost: write a whole number, a function of extractors, \
      or an expression over the handler's arguments";
@@ -36,8 +37,8 @@ pub(crate) fn cost(expr: Expr, args: &HandlerArgs, errors: &mut Errors) -> Cost 
         // Only the literal 0 means that the handler charges.
         return Cost::Fixed(in_range(computed.max(1), &expr, errors));
     }
-    match args.args_expr(&expr) {
-        Some(over_args) => Cost::OverArgs(over_args),
+    match over_args::of(Purpose::Cost, &expr, args, errors) {
+        Some(over) => Cost::OverArgs(over),
         None => Cost::Expr(expr),
     }
 }

@@ -4,7 +4,8 @@ use quote::ToTokens;
 use syn::visit::{self, Visit};
 use syn::{Expr, ExprCall, ExprLit, Lit, LitStr, Pat, Path, UnOp};
 
-use crate::check::handler_args::{HandlerArg, HandlerArgs};
+use crate::check::handler_args::HandlerArgs;
+use crate::check::over_args;
 use crate::did_you_mean::closest;
 use crate::errors::Errors;
 use crate::exprs::{as_string, as_word, without_parens};
@@ -19,22 +20,12 @@ use crate::tokens::readable;
 const MAX_KEYS: usize = 8;
 
 impl Purpose {
-    /// As the subject of a sentence.
-    fn subject(self) -> &'static str {
+    /// That the function is called, as the start of a sentence.
+    fn is_called(self) -> &'static str {
         match self {
-            Self::Key => "the key",
-            Self::Limits => "the limits",
-            Self::Scope => "the scope",
-            Self::Cost => "a cost function",
-        }
-    }
-
-    /// The subject, with a verb for the call of the function.
-    fn is_computed(self) -> &'static str {
-        match self {
-            Self::Key => "the key is computed",
-            Self::Limits => "the limits are computed",
-            Self::Scope => "the scope is computed",
+            Self::Key => "a key function is called",
+            Self::Limits => "a limits function is called",
+            Self::Scope => "a scope function is called",
             Self::Cost => "a cost function is called",
         }
     }
@@ -79,30 +70,32 @@ fn part_of_key(expr: Expr, args: &HandlerArgs, errors: &mut Errors) -> Key {
             )
         }
         expr => {
-            check(Purpose::Key, &expr, args, errors);
-            Key::Expr(expr)
+            check(Purpose::Key, &expr, errors);
+            match over_args::of(Purpose::Key, &expr, args, errors) {
+                Some(over) => Key::OverArgs(over),
+                None => Key::Expr(expr),
+            }
         }
     }
 }
 
-/// Checks `scope = …`: a string, or a function of extractors.
+/// Checks `scope = …`: a string, a function of extractors, or an expression over the arguments.
 pub(crate) fn scope(expr: Expr, args: &HandlerArgs, errors: &mut Errors) -> Scope {
-    check(Purpose::Scope, &expr, args, errors);
+    check(Purpose::Scope, &expr, errors);
     match &expr {
         Expr::Lit(_) => match option_values::non_empty_string(OptionName::Scope, &expr, errors) {
             Some(text) => Scope::Shared(text),
             None => Scope::Handler,
         },
-        _ => Scope::Expr(expr),
+        _ => match over_args::of(Purpose::Scope, &expr, args, errors) {
+            Some(over) => Scope::OverArgs(over),
+            None => Scope::Expr(expr),
+        },
     }
 }
 
 /// Reports what a function of extractors cannot do.
-pub(crate) fn check(purpose: Purpose, expr: &Expr, args: &HandlerArgs, errors: &mut Errors) {
-    // A cost may be an expression over the arguments.
-    if !matches!(purpose, Purpose::Cost) {
-        check_uses_no_argument(purpose, expr, args, errors);
-    }
+pub(crate) fn check(purpose: Purpose, expr: &Expr, errors: &mut Errors) {
     check_reads_no_body(purpose, expr, errors);
     check_call(purpose, expr, errors);
     check_header_names(expr, errors);
@@ -266,58 +259,21 @@ fn check_reads_no_body(purpose: Purpose, expr: &Expr, errors: &mut Errors) {
         let Some(extractor) = body_extractor(&input.ty) else {
             continue;
         };
-        let instead = match purpose {
-            Purpose::Cost => {
-                "write an expression over the handler's arguments, as in `cost = inputs.len()`"
-            }
-            Purpose::Key | Purpose::Limits | Purpose::Scope => {
-                "take it from the head of the request, such as a header, the path or the query"
-            }
+        let example = match purpose {
+            Purpose::Key => "`key = login.email`",
+            Purpose::Limits => "`#[rate_limit(plan.limits())]`",
+            Purpose::Scope => "`scope = request.model`",
+            Purpose::Cost => "`cost = inputs.len()`",
         };
         errors.at_tokens(
             &input.ty,
             format!(
-                "{} before the body is read, and `{extractor}` reads the body: {instead}",
-                purpose.is_computed()
+                "{} before the body is read, and `{extractor}` reads the body: \
+                 write an expression over the handler's arguments, as in {example}",
+                purpose.is_called()
             ),
         );
     }
-}
-
-/// Reports uses of the handler's arguments, which are extracted only after the check.
-fn check_uses_no_argument(purpose: Purpose, expr: &Expr, args: &HandlerArgs, errors: &mut Errors) {
-    let Some(name) = args.first_used_in(expr) else {
-        return;
-    };
-    let used = args.used_in(expr);
-    let subject = purpose.subject();
-    let message = if let Some(extractor) = used.iter().find_map(|arg| body_extractor(&arg.ty)) {
-        format!(
-            "{subject} cannot use the argument `{name}`: {} before the body is read, and \
-             `{extractor}` reads the body. Take it from the head of the request, such as a \
-             header, the path or the query, in a function of extractors",
-            purpose.is_computed()
-        )
-    } else {
-        let closure_args: Vec<_> = used
-            .iter()
-            .copied()
-            .map(HandlerArg::as_closure_arg)
-            .collect();
-        let or_path = if matches!(expr, Expr::Path(_)) {
-            format!("; if you mean a function named `{name}`, write `self::{name}`")
-        } else {
-            String::new()
-        };
-        format!(
-            "{subject} cannot use the argument `{name}`, which is extracted after the check: \
-             write a closure that extracts it, `{}|{}| {}`{or_path}",
-            purpose.option(),
-            closure_args.join(", "),
-            readable(expr)
-        )
-    };
-    errors.at_span(name.span(), message);
 }
 
 /// The option for which a second value without a name was probably meant, with that value.

@@ -2,11 +2,10 @@
 
 use proc_macro2::Ident;
 use quote::quote;
-use syn::{Expr, FieldPat, FnArg, Pat, Signature, Token, Type};
+use syn::{Expr, FieldPat, FnArg, Pat, Signature, Token};
 
 use crate::check::free_names::{bound_names, free_names};
 use crate::model::ArgsExpr;
-use crate::tokens::readable;
 
 /// The arguments of the handler.
 pub(crate) struct HandlerArgs {
@@ -14,18 +13,10 @@ pub(crate) struct HandlerArgs {
     args: Vec<HandlerArg>,
 }
 
-pub(crate) struct HandlerArg {
+struct HandlerArg {
     pattern: Pat,
-    pub(crate) ty: Type,
     /// The names that the pattern binds.
     names: Vec<Ident>,
-}
-
-impl HandlerArg {
-    /// `pattern: Type`, as in a closure with this argument.
-    pub(crate) fn as_closure_arg(&self) -> String {
-        format!("{}: {}", readable(&self.pattern), readable(&self.ty))
-    }
 }
 
 impl HandlerArgs {
@@ -33,7 +24,6 @@ impl HandlerArgs {
         let args = sig.inputs.iter().filter_map(|arg| match arg {
             FnArg::Typed(arg) => Some(HandlerArg {
                 pattern: (*arg.pat).clone(),
-                ty: (*arg.ty).clone(),
                 names: bound_names(&arg.pat),
             }),
             FnArg::Receiver(_) => None,
@@ -50,15 +40,13 @@ impl HandlerArgs {
         if matches!(expr, Expr::Closure(_)) {
             return None;
         }
-        let is_bound = |name: &Ident| self.args.iter().any(|arg| arg.names.contains(name));
+        let is_bound = |name: &Ident| self.names().any(|bound| bound == name);
         free_names(expr).into_iter().find(is_bound)
     }
 
-    /// The arguments that an expression uses.
-    pub(crate) fn used_in(&self, expr: &Expr) -> Vec<&HandlerArg> {
-        let used = free_names(expr);
-        let is_used = |arg: &&HandlerArg| arg.names.iter().any(|name| used.contains(name));
-        self.args.iter().filter(is_used).collect()
+    /// The names that the patterns of the arguments bind.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &Ident> {
+        self.args.iter().flat_map(|arg| &arg.names)
     }
 
     /// The expression with patterns for the arguments that it uses. `None` if it uses none.
@@ -78,7 +66,7 @@ impl HandlerArgs {
         };
         let value_patterns = patterns(true);
         let binds_a_name = |pattern: &Pat| !bound_names(pattern).is_empty();
-        let names = self.args.iter().flat_map(|arg| &arg.names);
+        let names = self.names();
         Some(ArgsExpr {
             expr: expr.clone(),
             reference_patterns: patterns(false),
@@ -88,6 +76,10 @@ impl HandlerArgs {
                 Vec::new()
             },
             used_names: names.filter(|name| keep(name)).cloned().collect(),
+            arg_count: {
+                let uses = |arg: &HandlerArg| arg.names.iter().any(keep);
+                self.args.iter().rposition(uses).map_or(0, |last| last + 1)
+            },
         })
     }
 }

@@ -3,8 +3,8 @@
 use limit_core::{Limits, ParseErrorKind};
 use syn::{Expr, ExprLit, Lit, LitStr};
 
-use crate::check::extractor_fn;
 use crate::check::handler_args::HandlerArgs;
+use crate::check::{extractor_fn, over_args};
 use crate::errors::Errors;
 use crate::model::{Purpose, RuleLimits};
 use crate::syntax::unit::NamedUnit;
@@ -48,8 +48,11 @@ pub(super) fn check(
             ),
         );
     }
-    extractor_fn::check(Purpose::Limits, &expr, args, errors);
-    Some(RuleLimits::Expr(expr))
+    extractor_fn::check(Purpose::Limits, &expr, errors);
+    Some(match over_args::of(Purpose::Limits, &expr, args, errors) {
+        Some(over) => RuleLimits::OverArgs(over),
+        None => RuleLimits::Expr(expr),
+    })
 }
 
 fn parse(text: &LitStr, unit: Option<NamedUnit>, errors: &mut Errors) -> Option<RuleLimits> {

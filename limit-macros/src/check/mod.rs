@@ -8,6 +8,8 @@ pub(crate) mod signature;
 pub(crate) mod free_names;
 // The arguments of the handler, and expressions over them.
 pub(crate) mod handler_args;
+// Expressions over the arguments, and mistakes in them.
+mod over_args;
 // Mistakes in functions of extractors.
 mod extractor_fn;
 // The limits, and `unit = …`.
@@ -155,7 +157,7 @@ fn check_rule(
                     OptionValue::Key(expr) => rule.key = extractor_fn::key(expr, args, errors),
                     OptionValue::Cost(expr) => {
                         cost_span = name_span;
-                        extractor_fn::check(Purpose::Cost, &expr, args, errors);
+                        extractor_fn::check(Purpose::Cost, &expr, errors);
                         rule.cost = cost::cost(expr, args, errors);
                     }
                     OptionValue::Scope(expr) => {

@@ -7,7 +7,7 @@ use syn::LitStr;
 use crate::emit::context::Context;
 use crate::emit::known_budget::known_budget;
 use crate::emit::rule::key_label;
-use crate::model::{Cost, Rule, RuleLimits, Scope};
+use crate::model::{ArgsExpr, Cost, Rule, RuleLimits, Scope};
 use crate::tokens::readable;
 
 /// The static with a declaration for each rule, in the order of the attributes, and its entry in
@@ -40,7 +40,7 @@ fn declaration(context: &Context<'_>, rule: &Rule, index: usize) -> TokenStream 
     let handler = context.handler_path();
     let limits = text(&match &rule.limits {
         RuleLimits::Literal(limits, _) => limits.to_string(),
-        RuleLimits::Expr(expr) => readable(expr),
+        RuleLimits::Expr(expr) | RuleLimits::OverArgs(ArgsExpr { expr, .. }) => readable(expr),
     });
     let mut settings = TokenStream::new();
     let mut set = |method: &str, value: Option<String>| {
@@ -64,7 +64,7 @@ fn declaration(context: &Context<'_>, rule: &Rule, index: usize) -> TokenStream 
         match &rule.scope {
             Scope::Handler => None,
             Scope::Shared(scope) => Some(readable(scope)),
-            Scope::Expr(expr) => Some(readable(expr)),
+            Scope::Expr(expr) | Scope::OverArgs(ArgsExpr { expr, .. }) => Some(readable(expr)),
         },
     );
     set(

@@ -32,13 +32,13 @@ pub(crate) fn emit(context: &Context<'_>) -> TokenStream {
 }
 
 /// The body of the function, with two additions where they are needed:
-/// - uses of the arguments that only a cost uses, so that the compiler does not call them unused;
+/// - uses of the arguments that only a rule uses, so that the compiler does not call them unused;
 /// - an import that lets a direct function call itself by the name of the handler.
 fn body(context: &Context<'_>) -> Group {
     let body = &context.handler.body;
     let span = context.hygienic_span;
-    let costs = context.model.costs_over_args();
-    let names = costs.flat_map(|cost| &cost.used_names);
+    let over_args = context.model.over_args();
+    let names = over_args.flat_map(|over| &over.used_names);
     let uses = quote_spanned!(span=> #(let _ = &#names;)*);
     let import = import_for_recursion(context);
     if uses.is_empty() && import.is_none() {

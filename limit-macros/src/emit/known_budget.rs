@@ -46,19 +46,21 @@ fn scope(context: &Context<'_>, rule: &Rule) -> TokenStream {
     let handler = context.handler_path();
     let identity = LitStr::new(&rule.identity, span);
     let of_handler = quote_spanned!(span=> #scope::handler(#handler, #identity));
-    let Scope::Expr(function) = &rule.scope else {
-        return quote_spanned!(span=> #fixed(#of_handler));
-    };
-    let is_named_route = matches!(function, Expr::Path(path)
-        if is_route(&path.path, context.model.crate_path.as_ref()));
-    let is_route = if is_named_route {
-        let is_route_function = runtime.is_route_function();
-        quote_spanned!(span=> #is_route_function(&#function))
-    } else {
-        quote_spanned!(span=> false)
+    let is_route = match &rule.scope {
+        Scope::Handler | Scope::Shared(_) => return quote_spanned!(span=> #fixed(#of_handler)),
+        Scope::Expr(function) if is_named_route(context, function) => {
+            let is_route_function = runtime.is_route_function();
+            quote_spanned!(span=> #is_route_function(&#function))
+        }
+        Scope::Expr(_) | Scope::OverArgs(_) => quote_spanned!(span=> false),
     };
     let by_function = runtime.known_scope_function();
     quote_spanned!(span=> #by_function { scope: #of_handler, is_route: || #is_route })
+}
+
+fn is_named_route(context: &Context<'_>, function: &Expr) -> bool {
+    let crate_path = context.model.crate_path.as_ref();
+    matches!(function, Expr::Path(path) if is_route(&path.path, crate_path))
 }
 
 /// An expression of optional limits. `None` if they may depend on the request.
@@ -78,7 +80,7 @@ fn limits(context: &Context<'_>, rule: &Rule) -> Option<TokenStream> {
             quote_spanned!(span=> #limits_macro!(#text #unit))
         }
         RuleLimits::Expr(expr) if is_constant(expr) => expr.to_token_stream(),
-        RuleLimits::Expr(_) => return None,
+        RuleLimits::Expr(_) | RuleLimits::OverArgs(_) => return None,
     };
     Some(quote_spanned!(span=> #constant_limits(&#constant)))
 }
@@ -125,6 +127,7 @@ fn key(context: &Context<'_>, key: &Key) -> Option<TokenStream> {
                 _ => not_built_in(context, span),
             }
         }
+        Key::OverArgs(_) => not_built_in(context, span),
         Key::Tuple(parts) => {
             let convert = runtime.convert_key();
             let parts = parts.iter().map(|part| self::key(context, part));

@@ -12,6 +12,8 @@ mod static_lifetimes;
 mod context;
 // The generics of the policy, with the state of the router.
 mod generics;
+// The sources that are expressions over the arguments.
+mod over_args;
 // The code that builds a rule.
 mod rule;
 // What is known of a rule's budgets without a request.

@@ -2,12 +2,10 @@
 
 use proc_macro2::{Delimiter, Group, Ident, TokenStream};
 use quote::{format_ident, quote_spanned};
-use syn::spanned::Spanned;
 use syn::{Attribute, Meta};
 
 use crate::emit::context::Context;
 use crate::emit::generics;
-use crate::model::{ArgsExpr, Cost};
 use crate::spans;
 use crate::syntax::other_attributes::{Placement, placement, with_allow_for_expect};
 
@@ -60,8 +58,8 @@ fn output(context: &Context<'_>) -> TokenStream {
     quote_spanned!(span=> impl ::core::future::Future<Output = #response_type>)
 }
 
-/// Calls the function as written, and charges before if a cost is over its arguments. The span is
-/// that of the return type, because a wrong one is the likely error.
+/// Calls the function as written. The span is that of the return type, because a wrong one is the
+/// likely error.
 fn respond(context: &Context<'_>) -> TokenStream {
     let span = context.hygienic_span;
     let return_span = context.return_span;
@@ -71,54 +69,12 @@ fn respond(context: &Context<'_>) -> TokenStream {
         .collect();
     let call = call(context, &args);
     let admission = Ident::new("__admission", span);
-    if !context.model.charges_after_extraction() {
-        let respond = runtime.respond();
-        let response = quote_spanned!(return_span=> #respond(#admission, #call));
-        return quote_spanned! {span=>
-            let (#admission, (#(#args,)*)) = __limited.split();
-            #response
-        };
-    }
-    let costs = Ident::new("__costs", span);
-    let cost_values = context.model.rules.iter().map(|rule| match &rule.cost {
-        Cost::OverArgs(cost) => cost_over_args(context, cost),
-        Cost::Fixed(_) | Cost::Expr(_) => quote_spanned!(span=> ::core::option::Option::None),
-    });
-    let charge_and_respond = runtime.charge_and_respond();
-    let response = quote_spanned! {return_span=>
-        #charge_and_respond(#admission, #costs, move || #call)
-    };
+    let respond = runtime.respond();
+    let response = quote_spanned!(return_span=> #respond(#admission, #call));
     quote_spanned! {span=>
-        let (#admission, __arguments) = __limited.split();
-        let #costs = [#(#cost_values),*];
-        let (#(#args,)*) = __arguments;
+        let (#admission, (#(#args,)*)) = __limited.split();
         #response
     }
-}
-
-/// The value of a cost over the arguments.
-fn cost_over_args(context: &Context<'_>, cost: &ArgsExpr) -> TokenStream {
-    let ArgsExpr {
-        expr,
-        reference_patterns,
-        value_patterns,
-        ..
-    } = cost;
-    let span = spans::hygienic_span_at(expr.span());
-    let convert_cost = context.runtime.convert_cost();
-    // These patterns bind with `ref`, so nothing is moved out of the arguments.
-    let bind_from_values = (!value_patterns.is_empty()).then(|| {
-        quote_spanned! {span=>
-            #[allow(unused_variables, clippy::needless_borrowed_reference)]
-            let (#(#value_patterns,)*) = __arguments;
-        }
-    });
-    quote_spanned! {span=> {
-        #[allow(unused_variables)]
-        let (#(#reference_patterns,)*) = &__arguments;
-        #bind_from_values
-        ::core::option::Option::Some(#convert_cost(#expr))
-    }}
 }
 
 /// The call of the function as written.

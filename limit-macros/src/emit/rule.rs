@@ -9,8 +9,9 @@ use syn::{Expr, LitStr};
 
 use crate::emit::context::Context;
 use crate::emit::generics::{LastArg, may_take_last_arg};
+use crate::emit::over_args;
 use crate::exprs::name_span;
-use crate::model::{Cost, Key, Purpose, Rule, RuleLimits, Scope, Strategy};
+use crate::model::{ArgsExpr, Cost, Key, Purpose, Rule, RuleLimits, Scope, Strategy};
 use crate::spans::{self, respan};
 use crate::tokens::readable;
 
@@ -40,19 +41,87 @@ struct RuleEmitter<'a> {
 impl RuleEmitter<'_> {
     fn rule(&self, (index, rule): (usize, &Rule)) -> TokenStream {
         let span = self.context.error_span;
-        let constructor = self.context.runtime.at(span).rule();
+        let runtime = self.context.runtime.at(span);
         let settings = settings(self.context, rule, index);
+        if rule.budget_over_args().next().is_some() {
+            return self.argument_rule(rule, &settings);
+        }
+        let constructor = runtime.rule();
         let key = self.key_with_scope(rule);
         let limits = self.limits(rule);
         let cost = self.cost(&rule.cost);
-        quote_spanned!(span=> #constructor(#settings, #key, #limits, #cost))
+        let rule_before = quote_spanned!(span=> #constructor(#settings, #key, #limits, #cost));
+        match rule.cost_over_args() {
+            None => rule_before,
+            Some(cost) => {
+                let with_cost = runtime.with_cost();
+                let cost = over_args::source(self.context, Purpose::Cost, cost);
+                quote_spanned!(span=> #with_cost(#rule_before, #cost))
+            }
+        }
+    }
+
+    /// A rule that uses the arguments for more than the cost.
+    fn argument_rule(&self, rule: &Rule, settings: &TokenStream) -> TokenStream {
+        let span = self.context.error_span;
+        let runtime = self.context.runtime.at(span);
+        let constructor = runtime.argument_rule();
+        let known = |source: TokenStream| self.known(&source);
+        let over = |purpose, over| over_args::source(self.context, purpose, over);
+        let key = self.key_over_args(&rule.key);
+        let scope = match &rule.scope {
+            Scope::Handler | Scope::Shared(_) => None,
+            Scope::Expr(scope) => Some(known(self.source(Purpose::Scope, scope))),
+            Scope::OverArgs(scope) => Some(over(Purpose::Scope, scope)),
+        };
+        let key = match scope {
+            None => key,
+            Some(scope) => {
+                let key_with_scope = runtime.key_with_scope();
+                quote_spanned!(span=> #key_with_scope(#scope, #key))
+            }
+        };
+        let limits = match &rule.limits {
+            RuleLimits::OverArgs(_) => self.limits(rule),
+            RuleLimits::Literal(..) | RuleLimits::Expr(_) => known(self.limits(rule)),
+        };
+        let cost = match &rule.cost {
+            Cost::OverArgs(cost) => over(Purpose::Cost, cost),
+            Cost::Fixed(_) | Cost::Expr(_) => known(self.cost(&rule.cost)),
+        };
+        let state = respan(self.state, span);
+        let first = over_args::first_type(self.context);
+        quote_spanned! {span=>
+            #constructor::<#state, #first, _, _, _>(#settings, #key, #limits, #cost)
+        }
+    }
+
+    /// A key of which parts may be over the arguments.
+    fn key_over_args(&self, key: &Key) -> TokenStream {
+        match key {
+            Key::OverArgs(_) => self.key(key),
+            Key::Tuple(parts) if key.over_args().next().is_some() => {
+                let parts = parts.iter().map(|part| self.key_over_args(part));
+                let span = self.context.error_span;
+                let key_tuple = self.context.runtime.at(span).key_tuple();
+                quote_spanned!(span=> #key_tuple((#(#parts,)*)))
+            }
+            Key::Default | Key::Expr(_) | Key::Tuple(_) => self.known(&self.key(key)),
+        }
+    }
+
+    /// A source that needs no argument, in a rule that uses arguments.
+    fn known(&self, source: &TokenStream) -> TokenStream {
+        let span = self.context.error_span;
+        let known = self.context.runtime.at(span).known();
+        quote_spanned!(span=> #known(#source))
     }
 
     /// The key, with what a scope function returns as a part of it.
     fn key_with_scope(&self, rule: &Rule) -> TokenStream {
         let key = self.key(&rule.key);
         match &rule.scope {
-            Scope::Handler | Scope::Shared(_) => key,
+            Scope::Handler | Scope::Shared(_) | Scope::OverArgs(_) => key,
             Scope::Expr(scope) => {
                 let span = self.context.error_span;
                 let key_with_scope = self.context.runtime.at(span).key_with_scope();
@@ -66,6 +135,7 @@ impl RuleEmitter<'_> {
         match key {
             Key::Default => self.context.runtime.default_key(),
             Key::Expr(expr) => self.source(Purpose::Key, expr),
+            Key::OverArgs(key) => over_args::source(self.context, Purpose::Key, key),
             Key::Tuple(parts) => {
                 let parts = parts.iter().map(|part| self.key(part));
                 let span = self.context.error_span;
@@ -102,6 +172,9 @@ impl RuleEmitter<'_> {
                 }}
             }
             RuleLimits::Expr(expr) => self.source(Purpose::Limits, expr),
+            RuleLimits::OverArgs(limits) => {
+                over_args::source(self.context, Purpose::Limits, limits)
+            }
         }
     }
 
@@ -199,7 +272,7 @@ fn scope_setting(context: &Context<'_>, rule: &Rule) -> TokenStream {
         return quote_spanned!(span=> #shared(#scope));
     }
     let constructor = match &rule.scope {
-        Scope::Expr(_) => runtime.scope_computed(),
+        Scope::Expr(_) | Scope::OverArgs(_) => runtime.scope_computed(),
         Scope::Handler | Scope::Shared(_) => runtime.scope_of_handler(),
     };
     let handler = context.handler_path();
@@ -244,7 +317,7 @@ pub(crate) fn key_label(key: &Key) -> Option<String> {
     match key {
         Key::Default => None,
         Key::Expr(Expr::Closure(_)) => Some("a closure".to_owned()),
-        Key::Expr(expr) => Some(readable(expr)),
+        Key::Expr(expr) | Key::OverArgs(ArgsExpr { expr, .. }) => Some(readable(expr)),
         Key::Tuple(parts) => {
             let labels: Vec<_> = parts.iter().filter_map(key_label).collect();
             Some(format!("({})", labels.join(", ")))

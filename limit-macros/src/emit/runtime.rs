@@ -64,6 +64,15 @@ impl Runtime {
         key_with_scope: scoped;
         call_on_limited: call_on_limited;
 
+        // Rules over the arguments.
+        policy_over_all_arguments_trait: PolicyOverAllArguments;
+        policy_over_first_arguments_trait: PolicyOverFirstArguments;
+        argument_rules_trait: ArgumentRules;
+        argument_rule: argument_rule;
+        with_cost: with_cost;
+        known: known;
+        key_place: KeyPlace;
+
         // The list of all limits.
         rule_declaration: RuleDeclaration;
         handler_declaration: HandlerDeclaration;
@@ -90,14 +99,33 @@ impl Runtime {
         limited_type: Limited;
         response_type: Response;
         respond: respond;
-        charge_and_respond: charge_and_respond;
-        convert_cost: IntoCost::into_cost;
     }
 
-    /// The constant of a policy that defers the charge until the arguments are extracted.
-    pub(crate) fn charge_after_extraction(&self) -> TokenStream {
-        let charge = self.path(&quote!(ChargeTiming));
-        quote_spanned!(self.span=> const CHARGE_TIMING: #charge = #charge::AfterExtraction;)
+    /// The function that makes a source of an expression over the arguments.
+    pub(crate) fn source_over_args(&self, purpose: Purpose) -> TokenStream {
+        self.path(&match purpose {
+            Purpose::Key | Purpose::Scope => quote!(key_over),
+            Purpose::Limits => quote!(limits_over),
+            Purpose::Cost => quote!(cost_over),
+        })
+    }
+
+    /// The function that converts what an expression over the arguments is.
+    pub(crate) fn value_over_args(&self, purpose: Purpose) -> TokenStream {
+        self.path(&match purpose {
+            Purpose::Key | Purpose::Scope => quote!(key_value),
+            Purpose::Limits => quote!(limits_value),
+            Purpose::Cost => quote!(cost_value),
+        })
+    }
+
+    /// An import of the traits that convert a key that is a place in the arguments.
+    pub(crate) fn use_key_place_traits(&self) -> TokenStream {
+        let private = &self.private;
+        quote_spanned! {self.span=>
+            #[allow(unused_imports)]
+            use #private::{KeyByClone as _, KeyByReference as _, NotAKey as _};
+        }
     }
 
     pub(crate) fn strategy(&self, strategy: Strategy) -> TokenStream {

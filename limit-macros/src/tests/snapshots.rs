@@ -227,33 +227,48 @@ fn a_cost_over_the_arguments_and_a_direct_function() {
             }
             #[doc(hidden)]
             struct __rate_limit_predict;
-            impl<__S> ::limit_runtime::__private::Policy<__S> for __rate_limit_predict
+            impl<
+                __S,
+            > ::limit_runtime::__private::PolicyOverAllArguments<__S, (HeaderMap, Json<Batch>)>
+            for __rate_limit_predict
             where
                 __S: ::core::marker::Send + ::core::marker::Sync,
             {
-                const CHARGE_TIMING: ::limit_runtime::__private::ChargeTiming = ::limit_runtime::__private::ChargeTiming::AfterExtraction;
-                fn rules() -> impl ::limit_runtime::__private::Rules<__S> {
-                    ::limit_runtime::__private::rule(
-                        const {
-                            &::limit_runtime::__private::PolicyConfig::new(
-                                    "predict",
-                                    ::limit_runtime::__private::ScopeConfig::handler(
-                                        ::core::concat!(::core::module_path!(), "::predict"),
-                                        "client_ip",
-                                    ),
-                                )
-                                .declared(&__RATE_LIMIT_predict[0])
-                        },
-                        ::limit_runtime::__private::DefaultKey,
-                        {
-                            static __LIMITS: ::limit_runtime::__private::LiteralLimits = ::limit_runtime::__private::LiteralLimits::new(
-                                [(1000u64, 3600000u64)],
-                                "\"predict\";q=1000;w=3600",
-                                &["\"predict\";r="],
-                            );
-                            &__LIMITS
-                        },
-                        1u64,
+                fn rules() -> impl ::limit_runtime::__private::ArgumentRules<
+                    __S,
+                    (HeaderMap, Json<Batch>),
+                > {
+                    ::limit_runtime::__private::with_cost(
+                        ::limit_runtime::__private::rule(
+                            const {
+                                &::limit_runtime::__private::PolicyConfig::new(
+                                        "predict",
+                                        ::limit_runtime::__private::ScopeConfig::handler(
+                                            ::core::concat!(::core::module_path!(), "::predict"),
+                                            "client_ip",
+                                        ),
+                                    )
+                                    .declared(&__RATE_LIMIT_predict[0])
+                            },
+                            ::limit_runtime::__private::DefaultKey,
+                            {
+                                static __LIMITS: ::limit_runtime::__private::LiteralLimits = ::limit_runtime::__private::LiteralLimits::new(
+                                    [(1000u64, 3600000u64)],
+                                    "\"predict\";q=1000;w=3600",
+                                    &["\"predict\";r="],
+                                );
+                                &__LIMITS
+                            },
+                            1u64,
+                        ),
+                        ::limit_runtime::__private::cost_over::<
+                            (HeaderMap, Json<Batch>),
+                            _,
+                        >(|__arguments| {
+                            #[allow(unused_variables)]
+                            let (_, Json(Batch { inputs, model: _ })) = __arguments;
+                            ::limit_runtime::__private::cost_value(inputs.len())
+                        }),
                     )
                 }
             }
@@ -275,22 +290,8 @@ fn a_cost_over_the_arguments_and_a_direct_function() {
                     (HeaderMap, Json<Batch>),
                 >,
             ) -> impl ::core::future::Future<Output = ::limit_runtime::__private::Response> {
-                let (__admission, __arguments) = __limited.split();
-                let __costs = [
-                    {
-                        #[allow(unused_variables)]
-                        let (_, Json(Batch { inputs, model: _ })) = &__arguments;
-                        ::core::option::Option::Some(
-                            ::limit_runtime::__private::IntoCost::into_cost(inputs.len()),
-                        )
-                    },
-                ];
-                let (__a0, __a1) = __arguments;
-                ::limit_runtime::__private::charge_and_respond(
-                    __admission,
-                    __costs,
-                    move || predict_now(__a0, __a1),
-                )
+                let (__admission, (__a0, __a1)) = __limited.split();
+                ::limit_runtime::__private::respond(__admission, predict_now(__a0, __a1))
             }
         "##]],
     );

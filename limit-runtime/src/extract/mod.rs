@@ -5,6 +5,7 @@
 //! [`limit_layer`](crate::Limiter::limit_layer). They are sealed: write a function and leave the
 //! rest to inference.
 
+pub(crate) mod argument_value;
 pub(crate) mod function;
 pub(crate) mod limits;
 pub(crate) mod maybe_ready;

@@ -18,6 +18,11 @@ pub trait Role: Debug + Send + Sync + 'static {
     fn computed(value: Self::Value) -> Self::Value {
         value
     }
+
+    /// Whether a value exempts the request.
+    fn exempts(_: &Self::Value) -> bool {
+        false
+    }
 }
 
 /// The value of a role, or the response that takes the place of the handler's.
@@ -37,6 +42,10 @@ pub struct LimitsRole;
 
 impl Role for LimitsRole {
     type Value = Option<LimitsRef>;
+
+    fn exempts(value: &Self::Value) -> bool {
+        value.is_none()
+    }
 }
 
 /// Role: the cost.

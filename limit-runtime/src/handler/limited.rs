@@ -1,9 +1,8 @@
 //! The single argument of a limited handler: its extraction checks the request, then extracts the
 //! handler's own arguments.
 
-use crate::extract::maybe_ready::BoxFuture;
+use crate::extract::maybe_ready::{BoxFuture, ready_or_await};
 use crate::policy::{
-    charge_timing::ChargeTiming,
     resolution::Resolution,
     rule::{Policy, Rules, Single},
 };
@@ -123,7 +122,7 @@ impl<P> Future for LimitedFuture<'_, P> {
 
 pin_project! {
     /// Future of [`Limited`] for a handler with arguments, which may include a `RateLimit`.
-    struct CurrentRequestFuture<P, F> {
+    pub(super) struct CurrentRequestFuture<P, F> {
         #[pin]
         extracting: F,
         request: CurrentRequest,
@@ -133,7 +132,7 @@ pin_project! {
 
 impl<P, F> CurrentRequestFuture<P, F> {
     #[inline]
-    fn new(extracting: F) -> Self {
+    pub(super) fn new(extracting: F) -> Self {
         Self {
             extracting,
             request: CurrentRequest::default(),
@@ -166,7 +165,6 @@ where
 /// keep the request.
 fn check<'a, S: Sync, R: Rules<S> + 'a>(
     rules: R,
-    timing: ChargeTiming,
     mut parts: Parts,
     body: Body,
     state: &'a S,
@@ -174,7 +172,7 @@ fn check<'a, S: Sync, R: Rules<S> + 'a>(
     if rules.may_dry_run() || !(R::ARE_ALWAYS_READY || rules.are_ready(&parts)) {
         return Checked::Pending(Box::pin(async move {
             let mut resolution = Resolution::default();
-            let checked = resolve_and_check(rules, timing, &mut parts, state, &mut resolution);
+            let checked = resolve_and_check(rules, &mut parts, state, &mut resolution);
             match checked.await {
                 Ok(admission) => Ok(admission),
                 Err(stop) => complete(stop, parts, body, resolution).await,
@@ -183,17 +181,17 @@ fn check<'a, S: Sync, R: Rules<S> + 'a>(
     }
     if R::COUNT > 1 {
         let mut resolution = Resolution::default();
-        let checked = resolve_and_check_now(rules, timing, &mut parts, &mut resolution);
+        let checked = resolve_and_check_now(rules, &mut parts, &mut resolution);
         return complete_early(checked, parts, body, resolution);
     }
-    match resolve_and_check_single(rules, timing, &parts) {
+    match resolve_and_check_single(rules, &parts) {
         Single::Exempt(_) => Checked::Admitted(Admission::unlimited()),
         Single::Checked(CheckedSingle::Admitted(admission, _)) => Checked::Admitted(admission),
         Single::Checked(CheckedSingle::Refused(response)) => {
             Checked::Refused(Some(response.finish(&mut parts, body)))
         }
         Single::Unchecked(mut resolution) => {
-            let checked = check_resolved(timing, &mut parts, &mut resolution);
+            let checked = check_resolved(&mut parts, &mut resolution);
             complete_early(checked, parts, body, *resolution)
         }
     }
@@ -247,7 +245,7 @@ where
     ) -> impl Future<Output = Result<Self, EarlyResponse>> + Send {
         let (parts, body) = request.into_parts();
         LimitedFuture::<P> {
-            checked: check(P::rules(), P::CHARGE_TIMING, parts, body, state),
+            checked: check(P::rules(), parts, body, state),
             policy: PhantomData,
         }
     }
@@ -263,6 +261,7 @@ macro_rules! await_extractor {
         poll_fn(poll).await
     }};
 }
+pub(super) use await_extractor;
 
 macro_rules! impl_limited {
     ($($T:ident)* ; $Last:ident) => {
@@ -270,7 +269,6 @@ macro_rules! impl_limited {
             #[allow(non_snake_case)]
             fn extract<'a, S, M, R>(
                 rules: R,
-                timing: ChargeTiming,
                 request: Request,
                 state: &'a S,
             ) -> impl Future<Output = Result<(Admission, ($($T,)* $Last,)), EarlyResponse>> + Send
@@ -285,10 +283,10 @@ macro_rules! impl_limited {
                     let mut resolution = Resolution::default();
                     let is_ready = R::ARE_ALWAYS_READY || rules.are_ready(&parts);
                     let checked = if is_ready && !rules.may_dry_run() {
-                        resolve_and_check_now(rules, timing, &mut parts, &mut resolution)
+                        resolve_and_check_now(rules, &mut parts, &mut resolution)
                     } else {
                         let (parts, resolution) = (&mut parts, &mut resolution);
-                        resolve_and_check(rules, timing, parts, state, resolution).await
+                        resolve_and_check(rules, parts, state, resolution).await
                     };
                     let checked = match checked {
                         Ok(admission) => Ok(admission),
@@ -309,7 +307,6 @@ macro_rules! impl_limited {
                                 Err(rejection) => break 'rejected (admission, rejection.into_response()),
                             };
                         )*
-                        let (admission, body) = admission.wrap_body(timing, &parts, body);
                         let request = Request::from_parts(parts, body);
                         let extracting = $Last::from_request(request, state);
                         match await_extractor!(extracting, resolution) {
@@ -318,7 +315,7 @@ macro_rules! impl_limited {
                         }
                     };
                     let admission = current_request::update(admission);
-                    Err(admission.reject(rejection, timing).await.into())
+                    Err(ready_or_await!(admission.complete(rejection)).into())
                 }
             }
         }
@@ -338,7 +335,7 @@ macro_rules! impl_limited {
                 request: Request,
                 state: &S,
             ) -> impl Future<Output = Result<Self, EarlyResponse>> + Send {
-                let extracting = Arguments::<($($T,)* $Last,)>::extract(P::rules(), P::CHARGE_TIMING, request, state);
+                let extracting = Arguments::<($($T,)* $Last,)>::extract(P::rules(), request, state);
                 CurrentRequestFuture::<P, _>::new(extracting)
             }
         }

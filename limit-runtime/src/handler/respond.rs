@@ -1,6 +1,6 @@
 //! Calls the handler of an admitted request, and adds rate-limit headers to its response.
 
-use crate::{extract::maybe_ready::ready_or_await, request::admission::Admission};
+use crate::request::admission::Admission;
 use axum::response::{IntoResponse, Response};
 use pin_project_lite::pin_project;
 use std::{
@@ -46,27 +46,6 @@ where
     F: HandlerFuture<Answer: IntoResponse> + Send,
 {
     RespondFuture { handler, admission }
-}
-
-/// [`respond`] for a handler whose costs depend on its arguments: charges them, then calls it.
-#[expect(
-    clippy::manual_async_fn,
-    reason = "the future of an `async fn` stores its arguments twice"
-)]
-pub fn charge_and_respond<F, const N: usize>(
-    admission: Admission,
-    costs: [Option<u64>; N],
-    handler: impl FnOnce() -> F + Send,
-) -> impl Future<Output = Response> + Send
-where
-    F: HandlerFuture<Answer: IntoResponse> + Send,
-{
-    async move {
-        match ready_or_await!(admission.charge(&costs)) {
-            Ok(()) => respond(admission, handler()).await,
-            Err(refusal) => admission.refuse_late(refusal),
-        }
-    }
 }
 
 impl<F: Future<Output: IntoResponse>> Future for RespondFuture<F> {

@@ -11,7 +11,6 @@ use crate::{
     key::{IntoKey, Key},
     observe::{Reason, layer_registry::LayerIdentity, policy_record::LayerDeclaration},
     policy::{
-        charge_timing::ChargeTiming,
         config::{ConfigRef, PolicyConfig, ScopeConfig, is_served_as},
         resolution::{Resolution, UnresolvedRule},
     },
@@ -19,7 +18,7 @@ use crate::{
         admission::Admission,
         check::{check_layer, count_and_reject, exempt_from_layer},
         default_key::default_key,
-        dry_run::check_dry_run,
+        dry_run::charge_dry_run,
         early_response::finish_early_response,
         enclosing_limits::EnclosingLimits,
         report,
@@ -175,8 +174,7 @@ impl ActiveLayer {
             report::unchecked(limiter, parts, &self.config, reason, true);
         }
         let limits = exempt_from_layer(limiter, parts, self.settings.name);
-        let timing = ChargeTiming::BeforeExtraction;
-        check_dry_run(&limits, timing, parts, &mut resolution).await;
+        charge_dry_run(&limits, Some(parts), &mut resolution).await;
         Admission::tracked(limits)
     }
 

@@ -85,6 +85,14 @@ impl Exempt {
 }
 
 impl Resolution {
+    /// Rules that have been resolved before, to which others are added.
+    pub(crate) fn of_rules(rules: ResolvedRules) -> Self {
+        Self {
+            rules,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn rules(&self) -> &ResolvedRules {
         &self.rules
     }
@@ -191,21 +199,49 @@ impl Resolution {
         let (key, key_rejection) = split(key);
         let (limits, limits_rejection) = split(limits);
         let (cost, cost_rejection) = split(cost);
-        let rejections = [key_rejection, limits_rejection, cost_rejection];
+        self.reject(
+            (rule.index, &rule.config),
+            [key_rejection, limits_rejection, cost_rejection],
+        );
+        if let (Some(key), Some(limits)) = (key, limits.flatten()) {
+            self.push(rule.resolved(key, limits, cost.unwrap_or(1)));
+        }
+    }
+
+    /// Rejects the request by the first of these rejections of a rule, if there is one.
+    #[cold]
+    pub(crate) fn reject(
+        &mut self,
+        (index, config): (u8, &ConfigRef),
+        rejections: [Option<Rejection>; 3],
+    ) {
         // Each rejection is looked at, so that each function that fails with a success is reported.
         let rejections = rejections.map(|rejection| Some(with_error_status(*rejection?)));
         let rejection = rejections.into_iter().flatten().next();
-        let is_first = self.response.is_none() || rule.index < self.rejected_by;
+        let is_first = self.response.is_none() || index < self.rejected_by;
         if let Some(response) = rejection.filter(|_| is_first) {
             self.response = Some(Box::new(response));
-            self.rejected_by = rule.index;
-            self.rejecting = match rule.config {
-                ConfigRef::Static(config) => Some(config),
+            self.rejected_by = index;
+            self.rejecting = match config {
+                ConfigRef::Static(config) => Some(*config),
                 ConfigRef::Shared(_) => None,
             };
         }
-        if let (Some(key), Some(limits)) = (key, limits.flatten()) {
-            self.push(rule.resolved(key, limits, cost.unwrap_or(1)));
+    }
+
+    /// Sets the cost of a rule that is resolved otherwise. Merged rules have the largest cost.
+    pub(crate) fn set_cost(&mut self, index: u8, cost: Result<u64, Rejection>) {
+        let mut rules = self.rules.iter_mut();
+        let Some(rule) = rules.find(|rule| rule.indices().any(|other| other == usize::from(index)))
+        else {
+            return;
+        };
+        match cost {
+            Ok(cost) => rule.cost = rule.cost.max(cost),
+            Err(rejection) => {
+                let config = rule.config_of(index).clone();
+                self.reject((index, &config), [None, None, Some(rejection)]);
+            }
         }
     }
 

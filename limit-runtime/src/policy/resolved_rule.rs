@@ -131,6 +131,13 @@ impl ResolvedRule {
             .map(usize::from)
     }
 
+    /// The settings of the rule at this index, which is this one or merged into it.
+    pub(crate) fn config_of(&self, index: u8) -> &ConfigRef {
+        let mut merged = self.merged.iter().flat_map(|merged| merged.iter());
+        let merged = merged.find(|merged| merged.index == index);
+        merged.map_or(&self.config, |merged| &merged.config)
+    }
+
     /// The charge of this rule on a route, which matters only if each route has its own budget.
     pub(crate) fn charge<'a>(&'a self, route: Option<&'a MatchedPath>) -> Charge<'a> {
         Charge {

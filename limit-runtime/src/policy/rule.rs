@@ -1,7 +1,6 @@
 //! What `#[rate_limit]` expands to: a policy of rules, resolved for each request.
 
 use super::{
-    charge_timing::ChargeTiming,
     config::{ConfigRef, PolicyConfig},
     resolution::{Resolution, UnresolvedRule},
     resolved_rule::SingleRule,
@@ -23,9 +22,6 @@ use std::future::Future;
 /// take it too: the head of the request (`LastInHead`) or its body (`LastInBody`). It is always
 /// inferred.
 pub trait Policy<S, L = ()> {
-    /// When the charge is made: after extraction if a cost depends on the arguments.
-    const CHARGE_TIMING: ChargeTiming = ChargeTiming::BeforeExtraction;
-
     /// One rule for each attribute.
     fn rules() -> impl Rules<S>;
 }
@@ -56,6 +52,16 @@ impl Pass {
         }
     }
 
+    /// Whether only cheap rules are resolved.
+    pub(crate) fn is_of_cheap_rules(self) -> bool {
+        self.cheap.is_some()
+    }
+
+    /// Whether a rule is not resolved.
+    pub(crate) fn leaves_out(self, rule: u8) -> bool {
+        self.except.contains(rule)
+    }
+
     #[inline]
     pub(crate) fn except(self, except: RuleSet) -> Self {
         Self { except, ..self }
@@ -72,6 +78,14 @@ impl RuleSet {
     #[inline]
     pub(crate) fn insert(&mut self, rule: u8) {
         self.0 |= 1_u8.checked_shl(rule.into()).unwrap_or(0);
+    }
+
+    /// The rules at these indices.
+    pub(crate) fn of(rules: impl IntoIterator<Item = usize>) -> Self {
+        let mut set = Self::EMPTY;
+        let rules = rules.into_iter().filter_map(|rule| u8::try_from(rule).ok());
+        rules.for_each(|rule| set.insert(rule));
+        set
     }
 
     #[inline]

@@ -234,8 +234,8 @@ key_tuple!(A B C D E F G H);
 /// A key within a scope that is computed.
 #[derive(Debug)]
 pub struct Scoped<Scope, K> {
-    scope: Scope,
-    key: K,
+    pub(super) scope: Scope,
+    pub(super) key: K,
 }
 
 /// The key of a rule whose scope is computed.
@@ -287,7 +287,7 @@ impl<S: Sync, Scope: Source<KeyRole, S>, K: Source<KeyRole, S>> Source<KeyRole, 
 
 /// The key alone where the route is the scope, else the pair of both.
 #[inline]
-fn scoped_key(
+pub(super) fn scoped_key(
     is_per_route: bool,
     scope: Resolved<KeyRole>,
     key: Resolved<KeyRole>,

@@ -1,17 +1,11 @@
-//! An admitted request: charges it after extraction if needed, and adds headers to its response.
+//! An admitted request: adds headers to its response.
 
-use super::{
-    late_body::drain_if_refused, refusal::Refusal, request_limits::RequestLimits,
-    response_headers::add_headers,
-};
+use super::{request_limits::RequestLimits, response_headers::add_headers};
 use crate::{
-    extract::maybe_ready::{BoxFuture, MaybeReady, ready_or_await},
-    policy::charge_timing::ChargeTiming,
+    extract::maybe_ready::{BoxFuture, MaybeReady},
     response::headers::{Headers, LiteralHeaders},
-    store::Action,
 };
-use axum::{body::Body, response::Response};
-use http::request::Parts;
+use axum::response::Response;
 use std::{
     fmt, mem,
     sync::Arc,
@@ -19,8 +13,6 @@ use std::{
 };
 
 /// A request that passed its check, and what remains to do for it.
-///
-/// Costs that depend on arguments are charged after extraction; headers are added to the response.
 #[derive(Default)]
 pub struct Admission {
     /// The headers of literal limits, if the charge is final: the common case.
@@ -78,82 +70,6 @@ impl Admission {
             Some(Other::Tracked(request_limits)) => Some(request_limits),
             Some(Other::Headers(_) | Other::Refunding(_)) | None => None,
         }
-    }
-
-    /// Charges all rules after extraction. `known` has the costs that depend on the arguments, by
-    /// the index of their attribute.
-    ///
-    /// # Errors
-    /// Why the request is refused; nothing has been consumed then.
-    pub(crate) fn charge(&self, known: &[Option<u64>]) -> MaybeReady<Result<(), Refusal>> {
-        let Some(request_limits) = self.request_limits() else {
-            // With headers only, the charge has been made before extraction.
-            debug_assert!(
-                self.literal_headers.is_none() && self.other.is_none(),
-                "charged twice"
-            );
-            return MaybeReady::Ready(Ok(()));
-        };
-        if request_limits.dry_run().is_some() {
-            return MaybeReady::Pending(Self::charge_with_dry_run(request_limits, known));
-        }
-        let costs = request_limits.costs_with(known);
-        request_limits.clone().check(costs, Action::Consume, drop)
-    }
-
-    /// [`charge`](Self::charge) of rules beside others in dry run, which are charged afterwards.
-    #[cold]
-    fn charge_with_dry_run(
-        request_limits: &Arc<RequestLimits>,
-        known: &[Option<u64>],
-    ) -> BoxFuture<Result<(), Refusal>> {
-        let (request_limits, known) = (request_limits.clone(), known.to_vec());
-        Box::pin(async move {
-            if !request_limits.rules.is_empty() {
-                let costs = request_limits.costs_with(&known);
-                let live = request_limits.clone();
-                ready_or_await!(live.check(costs, Action::Consume, drop))?;
-            }
-            request_limits.charge_dry_run(&known).await;
-            Ok(())
-        })
-    }
-
-    /// The response to a request whose arguments could not be extracted. Such a request counts: a
-    /// charge after extraction is made now, with 1 for each cost that depends on the arguments.
-    #[cold]
-    pub(crate) fn reject(self, rejection: Response, timing: ChargeTiming) -> BoxFuture<Response> {
-        Box::pin(async move {
-            if timing == ChargeTiming::AfterExtraction
-                && let Err(refusal) = ready_or_await!(self.charge(&[]))
-            {
-                return self.refuse_late(refusal);
-            }
-            ready_or_await!(self.complete(rejection))
-        })
-    }
-
-    /// The request body for extraction. If the charge comes after extraction and is refused, the
-    /// unread rest of the body is drained.
-    #[inline]
-    pub(crate) fn wrap_body(self, timing: ChargeTiming, parts: &Parts, body: Body) -> (Self, Body) {
-        if timing == ChargeTiming::AfterExtraction
-            && let Some(request_limits) = self.request_limits()
-        {
-            let body = drain_if_refused(parts, body, request_limits);
-            return (self, body);
-        }
-        (self, body)
-    }
-
-    /// The response to a request that is refused after its arguments have been extracted.
-    #[cold]
-    pub(crate) fn refuse_late(&self, refusal: Refusal) -> Response {
-        let Some(request_limits) = self.request_limits() else {
-            return refusal.into_late_response(None);
-        };
-        request_limits.mark_refused();
-        refusal.into_late_response(request_limits.head.as_deref())
     }
 
     /// Completes the response to a request that has been charged.

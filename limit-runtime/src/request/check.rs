@@ -3,7 +3,7 @@
 use super::{
     admission::Admission,
     built_in::is_built_in,
-    dry_run::{DryRunRules, check_dry_run},
+    dry_run::{DryRunRules, charge_dry_run},
     early_refusal::refuse_by_cheap_rules,
     early_response::EarlyResponse,
     enclosing_limits::EnclosingLimits,
@@ -20,7 +20,6 @@ use crate::{
     limiter::Limiter,
     observe::Reason,
     policy::{
-        charge_timing::ChargeTiming,
         resolution::Resolution,
         resolved_rule::SingleRule,
         rule::{Pass, Rules, Single},
@@ -79,7 +78,6 @@ pub(crate) use complete_check;
 /// What the caller has to do if the request is not admitted at once.
 pub(crate) fn resolve_and_check_now<S, R: Rules<S>>(
     mut rules: R,
-    timing: ChargeTiming,
     parts: &mut Parts,
     resolution: &mut Resolution,
 ) -> Result<Admission, Stop> {
@@ -88,22 +86,34 @@ pub(crate) fn resolve_and_check_now<S, R: Rules<S>>(
     if limiter.skips(parts) {
         report::skipped(limiter, parts, &rules);
     } else {
-        // If cheap rules (see `early_refusal`) deny the request, no function of the application
-        // runs. If all rules are cheap, or none is, one check is enough.
-        if R::COUNT > 1 {
-            let cheap = rules.cheap(parts, is_built_in);
-            if 0 < cheap && cheap < R::COUNT {
-                rules.resolve_now(Pass::cheap(is_built_in), 0, parts, resolution);
-                refuse_by_cheap_rules(limiter, parts, resolution);
-            }
-        }
-        if !resolution.is_refused() {
-            rules.resolve_now(Pass::REST, 0, parts, resolution);
+        resolve_live_now(limiter, &mut rules, parts, resolution);
+    }
+    match check_resolved_single(limiter, layered.is_some(), parts, resolution) {
+        Some(checked) => checked,
+        None => check_resolved(parts, resolution),
+    }
+}
+
+/// Resolves rules that are ready.
+///
+/// If cheap rules (see `early_refusal`) deny the request, no function of the application runs. If
+/// all rules are cheap, or none is, one check is enough.
+#[inline]
+pub(super) fn resolve_live_now<S, R: Rules<S>>(
+    limiter: &Limiter,
+    rules: &mut R,
+    parts: &Parts,
+    resolution: &mut Resolution,
+) {
+    if R::COUNT > 1 {
+        let cheap = rules.cheap(parts, is_built_in);
+        if 0 < cheap && cheap < R::COUNT {
+            rules.resolve_now(Pass::cheap(is_built_in), 0, parts, resolution);
+            refuse_by_cheap_rules(limiter, parts, resolution);
         }
     }
-    match check_resolved_single(limiter, layered.is_some(), parts, timing, resolution) {
-        Some(checked) => checked,
-        None => check_resolved(timing, parts, resolution),
+    if !resolution.is_refused() {
+        rules.resolve_now(Pass::REST, 0, parts, resolution);
     }
 }
 
@@ -113,7 +123,6 @@ pub(crate) fn resolve_and_check_now<S, R: Rules<S>>(
 #[inline(always)]
 pub(crate) fn resolve_and_check_single<S, R: Rules<S>>(
     rules: R,
-    timing: ChargeTiming,
     parts: &Parts,
 ) -> Single<CheckedSingle> {
     let layered = parts.extensions.get::<Limiter>();
@@ -123,9 +132,8 @@ pub(crate) fn resolve_and_check_single<S, R: Rules<S>>(
         return Single::Exempt(None);
     }
     let is_layered = layered.is_some();
-    let checked = rules.resolve_single(parts, |rule| {
-        check_single(limiter, is_layered, parts, timing, rule)
-    });
+    let checked =
+        rules.resolve_single(parts, |rule| check_single(limiter, is_layered, parts, rule));
     if let Single::Exempt(Some(config)) = checked {
         report::exempt(limiter, parts, std::iter::once(config));
     }
@@ -142,19 +150,38 @@ macro_rules! resolve {
         }
     };
 }
+pub(super) use resolve;
+
+/// [`resolve_live_now`] for rules that may have to be awaited, except those in dry run.
+macro_rules! resolve_live {
+    ($limiter:ident, $rules:ident, $dry:ident, $parts:ident, $state:ident, $resolution:expr) => {
+        if R::COUNT > 1 {
+            let cheap = $rules.cheap($parts, is_built_in);
+            if 0 < cheap && cheap < R::COUNT {
+                let pass = Pass::cheap(is_built_in).except($dry);
+                resolve!($rules, pass, $parts, $state, $resolution);
+                refuse_by_cheap_rules(&$limiter, $parts, $resolution);
+            }
+        }
+        if !$resolution.is_refused() {
+            let pass = Pass::REST.except($dry);
+            resolve!($rules, pass, $parts, $state, $resolution);
+        }
+    };
+}
+pub(super) use resolve_live;
 
 /// [`resolve_and_check_now`] for rules that may have to be awaited.
 ///
 /// The future is boxed, so that it takes no space in the futures of handlers.
 pub(crate) fn resolve_and_check<'a, S: Sync, R: Rules<S> + 'a>(
     mut rules: R,
-    timing: ChargeTiming,
     parts: &'a mut Parts,
     state: &'a S,
     resolution: &'a mut Resolution,
 ) -> Pin<Box<dyn Future<Output = Result<Admission, Stop>> + Send + 'a>> {
     if R::ARE_ALWAYS_READY && !rules.may_dry_run() {
-        let checked = resolve_and_check_now(rules, timing, parts, resolution);
+        let checked = resolve_and_check_now(rules, parts, resolution);
         return Box::pin(future::ready(checked));
     }
     Box::pin(async move {
@@ -165,25 +192,14 @@ pub(crate) fn resolve_and_check<'a, S: Sync, R: Rules<S> + 'a>(
         }
         let dry_run = DryRunRules::of(&limiter, &rules);
         let dry = dry_run.indices();
-        if R::COUNT > 1 {
-            let cheap = rules.cheap(parts, is_built_in);
-            if 0 < cheap && cheap < R::COUNT {
-                let pass = Pass::cheap(is_built_in).except(dry);
-                resolve!(rules, pass, parts, state, resolution);
-                refuse_by_cheap_rules(&limiter, parts, resolution);
-            }
-        }
-        if !resolution.is_refused() {
-            let pass = Pass::REST.except(dry);
-            resolve!(rules, pass, parts, state, resolution);
-        }
+        resolve_live!(limiter, rules, dry, parts, state, resolution);
         if dry.is_empty() {
-            return check_resolved(timing, parts, resolution);
+            return check_resolved(parts, resolution);
         }
-        let limits = check_live(&limiter, timing, parts, resolution, &dry_run).await?;
+        let limits = check_live(&limiter, parts, resolution, &dry_run).await?;
         let mut resolution = Resolution::default();
         resolve!(rules, Pass::REST, parts, state, &mut resolution);
-        check_dry_run(&limits, timing, parts, &mut resolution).await;
+        charge_dry_run(&limits, Some(parts), &mut resolution).await;
         Ok(Admission::tracked(limits))
     })
 }
@@ -193,7 +209,6 @@ pub(crate) fn resolve_and_check<'a, S: Sync, R: Rules<S> + 'a>(
 /// # Errors
 /// What the caller has to do if the request is not admitted at once.
 pub(crate) fn check_resolved(
-    timing: ChargeTiming,
     parts: &mut Parts,
     resolution: &mut Resolution,
 ) -> Result<Admission, Stop> {
@@ -208,21 +223,14 @@ pub(crate) fn check_resolved(
         return Ok(Admission::unlimited());
     }
     let is_layered = parts.extensions.get::<Limiter>().is_some();
-    if let Some(checked) = check_resolved_single(limiter, is_layered, parts, timing, resolution) {
+    if let Some(checked) = check_resolved_single(limiter, is_layered, parts, resolution) {
         return checked;
     }
     let mut request_limits = start_tracking(limiter.clone(), parts, resolution);
     if request_limits.limiter.observer().hook_gets_all() {
         request_limits.keep_head(parts);
     }
-    let checked = match timing {
-        ChargeTiming::BeforeExtraction => Arc::new(request_limits).consume(Admission::tracked),
-        ChargeTiming::AfterExtraction => {
-            request_limits.keep_head(parts);
-            Arc::new(request_limits).peek(Admission::tracked)
-        }
-    };
-    match checked {
+    match Arc::new(request_limits).consume(Admission::tracked) {
         MaybeReady::Ready(Ok(admission)) => Ok(admission),
         MaybeReady::Ready(Err(refusal)) => Err(Stop::Refused(refusal.into_response(parts).into())),
         MaybeReady::Pending(check) => Err(Stop::Pending(check)),
@@ -236,7 +244,6 @@ pub(crate) fn check_resolved(
 /// If the request is refused or rejected.
 async fn check_live(
     limiter: &Limiter,
-    timing: ChargeTiming,
     parts: &mut Parts,
     resolution: &mut Resolution,
     dry_run: &DryRunRules,
@@ -253,14 +260,7 @@ async fn check_live(
     if limiter.observer().hook_gets_all() {
         limits.keep_head(parts);
     }
-    let checked = match timing {
-        ChargeTiming::BeforeExtraction => Arc::new(limits).consume(|limits| limits),
-        ChargeTiming::AfterExtraction => {
-            limits.keep_head(parts);
-            Arc::new(limits).peek(|limits| limits)
-        }
-    };
-    match ready_or_await!(checked) {
+    match ready_or_await!(Arc::new(limits).consume(|limits| limits)) {
         Ok(limits) => Ok(limits),
         Err(refusal) => Err(Stop::Refused(refusal.into_response(parts).into())),
     }
@@ -272,11 +272,10 @@ fn check_resolved_single(
     limiter: &Limiter,
     is_layered: bool,
     parts: &Parts,
-    timing: ChargeTiming,
     resolution: &mut Resolution,
 ) -> Option<Result<Admission, Stop>> {
     let rule = resolution.single_rule()?;
-    let checked = check_single(limiter, is_layered, parts, timing, &rule)?;
+    let checked = check_single(limiter, is_layered, parts, &rule)?;
     if resolution.has_exempt_rules() {
         report::exempt_rules(limiter, parts, resolution.exempt_rules());
     }
@@ -303,14 +302,11 @@ fn check_single(
     limiter: &Limiter,
     is_layered: bool,
     parts: &Parts,
-    timing: ChargeTiming,
     rule: &SingleRule<'_>,
 ) -> Option<CheckedSingle> {
     let config = rule.config;
     let settings = limiter.response_settings();
-    let is_final = timing == ChargeTiming::BeforeExtraction
-        && config.count_when.is_none()
-        && config.wait.is_zero();
+    let is_final = config.count_when.is_none() && config.wait.is_zero();
     // There are no enclosing limits without the limiter of a layer.
     if !is_final
         || settings.response_info
@@ -379,7 +375,7 @@ fn refuse_single(
 }
 
 /// Creates the state of a request with several rules, or with one that may need it after the check.
-fn start_tracking(
+pub(super) fn start_tracking(
     limiter: Limiter,
     parts: &mut Parts,
     resolution: &mut Resolution,

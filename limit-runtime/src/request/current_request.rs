@@ -90,6 +90,20 @@ pub(crate) fn begin_extraction(admission: Admission, parts: &Parts) -> Admission
     admission
 }
 
+/// Lets extractors have the state, which exists.
+pub(crate) fn share(limits: &Arc<RequestLimits>) {
+    if CURRENT.is_set() {
+        CURRENT.with(|current| current.0.set(State::Shared(limits.clone())));
+    }
+}
+
+/// Takes back what [`share`] has set.
+pub(crate) fn unshare() {
+    if CURRENT.is_set() {
+        CURRENT.with(|current| current.0.take());
+    }
+}
+
 /// Whether the arguments of a limited handler are being extracted on this thread.
 pub(crate) fn is_set() -> bool {
     CURRENT.is_set()

@@ -10,7 +10,6 @@ use crate::{
     limiter::Limiter,
     observe::Reason,
     policy::{
-        charge_timing::ChargeTiming,
         config::PolicyConfig,
         resolution::Resolution,
         resolved_rule::ResolvedRule,
@@ -56,47 +55,37 @@ impl DryRunRules {
     }
 }
 
-/// Checks the resolved rules in dry run of a request that the live ones have admitted.
-///
-/// If the charge comes after extraction, so does this one; see [`RequestLimits::charge_dry_run`].
-pub(crate) async fn check_dry_run(
+/// Charges the resolved rules in dry run of a request that the live ones, in `limits`, have
+/// admitted. `parts` is its head, if that is at hand.
+pub(crate) async fn charge_dry_run(
     limits: &RequestLimits,
-    timing: ChargeTiming,
-    parts: &Parts,
+    parts: Option<&Parts>,
     resolution: &mut Resolution,
 ) {
     let limiter = &limits.limiter;
     if let Some(config) = resolution.rejecting_rule() {
-        report::unchecked(limiter, parts, config, Reason::Rejected, true);
+        report::unchecked_in(limits, parts, config, Reason::Rejected, true);
     }
     for config in resolution.exempt_rules() {
-        report::unchecked(limiter, parts, config, Reason::Exempt, true);
+        report::unchecked_in(limits, parts, config, Reason::Exempt, true);
     }
     if resolution.rules().is_empty() {
         return;
     }
-    let route = parts.extensions.get::<MatchedPath>().cloned();
+    let route = match parts {
+        Some(parts) => parts.extensions.get::<MatchedPath>().cloned(),
+        None => limits.route.clone(),
+    };
     resolution.merge_same_budgets(route.as_ref());
     let mut dry_run = RequestLimits::from_resolution(limiter.clone(), route, resolution, None);
     for rule in &mut dry_run.rules {
         rule.key = rule.key.in_dry_run();
     }
-    match timing {
-        ChargeTiming::BeforeExtraction => dry_run.charge_each(&[], Some(parts)).await,
-        ChargeTiming::AfterExtraction => dry_run.keep_head(parts),
-    }
+    dry_run.charge_each(parts).await;
     limits.set_dry_run(dry_run);
 }
 
 impl RequestLimits {
-    /// Charges the rules in dry run, if there are any, after the arguments have been extracted.
-    /// `known` has the costs that depend on the arguments, by the index of their attribute.
-    pub(super) async fn charge_dry_run(&self, known: &[Option<u64>]) {
-        if let Some(dry_run) = self.dry_run() {
-            dry_run.charge_each(known, dry_run.head.as_deref()).await;
-        }
-    }
-
     /// Charges the rules in dry run for which `is_selected` is true `cost` more, whatever their
     /// limits: the work is done. Rules that would have refused the request are left out: live, they
     /// would have kept the handler from the work.
@@ -146,9 +135,8 @@ impl RequestLimits {
     }
 
     /// Charges each of these rules, which are in dry run, by itself.
-    async fn charge_each(&self, known: &[Option<u64>], parts: Option<&Parts>) {
-        let costs = self.costs_with(known);
-        let charges = self.charges_with(|index, _| costs.get(index).copied());
+    async fn charge_each(&self, parts: Option<&Parts>) {
+        let charges = self.charges_with(|_, rule| Some(rule.cost));
         for (index, charge) in charges.iter().enumerate() {
             let timer = self.limiter.observer().start_timer();
             let checked = self

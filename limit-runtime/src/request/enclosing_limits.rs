@@ -32,6 +32,7 @@ impl EnclosingLimits {
 
     /// Names of the handler's rules and of the layers that are known to exempt the request.
     pub(crate) fn exempt_names(&self) -> impl Iterator<Item = &'static str> {
-        self.limits.exempt.iter().chain(&self.exempt).copied()
+        let exempt = self.limits.current().exempt.iter();
+        exempt.chain(&self.exempt).copied()
     }
 }

@@ -1,25 +1,50 @@
 //! The body of a request that is charged after its arguments have been extracted.
 
-use super::request_limits::RequestLimits;
+use crate::limiter::Limiter;
 use axum::body::{Body, Bytes, HttpBody};
 use http::request::Parts;
 use http_body::{Frame, SizeHint};
 use std::{
     mem,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
 };
 
+/// Says whether a request has been refused after its body had been handed to the extraction.
+#[derive(Debug, Default)]
+pub(crate) struct LateRefusal(Option<Arc<AtomicBool>>);
+
+impl LateRefusal {
+    /// The unread rest of the body is drained.
+    pub(crate) fn set(&self) {
+        if let Some(is_refused) = &self.0 {
+            is_refused.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
 /// Wraps the body of a request that is charged after extraction, so that the unread rest is drained
 /// if the charge is refused. Bodies that are not worth draining are returned unchanged.
-pub(super) fn drain_if_refused(parts: &Parts, body: Body, limits: &Arc<RequestLimits>) -> Body {
-    let drain = limits.limiter.drain();
-    if drain.is_worthwhile(&parts.headers, &body) {
-        LateBody::wrap(body, limits.clone())
-    } else {
-        body
+pub(super) fn drain_if_refused(
+    parts: &Parts,
+    body: Body,
+    limiter: &Limiter,
+) -> (Body, LateRefusal) {
+    if !limiter.drain().is_worthwhile(&parts.headers, &body) {
+        return (body, LateRefusal::default());
     }
+    let is_refused = Arc::default();
+    let body = Body::new(LateBody {
+        body,
+        is_read: false,
+        limiter: limiter.clone(),
+        is_refused: Arc::clone(&is_refused),
+    });
+    (body, LateRefusal(Some(is_refused)))
 }
 
 /// A request body that is drained when it is dropped unread and the request has been refused.
@@ -30,17 +55,8 @@ struct LateBody {
     body: Body,
     /// Whether the end has been read. Not every body reports that in `is_end_stream`.
     is_read: bool,
-    limits: Arc<RequestLimits>,
-}
-
-impl LateBody {
-    fn wrap(body: Body, limits: Arc<RequestLimits>) -> Body {
-        Body::new(Self {
-            body,
-            is_read: false,
-            limits,
-        })
-    }
+    limiter: Limiter,
+    is_refused: Arc<AtomicBool>,
 }
 
 impl HttpBody for LateBody {
@@ -68,8 +84,8 @@ impl HttpBody for LateBody {
 impl Drop for LateBody {
     fn drop(&mut self) {
         let is_read = self.is_read || self.body.is_end_stream();
-        if !is_read && self.limits.is_refused() {
-            let drain = self.limits.limiter.drain();
+        if !is_read && self.is_refused.load(Ordering::Relaxed) {
+            let drain = self.limiter.drain();
             drain.spawn(mem::take(&mut self.body));
         }
     }

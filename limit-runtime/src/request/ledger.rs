@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 pub(super) type PerRule<T> = SmallVec<[T; 1]>;
 
 /// The store's last decision on a request, and the charges that can be refunded.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Ledger {
     /// The last decision on all rules; `None` before the first check.
     pub(super) decision: Option<Decision>,
@@ -30,6 +30,17 @@ pub(super) struct LedgerEntry {
 }
 
 impl Ledger {
+    /// Moves what each rule has consumed to the place of the rule that `place` returns for it.
+    pub(super) fn move_rules(&mut self, place: impl Fn(usize) -> Option<usize>) {
+        self.entries.retain_mut(|entry| match place(entry.rule) {
+            Some(rule) => {
+                entry.rule = rule;
+                true
+            }
+            None => false,
+        });
+    }
+
     /// Records an allowed check of all rules at `costs`, one cost for each rule.
     pub(super) fn record(&mut self, costs: &[u64], mut decision: Decision) {
         let receipts = costs.iter().zip(decision.take_receipts()).enumerate();

@@ -2,6 +2,7 @@
 
 pub(crate) mod admission;
 pub(crate) mod built_in;
+pub(crate) mod by_arguments;
 mod charging;
 pub(crate) mod check;
 pub(crate) mod client_ip;
@@ -14,12 +15,12 @@ pub(crate) mod early_response;
 pub(crate) mod enclosing_limits;
 pub(crate) mod key_rejection;
 pub(crate) mod keys;
-mod late_body;
+pub(crate) mod late_body;
 mod ledger;
 mod limiter;
 pub(crate) mod rate_limit;
 pub(crate) mod rate_limit_rejection;
-mod refusal;
+pub(crate) mod refusal;
 pub(crate) mod report;
 pub(crate) mod request_limits;
 mod response_headers;

@@ -71,7 +71,7 @@ impl RateLimit {
     }
 
     fn limits(&self) -> &RequestLimits {
-        self.enclosing.limits()
+        self.enclosing.limits().current()
     }
 
     /// Selects the policy with this name. The result is empty if that policy exempts the request.
@@ -256,7 +256,7 @@ impl RateLimit {
             // An inner layer, on a request that an extractor sends, has inserted newer limits.
             let is_newer = |enclosing: &&EnclosingLimits| {
                 let mut outer = RequestLimits::innermost_first(Some(&limits));
-                !outer.any(|known| std::ptr::eq(known, &**enclosing.limits()))
+                !outer.any(|known| std::ptr::eq(known, enclosing.limits().current()))
             };
             if let Some(newer) = enclosing.filter(is_newer) {
                 return Some(Self::new(newer.clone()));

@@ -82,7 +82,7 @@ impl Refusal {
     /// The response after extraction, which has consumed the request's head. `head` is a copy that
     /// exists only if this response may need it.
     #[cold]
-    pub(super) fn into_late_response(self, head: Option<&Parts>) -> Response {
+    pub(crate) fn into_late_response(self, head: Option<&Parts>) -> Response {
         match head {
             Some(head) => {
                 let mut response = self.into_response(head);

@@ -152,6 +152,30 @@ pub(crate) fn unchecked(
     });
 }
 
+/// [`unchecked`] for a request whose head may not be at hand any more.
+#[cold]
+pub(super) fn unchecked_in(
+    limits: &RequestLimits,
+    parts: Option<&Parts>,
+    config: &PolicyConfig,
+    reason: Reason,
+    is_dry_run: bool,
+) {
+    limits.limiter.observer().report(&Finding {
+        policy: config.id(),
+        route: limits.route_template(),
+        reason,
+        is_dry_run,
+        outcomes: &[],
+        cost: 0,
+        unit: Unit::REQUESTS,
+        key_label: config.key_label,
+        key: None,
+        jitter: Duration::ZERO,
+        parts,
+    });
+}
+
 /// Counts and reports a request that `skip_when` exempts from all rules of its handler.
 #[cold]
 pub(super) fn skipped<S, R: Rules<S>>(limiter: &Limiter, parts: &Parts, rules: &R) {

@@ -16,10 +16,7 @@ use axum::{extract::MatchedPath, response::Response};
 use http::request::Parts;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::{Arc, OnceLock};
 
 /// The rules of one handler or one layer for one request, and what has been charged for them.
 ///
@@ -34,12 +31,12 @@ pub(crate) struct RequestLimits {
     /// Names of rules that do not limit the request.
     pub(crate) exempt: PolicyNames,
     /// A copy of the request's head, kept if a refusal after extraction may need it.
-    pub(crate) head: Option<Box<Parts>>,
-    /// Whether the request was refused after its arguments had been extracted.
-    is_refused: AtomicBool,
+    pub(crate) head: Option<Arc<Parts>>,
     pub(super) ledger: Mutex<Ledger>,
     /// The rules in dry run, once the others have admitted the request.
     dry_run: OnceLock<Box<Self>>,
+    /// The state that replaces this one, which extractors hold, once the arguments are known.
+    next: OnceLock<Arc<Self>>,
 }
 
 /// Names of rules and layers.
@@ -62,9 +59,9 @@ impl RequestLimits {
             outer,
             exempt: PolicyNames::new(),
             head: None,
-            is_refused: AtomicBool::new(false),
             ledger: Mutex::default(),
             dry_run: OnceLock::new(),
+            next: OnceLock::new(),
         }
     }
 
@@ -76,10 +73,41 @@ impl RequestLimits {
         outer: Option<Arc<Self>>,
     ) -> Self {
         let mut request_limits = Self::new(limiter, route, ResolvedRules::new(), outer);
-        request_limits.rules = resolution.take_rules();
-        let exempt = resolution.exempt_rules().map(|config| config.name);
-        request_limits.exempt.extend(exempt);
+        request_limits.set_rules(resolution);
         request_limits
+    }
+
+    /// Sets the rules to those in `resolution`, which are moved out of it.
+    pub(super) fn set_rules(&mut self, resolution: &mut Resolution) {
+        self.rules = resolution.take_rules();
+        let exempt = resolution.exempt_rules().map(|config| config.name);
+        self.exempt.extend(exempt);
+    }
+
+    /// A state that replaces this one, with the same charges.
+    pub(super) fn copy(&self) -> Self {
+        Self {
+            exempt: self.exempt.clone(),
+            head: self.head.clone(),
+            ledger: Mutex::new(self.ledger.lock().clone()),
+            ..Self::new(
+                self.limiter.clone(),
+                self.route.clone(),
+                self.rules.clone(),
+                self.outer.clone(),
+            )
+        }
+    }
+
+    /// Replaces this state for the extractors that hold it.
+    pub(super) fn set_next(&self, next: Arc<Self>) {
+        // The arguments become known once.
+        let _ = self.next.set(next);
+    }
+
+    /// This state, or the one that replaces it.
+    pub(crate) fn current(&self) -> &Self {
+        self.next.get().map_or(self, |next| next)
     }
 
     /// The state of a request that no limit applies to.
@@ -131,13 +159,16 @@ impl RequestLimits {
             || configs.any(|config| config.own_response().is_some())
             || grpc::content_type(&parts.headers).is_some()
         {
-            self.head = Some(Box::new(parts.clone()));
+            self.head = Some(Arc::new(parts.clone()));
         }
     }
 
     /// `innermost` and all limits outside it, from the inside out.
     pub(crate) fn innermost_first(innermost: Option<&Self>) -> impl Iterator<Item = &Self> {
-        std::iter::successors(innermost, |request_limits| request_limits.outer.as_deref())
+        let innermost = innermost.map(Self::current);
+        std::iter::successors(innermost, |request_limits| {
+            request_limits.outer.as_deref().map(Self::current)
+        })
     }
 
     /// What headers report of each rule, besides its outcomes.
@@ -168,18 +199,6 @@ impl RequestLimits {
     /// The rules in dry run, if there are any.
     pub(super) fn dry_run(&self) -> Option<&Self> {
         self.dry_run.get().map(|dry_run| &**dry_run)
-    }
-
-    /// The cost of each rule after the arguments have been extracted. `known` has the costs that
-    /// depend on them, by the index of their attribute.
-    pub(super) fn costs_with(&self, known: &[Option<u64>]) -> Costs {
-        let costs = self.rules.iter().map(|rule| {
-            // A computed cost of 0, such as for an empty batch, counts as 1.
-            let known = |rule: usize| Some(known.get(rule).copied().flatten()?.max(1));
-            let known = rule.indices().filter_map(known).max();
-            known.map_or(rule.cost, |known| known.max(rule.cost))
-        });
-        costs.collect()
     }
 
     /// The resolved cost of each rule.
@@ -248,15 +267,5 @@ impl RequestLimits {
             let mut others = others.iter();
             others.any(|other| use_same_budget(charge, other))
         })
-    }
-
-    /// Marks the request as refused although its arguments have been extracted: the handler is not
-    /// called, and the rest of the body is drained.
-    pub(crate) fn mark_refused(&self) {
-        self.is_refused.store(true, Ordering::Relaxed);
-    }
-
-    pub(crate) fn is_refused(&self) -> bool {
-        self.is_refused.load(Ordering::Relaxed)
     }
 }

@@ -18,6 +18,7 @@ mod layer_options;
 mod layers;
 mod literal_limits;
 mod options;
+mod over_arguments;
 mod peer;
 mod rate_limit_extractor;
 mod rate_limit_in_extractors;
