@@ -5,7 +5,7 @@ use core::fmt;
 use crate::limit::{Canonical, Limit};
 use crate::unit::Unit;
 
-/// A limit, with commas in its count: `100,000 tokens per minute`.
+/// A limit: `100,000 tokens per minute`, with commas in its count, or `10000 per minute` for requests.
 #[derive(Clone, Copy, Debug)]
 pub struct InWords {
     /// The limit.
@@ -22,7 +22,7 @@ impl fmt::Display for InWords {
     }
 }
 
-/// Units, with commas in their number: `100,000 tokens`; a number alone for requests.
+/// Units, with commas in their number: `100,000 tokens`; a number alone for requests, without commas.
 #[derive(Clone, Copy, Debug)]
 pub struct UnitsInWords {
     /// How many.
@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn limits_are_written_as_in_a_sentence() {
         assert_eq!(shown(limits!("10/minute")), "10 per minute");
-        assert_eq!(shown(limits!("10000 requests/5 days")), "10,000 per 5 days");
+        assert_eq!(shown(limits!("10000 requests/5 days")), "10000 per 5 days");
         assert_eq!(
             shown(limits!("100000 tokens/minute")),
             "100,000 tokens per minute"
@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn requests_are_a_number_alone() {
         let shown = |count, unit| UnitsInWords { count, unit }.to_string();
-        assert_eq!(shown(1_500, Unit::REQUESTS), "1,500");
+        assert_eq!(shown(1_500, Unit::REQUESTS), "1500");
         assert_eq!(shown(1_500, Unit::TOKENS), "1,500 tokens");
         assert_eq!(shown(1, Unit::TOKENS), "1 token");
     }

@@ -305,10 +305,15 @@ impl<const N: usize> ConstStr<N> {
         self.push_window(limit.window_millis());
     }
 
-    /// Units as a sentence has them: `100,000 tokens`.
+    /// Units as a sentence has them: `100,000 tokens`. Requests are a number alone, in the canonical
+    /// form, so that limits on requests are written alike everywhere.
     pub(crate) const fn push_units_in_words(&mut self, count: u64, unit: Unit) {
-        self.push_grouped(count);
-        self.push_unit(count, unit);
+        if unit.is_requests() {
+            self.push_number(count);
+        } else {
+            self.push_grouped(count);
+            self.push_unit(count, unit);
+        }
     }
 
     /// The unit behind a count, with a space. Requests are not named.

@@ -1,6 +1,6 @@
 //! `cost = …`: a number, a function of extractors, or an expression over the handler's arguments.
 
-use limit_core::MAX_COUNT;
+use limit_core::{Limits, MAX_COUNT};
 use proc_macro2::Span;
 use std::fmt::Display;
 use syn::{BinOp, Block, Expr, ExprLit, Lit, LitInt, Stmt, UnOp};
@@ -168,7 +168,7 @@ pub(crate) fn check_fits(rule: &Rule, cost_span: Span, errors: &mut Errors) {
     } else if let RuleLimits::Literal(limits, _) = &rule.limits
         && let Some(limit) = limits.iter().find(|limit| limit.count().get() < cost)
     {
-        report("limit", limit);
+        report("limit", &Limits::from(*limit).with_unit(limits.unit()));
     }
 }
 

@@ -62,4 +62,7 @@ async fn one_name() {}
 #[rate_limit("10 tokens/minute", scope = "chat", name = "tokens")]
 async fn one_budget() {}
 
+#[rate_limit("10 tokens/minute", cost = 11)]
+async fn cost_above_the_limit() {}
+
 fn main() {}

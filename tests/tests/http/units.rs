@@ -174,7 +174,11 @@ async fn units_of_ones_own_are_in_headers_and_messages() {
     #[rate_limit("3_000/minute; 90_000 frames/hour", unit = "frames", key = everyone, cost = 2_999)]
     async fn render() {}
 
-    #[rate_limit("2/second", key = everyone, unit = "bytes", cost = 1_000)]
+    fn size() -> u64 {
+        1_000
+    }
+
+    #[rate_limit("2/second", key = everyone, unit = "bytes", cost = size)]
     async fn upload() {}
 
     let router = Router::new()
