@@ -44,6 +44,16 @@ async fn limited_argument(method: Method) -> &'static str {
     if method.is_safe() { "ok" } else { "no" }
 }
 
+#[rate_limit("4000000000/day", key = client_ip, cost = method.as_str().len())]
+async fn cost_over_argument(method: Method) -> &'static str {
+    if method.is_safe() { "ok" } else { "no" }
+}
+
+#[rate_limit("4000000000/day", key = method)]
+async fn key_over_argument(method: Method) -> &'static str {
+    if method.is_safe() { "ok" } else { "no" }
+}
+
 #[rate_limit("4000000000/day", key = client_ip)]
 #[rate_limit("4000000000/hour", key = everyone)]
 async fn limited_twice() -> &'static str {
@@ -99,6 +109,8 @@ fn main() -> ExitCode {
         "refused_detailed" => counting(StatsLevel::Detailed, get(refused)),
         "bare_argument" => global(get(bare_argument)),
         "limited_argument" => global(get(limited_argument)),
+        "cost_over_argument" => global(get(cost_over_argument)),
+        "key_over_argument" => global(get(key_over_argument)),
         "limited_twice" => global(get(limited_twice)),
         "two_limits" => global(get(two_limits)),
         "refused" => global(get(refused)),

@@ -218,7 +218,7 @@ where
     }
 }
 
-/// A rule whose key, scope or limits are over the arguments `A`.
+/// A rule with a key, scope or limits over the arguments `A`.
 pub struct ArgumentRule<S, A, K, L, C>
 where
     K: ArgumentSource<KeyRole, S, A>,

@@ -152,7 +152,7 @@ pub(crate) fn unchecked(
     });
 }
 
-/// [`unchecked`] for a request whose head may not be at hand any more.
+/// [`unchecked`] for a request of which the head may not be at hand any more.
 #[cold]
 pub(super) fn unchecked_in(
     limits: &RequestLimits,

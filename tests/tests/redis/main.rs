@@ -15,6 +15,7 @@ mod late_charges;
 mod lean;
 mod oracle;
 mod outages;
+mod over_arguments;
 mod permissions;
 mod prefixes;
 mod proof;
