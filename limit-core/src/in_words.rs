@@ -5,7 +5,8 @@ use core::fmt;
 use crate::limit::{Canonical, Limit};
 use crate::unit::Unit;
 
-/// A limit: `100,000 tokens per minute`, with commas in its count, or `10000 per minute` for requests.
+/// A limit: `100,000 tokens per minute`, with commas in its count, or `10000 per minute` for
+/// requests.
 #[derive(Clone, Copy, Debug)]
 pub struct InWords {
     /// The limit.
@@ -22,7 +23,8 @@ impl fmt::Display for InWords {
     }
 }
 
-/// Units, with commas in their number: `100,000 tokens`; a number alone for requests, without commas.
+/// Units, with commas in their number: `100,000 tokens`; a number alone for requests, without
+/// commas.
 #[derive(Clone, Copy, Debug)]
 pub struct UnitsInWords {
     /// How many.

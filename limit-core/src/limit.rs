@@ -305,8 +305,8 @@ impl<const N: usize> ConstStr<N> {
         self.push_window(limit.window_millis());
     }
 
-    /// Units as a sentence has them: `100,000 tokens`. Requests are a number alone, in the canonical
-    /// form, so that limits on requests are written alike everywhere.
+    /// Units as a sentence has them: `100,000 tokens`. Requests are a number alone, in the
+    /// canonical form, so that limits on requests are written alike everywhere.
     pub(crate) const fn push_units_in_words(&mut self, count: u64, unit: Unit) {
         if unit.is_requests() {
             self.push_number(count);

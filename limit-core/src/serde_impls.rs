@@ -46,8 +46,8 @@ impl<'de> Deserialize<'de> for Limit {
     }
 }
 
-/// As their canonical string: `"10 per second; 100 per minute"`. A unit that is not one of the known
-/// ones is written, but not read: keep it apart, and set it with [`Limits::with_unit`].
+/// As their canonical string: `"10 per second; 100 per minute"`. A unit that is not one of the
+/// known ones is written, but not read: keep it apart, and set it with [`Limits::with_unit`].
 impl Serialize for Limits {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)

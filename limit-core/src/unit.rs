@@ -109,7 +109,8 @@ impl Unit {
         let mut i = 0;
         while i < bytes.len() {
             let is_inside = 0 < i && i + 1 < bytes.len();
-            if !bytes[i].is_ascii_lowercase() && !(bytes[i] == b'-' && is_inside) {
+            let is_valid = bytes[i].is_ascii_lowercase() || (bytes[i] == b'-' && is_inside);
+            if !is_valid {
                 return error;
             }
             i += 1;

@@ -106,7 +106,8 @@ const SAME_BUDGET_OF_TWO_UNITS: &str = "another attribute of this handler has th
      and strategy, and counts another unit, so both would be counted in one budget: give one of \
      them another scope";
 
-/// What else to do about two rules that need two names. Limits of two units cannot be in one string.
+/// What else to do about two rules that need two names. Limits of two units cannot be in one
+/// string.
 fn or_in_one_string(rule: &Rule, other: &Rule) -> &'static str {
     if have_one_unit(rule, other) {
         ", or write the limits of both in one string, `\"10/second; 100/minute\"`"

@@ -150,8 +150,8 @@ impl PolicyInfo {
         self.key_label
     }
 
-    /// What the limits of the policy count. Compare the units that remain only with those of policies
-    /// of the same unit.
+    /// What the limits of the policy count. Compare the units that remain only with those of
+    /// policies of the same unit.
     #[must_use]
     pub fn unit(&self) -> Unit {
         self.unit

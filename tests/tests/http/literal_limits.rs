@@ -90,6 +90,22 @@ struct Seen {
     body: String,
 }
 
+impl Seen {
+    /// The reset of `X-RateLimit` is read from the system's clock, which may have begun another
+    /// second since the earlier response.
+    fn forget_a_second_since(&mut self, earlier: &Self) {
+        let time = |value: &str| value.parse::<u64>().ok();
+        for ((name, value), (_, before)) in self.headers.iter_mut().zip(&earlier.headers) {
+            if name == "x-ratelimit-reset"
+                && let (Some(now), Some(then)) = (time(value), time(before))
+                && now == then + 1
+            {
+                value.clone_from(before);
+            }
+        }
+    }
+}
+
 async fn seen(response: Response) -> Seen {
     let shown = |value: &http::HeaderValue| value.to_str().unwrap().to_owned();
     Seen {
@@ -113,8 +129,9 @@ async fn compare(limiter: LimiterBuilder, request: impl Fn(&str) -> Request) {
             let case = case.replace('è', "%C3%A8");
             let paths = ["literal", "computed"].map(|kind| format!("/{kind}/{case}"));
             let literal = seen(send(&app.router, request(&paths[0])).await).await;
-            let computed = seen(send(&app.router, request(&paths[1])).await).await;
+            let mut computed = seen(send(&app.router, request(&paths[1])).await).await;
             assert_eq!(literal.status, computed.status, "{case}, {round}");
+            computed.forget_a_second_since(&literal);
             assert_eq!(literal.headers, computed.headers, "{case}, {round}");
             assert_eq!(literal.info, computed.info, "{case}, {round}");
             assert_eq!(literal.body, computed.body, "{case}, {round}");
