@@ -226,15 +226,15 @@ where
     C: ArgumentSource<CostRole, S, A>,
 {
     config: &'static PolicyConfig,
-    step: Step<(K, L, C), Early<K::Early, L::Early, C::Early>>,
+    step: Step<K, L, C, K::Early, L::Early, C::Early>,
     arguments: PhantomData<fn(&S, &A)>,
 }
 
 /// How far a rule is resolved.
-enum Step<Sources, Known> {
-    Unresolved(Sources),
+enum Step<K, L, C, EarlyK, EarlyL, EarlyC> {
+    Unresolved((K, L, C)),
     /// Up to what needs the arguments.
-    Early(Known),
+    Early(Early<EarlyK, EarlyL, EarlyC>),
     /// Wholly, or it does not limit the request.
     Resolved,
 }
@@ -323,7 +323,7 @@ where
     /// Keeps what is known before the arguments are extracted, or rejects the request.
     fn keep(
         &mut self,
-        rule: UnresolvedRule,
+        rule: &UnresolvedRule,
         key: Result<K::Early, Rejection>,
         limits: Result<L::Early, Rejection>,
         cost: Result<C::Early, Rejection>,
@@ -408,7 +408,7 @@ where
         let key = key.early(parts, state).await;
         let limits = limits.early(parts, state).await;
         let cost = cost.early(parts, state).await;
-        self.keep(rule, key, limits, cost, resolution);
+        self.keep(&rule, key, limits, cost, resolution);
     }
 }
 
