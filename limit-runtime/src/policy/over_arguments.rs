@@ -28,8 +28,8 @@ pub trait PolicyOverAllArguments<S, All, L = ()> {
 /// The limits of one handler, under the router state `S`, if rules use its arguments, but not the
 /// last one.
 ///
-/// `First` has the arguments up to the last one that a rule uses, `Rest` the others and `All` all of
-/// them, as tuples. They are no associated types, which could not be private. `L` is as in
+/// `First` has the arguments up to the last one that a rule uses, `Rest` the others and `All` all
+/// of them, as tuples. They are no associated types, which could not be private. `L` is as in
 /// [`Policy`](super::rule::Policy).
 pub trait PolicyOverFirstArguments<S, First, Rest, All, L = ()> {
     /// One rule for each attribute.
@@ -39,11 +39,11 @@ pub trait PolicyOverFirstArguments<S, First, Rest, All, L = ()> {
     fn join(first: First, rest: Rest) -> All;
 }
 
-/// One or more rules, of which some use the arguments `A`. Resolving them as [`Rules`] resolves what
-/// needs no argument: a rule without a key or limits is then not in the resolution.
+/// One or more rules, of which some use the arguments `A`. Resolving them as [`Rules`] resolves
+/// what needs no argument: a rule without a key or limits is then not in the resolution.
 pub trait ArgumentRules<S, A>: Rules<S> {
-    /// Calls the expressions over the arguments of the rules of `pass`. The first rule has the index
-    /// `first`.
+    /// Calls the expressions over the arguments of the rules of `pass`. The first rule has the
+    /// index `first`.
     fn call<'a>(
         &mut self,
         pass: ArgumentPass,

@@ -1,8 +1,8 @@
 //! One all-or-nothing check of a request to a handler with rules over its arguments.
 //!
-//! Before any argument is extracted, [`look`] resolves what needs none, and refuses a request that a
-//! rule without arguments denies; nothing is consumed. Once the arguments that rules use are known,
-//! [`Looked::resolve`] resolves the rest, and [`Looked::consume`] consumes under all rules.
+//! Before any argument is extracted, [`look`] resolves what needs none, and refuses a request that
+//! a rule without arguments denies; nothing is consumed. Once the arguments that rules use are
+//! known, [`Looked::resolve`] resolves the rest, and [`Looked::consume`] consumes under all rules.
 
 use super::{
     admission::Admission,
