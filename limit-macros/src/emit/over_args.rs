@@ -16,8 +16,9 @@ pub(crate) fn first_type(context: &Context<'_>) -> TokenStream {
     quote_spanned!(context.hygienic_span=> (#(#types,)*))
 }
 
-/// An expression over the arguments, as a source of the runtime: a closure that takes a reference to
-/// the arguments. The span is that of the expression, so that the compiler reports a mistake there.
+/// An expression over the arguments, as a source of the runtime: a closure that takes a reference
+/// to the arguments. The span is that of the expression, so that the compiler reports a mistake
+/// there.
 pub(crate) fn source(context: &Context<'_>, purpose: Purpose, over: &ArgsExpr) -> TokenStream {
     let span = spans::hygienic_span_at(over.expr.span());
     let runtime = context.runtime.at(span);

@@ -298,6 +298,215 @@ fn a_cost_over_the_arguments_and_a_direct_function() {
 }
 
 #[test]
+fn rules_over_the_first_arguments() {
+    check(
+        &quote!(user.limits(), key = (client_ip, user.id), scope = &model),
+        &quote! {
+            #[rate_limit("10/minute", key = by_db)]
+            async fn chat(user: User, Path(&mut ref model): Path<&'static mut str>, State(db): State<Db>, Json(request): Json<In>) {}
+        },
+        &expect![[r##"
+            #[allow(non_upper_case_globals)]
+            static __RATE_LIMIT_chat: [::limit_runtime::__private::RuleDeclaration; 2usize] = [
+                ::limit_runtime::__private::RuleDeclaration::new(
+                        "chat",
+                        "(client_ip,user.id)",
+                        ::core::concat!(::core::module_path!(), "::chat"),
+                        (::core::file!(), ::core::line!(), ::core::column!()),
+                        "user.limits()",
+                        ::limit_runtime::__private::KnownBudget::new(
+                            ::limit_runtime::__private::KnownScope::Function {
+                                scope: ::limit_runtime::__private::Scope::handler(
+                                    ::core::concat!(::core::module_path!(), "::chat"),
+                                    "(client_ip,user.id)",
+                                ),
+                                is_route: || false,
+                            },
+                            ::limit_runtime::__private::Strategy::MovingWindow,
+                            ::limit_runtime::__private::KnownLimits::Unknown,
+                            ::limit_runtime::__private::KnownKey::Attribute(|__parts| ::core::result::Result::Ok(
+                                ::limit_runtime::__private::IntoKey::into_key((
+                                    ::limit_runtime::__private::built_in_key(
+                                        __parts,
+                                        &client_ip,
+                                        "",
+                                    )?,
+                                    ::limit_runtime::__private::built_in_key(__parts, &(), "")?,
+                                )),
+                            )),
+                        ),
+                    )
+                    .key("(client_ip, user.id)")
+                    .scope("&model"),
+                ::limit_runtime::__private::RuleDeclaration::new(
+                        "chat-2",
+                        "by_db",
+                        ::core::concat!(::core::module_path!(), "::chat"),
+                        (::core::file!(), ::core::line!(), ::core::column!()),
+                        "10 per minute",
+                        ::limit_runtime::__private::KnownBudget::new(
+                            ::limit_runtime::__private::KnownScope::Fixed(
+                                ::limit_runtime::__private::Scope::handler(
+                                    ::core::concat!(::core::module_path!(), "::chat"),
+                                    "by_db",
+                                ),
+                            ),
+                            ::limit_runtime::__private::Strategy::MovingWindow,
+                            ::limit_runtime::__private::KnownLimits::Expr(|| ::limit_runtime::__private::constant_limits(
+                                &::limit_runtime::__private::limits!("10 per minute"),
+                            )),
+                            ::limit_runtime::__private::KnownKey::Attribute(|__parts| ::limit_runtime::__private::built_in_key(
+                                __parts,
+                                &(),
+                                "",
+                            )),
+                        ),
+                    )
+                    .key("by_db"),
+            ];
+            ::limit_runtime::__private::submit! {
+                ::limit_runtime::__private::HandlerDeclaration(& __RATE_LIMIT_chat)
+            }
+            #[doc(hidden)]
+            struct __rate_limit_chat;
+            impl<
+                __S,
+            > ::limit_runtime::__private::PolicyOverFirstArguments<
+                __S,
+                (User, Path<&'static mut str>),
+                (State<Db>, Json<In>),
+                (User, Path<&'static mut str>, State<Db>, Json<In>),
+            > for __rate_limit_chat
+            where
+                __S: ::core::marker::Send + ::core::marker::Sync,
+                User: ::limit_runtime::__private::FromRequestParts<__S>,
+                Path<&'static mut str>: ::limit_runtime::__private::FromRequestParts<__S>,
+                State<Db>: ::limit_runtime::__private::FromRequestParts<__S>,
+            {
+                fn rules() -> impl ::limit_runtime::__private::ArgumentRules<
+                    __S,
+                    (User, Path<&'static mut str>),
+                > {
+                    (
+                        ::limit_runtime::__private::argument_rule::<
+                            __S,
+                            (User, Path<&'static mut str>),
+                            _,
+                            _,
+                            _,
+                        >(
+                            const {
+                                &::limit_runtime::__private::PolicyConfig::new(
+                                        "chat",
+                                        ::limit_runtime::__private::ScopeConfig::computed(
+                                            ::core::concat!(::core::module_path!(), "::chat"),
+                                            "(client_ip,user.id)",
+                                        ),
+                                    )
+                                    .declared(&__RATE_LIMIT_chat[0])
+                                    .key_label("(client_ip, user.id)")
+                            },
+                            ::limit_runtime::__private::scoped(
+                                ::limit_runtime::__private::key_over::<
+                                    (User, Path<&'static mut str>),
+                                    _,
+                                >(|__arguments| {
+                                    #[allow(unused_variables)]
+                                    let (_, _) = __arguments;
+                                    #[allow(unused_variables, clippy::needless_borrowed_reference)]
+                                    let (_, Path(&mut ref model)) = *__arguments;
+                                    ::limit_runtime::__private::key_value(&model)
+                                }),
+                                ::limit_runtime::__private::KeyTuple((
+                                    ::limit_runtime::__private::known({
+                                        let __it = client_ip;
+                                        ::limit_runtime::__private::key::<__S, _, _>(__it)
+                                    }),
+                                    ::limit_runtime::__private::key_over::<
+                                        (User, Path<&'static mut str>),
+                                        _,
+                                    >(|__arguments| {
+                                        #[allow(unused_variables)]
+                                        let (user, _) = __arguments;
+                                        {
+                                            #[allow(unused_imports)]
+                                            use ::limit_runtime::__private::{
+                                                KeyByClone as _, KeyByReference as _, NotAKey as _,
+                                            };
+                                            (&&::limit_runtime::__private::KeyPlace(&user.id)).value()
+                                        }
+                                    }),
+                                )),
+                            ),
+                            ::limit_runtime::__private::limits_over::<
+                                (User, Path<&'static mut str>),
+                                _,
+                            >(|__arguments| {
+                                #[allow(unused_variables)]
+                                let (user, _) = __arguments;
+                                ::limit_runtime::__private::limits_value(user.limits())
+                            }),
+                            ::limit_runtime::__private::known(1u64),
+                        ),
+                        ::limit_runtime::__private::rule(
+                            const {
+                                &::limit_runtime::__private::PolicyConfig::new(
+                                        "chat-2",
+                                        ::limit_runtime::__private::ScopeConfig::handler(
+                                            ::core::concat!(::core::module_path!(), "::chat"),
+                                            "by_db",
+                                        ),
+                                    )
+                                    .declared(&__RATE_LIMIT_chat[1])
+                                    .key_label("by_db")
+                            },
+                            {
+                                let __it = by_db;
+                                ::limit_runtime::__private::key::<__S, _, _>(__it)
+                            },
+                            {
+                                static __LIMITS: ::limit_runtime::__private::LiteralLimits = ::limit_runtime::__private::LiteralLimits::new(
+                                    [(10u64, 60000u64)],
+                                    "\"chat-2\";q=10;w=60",
+                                    &["\"chat-2\";r="],
+                                );
+                                &__LIMITS
+                            },
+                            1u64,
+                        ),
+                    )
+                }
+                fn join(
+                    (__a0, __a1): (User, Path<&'static mut str>),
+                    (__a2, __a3): (State<Db>, Json<In>),
+                ) -> (User, Path<&'static mut str>, State<Db>, Json<In>) {
+                    (__a0, __a1, __a2, __a3)
+                }
+            }
+            fn chat(
+                __limited: ::limit_runtime::__private::Limited<
+                    __rate_limit_chat,
+                    (User, Path<&'static mut str>, State<Db>, Json<In>),
+                >,
+            ) -> impl ::core::future::Future<Output = ::limit_runtime::__private::Response> {
+                async fn chat(
+                    user: User,
+                    Path(&mut ref model): Path<&'static mut str>,
+                    State(db): State<Db>,
+                    Json(request): Json<In>,
+                ) {
+                    let _ = &model;
+                    let _ = &user;
+                    let _ = &user;
+                }
+                let (__admission, (__a0, __a1, __a2, __a3)) = __limited.split();
+                ::limit_runtime::__private::respond(__admission, chat(__a0, __a1, __a2, __a3))
+            }
+        "##]],
+    );
+}
+
+#[test]
 fn several_attributes_with_many_options() {
     check(
         &quote!(

@@ -1,7 +1,7 @@
 //! The values of expressions over the handler's arguments: what the attribute writes around each.
 //!
-//! An expression may be whatever a function of extractors may return. It borrows the arguments, so a
-//! key that is a place in them, such as `login.email`, is not moved out of it: see [`KeyPlace`].
+//! An expression may be whatever a function of extractors may return. It borrows the arguments, so
+//! a key that is a place in them, such as `login.email`, is not moved out of it: see [`KeyPlace`].
 
 use std::fmt;
 use std::future::Future;
@@ -61,9 +61,9 @@ where
 /// A key or scope that is a place in the arguments, such as a field.
 ///
 /// A reference to two of it is the receiver of [`KeyByReference::value`], if a reference to the
-/// place is a key; a reference to it that of [`KeyByClone::value`], if the place is a key and can be
-/// cloned; and itself that of [`NotAKey::value`], which no place can call. Method resolution finds
-/// them in this order.
+/// place is a key; a reference to it that of [`KeyByClone::value`], if the place is a key and can
+/// be cloned; and itself that of [`NotAKey::value`], which no place can call. Method resolution
+/// finds them in this order.
 pub struct KeyPlace<'a, V: ?Sized>(pub &'a V);
 
 impl<V: ?Sized> fmt::Debug for KeyPlace<'_, V> {

@@ -77,7 +77,7 @@ where
     message = "`{Self}` is neither a key function of extractors nor a key",
     label = "cannot be called with what a request holds",
     note = "write a sync or async function of 0 to 8 arguments; each is an extractor (`FromRequestParts`), and one of them may be `&Parts` or `&HeaderMap`",
-    note = "a key is determined before the body is read, so that its arguments cannot be `Json`, `Form`, `Bytes`, `String` or another extractor of the body",
+    note = "a key function is called before the body is read, so that its arguments cannot be `Json`, `Form`, `Bytes`, `String` or another extractor of the body",
     note = "an extractor of application state (`State<T>`) must also be an argument of the handler, unless the attribute says `state = AppState`",
     note = "a closure says the types of its arguments: `|headers: HeaderMap| …`"
 )]
@@ -105,7 +105,7 @@ where
     label = "cannot be called with what a request holds",
     note = "write a sync or async function of 0 to 8 arguments; each is an extractor (`FromRequestParts`), and one of them may be `&Parts` or `&HeaderMap`",
     note = "a constant text becomes limits with `limits!`: write `limits!(LIMIT)`",
-    note = "the limits are determined before the body is read, so that its arguments cannot be `Json`, `Form`, `Bytes`, `String` or another extractor of the body",
+    note = "a limits function is called before the body is read, so that its arguments cannot be `Json`, `Form`, `Bytes`, `String` or another extractor of the body",
     note = "an extractor of application state (`State<T>`) must also be an argument of the handler, unless the attribute says `state = AppState`",
     note = "a closure says the types of its arguments: `|headers: HeaderMap| …`"
 )]

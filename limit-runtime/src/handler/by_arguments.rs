@@ -137,8 +137,8 @@ where
 /// Resolves and charges the rules of a request, once the arguments that rules use are known: `Ok`
 /// with the admission, or `Err` with the result of `Looked::reject`, or with a refusal.
 ///
-/// A macro, because the future of a function would hold a reference to the arguments, which need not
-/// be `Sync`.
+/// A macro, because the future of a function would hold a reference to the arguments, which need
+/// not be `Sync`.
 macro_rules! charge {
     ($looked:ident, $rules:ident, $arguments:ident) => {{
         let values = $looked.call(&mut $rules, &$arguments);

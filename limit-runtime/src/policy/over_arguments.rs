@@ -28,8 +28,8 @@ pub trait PolicyOverAllArguments<S, All, L = ()> {
 /// The limits of one handler, under the router state `S`, if rules use its arguments, but not the
 /// last one.
 ///
-/// `First` has the arguments up to the last one that a rule uses, `Rest` the others and `All` all of
-/// them, as tuples. They are no associated types, which could not be private. `L` is as in
+/// `First` has the arguments up to the last one that a rule uses, `Rest` the others and `All` all
+/// of them, as tuples. They are no associated types, which could not be private. `L` is as in
 /// [`Policy`](super::rule::Policy).
 pub trait PolicyOverFirstArguments<S, First, Rest, All, L = ()> {
     /// One rule for each attribute.
@@ -39,11 +39,11 @@ pub trait PolicyOverFirstArguments<S, First, Rest, All, L = ()> {
     fn join(first: First, rest: Rest) -> All;
 }
 
-/// One or more rules, of which some use the arguments `A`. Resolving them as [`Rules`] resolves what
-/// needs no argument: a rule without a key or limits is then not in the resolution.
+/// One or more rules, of which some use the arguments `A`. Resolving them as [`Rules`] resolves
+/// what needs no argument: a rule without a key or limits is then not in the resolution.
 pub trait ArgumentRules<S, A>: Rules<S> {
-    /// Calls the expressions over the arguments of the rules of `pass`. The first rule has the index
-    /// `first`.
+    /// Calls the expressions over the arguments of the rules of `pass`. The first rule has the
+    /// index `first`.
     fn call<'a>(
         &mut self,
         pass: ArgumentPass,
@@ -226,15 +226,15 @@ where
     C: ArgumentSource<CostRole, S, A>,
 {
     config: &'static PolicyConfig,
-    step: Step<(K, L, C), Early<K::Early, L::Early, C::Early>>,
+    step: Step<K, L, C, K::Early, L::Early, C::Early>,
     arguments: PhantomData<fn(&S, &A)>,
 }
 
 /// How far a rule is resolved.
-enum Step<Sources, Known> {
-    Unresolved(Sources),
+enum Step<K, L, C, EarlyK, EarlyL, EarlyC> {
+    Unresolved((K, L, C)),
     /// Up to what needs the arguments.
-    Early(Known),
+    Early(Early<EarlyK, EarlyL, EarlyC>),
     /// Wholly, or it does not limit the request.
     Resolved,
 }
@@ -323,7 +323,7 @@ where
     /// Keeps what is known before the arguments are extracted, or rejects the request.
     fn keep(
         &mut self,
-        rule: UnresolvedRule,
+        rule: &UnresolvedRule,
         key: Result<K::Early, Rejection>,
         limits: Result<L::Early, Rejection>,
         cost: Result<C::Early, Rejection>,
@@ -408,7 +408,7 @@ where
         let key = key.early(parts, state).await;
         let limits = limits.early(parts, state).await;
         let cost = cost.early(parts, state).await;
-        self.keep(rule, key, limits, cost, resolution);
+        self.keep(&rule, key, limits, cost, resolution);
     }
 }
 

@@ -1,8 +1,8 @@
 //! One all-or-nothing check of a request to a handler with rules over its arguments.
 //!
-//! Before any argument is extracted, [`look`] resolves what needs none, and refuses a request that a
-//! rule without arguments denies; nothing is consumed. Once the arguments that rules use are known,
-//! [`Looked::resolve`] resolves the rest, and [`Looked::consume`] consumes under all rules.
+//! Before any argument is extracted, [`look`] resolves what needs none, and refuses a request that
+//! a rule without arguments denies; nothing is consumed. Once the arguments that rules use are
+//! known, [`Looked::resolve`] resolves the rest, and [`Looked::consume`] consumes under all rules.
 
 use super::{
     admission::Admission,
@@ -69,6 +69,9 @@ struct DryRun {
 /// The result of [`look`]: `None` if no rule applies to the request.
 type Look = Result<Option<Looked>, EarlyResponse>;
 
+/// A boxed future, which may borrow the request or its arguments.
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
 /// Resolves what needs no argument, and looks whether the rules resolved so far have room; consumes
 /// nothing.
 ///
@@ -79,7 +82,7 @@ pub(crate) fn look<'a, S: Sync, R: Rules<S>>(
     parts: &'a mut Parts,
     state: &'a S,
     uses: Uses,
-) -> MaybeReady<Look, Pin<Box<dyn Future<Output = Look> + Send + 'a>>> {
+) -> MaybeReady<Look, Boxed<'a, Look>> {
     let is_ready = R::ARE_ALWAYS_READY || rules.are_ready(parts);
     if !is_ready || rules.may_dry_run() {
         return MaybeReady::Pending(Box::pin(look_later(rules, parts, state, uses)));
@@ -187,7 +190,7 @@ impl Looked {
             if has_own_response && limits.head.is_none() {
                 limits.head = Some(Arc::new(parts.clone()));
             }
-        } else if limits.limiter.observer().hook_gets_all() {
+        } else if limits.limiter.observer().has_hook() {
             limits.keep_head(parts);
         }
         Self {
@@ -236,8 +239,7 @@ impl Looked {
     pub(crate) fn resolve<'s, 'a: 's>(
         &'s mut self,
         values: ArgumentValues<'a>,
-    ) -> MaybeReady<Option<Rejection>, Pin<Box<dyn Future<Output = Option<Rejection>> + Send + 's>>>
-    {
+    ) -> MaybeReady<Option<Rejection>, Boxed<'s, Option<Rejection>>> {
         let (mut resolution, places) = self.take_rules();
         if !values.iter().all(RuleValues::is_ready) {
             return MaybeReady::Pending(Box::pin(async move {
@@ -352,7 +354,7 @@ impl Looked {
     pub(crate) fn admit<'a>(
         self,
         values: ArgumentValues<'a>,
-    ) -> MaybeReady<Admission, Pin<Box<dyn Future<Output = Admission> + Send + 'a>>> {
+    ) -> MaybeReady<Admission, Boxed<'a, Admission>> {
         let Self {
             limits, dry_run, ..
         } = self;
