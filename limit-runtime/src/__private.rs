@@ -1,7 +1,10 @@
 //! Items that the expansion of `#[rate_limit]` uses. Not a public API: they change without notice.
 
 pub use crate::Strategy;
-pub use crate::extract::{limits::LiteralLimits, role::IntoCost};
+pub use crate::extract::{
+    limits::{LiteralLimits, NO_LIMITS},
+    role::IntoCost,
+};
 pub use crate::handler::{
     limited::Limited,
     respond::{charge_and_respond, respond},

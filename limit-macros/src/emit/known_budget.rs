@@ -71,7 +71,7 @@ fn limits(context: &Context<'_>, rule: &Rule) -> Option<TokenStream> {
             quote_spanned!(span=> #limits_macro!(#text))
         }
         RuleLimits::Expr(expr) if is_constant(expr) => expr.to_token_stream(),
-        RuleLimits::Expr(_) => return None,
+        RuleLimits::Expr(_) | RuleLimits::None => return None,
     };
     Some(quote_spanned!(span=> #constant_limits(&#constant)))
 }

@@ -13,6 +13,7 @@
 //! | `words.rs` | the words that settings are written as |
 //! | `process_wide.rs` | the process-wide limiter |
 //! | `wait_queue/` | queues of requests that wait for room in a budget |
+//! | `permits/` | permits of concurrency limits, and the requests that wait for one |
 //! | `drain.rs` | reads the unread bodies of refused requests |
 
 mod admin;
@@ -30,6 +31,7 @@ mod limiter;
 mod observe;
 mod process_wide;
 mod remote;
+pub(crate) mod permits;
 pub(crate) mod wait_queue;
 pub(crate) mod words;
 

@@ -51,6 +51,8 @@ impl_serialize! {
         policy,
         handler,
         limits,
+        concurrency,
+        in_flight,
         key,
         is_dry_run,
         requests,

@@ -7,6 +7,7 @@ use super::{
     early_refusal::refuse_by_cheap_rules,
     early_response::EarlyResponse,
     enclosing_limits::EnclosingLimits,
+    permits::PendingLimits,
     refusal::{Refusal, denied_by_single},
     report,
     request_limits::RequestLimits,
@@ -180,11 +181,10 @@ pub(crate) fn resolve_and_check<'a, S: Sync, R: Rules<S> + 'a>(
         if dry.is_empty() {
             return check_resolved(timing, parts, resolution);
         }
-        let limits = check_live(&limiter, timing, parts, resolution, &dry_run).await?;
+        let admission = check_live(&limiter, timing, parts, resolution, &dry_run).await?;
         let mut resolution = Resolution::default();
         resolve!(rules, Pass::REST, parts, state, &mut resolution);
-        check_dry_run(&limits, timing, parts, &mut resolution).await;
-        Ok(Admission::tracked(limits))
+        Ok(check_dry_run(admission, timing, parts, &mut resolution).await)
     })
 }
 
@@ -215,17 +215,31 @@ pub(crate) fn check_resolved(
     if request_limits.limiter.observer().hook_gets_all() {
         request_limits.keep_head(parts);
     }
+    if timing == ChargeTiming::AfterExtraction {
+        request_limits.keep_head(parts);
+    }
+    if request_limits.needs_permits() {
+        let check = check_before_extraction(timing);
+        return Err(Stop::Pending(
+            Arc::new(request_limits).admit_with_permits(check),
+        ));
+    }
     let checked = match timing {
         ChargeTiming::BeforeExtraction => Arc::new(request_limits).consume(Admission::tracked),
-        ChargeTiming::AfterExtraction => {
-            request_limits.keep_head(parts);
-            Arc::new(request_limits).peek(Admission::tracked)
-        }
+        ChargeTiming::AfterExtraction => Arc::new(request_limits).peek(Admission::tracked),
     };
     match checked {
         MaybeReady::Ready(Ok(admission)) => Ok(admission),
         MaybeReady::Ready(Err(refusal)) => Err(Stop::Refused(refusal.into_response(parts).into())),
         MaybeReady::Pending(check) => Err(Stop::Pending(check)),
+    }
+}
+
+/// The check of the limits of a request that holds its permits.
+fn check_before_extraction(timing: ChargeTiming) -> fn(Arc<RequestLimits>) -> PendingLimits {
+    match timing {
+        ChargeTiming::BeforeExtraction => |limits| limits.consume(|limits| limits),
+        ChargeTiming::AfterExtraction => |limits| limits.peek(|limits| limits),
     }
 }
 
@@ -240,28 +254,33 @@ async fn check_live(
     parts: &mut Parts,
     resolution: &mut Resolution,
     dry_run: &DryRunRules,
-) -> Result<Arc<RequestLimits>, Stop> {
+) -> Result<Admission, Stop> {
     if let Some(rejection) = resolution.take_response() {
         return Err(Stop::Rejected(rejection));
     }
     let mut limits = start_tracking(limiter.clone(), parts, resolution);
     limits.exempt.extend(dry_run.names());
-    if limits.rules.is_empty() {
+    if limits.rules.is_empty() && !limits.needs_permits() {
         report::without_live_rules(&limits);
-        return Ok(Arc::new(limits));
+        return Ok(Admission::tracked(Arc::new(limits)));
     }
     if limiter.observer().hook_gets_all() {
         limits.keep_head(parts);
     }
-    let checked = match timing {
-        ChargeTiming::BeforeExtraction => Arc::new(limits).consume(|limits| limits),
-        ChargeTiming::AfterExtraction => {
-            limits.keep_head(parts);
-            Arc::new(limits).peek(|limits| limits)
+    if timing == ChargeTiming::AfterExtraction {
+        limits.keep_head(parts);
+    }
+    let checked = if limits.needs_permits() {
+        let check = check_before_extraction(timing);
+        MaybeReady::Pending(Arc::new(limits).admit_with_permits(check))
+    } else {
+        match timing {
+            ChargeTiming::BeforeExtraction => Arc::new(limits).consume(Admission::tracked),
+            ChargeTiming::AfterExtraction => Arc::new(limits).peek(Admission::tracked),
         }
     };
     match ready_or_await!(checked) {
-        Ok(limits) => Ok(limits),
+        Ok(admission) => Ok(admission),
         Err(refusal) => Err(Stop::Refused(refusal.into_response(parts).into())),
     }
 }
@@ -308,9 +327,7 @@ fn check_single(
 ) -> Option<CheckedSingle> {
     let config = rule.config;
     let settings = limiter.response_settings();
-    let is_final = timing == ChargeTiming::BeforeExtraction
-        && config.count_when.is_none()
-        && config.wait.is_zero();
+    let is_final = timing == ChargeTiming::BeforeExtraction && !config.needs_state;
     // There are no enclosing limits without the limiter of a layer.
     if !is_final
         || settings.response_info
@@ -416,6 +433,10 @@ pub(crate) fn check_layer(
     parts
         .extensions
         .insert(EnclosingLimits::new(request_limits.clone()));
+    if request_limits.needs_permits() {
+        let check = check_before_extraction(ChargeTiming::BeforeExtraction);
+        return MaybeReady::Pending(request_limits.admit_with_permits(check));
+    }
     request_limits.consume(Admission::tracked)
 }
 
@@ -465,6 +486,11 @@ pub(crate) fn count_and_reject<'a>(
             return *response;
         }
         let request_limits = Arc::new(start_tracking(limiter, parts, resolution));
+        if request_limits.rules.is_empty() {
+            // It is not in flight, as its handler is not called.
+            report::without_live_rules(&request_limits);
+            return *response;
+        }
         let counted = request_limits.consume_without_waiting(Admission::tracked);
         match ready_or_await!(counted) {
             Ok(admission) => ready_or_await!(admission.complete(*response)),

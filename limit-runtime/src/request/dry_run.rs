@@ -4,7 +4,9 @@
 //! What they find is counted and reported; a failed function or store is, too, and has no other
 //! effect.
 
-use super::{charging::stop_timer, report, request_limits::RequestLimits};
+use super::{
+    admission::Admission, charging::stop_timer, report, request_limits::RequestLimits,
+};
 use crate::{
     instruments::UnitsKind,
     limiter::Limiter,
@@ -59,12 +61,17 @@ impl DryRunRules {
 /// Checks the resolved rules in dry run of a request that the live ones have admitted.
 ///
 /// If the charge comes after extraction, so does this one; see [`RequestLimits::charge_dry_run`].
+///
+/// Returns the admission of the request, which holds the permits of these rules, too.
 pub(crate) async fn check_dry_run(
-    limits: &RequestLimits,
+    admission: Admission,
     timing: ChargeTiming,
     parts: &Parts,
     resolution: &mut Resolution,
-) {
+) -> Admission {
+    let Some(limits) = admission.request_limits().cloned() else {
+        return admission;
+    };
     let limiter = &limits.limiter;
     if let Some(config) = resolution.rejecting_rule() {
         report::unchecked(limiter, parts, config, Reason::Rejected, true);
@@ -73,7 +80,7 @@ pub(crate) async fn check_dry_run(
         report::unchecked(limiter, parts, config, Reason::Exempt, true);
     }
     if resolution.rules().is_empty() {
-        return;
+        return admission;
     }
     let route = parts.extensions.get::<MatchedPath>().cloned();
     resolution.merge_same_budgets(route.as_ref());
@@ -81,11 +88,19 @@ pub(crate) async fn check_dry_run(
     for rule in &mut dry_run.rules {
         rule.key = rule.key.in_dry_run();
     }
+    for rule in &mut dry_run.permits {
+        rule.key = rule.key.in_dry_run();
+    }
+    let hold = dry_run.acquire_dry_run_permits(Some(parts)).await;
     match timing {
         ChargeTiming::BeforeExtraction => dry_run.charge_each(&[], Some(parts)).await,
         ChargeTiming::AfterExtraction => dry_run.keep_head(parts),
     }
     limits.set_dry_run(dry_run);
+    match hold {
+        Some(hold) => admission.holding_in_dry_run(hold),
+        None => admission,
+    }
 }
 
 impl RequestLimits {

@@ -1,6 +1,9 @@
 //! Per-request state: resolved rules, the store's last decision, and charges that can be refunded.
 
-use super::ledger::{Ledger, PerRule};
+use super::{
+    ledger::{Ledger, PerRule},
+    permits::{Hold, PermitRule},
+};
 use crate::{
     decision::{Decision, Receipt},
     diagnostics::{self, Misconfiguration},
@@ -17,7 +20,7 @@ use http::request::Parts;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 use std::sync::{
-    Arc, OnceLock,
+    Arc, OnceLock, Weak,
     atomic::{AtomicBool, Ordering},
 };
 
@@ -29,6 +32,10 @@ pub(crate) struct RequestLimits {
     pub(crate) limiter: Limiter,
     pub(crate) route: Option<MatchedPath>,
     pub(crate) rules: ResolvedRules,
+    /// The concurrency limits. Rules that have no other limit are only here.
+    pub(super) permits: Vec<PermitRule>,
+    /// The permits that the request holds, as long as something holds them.
+    hold: OnceLock<Weak<Hold>>,
     /// The limits of the nearest layer or handler outside this one.
     pub(crate) outer: Option<Arc<RequestLimits>>,
     /// Names of rules that do not limit the request.
@@ -59,6 +66,8 @@ impl RequestLimits {
             limiter,
             route,
             rules,
+            permits: Vec::new(),
+            hold: OnceLock::new(),
             outer,
             exempt: PolicyNames::new(),
             head: None,
@@ -77,6 +86,7 @@ impl RequestLimits {
     ) -> Self {
         let mut request_limits = Self::new(limiter, route, ResolvedRules::new(), outer);
         request_limits.rules = resolution.take_rules();
+        request_limits.permits = PermitRule::take_from(&mut request_limits.rules);
         let exempt = resolution.exempt_rules().map(|config| config.name);
         request_limits.exempt.extend(exempt);
         request_limits
@@ -248,6 +258,17 @@ impl RequestLimits {
             let mut others = others.iter();
             others.any(|other| use_same_budget(charge, other))
         })
+    }
+
+    /// Lets extractors find the permits of the request.
+    pub(super) fn set_hold(&self, hold: &Arc<Hold>) {
+        // A request takes its permits once.
+        let _ = self.hold.set(Arc::downgrade(hold));
+    }
+
+    /// The permits of the request, if it still holds them.
+    pub(super) fn current_hold(&self) -> Option<Arc<Hold>> {
+        self.hold.get()?.upgrade()
     }
 
     /// Marks the request as refused although its arguments have been extracted: the handler is not

@@ -3,6 +3,7 @@
 use super::{
     buffer::{Text, joined, number},
     header_style::HeaderStyle,
+    permit_view::PermitView,
     policy_view::{PolicyView, labels},
 };
 use crate::{
@@ -25,6 +26,10 @@ use std::time::{Duration, SystemTime};
 #[derive(Default)]
 pub(crate) struct PolicyReport {
     policies: SmallVec<[PolicyOutcome; 2]>,
+    /// Concurrency limits.
+    permits: Vec<PermitView>,
+    /// The concurrency limit that refused the request.
+    refused_permit: Option<PermitView>,
 }
 
 /// A limit and its outcome.
@@ -41,8 +46,22 @@ impl PolicyReport {
         self.policies.extend(labels(policies).zip(outcomes));
     }
 
+    /// Adds concurrency limits.
+    pub(crate) fn add_permits(&mut self, permits: impl Iterator<Item = PermitView>) {
+        self.permits.extend(permits);
+    }
+
+    /// Sets the concurrency limit that refused the request. Nothing else is said of the state.
+    pub(crate) fn set_refused_permit(&mut self, permit: PermitView) {
+        self.refused_permit = Some(permit);
+    }
+
     pub(crate) fn headers(&self, style: &HeaderStyle) -> Headers {
-        Headers::of(&self.policies, style)
+        let mut headers = Headers::of(&self.policies, style);
+        if !self.permits.is_empty() {
+            headers.add_permits(&self.permits, self.refused_permit, style);
+        }
+        headers
     }
 }
 
@@ -192,6 +211,38 @@ impl Headers {
         let _ = label.write_state_prefix(&mut state);
         let reset_seconds = reset_seconds(outcome, outcome.quota());
         self.state = rate_limit(state.as_bytes(), outcome.remaining(), reset_seconds);
+    }
+
+    /// Adds concurrency limits to `RateLimit-Policy`. If one of them refused the request, it replaces
+    /// what is said of the other limits, which were not checked.
+    fn add_permits(
+        &mut self,
+        permits: &[PermitView],
+        refused: Option<PermitView>,
+        style: &HeaderStyle,
+    ) {
+        if refused.is_some() {
+            self.state = None;
+            self.others.clear();
+        }
+        if !matches!(style, HeaderStyle::Ietf | HeaderStyle::Both) {
+            return;
+        }
+        let mut policy = Text::<256>::new();
+        if let Some(of_limits) = &self.policy {
+            policy.bytes(of_limits.as_bytes());
+        }
+        // Writing to a `Text` cannot fail.
+        for permit in permits {
+            policy.str(if policy.as_bytes().is_empty() { "" } else { ", " });
+            let _ = permit.write_policy(&mut policy);
+        }
+        self.policy = policy.value();
+        if let Some(refused) = refused {
+            let mut state = Text::<128>::new();
+            let _ = refused.write_exhausted(&mut state);
+            self.state = state.value();
+        }
     }
 
     /// Adds the strictest of the policies named `tokens` as tokens, and the strictest of all other

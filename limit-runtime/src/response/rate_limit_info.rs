@@ -1,6 +1,6 @@
 //! A response extension that describes the rate limits on the request.
 
-use super::policy_view::PolicyView;
+use super::{permit_view::PermitView, policy_view::PolicyView};
 use crate::decision::{Decision, Outcome};
 use smallvec::SmallVec;
 use std::time::Duration;
@@ -57,6 +57,7 @@ pub struct PolicyInfo {
     key_label: &'static str,
     cost: u64,
     is_refused: bool,
+    concurrency: Option<u64>,
     outcomes: SmallVec<[Outcome; 1]>,
 }
 
@@ -80,6 +81,22 @@ impl RateLimitInfo {
         info
     }
 
+    /// Describes a request that this concurrency limit refused.
+    pub(crate) fn of_refused_permit(permit: PermitView) -> Self {
+        let policy = PolicyInfo {
+            name: permit.name,
+            key_label: permit.key_label,
+            cost: 1,
+            is_refused: true,
+            concurrency: Some(permit.max.get()),
+            outcomes: SmallVec::new(),
+        };
+        Self {
+            policies: std::iter::once(policy).collect(),
+            retry_after: None,
+        }
+    }
+
     /// Adds policies that admitted the request. They must be those of the decision, in its order.
     pub(crate) fn add<'a>(
         &mut self,
@@ -93,6 +110,7 @@ impl RateLimitInfo {
                 key_label: policy.key_label,
                 cost: policy.cost,
                 is_refused: false,
+                concurrency: None,
                 outcomes: outcomes
                     .by_ref()
                     .take(policy.limits.len())
@@ -118,7 +136,7 @@ impl RateLimitInfo {
     }
 
     /// How long a refused client has to wait, including jitter. `None` if the request was admitted,
-    /// or if its cost exceeds the capacity of a limit.
+    /// if its cost exceeds the capacity of a limit, or if a concurrency limit refused it.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
@@ -157,6 +175,13 @@ impl PolicyInfo {
     #[must_use]
     pub fn is_refused(&self) -> bool {
         self.is_refused
+    }
+
+    /// The number of requests that may be in flight, if that refused this one. The policy's other
+    /// limits were not checked then, so there are no [outcomes](Self::outcomes).
+    #[must_use]
+    pub fn concurrency(&self) -> Option<u64> {
+        self.concurrency
     }
 
     /// The outcome of each limit of the policy, in the order of its limits.
