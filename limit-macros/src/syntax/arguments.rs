@@ -224,7 +224,9 @@ fn parse_value(
         OptionName::OnLimited => Some(OptionValue::OnLimited(expr()?)),
         OptionName::Strategy => strategy::parse(&expr()?, errors).map(OptionValue::Strategy),
         OptionName::Methods => option_values::methods(&expr()?, errors).map(OptionValue::Methods),
-        OptionName::Wait => option_values::duration(option, &expr()?, errors).map(OptionValue::Wait),
+        OptionName::Wait => {
+            option_values::duration(option, &expr()?, errors).map(OptionValue::Wait)
+        }
         OptionName::Concurrency => {
             option_values::concurrency(expr()?, errors).map(OptionValue::Concurrency)
         }

@@ -29,9 +29,9 @@ mod gauges;
 )]
 mod limiter;
 mod observe;
+pub(crate) mod permits;
 mod process_wide;
 mod remote;
-pub(crate) mod permits;
 pub(crate) mod wait_queue;
 pub(crate) mod words;
 

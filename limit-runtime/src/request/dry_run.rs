@@ -4,9 +4,7 @@
 //! What they find is counted and reported; a failed function or store is, too, and has no other
 //! effect.
 
-use super::{
-    admission::Admission, charging::stop_timer, report, request_limits::RequestLimits,
-};
+use super::{admission::Admission, charging::stop_timer, report, request_limits::RequestLimits};
 use crate::{
     instruments::UnitsKind,
     limiter::Limiter,

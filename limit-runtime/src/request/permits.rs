@@ -1,10 +1,7 @@
 //! The concurrency limits on a request, and the permits that it holds.
 
 use super::{
-    admission::Admission,
-    no_permit::NoPermit,
-    refusal::Refusal,
-    report,
+    admission::Admission, no_permit::NoPermit, refusal::Refusal, report,
     request_limits::RequestLimits,
 };
 use crate::{
@@ -128,7 +125,6 @@ impl Hold {
     pub(super) fn has_waited(&self) -> bool {
         self.permits.iter().any(HeldPermits::has_waited)
     }
-
 }
 
 impl fmt::Debug for Hold {
@@ -234,8 +230,7 @@ impl RequestLimits {
         let mut all: Option<Hold> = None;
         for rule in &self.permits {
             let request = [rule.request(self.route.as_ref())];
-            let acquired =
-                permits::acquire(&self.limiter, &request, WaitMode::Never, |_| ()).await;
+            let acquired = permits::acquire(&self.limiter, &request, WaitMode::Never, |_| ()).await;
             report::permit_in_dry_run(self, rule, &acquired, parts);
             if let Ok(Ok(held)) = acquired {
                 let of_rule = self.hold(held, std::slice::from_ref(rule));

@@ -10,7 +10,6 @@ use crate::{
     decision::{Decision, Outcome, Receipt, StrictestOutcome},
     instruments::{self, UnitsKind},
     limiter::{Limiter, permits::HeldPermits},
-    store::StoreError,
     observe::{Reason, observer::Finding},
     policy::{
         config::PolicyConfig,
@@ -18,6 +17,7 @@ use crate::{
         rule::Rules,
     },
     response::too_many_requests::as_exhausted,
+    store::StoreError,
 };
 #[cfg(feature = "metrics")]
 use crate::{instruments::Waiting, observe::policy_record::PolicyRecord};

@@ -234,7 +234,11 @@ impl Headers {
         }
         // Writing to a `Text` cannot fail.
         for permit in permits {
-            policy.str(if policy.as_bytes().is_empty() { "" } else { ", " });
+            policy.str(if policy.as_bytes().is_empty() {
+                ""
+            } else {
+                ", "
+            });
             let _ = permit.write_policy(&mut policy);
         }
         self.policy = policy.value();

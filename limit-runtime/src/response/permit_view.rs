@@ -2,10 +2,7 @@
 
 use super::buffer::Text;
 use limit_core::header_text::{Label, WriteText};
-use std::{
-    fmt::{self, Write},
-    num::NonZeroU64,
-};
+use std::{fmt, num::NonZeroU64};
 
 /// A concurrency limit on a request. It holds no key, so all of it may be in a response.
 #[derive(Clone, Copy, Debug)]

@@ -133,7 +133,9 @@ pub(crate) async fn acquire<W>(
         if left.is_zero() || mode == WaitMode::Never || Handle::try_current().is_err() {
             return Ok(Err(refused));
         }
-        let is_in_queue = waits.as_ref().is_some_and(|(place, _)| place.index == refused);
+        let is_in_queue = waits
+            .as_ref()
+            .is_some_and(|(place, _)| place.index == refused);
         if !is_in_queue {
             // The wait in another queue ends first.
             drop(waits.take());
