@@ -284,6 +284,14 @@ impl Limiter {
         matches!(self.0.store, Backend::Memory(_))
     }
 
+    /// The remote store. `None` in memory.
+    pub(crate) fn guard(&self) -> Option<&Guard> {
+        match &self.0.store {
+            Backend::Memory(_) => None,
+            Backend::Remote(guard) => Some(guard),
+        }
+    }
+
     pub(crate) fn wait_queues(&self) -> &WaitQueues {
         &self.0.wait_queues
     }

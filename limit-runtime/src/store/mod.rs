@@ -7,6 +7,7 @@ pub(crate) mod error;
 mod fallback;
 #[cfg(any(feature = "memcached", feature = "redis"))]
 mod key_digest;
+pub(crate) mod leases;
 #[cfg(feature = "memcached")]
 pub mod memcached;
 pub(crate) mod memory;
@@ -24,6 +25,7 @@ pub use self::{
     custom::CustomStore,
     error::StoreError,
     fallback::Fallback,
+    leases::{LeaseStore, Leases},
     memory::Usage,
     resilience::{Health, StoreHealth},
     scope::Scope,

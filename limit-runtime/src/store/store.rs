@@ -3,6 +3,7 @@
 use super::{
     charge::{Action, Charge},
     error::StoreError,
+    leases::LeaseStore,
     scope::Scope,
 };
 use crate::{
@@ -79,6 +80,14 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// store may have counted it. Default: `false`.
     fn counts_ids_once(&self) -> bool {
         false
+    }
+
+    /// The part of the store that keeps leases, for concurrency limits. Default: `None`.
+    ///
+    /// Without leases, the requests in flight are counted in this process alone, and the log has a
+    /// warning with the code `LIMIT016` of [`diagnostics`](crate::diagnostics).
+    fn leases(&self) -> Option<&dyn LeaseStore> {
+        None
     }
 
     /// The name of the kind of backend in metrics, such as `redis`. Default: `custom`.

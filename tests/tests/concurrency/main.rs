@@ -11,6 +11,7 @@ mod cancellation;
 mod dry_run;
 mod extractor;
 mod layers;
+mod leases;
 mod real_server;
 mod refusals;
 mod waiting;

@@ -4,7 +4,10 @@ use super::table::{Arrival, Budget, Permits};
 use crate::{
     key::Key,
     limiter::{Limiter, wait_queue::WaitMode},
-    store::{Fallback, Scope, StoreError},
+    store::{
+        Fallback, Scope, StoreError,
+        resilience::{Guard, Lease, LeaseAnswer},
+    },
 };
 use smallvec::SmallVec;
 use std::{fmt, num::NonZeroU64, sync::Arc, time::Duration};
@@ -39,6 +42,8 @@ pub(crate) struct HeldPermits {
 
 struct HeldPermit {
     budget: Budget,
+    /// `None` in memory, and until the remote store has answered.
+    lease: Option<Lease>,
 }
 
 impl HeldPermits {
@@ -65,6 +70,8 @@ impl HeldPermits {
 impl Drop for HeldPermits {
     fn drop(&mut self) {
         for permit in self.permits.drain(..) {
+            // First in the store, so that a waiter that is woken finds it free there.
+            drop(permit.lease);
             self.limiter.permits().release(&permit.budget);
         }
     }
@@ -171,16 +178,40 @@ async fn try_all(
     arrival: Arrival,
 ) -> Result<Result<HeldPermits, usize>, StoreError> {
     let mut held = HeldPermits::new(limiter);
+    let guard = limiter.guard();
     for (index, (request, budget)) in requests.iter().zip(budgets).enumerate() {
-        if !limiter
-            .permits()
-            .try_take(budget, request.max.get(), arrival)
-        {
-            return Ok(Err(index));
+        let max = request.max.get();
+        if !limiter.permits().try_take(budget, max, arrival) {
+            let grants_all = |guard: &Guard| guard.grants_every_permit(request.on_store_error);
+            if !guard.is_some_and(grants_all) {
+                return Ok(Err(index));
+            }
+            limiter.permits().take(budget, arrival);
         }
         held.permits.push(HeldPermit {
             budget: budget.clone(),
+            lease: None,
         });
+    }
+    let Some(guard) = guard else {
+        return Ok(Ok(held));
+    };
+    for (index, request) in requests.iter().enumerate() {
+        let budget = (request.scope, request.key);
+        let answer = guard
+            .acquire_lease(budget, request.max, request.on_store_error)
+            .await?;
+        let lease = match answer {
+            LeaseAnswer::Granted(lease) => lease,
+            LeaseAnswer::OfFallback(lease) => {
+                held.is_of_fallback = true;
+                Some(lease)
+            }
+            LeaseAnswer::Refused => return Ok(Err(index)),
+        };
+        if let Some(permit) = held.permits.get_mut(index) {
+            permit.lease = lease;
+        }
     }
     Ok(Ok(held))
 }

@@ -6,6 +6,7 @@ use super::{
     denial_cache::DenialCache,
     health::{Counters, Health, count},
     late_charges::LateCharges,
+    leases::{self, LeaseAnswer, LeaseRegistry},
     local_counts::LocalCounts,
     outage_log::OutageLog,
     send, settler,
@@ -25,7 +26,7 @@ use crate::{
         store::Store,
     },
 };
-use std::sync::Arc;
+use std::{num::NonZeroU64, sync::Arc};
 
 /// A remote store with a deadline, a circuit breaker, a fallback and a denial cache around it.
 #[derive(Debug)]
@@ -49,6 +50,7 @@ impl Guard {
             breaker: Breaker::new(real_clock.now()),
             real_clock,
             late: LateCharges::default(),
+            leases: LeaseRegistry::default(),
             counters: Counters::default(),
             log: OutageLog::default(),
         }))
@@ -103,6 +105,29 @@ impl Guard {
                 .fall_back(fallback, charges, Action::Peek, Some(error))
                 .map(Answer::of_fallback),
         }
+    }
+
+    /// Asks for a lease of a permit, of which at most `max` may be held.
+    ///
+    /// # Errors
+    /// When the store did not answer, and [`Fallback::Deny`] holds.
+    pub(crate) async fn acquire_lease(
+        &self,
+        budget: (Scope<'_>, &Key),
+        max: NonZeroU64,
+        fallback: Option<Fallback>,
+    ) -> Result<LeaseAnswer, StoreError> {
+        leases::acquire(&self.0, budget, max, fallback).await
+    }
+
+    /// Whether every request gets a permit, because the store does not answer.
+    pub(crate) fn grants_every_permit(&self, fallback: Option<Fallback>) -> bool {
+        leases::lets_all_through(&self.0, fallback)
+    }
+
+    /// Sends the releases of leases that wait for it, as before the end of the program.
+    pub(crate) async fn send_released_leases(&self) {
+        leases::send_released(&self.0).await;
     }
 
     /// The denial of this charge, if it can be repeated without a call to the store.
