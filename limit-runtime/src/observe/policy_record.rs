@@ -111,7 +111,7 @@ impl PolicySource {
     }
 
     /// The concurrency limit as written.
-    pub(super) fn concurrency(&self) -> Option<&str> {
+    pub(crate) fn concurrency(&self) -> Option<&str> {
         let written = match self {
             Self::Attribute(rule) => rule.concurrency,
             Self::Layer(layer) => &layer.concurrency,

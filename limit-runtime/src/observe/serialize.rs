@@ -93,6 +93,7 @@ impl_serialize! {
         handler,
         location,
         limits,
+        concurrency,
         strategy,
         key,
         cost,

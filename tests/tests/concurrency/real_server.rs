@@ -136,6 +136,6 @@ async fn clients_that_leave_in_the_middle_leave_no_permit() {
         drop((response, client));
     }
     assert_nothing_left(&limiter).await;
-    assert_eq!(model.most.load(Ordering::SeqCst), 2);
+    assert!(model.most.load(Ordering::SeqCst) <= 2);
     assert_eq!(model.served.load(Ordering::SeqCst), 40);
 }

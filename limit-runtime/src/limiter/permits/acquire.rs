@@ -35,7 +35,10 @@ pub(crate) struct PermitRequest<'a> {
 /// Permits that a request holds. They are released when this is dropped.
 pub(crate) struct HeldPermits {
     limiter: Limiter,
+    arrival: Arrival,
     permits: SmallVec<[HeldPermit; 1]>,
+    /// Whether the request does not get them after all, and need not be woken for them.
+    is_refused: bool,
     is_of_fallback: bool,
     has_waited: bool,
 }
@@ -47,9 +50,11 @@ struct HeldPermit {
 }
 
 impl HeldPermits {
-    fn new(limiter: &Limiter) -> Self {
+    fn new(limiter: &Limiter, arrival: Arrival) -> Self {
         Self {
             limiter: limiter.clone(),
+            arrival,
+            is_refused: false,
             permits: SmallVec::new(),
             is_of_fallback: false,
             has_waited: false,
@@ -69,10 +74,11 @@ impl HeldPermits {
 
 impl Drop for HeldPermits {
     fn drop(&mut self) {
+        let except = self.is_refused.then_some(self.arrival);
         for permit in self.permits.drain(..) {
             // First in the store, so that a waiter that is woken finds it free there.
             drop(permit.lease);
-            self.limiter.permits().release(&permit.budget);
+            self.limiter.permits().release(&permit.budget, except);
         }
     }
 }
@@ -177,16 +183,19 @@ async fn try_all(
     budgets: &[Budget],
     arrival: Arrival,
 ) -> Result<Result<HeldPermits, usize>, StoreError> {
-    let mut held = HeldPermits::new(limiter);
+    let mut held = HeldPermits::new(limiter, arrival);
     let guard = limiter.guard();
     for (index, (request, budget)) in requests.iter().zip(budgets).enumerate() {
-        let max = request.max.get();
+        // What the fallback lets through, the store alone decides.
+        let is_counted_here =
+            |guard: &Guard| guard.counts_permits_of_process(request.on_store_error);
+        let max = match guard.is_none_or(is_counted_here) {
+            true => request.max.get(),
+            false => u64::MAX,
+        };
         if !limiter.permits().try_take(budget, max, arrival) {
-            let grants_all = |guard: &Guard| guard.grants_every_permit(request.on_store_error);
-            if !guard.is_some_and(grants_all) {
-                return Ok(Err(index));
-            }
-            limiter.permits().take(budget, arrival);
+            held.is_refused = true;
+            return Ok(Err(index));
         }
         held.permits.push(HeldPermit {
             budget: budget.clone(),
@@ -207,7 +216,10 @@ async fn try_all(
                 held.is_of_fallback = true;
                 Some(lease)
             }
-            LeaseAnswer::Refused => return Ok(Err(index)),
+            LeaseAnswer::Refused => {
+                held.is_refused = true;
+                return Ok(Err(index));
+            }
         };
         if let Some(permit) = held.permits.get_mut(index) {
             permit.lease = lease;

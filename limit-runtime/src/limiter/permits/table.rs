@@ -70,7 +70,7 @@ impl Permits {
     }
 
     /// Takes a permit if fewer than `max` are held, and no earlier request waits for one. A request
-    /// that takes a permit leaves the queue.
+    /// that waits stays in the queue.
     pub(super) fn try_take(&self, budget: &Budget, max: u64, arrival: Arrival) -> bool {
         let mut shard = self.shard(budget).lock();
         let entry = match shard.get_mut(budget) {
@@ -84,24 +84,17 @@ impl Permits {
         if entry.held >= max || !is_first {
             return false;
         }
-        entry.take(arrival);
+        entry.held += 1;
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         true
     }
 
-    /// Takes a permit although `max` may be held: no store decides, and requests are let through.
-    pub(super) fn take(&self, budget: &Budget, arrival: Arrival) {
-        let mut shard = self.shard(budget).lock();
-        shard.entry(budget.clone()).or_default().take(arrival);
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Gives a permit back, and wakes the first waiter.
-    pub(super) fn release(&self, budget: &Budget) {
+    /// Gives a permit back, and wakes the first waiter, unless that is `except`.
+    pub(super) fn release(&self, budget: &Budget, except: Option<Arrival>) {
         let mut shard = self.shard(budget).lock();
         if let Some(entry) = shard.get_mut(budget) {
             entry.held = entry.held.saturating_sub(1);
-            entry.wake_first();
+            entry.wake_first(except);
             if entry.is_unused() {
                 shard.remove(budget);
             }
@@ -134,7 +127,8 @@ impl Permits {
         let mut shard = self.shard(budget).lock();
         if let Some(entry) = shard.get_mut(budget) {
             entry.waiters.remove(&arrival);
-            entry.wake_first();
+            // There may be room for more than this one.
+            entry.wake_first(None);
             if entry.is_unused() {
                 shard.remove(budget);
             }
@@ -154,16 +148,10 @@ impl Permits {
 }
 
 impl Entry {
-    fn take(&mut self, arrival: Arrival) {
-        self.held += 1;
-        if self.waiters.remove(&arrival).is_some() {
-            // There may be room for the next one, too.
-            self.wake_first();
-        }
-    }
-
-    fn wake_first(&self) {
-        if let Some((_, wake)) = self.waiters.first_key_value() {
+    fn wake_first(&self, except: Option<Arrival>) {
+        if let Some((arrival, wake)) = self.waiters.first_key_value()
+            && Some(*arrival) != except
+        {
             wake.notify_one();
         }
     }

@@ -26,7 +26,7 @@ fn threads_hold_no_more_permits_than_allowed_and_leave_nothing() {
                         let now = held.fetch_add(1, Ordering::SeqCst) + 1;
                         assert!(now <= 3, "{now}");
                         held.fetch_sub(1, Ordering::SeqCst);
-                        permits.release(&budget);
+                        permits.release(&budget, None);
                     }
                 }
             });
@@ -44,16 +44,17 @@ fn nothing_overtakes_a_waiter() {
     // The queue is in order of arrival, not of joining.
     assert!(permits.join(&budget, first, 2).is_some());
     assert!(permits.join(&budget, later, 2).is_none());
-    permits.release(&budget);
+    permits.release(&budget, None);
     assert!(!permits.try_take(&budget, 1, later));
     assert!(!permits.try_take(&budget, 1, second));
     permits.leave(&budget, first);
     assert!(permits.try_take(&budget, 1, second));
+    permits.leave(&budget, second);
     drop(wake);
     assert_eq!(permits.waiting(&budget), 0);
     assert!(!permits.try_take(&budget, 1, later));
     assert!(permits.try_take(&budget, 2, later));
-    permits.release(&budget);
-    permits.release(&budget);
+    permits.release(&budget, None);
+    permits.release(&budget, None);
     assert_eq!(permits.entries(), 0);
 }

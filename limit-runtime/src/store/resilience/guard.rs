@@ -120,14 +120,12 @@ impl Guard {
         leases::acquire(&self.0, budget, max, fallback).await
     }
 
-    /// Whether every request gets a permit, because the store does not answer.
-    pub(crate) fn grants_every_permit(&self, fallback: Option<Fallback>) -> bool {
-        leases::lets_all_through(&self.0, fallback)
-    }
-
-    /// Sends the releases of leases that wait for it, as before the end of the program.
-    pub(crate) async fn send_released_leases(&self) {
-        leases::send_released(&self.0).await;
+    /// Whether the permits that this process holds are bounded by themselves: not if every request
+    /// gets one that the store does not answer.
+    pub(crate) fn counts_permits_of_process(&self, fallback: Option<Fallback>) -> bool {
+        let shared = &self.0;
+        fallback.unwrap_or(shared.settings.fallback) != Fallback::Allow
+            || shared.store.leases().is_none()
     }
 
     /// The denial of this charge, if it can be repeated without a call to the store.

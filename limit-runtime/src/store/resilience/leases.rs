@@ -6,8 +6,7 @@
 //!   without a loss.
 //! - If the store does not answer a request, the fallback decides. A permit that it grants gets its
 //!   lease from the task, once the store answers again.
-//! - The task sends what it extends before what it releases, so that it takes no lease again that
-//!   has been released.
+//! - A lease is not released while it is being extended: it would be taken again.
 
 use super::{
     health::count,
@@ -29,7 +28,7 @@ use crate::{
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fmt,
     hash::{BuildHasher, RandomState},
     num::NonZeroU64,
@@ -61,6 +60,8 @@ pub(super) struct LeaseRegistry {
 struct State {
     held: HashMap<OwnedBudget, Ids>,
     released: HashMap<OwnedBudget, Ids>,
+    /// Those of the leases that are being extended.
+    extending: HashSet<u64>,
     /// When the task last reported; `None` if there is none.
     task_seen_at: Option<Ticks>,
 }
@@ -158,13 +159,6 @@ impl Drop for Attempt<'_> {
             start_if_needed(self.shared);
         }
     }
-}
-
-/// Whether the store is not asked at present, and every request is let through.
-pub(super) fn lets_all_through(shared: &Arc<Shared>, own: Option<Fallback>) -> bool {
-    own.unwrap_or(shared.settings.fallback) == Fallback::Allow
-        && shared.store.leases().is_some()
-        && send::is_open(shared)
 }
 
 /// Asks for a lease of a permit.
@@ -277,29 +271,65 @@ impl LeaseRegistry {
 
     /// The task was dropped, because its runtime has ended.
     fn task_has_ended(&self) {
-        self.state.lock().task_seen_at = None;
-    }
-
-    fn held(&self) -> Vec<(OwnedBudget, Ids)> {
-        let state = self.state.lock();
-        let held = state.held.iter();
-        held.map(|(budget, ids)| (budget.clone(), ids.clone()))
-            .collect()
-    }
-
-    fn take_released_of(&self, attempt: &Attempt<'_>) -> Ids {
-        let budget = attempt.budget.as_ref();
         let mut state = self.state.lock();
-        let released = budget.and_then(|budget| state.released.remove(budget));
-        released.unwrap_or_default()
+        state.task_seen_at = None;
+        state.extending.clear();
+    }
+
+    /// All leases that are held, which are being extended then.
+    fn start_extending(&self) -> Vec<(OwnedBudget, Ids)> {
+        let mut state = self.state.lock();
+        let held = state.held.iter();
+        let held: Vec<_> = held
+            .map(|(budget, ids)| (budget.clone(), ids.clone()))
+            .collect();
+        let ids = held.iter().flat_map(|(_, ids)| ids);
+        state.extending.extend(ids);
+        held
+    }
+
+    fn end_extending(&self, ids: &[u64]) {
+        let mut state = self.state.lock();
+        for id in ids {
+            state.extending.remove(id);
+        }
+    }
+
+    /// The leases of the budget to release, which the caller does.
+    fn take_released_of(&self, attempt: &Attempt<'_>) -> Ids {
+        let mut state = self.state.lock();
+        match &attempt.budget {
+            Some(budget) => state.take_released(budget),
+            None => Ids::new(),
+        }
     }
 
     fn take_released(&self) -> Vec<(OwnedBudget, Ids)> {
-        self.state.lock().released.drain().collect()
+        let mut state = self.state.lock();
+        let budgets: Vec<_> = state.released.keys().cloned().collect();
+        let released = budgets.into_iter().map(|budget| {
+            let ids = state.take_released(&budget);
+            (budget, ids)
+        });
+        released.filter(|(_, ids)| !ids.is_empty()).collect()
     }
 }
 
 impl State {
+    /// Takes the leases of a budget to release, but those that are being extended.
+    fn take_released(&mut self, budget: &OwnedBudget) -> Ids {
+        let Some(ids) = self.released.get_mut(budget) else {
+            return Ids::new();
+        };
+        let extending = &self.extending;
+        let (kept, taken) = ids.iter().copied().partition(|id| extending.contains(id));
+        *ids = kept;
+        if ids.is_empty() {
+            self.released.remove(budget);
+        }
+        taken
+    }
+
     fn is_empty(&self) -> bool {
         self.held.is_empty() && self.released.is_empty()
     }
@@ -331,7 +361,7 @@ async fn run(shared: Weak<Shared>) {
             }
             heartbeat_at = Instant::now() + HEARTBEAT;
             if !send::is_open(&shared) {
-                let held = shared.leases.held();
+                let held = shared.leases.start_extending();
                 send_all(&shared, held, |store, leases| store.extend(leases)).await;
             }
         }
@@ -349,7 +379,7 @@ async fn run(shared: Weak<Shared>) {
 }
 
 /// Sends the releases. One that gets no answer is not repeated, because the lease expires.
-pub(super) async fn send_released(shared: &Arc<Shared>) {
+async fn send_released(shared: &Arc<Shared>) {
     let released = shared.leases.take_released();
     if !send::is_open(shared) {
         send_all(shared, released, |store, leases| store.release(leases)).await;
@@ -368,15 +398,30 @@ async fn send_all(
             calls.join_next().await;
         }
         let shared = shared.clone();
+        // Made here, so that it is dropped with a task that its runtime never runs.
+        let under_way = UnderWay { shared, ids };
         calls.spawn(async move {
+            let UnderWay { shared, ids } = &under_way;
             let Some(store) = shared.store.leases() else {
                 return;
             };
-            let called = shared.with_deadline(call(store, budget.leases(&ids)));
+            let called = shared.with_deadline(call(store, budget.leases(ids)));
             if let Err(error) = called.await {
                 tracing::debug!(%error, "cannot extend or release leases of permits");
             }
         });
     }
     while calls.join_next().await.is_some() {}
+}
+
+/// A call for these leases. When it is dropped, they are not extended any more.
+struct UnderWay {
+    shared: Arc<Shared>,
+    ids: Ids,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.shared.leases.end_extending(&self.ids);
+    }
 }
