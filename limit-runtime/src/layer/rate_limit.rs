@@ -290,7 +290,7 @@ impl RateLimitLayer {
     /// A request takes a permit before the limits are checked, and holds it until the body of its
     /// response has ended or is dropped. With [`wait`](Self::wait), requests wait for a permit.
     /// Other requests get 429, with `qu="concurrent-requests"` in `RateLimit-Policy` and no
-    /// `Retry-After`. The documentation of the [attribute](macro@crate::rate_limit) has the details.
+    /// `Retry-After`. See the [attribute](macro@crate::rate_limit) for the details.
     ///
     /// Zero would refuse every request. It counts as 1, and the log has a warning with the code
     /// `LIMIT015` of [`diagnostics`](crate::diagnostics).
@@ -311,10 +311,10 @@ impl RateLimitLayer {
     /// Ends a response whose body has not ended after this time, and releases its permit. Default:
     /// never.
     ///
-    /// Without it, a client that reads nothing holds its permit as long as its connection lasts. The
-    /// time begins when the response does. The body then ends with an error, so that its work stops
-    /// before the permit is free; the client sees an incomplete response. It has no effect without
-    /// [`concurrency`](Self::concurrency), and none on a [`Permit`](crate::Permit).
+    /// Without it, a client that reads nothing holds its permit as long as its connection lasts.
+    /// The time begins when the response does. The body then ends with an error, so that its work
+    /// stops before the permit is free; the client sees an incomplete response. It has no effect
+    /// without [`concurrency`](Self::concurrency), and none on a [`Permit`](crate::Permit).
     ///
     /// ```
     /// use limit_runtime::{Limiter, bearer};

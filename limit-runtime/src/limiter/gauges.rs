@@ -9,7 +9,8 @@ use crate::{
 
 impl Limiter {
     /// Sets the gauges `rate_limit_limit`, `rate_limit_waiting`, `rate_limit_in_flight`,
-    /// `rate_limit_keys` and `rate_limit_store_up` in the recorder of the crate [`metrics`](https://docs.rs/metrics).
+    /// `rate_limit_keys` and `rate_limit_store_up` in the recorder of the crate
+    /// [`metrics`](https://docs.rs/metrics).
     ///
     /// Call it before each scrape: gauges do not change between calls. If a program has several
     /// limiters, gauges of equal labels have the values of the last one.

@@ -1,7 +1,7 @@
 //! An admitted request: charges it after extraction if needed, and adds headers to its response.
 
 use super::{
-    late_body::drain_if_refused, permit_body::hold_until_end, permits::Hold, refusal::Refusal,
+    hold::Hold, late_body::drain_if_refused, permit_body::hold_until_end, refusal::Refusal,
     request_limits::RequestLimits, response_headers::add_headers,
 };
 use crate::{
@@ -34,8 +34,8 @@ pub struct Admission {
 enum Other {
     /// The charge is final, and other headers remain.
     Headers(Headers),
-    /// The state is shared with the request's `RateLimit` extractors. Its permits are held until the
-    /// body of the response has ended.
+    /// The state is shared with the request's `RateLimit` extractors. Its permits are held until
+    /// the body of the response has ended.
     Tracked(Arc<RequestLimits>, Option<Arc<Hold>>),
     /// The response while a charge is refunded, after the handler has returned.
     Refunding(BoxFuture<Response>),

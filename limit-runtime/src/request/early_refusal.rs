@@ -3,7 +3,7 @@
 //! A rule is cheap if its key, limits and cost are constants or functions of this crate.
 
 use super::{
-    denial::DenialRef, enclosing_limits::EnclosingLimits, permits::rules_with_limits,
+    denial::DenialRef, enclosing_limits::EnclosingLimits, permit_rule::rules_with_limits,
     refusal::denied_response, request_limits::Costs,
 };
 use crate::{

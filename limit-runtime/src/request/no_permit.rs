@@ -1,9 +1,6 @@
 //! The response to a request that a concurrency limit refuses.
 
-use super::{
-    refusal::grpc_message, report, request_limits::RequestLimits,
-    response_headers::add_policy_headers,
-};
+use super::{report, request_limits::RequestLimits, response_headers::add_policy_headers};
 use crate::{
     decision::Decision,
     response::{
@@ -24,8 +21,8 @@ pub(crate) struct NoPermit {
 }
 
 impl NoPermit {
-    /// The response: from the policy's `on_limited`, else from the limiter's, else the standard 429.
-    /// It does not say when to retry, because it is not known when another request ends.
+    /// The response: from the policy's `on_limited`, else from the limiter's, else the standard
+    /// 429. It does not say when to retry, because it is not known when another request ends.
     #[cold]
     pub(super) fn into_response(self, parts: &Parts, has_head: bool) -> Response {
         let limits = &*self.request_limits;
@@ -52,7 +49,9 @@ impl NoPermit {
         report.set_refused_permit(view);
         add_policy_headers(limiter, outer, report, &mut response);
         if grpc::content_type(&parts.headers).is_some() {
-            response.extensions_mut().insert(grpc_message(&exceeded));
+            response
+                .extensions_mut()
+                .insert(grpc::Message(exceeded.to_string().into()));
         }
         response
     }

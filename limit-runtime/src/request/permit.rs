@@ -1,7 +1,7 @@
 //! The `Permit` extractor: a handler keeps the permits of its request beyond its response.
 
 use super::{
-    permits::Hold, rate_limit::RateLimit, rate_limit_rejection::PermitRejection,
+    hold::Hold, rate_limit::RateLimit, rate_limit_rejection::PermitRejection,
     request_limits::RequestLimits,
 };
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};

@@ -1,6 +1,6 @@
 //! The body of a response that holds permits until it has ended.
 
-use super::permits::Hold;
+use super::hold::Hold;
 use axum::body::{Body, Bytes, HttpBody};
 use http_body::{Frame, SizeHint};
 use parking_lot::Mutex;

@@ -1,139 +1,20 @@
-//! The concurrency limits on a request, and the permits that it holds.
+//! Takes the permits that a request needs.
 
 use super::{
-    admission::Admission, no_permit::NoPermit, refusal::Refusal, report,
-    request_limits::RequestLimits,
+    admission::Admission, hold::Hold, no_permit::NoPermit, permit_rule::PermitRule,
+    refusal::Refusal, report, request_limits::RequestLimits,
 };
 use crate::{
-    extract::maybe_ready::{BoxFuture, ready_or_await},
-    key::Key,
+    extract::maybe_ready::{BoxFuture, MaybeReady, ready_or_await},
     limiter::{
         permits::{self, HeldPermits, PermitRequest},
         wait_queue::WaitMode,
     },
-    observe::policy_record::InFlight,
-    policy::{
-        config::{Concurrency, ConfigRef, PolicyConfig},
-        resolved_rule::{ResolvedRule, ResolvedRules},
-    },
     response::permit_view::PermitView,
-    store::Scope,
 };
-use axum::extract::MatchedPath;
 use http::request::Parts;
 use smallvec::SmallVec;
-use std::{
-    fmt,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
-
-/// One concurrency limit, resolved for one request.
-#[derive(Clone, Debug)]
-pub(crate) struct PermitRule {
-    /// A rule with a concurrency limit.
-    config: ConfigRef,
-    concurrency: Concurrency,
-    is_per_route: bool,
-    pub(super) key: Key,
-}
-
-impl PermitRule {
-    /// Takes the concurrency limits out of resolved rules. Rules without any other limit leave the
-    /// list.
-    pub(super) fn take_from(rules: &mut ResolvedRules) -> Vec<Self> {
-        let mut found = Vec::new();
-        for rule in &*rules {
-            let merged = rule.merged.iter().flat_map(|merged| merged.iter());
-            let merged = merged.map(|merged| &merged.config);
-            for config in std::iter::once(&rule.config).chain(merged) {
-                if let Some(concurrency) = config.concurrency {
-                    found.push(Self {
-                        config: config.clone(),
-                        concurrency,
-                        is_per_route: rule.is_per_route,
-                        key: rule.key.clone(),
-                    });
-                }
-            }
-        }
-        if !found.is_empty() {
-            rules.retain(|rule| rule.config.has_limits());
-        }
-        found
-    }
-
-    pub(super) fn config(&self) -> &PolicyConfig {
-        &self.config
-    }
-
-    fn scope<'a>(&'a self, route: Option<&'a MatchedPath>) -> Scope<'a> {
-        self.config.scope.scope(self.is_per_route, route)
-    }
-
-    fn request<'a>(&'a self, route: Option<&'a MatchedPath>) -> PermitRequest<'a> {
-        PermitRequest {
-            scope: self.scope(route),
-            key: &self.key,
-            max: self.concurrency.max,
-            max_wait: self.config.wait,
-            on_store_error: self.config.on_store_error,
-        }
-    }
-
-    /// What responses say about the limit.
-    pub(super) fn view(&self) -> PermitView {
-        PermitView {
-            name: self.config.name,
-            key_label: self.config.key_label,
-            max: self.concurrency.max,
-            has_limits: self.config.has_limits(),
-        }
-    }
-}
-
-/// The permits of one request under the rules of one handler or layer. They are released when the
-/// last clone of the reference to this is dropped: by the body of the response, and by each
-/// [`Permit`](crate::Permit).
-pub(crate) struct Hold {
-    /// Decreased before the permits are released.
-    in_flight: SmallVec<[InFlight; 1]>,
-    permits: SmallVec<[HeldPermits; 1]>,
-    /// When to end the body of the response.
-    hold_at_most: Option<Duration>,
-    /// The permits of rules in dry run, beside those of others.
-    dry_run: OnceLock<Box<Self>>,
-}
-
-impl Hold {
-    /// Adds the permits of rules in dry run.
-    pub(super) fn set_dry_run(&self, dry_run: Self) {
-        // A request is resolved once.
-        let _ = self.dry_run.set(Box::new(dry_run));
-    }
-
-    pub(crate) fn hold_at_most(&self) -> Option<Duration> {
-        self.hold_at_most
-    }
-
-    /// Whether a permit was granted without an answer of the remote store.
-    pub(super) fn is_of_fallback(&self) -> bool {
-        self.permits.iter().any(HeldPermits::is_of_fallback)
-    }
-
-    /// Whether the request has waited for a permit.
-    pub(super) fn has_waited(&self) -> bool {
-        self.permits.iter().any(HeldPermits::has_waited)
-    }
-}
-
-impl fmt::Debug for Hold {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hold")
-            .field("permits", &self.permits)
-            .finish_non_exhaustive()
-    }
-}
+use std::sync::{Arc, OnceLock};
 
 impl RequestLimits {
     /// Whether the request needs permits.
@@ -216,7 +97,7 @@ impl RequestLimits {
         Hold {
             in_flight: rules
                 .iter()
-                .filter_map(|rule| observer.start_flight(rule.config.id()))
+                .filter_map(|rule| observer.start_flight(rule.config().id()))
                 .collect(),
             permits: std::iter::once(held).collect(),
             hold_at_most: of_rules.flatten().min(),
@@ -259,8 +140,7 @@ impl RequestLimits {
 }
 
 /// The check that decides by the limits of a request that holds its permits.
-pub(super) type PendingLimits =
-    crate::extract::maybe_ready::MaybeReady<Result<Arc<RequestLimits>, Refusal>>;
+pub(super) type PendingLimits = MaybeReady<Result<Arc<RequestLimits>, Refusal>>;
 
 /// An attempt to take permits. If it is dropped without a result, because the client has left or a
 /// timeout has ended the request, the request is counted as abandoned.
@@ -288,9 +168,4 @@ impl Drop for PendingPermits {
             report::abandoned(&self.limits);
         }
     }
-}
-
-/// All rules of this list that responses describe as rules with limits.
-pub(super) fn rules_with_limits(rules: &[ResolvedRule]) -> impl Iterator<Item = &ResolvedRule> {
-    rules.iter().filter(|rule| rule.config.has_limits())
 }

@@ -222,7 +222,7 @@ fn refuse(
 
 /// The text of the refusal for a gRPC client.
 #[cold]
-pub(super) fn grpc_message(exceeded: &Exceeded<'_>) -> grpc::Message {
+fn grpc_message(exceeded: &Exceeded<'_>) -> grpc::Message {
     grpc::Message(exceeded.to_string().into())
 }
 

@@ -1,9 +1,7 @@
 //! Counts what policies have found for a request, and reports it.
 
 use super::{
-    denial::DenialRef,
-    enclosing_limits::EnclosingLimits,
-    permits::{Hold, PermitRule},
+    denial::DenialRef, enclosing_limits::EnclosingLimits, hold::Hold, permit_rule::PermitRule,
     request_limits::RequestLimits,
 };
 use crate::{

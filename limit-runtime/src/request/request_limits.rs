@@ -1,8 +1,9 @@
 //! Per-request state: resolved rules, the store's last decision, and charges that can be refunded.
 
 use super::{
+    hold::Hold,
     ledger::{Ledger, PerRule},
-    permits::{Hold, PermitRule},
+    permit_rule::PermitRule,
 };
 use crate::{
     decision::{Decision, Receipt},

@@ -213,8 +213,8 @@ impl Headers {
         self.state = rate_limit(state.as_bytes(), outcome.remaining(), reset_seconds);
     }
 
-    /// Adds concurrency limits to `RateLimit-Policy`. If one of them refused the request, it replaces
-    /// what is said of the other limits, which were not checked.
+    /// Adds concurrency limits to `RateLimit-Policy`. If one of them refused the request, it
+    /// replaces what is said of the other limits, which were not checked.
     fn add_permits(
         &mut self,
         permits: &[PermitView],

@@ -1,6 +1,6 @@
 //! Leases: what a store keeps of permits that several processes share.
 
-use super::{scope::Scope, store::StoreFuture};
+use super::{scope::Scope, store_future::StoreFuture};
 use crate::key::Key;
 use std::time::Duration;
 
@@ -38,8 +38,8 @@ pub trait LeaseStore: Send + Sync {
         released: &'a [u64],
     ) -> StoreFuture<'a, bool>;
 
-    /// Extends the leases by their time to live. Those that the store has lost are taken again, even
-    /// beyond the maximum, because their permits are held.
+    /// Extends the leases by their time to live. Those that the store has lost are taken again,
+    /// even beyond the maximum, because their permits are held.
     ///
     /// # Errors
     /// If the store could not answer. The leases may have been extended or not.

@@ -18,6 +18,7 @@ mod scope;
 mod scope_hash;
 #[expect(clippy::module_inception, reason = "named after the trait `Store`")]
 mod store;
+mod store_future;
 
 pub use self::{
     charge::{Action, Charge, ChargeId},
@@ -29,5 +30,6 @@ pub use self::{
     memory::Usage,
     resilience::{Health, StoreHealth},
     scope::Scope,
-    store::{Store, StoreFuture},
+    store::Store,
+    store_future::StoreFuture,
 };

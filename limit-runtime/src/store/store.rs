@@ -2,15 +2,15 @@
 
 use super::{
     charge::{Action, Charge},
-    error::StoreError,
     leases::LeaseStore,
     scope::Scope,
+    store_future::StoreFuture,
 };
 use crate::{
     decision::{Decision, Receipt},
     key::Key,
 };
-use std::{fmt, future::Future, pin::Pin};
+use std::fmt;
 
 /// A backend that holds the counts of a limiter, usually a server that several processes share.
 ///
@@ -102,6 +102,3 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         false
     }
 }
-
-/// The boxed future that the methods of [`Store`] return.
-pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;

@@ -1,5 +1,5 @@
-//! Permits of concurrency limits: how many requests of a budget are in flight, and the requests that
-//! wait for a permit.
+//! Permits of concurrency limits: how many requests of a budget are in flight, and the requests
+//! that wait for a permit.
 //!
 //! - This process always counts its own requests in flight. With a remote store, a permit needs a
 //!   lease there as well; see `store/resilience/leases.rs`.

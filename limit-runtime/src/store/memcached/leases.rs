@@ -13,53 +13,13 @@ use super::{
 use crate::store::{
     StoreError, StoreFuture,
     error::StoreErrorKind,
-    key_digest::Digest,
     leases::{LeaseStore, Leases},
 };
-use std::{
-    fmt,
-    hash::{BuildHasher, RandomState},
-};
-use tokio::sync::{Mutex, MutexGuard};
 
 /// How often a write is tried, which fails if another process was faster.
 const MAX_TRIES: u32 = 16;
-const SHARDS: usize = 256;
 /// An id, and the time at which it expires in microseconds since 1970.
 const LEASE_BYTES: usize = 16;
-
-/// One task of this process at a time changes an item, so that they do not write in vain. Some items
-/// have one lock.
-pub(super) struct LeaseLocks {
-    shards: Box<[Mutex<()>]>,
-    hasher: RandomState,
-}
-
-impl Default for LeaseLocks {
-    fn default() -> Self {
-        Self {
-            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            hasher: RandomState::new(),
-        }
-    }
-}
-
-impl LeaseLocks {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "a few of the 64 bits are wanted"
-    )]
-    async fn lock(&self, digest: &Digest) -> MutexGuard<'_, ()> {
-        let index = self.hasher.hash_one(digest) as usize % SHARDS;
-        self.shards[index].lock().await
-    }
-}
-
-impl fmt::Debug for LeaseLocks {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LeaseLocks").finish_non_exhaustive()
-    }
-}
 
 /// The leases of one budget.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use super::{
     generation::Epoch,
     item::Item,
     item_names::ItemNames,
-    leases::LeaseLocks,
+    lease_locks::LeaseLocks,
     meta_client::MetaClient,
     queue::{self, Queues, Reply, Worker, WrittenItem},
     server::{Server, server_of},
