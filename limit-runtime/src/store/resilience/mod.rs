@@ -22,6 +22,7 @@ mod force;
 mod guard;
 mod health;
 mod late_charges;
+mod lease_registry;
 mod leases;
 mod local_counts;
 mod outage_log;

@@ -5,7 +5,7 @@ use super::{
     denial_cache::DenialCache,
     health::{Counters, Health, StoreHealth, count},
     late_charges::{Kind, LateCharges},
-    leases::LeaseRegistry,
+    lease_registry::LeaseRegistry,
     local_counts::LocalCounts,
     outage_log::OutageLog,
     owned_charge::OwnedCharge,
