@@ -28,6 +28,9 @@ pub(crate) struct Rule {
     /// Empty: all methods.
     pub(crate) methods: Vec<String>,
     pub(crate) wait: Option<Duration>,
+    /// How many requests may be in flight.
+    pub(crate) concurrency: Option<Expr>,
+    pub(crate) hold_at_most: Option<Duration>,
     pub(crate) count_when: Option<Expr>,
     pub(crate) on_limited: Option<Expr>,
     pub(crate) on_store_error: Option<Fallback>,
@@ -40,6 +43,8 @@ pub(crate) struct Rule {
 }
 
 pub(crate) enum RuleLimits {
+    /// No limit but `concurrency`.
+    None,
     /// A string literal, parsed.
     Literal(Limits, Span),
     /// A constant, or a function of extractors.
@@ -153,7 +158,7 @@ impl Rule {
         };
         let limits = match &self.limits {
             RuleLimits::OverArgs(over) => Some(over),
-            RuleLimits::Literal(..) | RuleLimits::Expr(_) => None,
+            RuleLimits::Literal(..) | RuleLimits::Expr(_) | RuleLimits::None => None,
         };
         scope.into_iter().chain(self.key.over_args()).chain(limits)
     }

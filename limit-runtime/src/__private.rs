@@ -5,7 +5,7 @@ pub use crate::extract::{
     argument_value::{
         KeyByClone, KeyByReference, KeyPlace, NotAKey, cost_value, key_value, limits_value,
     },
-    limits::LiteralLimits,
+    limits::{LiteralLimits, NO_LIMITS},
 };
 pub use crate::handler::{limited::Limited, respond::respond};
 pub use crate::observe::{

@@ -47,6 +47,10 @@ pub enum Misconfiguration {
     UnusedStoreSettings,
     /// `LIMIT014`: two handlers at different places have one path and rules of one name.
     DuplicateHandlers,
+    /// `LIMIT015`: a layer has a concurrency limit of zero.
+    NoConcurrency,
+    /// `LIMIT016`: a concurrency limit is counted in this process, because the store has no leases.
+    PermitsOfOneProcess,
 }
 
 impl Misconfiguration {
@@ -74,6 +78,8 @@ impl Misconfiguration {
             Self::SuccessfulRefusal => "LIMIT012",
             Self::UnusedStoreSettings => "LIMIT013",
             Self::DuplicateHandlers => "LIMIT014",
+            Self::NoConcurrency => "LIMIT015",
+            Self::PermitsOfOneProcess => "LIMIT016",
         }
     }
 
@@ -187,6 +193,18 @@ impl Misconfiguration {
                  names: `name = \"…\"`. If the budget is meant to be shared, say so with `scope = \
                  \"…\"`."
             }
+            Self::NoConcurrency => {
+                "rate limiting is misconfigured: a layer has a concurrency limit of 0, which would \
+                 refuse every request. It counts as 1. Write the number of requests that may be in \
+                 flight at once, at least 1: `.concurrency(4)`."
+            }
+            Self::PermitsOfOneProcess => {
+                "rate limiting may be misconfigured: a concurrency limit is counted in this process \
+                 alone, because the limiter's store does not keep leases. With several processes, \
+                 each of them admits as many requests at once as the limit says. Implement \
+                 `Store::leases`, or use Redis, Valkey or memcached. If there is one process, \
+                 nothing is wrong."
+            }
         }
     }
 }
@@ -256,7 +274,7 @@ mod tests {
     use super::*;
     use std::thread;
 
-    const ALL: [Misconfiguration; 14] = [
+    const ALL: [Misconfiguration; 16] = [
         Misconfiguration::UntrustedForwarding,
         Misconfiguration::SinglePrivateAddress,
         Misconfiguration::NoPeerAddress,
@@ -271,6 +289,8 @@ mod tests {
         Misconfiguration::SuccessfulRefusal,
         Misconfiguration::UnusedStoreSettings,
         Misconfiguration::DuplicateHandlers,
+        Misconfiguration::NoConcurrency,
+        Misconfiguration::PermitsOfOneProcess,
     ];
 
     #[test]

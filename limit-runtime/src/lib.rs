@@ -127,8 +127,9 @@ pub use self::{
         client_ip::{ClientIp, ClientIpRejection, client_ip},
         key_rejection::{BearerRejection, HeaderKeyRejection},
         keys::{bearer, everyone, header},
+        permit::Permit,
         rate_limit::RateLimit,
-        rate_limit_rejection::{RateLimitRejection, UnknownPolicy},
+        rate_limit_rejection::{PermitRejection, RateLimitRejection, UnknownPolicy},
     },
     response::{
         exceeded::Exceeded,

@@ -196,11 +196,12 @@ impl Serialize for Health {
 /// Its numbers.
 impl Serialize for Usage {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut usage = serializer.serialize_struct("Usage", 4)?;
+        let mut usage = serializer.serialize_struct("Usage", 5)?;
         usage.serialize_field("keys", &self.keys)?;
         usage.serialize_field("bytes", &self.bytes)?;
         usage.serialize_field("evicted", &self.evicted)?;
         usage.serialize_field("shared", &self.shared)?;
+        usage.serialize_field("permits", &self.permits)?;
         usage.end()
     }
 }

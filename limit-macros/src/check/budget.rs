@@ -46,6 +46,9 @@ fn conflict(rule: &Rule, other: &Rule, crate_path: Option<&Path>) -> Option<syn:
         // A rule in dry run counts in a budget of its own, such as a stricter limit on trial.
         return None;
     }
+    if !have_common_counts(rule, other) {
+        return None;
+    }
     let identity_conflict = || {
         (rule.identity == other.identity).then(|| {
             let message = format!(
@@ -96,6 +99,13 @@ fn conflict(rule: &Rule, other: &Rule, crate_path: Option<&Path>) -> Option<syn:
         }
         _ => None,
     }
+}
+
+/// Whether both have limits, or both have a concurrency limit. Requests in flight are counted apart
+/// from those of a window.
+fn have_common_counts(rule: &Rule, other: &Rule) -> bool {
+    let have = |has: fn(&Rule) -> bool| has(rule) && has(other);
+    have(|rule| !matches!(rule.limits, RuleLimits::None)) || have(|rule| rule.concurrency.is_some())
 }
 
 const SAME_BUDGET: &str = "another attribute of this handler has the same scope, key and strategy, \

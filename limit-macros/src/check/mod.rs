@@ -16,6 +16,8 @@ mod extractor_fn;
 mod limits;
 // `cost = …`.
 mod cost;
+// `concurrency = …`, with or without limits.
+mod concurrency;
 // The identity and the label of each rule.
 mod budget;
 
@@ -24,6 +26,7 @@ use proc_macro2::{Ident, Span};
 use syn::Expr;
 use syn::ext::IdentExt;
 
+use crate::check::concurrency::OptionSpans;
 use crate::check::handler_args::HandlerArgs;
 use crate::errors::Errors;
 use crate::model::{Cost, Key, Model, Purpose, Rule, RuleLimits, Scope, Strategy};
@@ -119,6 +122,8 @@ fn check_rule(
         strategy: Strategy::MovingWindow,
         methods: Vec::new(),
         wait: None,
+        concurrency: None,
+        hold_at_most: None,
         count_when: None,
         on_limited: None,
         on_store_error: None,
@@ -128,6 +133,7 @@ fn check_rule(
     };
     let mut cost_span = attribute_span;
     let mut unit = None;
+    let mut spans = OptionSpans::default();
     for entry in arguments.entries {
         match entry {
             Entry::Positional(expr) => {
@@ -152,6 +158,7 @@ fn check_rule(
             } => {
                 has_named = true;
                 seen.add(option, name_span, errors);
+                spans.add(option, name_span);
                 let Some(value) = value else { continue };
                 match value {
                     OptionValue::Key(expr) => rule.key = extractor_fn::key(expr, args, errors),
@@ -166,6 +173,8 @@ fn check_rule(
                     OptionValue::Strategy(strategy) => rule.strategy = strategy,
                     OptionValue::Methods(methods) => rule.methods = methods,
                     OptionValue::Wait(wait) => rule.wait = Some(wait),
+                    OptionValue::Concurrency(expr) => rule.concurrency = Some(expr),
+                    OptionValue::HoldAtMost(time) => rule.hold_at_most = Some(time),
                     OptionValue::CountWhen(expr) => rule.count_when = Some(expr),
                     OptionValue::OnLimited(expr) => rule.on_limited = Some(expr),
                     OptionValue::OnStoreError(fallback) => rule.on_store_error = Some(fallback),
@@ -181,10 +190,13 @@ fn check_rule(
     }
     match limits {
         Some(expr) => rule.limits = limits::check(expr, unit, args, errors)?,
+        // An invalid value of `concurrency` has been reported.
+        None if spans.has_concurrency() && are_limits_missing => rule.limits = RuleLimits::None,
         None if are_limits_missing => errors.at_span(attribute_span, MISSING_LIMITS),
         None => {}
     }
     cost::check_fits(&rule, cost_span, errors);
+    spans.check(&rule, errors);
     Some(rule)
 }
 

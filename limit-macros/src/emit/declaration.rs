@@ -41,6 +41,7 @@ fn declaration(context: &Context<'_>, rule: &Rule, index: usize) -> TokenStream 
     let limits = text(&match &rule.limits {
         RuleLimits::Literal(limits, _) => limits.to_string(),
         RuleLimits::Expr(expr) | RuleLimits::OverArgs(ArgsExpr { expr, .. }) => readable(expr),
+        RuleLimits::None => String::new(),
     });
     let mut settings = TokenStream::new();
     let mut set = |method: &str, value: Option<String>| {
@@ -71,6 +72,7 @@ fn declaration(context: &Context<'_>, rule: &Rule, index: usize) -> TokenStream 
         "methods",
         (!rule.methods.is_empty()).then(|| rule.methods.join(", ")),
     );
+    set("concurrency", rule.concurrency.as_ref().map(readable));
     let budget = known_budget(context, rule);
     if rule.dry_run {
         settings.extend(quote_spanned!(span=> .dry_run()));

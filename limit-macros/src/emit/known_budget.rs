@@ -80,7 +80,7 @@ fn limits(context: &Context<'_>, rule: &Rule) -> Option<TokenStream> {
             quote_spanned!(span=> #limits_macro!(#text #unit))
         }
         RuleLimits::Expr(expr) if is_constant(expr) => expr.to_token_stream(),
-        RuleLimits::Expr(_) | RuleLimits::OverArgs(_) => return None,
+        RuleLimits::Expr(_) | RuleLimits::OverArgs(_) | RuleLimits::None => return None,
     };
     Some(quote_spanned!(span=> #constant_limits(&#constant)))
 }

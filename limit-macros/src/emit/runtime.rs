@@ -59,6 +59,7 @@ impl Runtime {
         scope_of_handler: ScopeConfig::handler;
         scope_computed: ScopeConfig::computed;
         literal_limits: LiteralLimits;
+        no_limits: NO_LIMITS;
         default_key: DefaultKey;
         key_tuple: KeyTuple;
         key_with_scope: scoped;

@@ -44,6 +44,8 @@ pub(crate) enum OptionValue {
     Strategy(Strategy),
     Methods(Vec<String>),
     Wait(std::time::Duration),
+    Concurrency(Expr),
+    HoldAtMost(std::time::Duration),
     CountWhen(Expr),
     OnLimited(Expr),
     OnStoreError(Fallback),
@@ -224,7 +226,15 @@ fn parse_value(
         OptionName::OnLimited => Some(OptionValue::OnLimited(expr()?)),
         OptionName::Strategy => strategy::parse(&expr()?, errors).map(OptionValue::Strategy),
         OptionName::Methods => option_values::methods(&expr()?, errors).map(OptionValue::Methods),
-        OptionName::Wait => option_values::wait(&expr()?, errors).map(OptionValue::Wait),
+        OptionName::Wait => {
+            option_values::duration(option, &expr()?, errors).map(OptionValue::Wait)
+        }
+        OptionName::Concurrency => {
+            option_values::concurrency(expr()?, errors).map(OptionValue::Concurrency)
+        }
+        OptionName::HoldAtMost => {
+            option_values::duration(option, &expr()?, errors).map(OptionValue::HoldAtMost)
+        }
         OptionName::OnStoreError => {
             option_values::on_store_error(&expr()?, errors).map(OptionValue::OnStoreError)
         }

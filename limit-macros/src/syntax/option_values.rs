@@ -1,8 +1,8 @@
 //! Options with texts, words or lists as values. Each function returns `None` after an error.
 
-use limit_core::Limits;
+use limit_core::{Limits, MAX_COUNT};
 use std::time::Duration;
-use syn::{Expr, LitStr, Path};
+use syn::{Expr, ExprLit, Lit, LitStr, Path};
 
 use crate::did_you_mean::{closest, did_you_mean, with_hint};
 use crate::errors::Errors;
@@ -50,13 +50,17 @@ pub(crate) fn name(expr: &Expr, errors: &mut Errors) -> Option<LitStr> {
     Some(name)
 }
 
-/// `wait = "2s"`, written as the window of a limit.
-pub(crate) fn wait(expr: &Expr, errors: &mut Errors) -> Option<Duration> {
-    let text = non_empty_string(OptionName::Wait, expr, errors)?;
+/// `wait = "2s"` and `hold_at_most = "10m"`, written as the window of a limit.
+pub(crate) fn duration(option: OptionName, expr: &Expr, errors: &mut Errors) -> Option<Duration> {
+    let example = match option {
+        OptionName::HoldAtMost => "`hold_at_most = \"10m\"`",
+        _ => "`wait = \"2s\"`",
+    };
+    let text = non_empty_string(option, expr, errors)?;
     if text.value().contains([';', ',', '|', '/']) {
         errors.at_tokens(
             &text,
-            "`wait` is a single duration: write it as in `wait = \"2s\"`",
+            format!("`{option}` is a single duration: write it as in {example}"),
         );
         return None;
     }
@@ -65,11 +69,35 @@ pub(crate) fn wait(expr: &Expr, errors: &mut Errors) -> Option<Duration> {
         Err(error) => {
             errors.at_tokens(
                 &text,
-                format!("`wait` is not a duration: {error}; write it as in `wait = \"2s\"`"),
+                format!("`{option}` is not a duration: {error}; write it as in {example}"),
             );
             None
         }
     }
+}
+
+/// `concurrency = 4`: a number, or an expression of a constant, which the compiler evaluates.
+pub(crate) fn concurrency(expr: Expr, errors: &mut Errors) -> Option<Expr> {
+    let message = match &expr {
+        Expr::Lit(ExprLit {
+            lit: Lit::Int(number),
+            ..
+        }) => match number.base10_parse::<u64>() {
+            Ok(1..=MAX_COUNT) => return Some(expr),
+            Ok(0) => {
+                "no request would be admitted with `concurrency = 0`: \
+                 write a number of at least 1, or remove `concurrency`"
+            }
+            _ => "this is too many requests at once: write at most 999_999_999_999_999",
+        },
+        Expr::Lit(_) | Expr::Unary(_) | Expr::Closure(_) => {
+            "`concurrency` is not a number of requests: \
+             write a whole number or a constant of type `u64`, as in `concurrency = 4`"
+        }
+        _ => return Some(expr),
+    };
+    errors.at_tokens(expr, message);
+    None
 }
 
 const METHODS: [&str; 9] = [

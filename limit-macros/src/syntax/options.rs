@@ -42,6 +42,8 @@ options! {
     Strategy "strategy" "the name of a strategy, as in `strategy = sliding_window`"
     Methods "methods" "a list of methods, as in `methods = [POST, PUT]`"
     Wait "wait" "a duration in quotes, as in `wait = \"2s\"`"
+    Concurrency "concurrency" "a number or a constant, as in `concurrency = 4`"
+    HoldAtMost "hold_at_most" "a duration in quotes, as in `hold_at_most = \"10m\"`"
     CountWhen "count_when" "a function of the response, as in `count_when = |response: &Response| response.status().is_client_error()`"
     OnLimited "on_limited" "a function of `&Exceeded`, as in `on_limited = too_many_requests`"
     OnStoreError "on_store_error" "`local`, `allow` or `deny`, as in `on_store_error = deny`"
@@ -113,6 +115,8 @@ fn foreign_name(word: &str) -> Option<&'static str> {
         "error_message" | "on_breach" | "handler" | "callback" => "write `on_limited = …`.",
         "fallback" | "swallow_errors" | "in_memory_fallback" => "write `on_store_error = …`.",
         "shadow" | "shadow_mode" | "report_only" | "log_only" => "write `dry_run`.",
+        "concurrent" | "max_concurrent" | "max_concurrency" | "in_flight" | "max_in_flight"
+        | "parallel" | "permits" => "write `concurrency = 4`.",
         "group" | "shared" | "namespace" => "write `scope = \"…\"`.",
         "override_defaults" | "exempt_when" => {
             "write a limits function that returns `None` to exempt a request."

@@ -107,6 +107,9 @@ impl LiteralLimits {
     }
 }
 
+/// The placeholder for the limits of a rule that has none but `concurrency`.
+pub static NO_LIMITS: LiteralLimits = LiteralLimits::new([(1, 1_000)], "", &[]);
+
 impl fmt::Debug for LiteralLimits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("LiteralLimits").field(&self.limits).finish()

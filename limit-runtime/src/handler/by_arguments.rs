@@ -146,9 +146,9 @@ macro_rules! charge {
         match rejection {
             Some(rejection) => Err($looked.reject(*rejection).await),
             None => match ready_or_await!($looked.consume()) {
-                Ok(()) => {
+                Ok(admission) => {
                     let values = $looked.call_dry_run(&mut $rules, &$arguments);
-                    let admission = ready_or_await!($looked.admit(values));
+                    let admission = ready_or_await!($looked.admit(admission, values));
                     Ok(admission)
                 }
                 Err(refusal) => Err(Err(refusal)),

@@ -67,6 +67,11 @@ pub(crate) const WAITING: Metric = metric(
     Unit::Count,
     "Requests that wait for room now.",
 );
+pub(crate) const IN_FLIGHT: Metric = metric(
+    "rate_limit_in_flight",
+    Unit::Count,
+    "Requests that hold a permit of a concurrency limit now, in this process.",
+);
 pub(crate) const KEYS: Metric = metric(
     "rate_limit_keys",
     Unit::Count,

@@ -23,6 +23,7 @@ use crate::{
 };
 use axum::response::{IntoResponse, Response};
 use http::{Method, request::Parts};
+use limit_core::limits;
 use std::{
     any::TypeId,
     fmt,
@@ -77,7 +78,31 @@ impl Limiter {
             methods: Vec::new(),
             exceptions: Vec::new(),
             skip_when: None,
+            hold_at_most: None,
         })
+    }
+
+    /// A layer that limits only how many requests of a key are in flight at once.
+    ///
+    /// It is as [`limit_layer`](Self::limit_layer) with a
+    /// [concurrency limit](RateLimitLayer::concurrency), but without other limits. So a cost, a
+    /// strategy and `count_when` have no effect on it.
+    ///
+    /// ```
+    /// use axum::{Router, routing::get};
+    /// use limit_runtime::{Limiter, bearer};
+    ///
+    /// let limiter = Limiter::new();
+    /// let app: Router = Router::new()
+    ///     .route("/chat", get(|| async { "…" }))
+    ///     .layer(limiter.concurrency_layer("chat", 4).key(bearer));
+    /// ```
+    #[must_use]
+    #[track_caller]
+    pub fn concurrency_layer(&self, name: &'static str, max: u64) -> RateLimitLayer {
+        // The limits are a placeholder, which is never checked.
+        let layer = self.limit_layer(name, limits!("1/s")).concurrency(max);
+        layer.with(Settings::set_only_concurrency)
     }
 }
 
@@ -258,6 +283,51 @@ impl RateLimitLayer {
     #[must_use]
     pub fn wait(self, max_wait: Duration) -> Self {
         self.with(|settings| settings.config.wait = max_wait)
+    }
+
+    /// How many requests of a key may be in flight at once, beside the limits. Default: any number.
+    ///
+    /// A request takes a permit before the limits are checked, and holds it until the body of its
+    /// response has ended or is dropped. With [`wait`](Self::wait), requests wait for a permit.
+    /// Other requests get 429, with `qu="concurrent-requests"` in `RateLimit-Policy` and no
+    /// `Retry-After`. See the [attribute](macro@crate::rate_limit) for the details.
+    ///
+    /// Zero would refuse every request. It counts as 1, and the log has a warning with the code
+    /// `LIMIT015` of [`diagnostics`](crate::diagnostics).
+    ///
+    /// ```
+    /// use limit_runtime::{Limiter, bearer, limits};
+    ///
+    /// let layer = Limiter::new()
+    ///     .limit_layer("models", limits!("600/minute"))
+    ///     .key(bearer)
+    ///     .concurrency(4);
+    /// ```
+    #[must_use]
+    pub fn concurrency(self, max: u64) -> Self {
+        self.with(|settings| settings.set_concurrency(max))
+    }
+
+    /// Ends a response whose body has not ended after this time, and releases its permit. Default:
+    /// never.
+    ///
+    /// Without it, a client that reads nothing holds its permit as long as its connection lasts.
+    /// The time begins when the response does. The body then ends with an error, so that its work
+    /// stops before the permit is free; the client sees an incomplete response. It has no effect
+    /// without [`concurrency`](Self::concurrency), and none on a [`Permit`](crate::Permit).
+    ///
+    /// ```
+    /// use limit_runtime::{Limiter, bearer};
+    /// use std::time::Duration;
+    ///
+    /// let layer = Limiter::new()
+    ///     .concurrency_layer("models", 4)
+    ///     .key(bearer)
+    ///     .hold_at_most(Duration::from_secs(600));
+    /// ```
+    #[must_use]
+    pub fn hold_at_most(self, time: Duration) -> Self {
+        self.with(|settings| settings.hold_at_most = Some(time))
     }
 
     /// Which responses count. If `counts` returns `false`, the charge is refunded. Default: all.

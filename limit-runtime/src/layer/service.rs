@@ -64,6 +64,7 @@ impl ActiveLayer {
             LayerScope::Shared(text) => ScopeConfig::SharedText(text.clone()),
             LayerScope::Computed(_) => ScopeConfig::computed("", ""),
         };
+        let concurrency = settings.config.concurrency.map(|limit| limit.max);
         let record = settings
             .limiter
             .observer()
@@ -71,7 +72,11 @@ impl ActiveLayer {
             .add_layer(LayerDeclaration {
                 name: settings.name,
                 location: settings.place,
-                limits: settings.limits_identity.to_string(),
+                limits: match settings.config.has_limits() {
+                    true => settings.limits_identity.to_string(),
+                    false => String::new(),
+                },
+                concurrency: concurrency.map_or_else(String::new, |max| max.to_string()),
                 key: settings.config.key_label,
                 cost: settings.cost_label.clone().into(),
                 scope: match &settings.scope {
@@ -93,6 +98,10 @@ impl ActiveLayer {
             scope,
             layer: Some(record),
             ..settings.config.clone()
+        };
+        let config = match settings.hold_at_most {
+            Some(time) => config.hold_at_most(time),
+            None => config,
         };
         Self {
             config: Arc::new(config),
@@ -174,8 +183,8 @@ impl ActiveLayer {
             report::unchecked(limiter, parts, &self.config, reason, true);
         }
         let limits = exempt_from_layer(limiter, parts, self.settings.name);
-        charge_dry_run(&limits, Some(parts), &mut resolution).await;
-        Admission::tracked(limits)
+        let admission = Admission::tracked(limits);
+        charge_dry_run(admission, Some(parts), &mut resolution).await
     }
 
     /// Whether the layer's settings and its limiter let it limit this request. Its limits function

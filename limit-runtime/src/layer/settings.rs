@@ -2,17 +2,21 @@
 
 use super::scope::LayerScope;
 use crate::{
+    diagnostics::{self, Misconfiguration},
     extract::role::{CostRole, KeyRole, LimitsRole},
     limiter::Limiter,
     observe::{
         known_budget::{KnownBudget, KnownKey, KnownLimits, KnownScope},
         layer_registry::LimitsIdentity,
     },
-    policy::{boxed::BoxedFn, config::PolicyConfig},
+    policy::{
+        boxed::BoxedFn,
+        config::{Concurrency, PolicyConfig},
+    },
     store::Scope,
 };
 use http::{Method, request::Parts};
-use std::{borrow::Cow, fmt, panic::Location, sync::Arc};
+use std::{borrow::Cow, fmt, num::NonZeroU64, panic::Location, sync::Arc, time::Duration};
 
 /// The configuration of a layer.
 #[derive(Clone)]
@@ -37,9 +41,34 @@ pub(super) struct Settings {
     pub(super) methods: Vec<Method>,
     pub(super) exceptions: Vec<Box<str>>,
     pub(super) skip_when: Option<Arc<SkipWhen>>,
+    /// When to end a response that holds a permit.
+    pub(super) hold_at_most: Option<Duration>,
 }
 
 impl Settings {
+    pub(super) fn set_concurrency(&mut self, max: u64) {
+        let max = NonZeroU64::new(max).unwrap_or_else(|| {
+            let (name, place) = (self.name, self.place);
+            diagnostics::warn_once_with(
+                Misconfiguration::NoConcurrency,
+                format_args!("the layer `{name}` at {place}"),
+            );
+            NonZeroU64::MIN
+        });
+        let is_only_limit = !self.config.has_limits();
+        self.config.concurrency = Some(Concurrency {
+            is_only_limit,
+            ..Concurrency::of(max)
+        });
+    }
+
+    /// Removes all limits but the concurrency limit.
+    pub(super) fn set_only_concurrency(&mut self) {
+        if let Some(concurrency) = &mut self.config.concurrency {
+            concurrency.is_only_limit = true;
+        }
+    }
+
     /// What is known of the layer's budgets without a request.
     pub(super) fn known_budget(&self) -> KnownBudget {
         let scope = match &self.scope {
@@ -49,6 +78,7 @@ impl Settings {
             LayerScope::Computed(_) => KnownScope::Computed,
         };
         let limits = match self.limits_identity {
+            _ if !self.config.has_limits() => KnownLimits::Unknown,
             LimitsIdentity::Constant(limits) => KnownLimits::Constant(limits),
             LimitsIdentity::Function { .. } => KnownLimits::Unknown,
         };

@@ -149,7 +149,10 @@ impl Limiter {
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
         match &self.0.store {
-            Backend::Memory(store) => Some(store.usage()),
+            Backend::Memory(store) => Some(Usage {
+                permits: self.permits().in_flight(),
+                ..store.usage()
+            }),
             Backend::Remote(_) => None,
         }
     }

@@ -8,8 +8,9 @@ use crate::{
 };
 
 impl Limiter {
-    /// Sets the gauges `rate_limit_limit`, `rate_limit_waiting`, `rate_limit_keys` and
-    /// `rate_limit_store_up` in the recorder of the crate [`metrics`](https://docs.rs/metrics).
+    /// Sets the gauges `rate_limit_limit`, `rate_limit_waiting`, `rate_limit_in_flight`,
+    /// `rate_limit_keys` and `rate_limit_store_up` in the recorder of the crate
+    /// [`metrics`](https://docs.rs/metrics).
     ///
     /// Call it before each scrape: gauges do not change between calls. If a program has several
     /// limiters, gauges of equal labels have the values of the last one.
@@ -43,6 +44,9 @@ impl Limiter {
 fn record_policy(policy: &PolicyRecord) {
     let label = ("policy", &*policy.label);
     set_gauge(&metric::WAITING, &[label], policy.waiting());
+    if policy.source.concurrency().is_some() {
+        set_gauge(&metric::IN_FLIGHT, &[label], policy.in_flight());
+    }
     // Limits that a function returns are not in the source code.
     for limit in policy
         .constant_limits()

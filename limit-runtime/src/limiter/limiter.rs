@@ -1,6 +1,6 @@
 //! A limiter, and its checks of several charges at once.
 
-use super::{drain::Drain, wait_queue::WaitQueues};
+use super::{drain::Drain, permits::Permits, wait_queue::WaitQueues};
 use crate::{
     client_ip::TrustedProxies,
     clock::Clock,
@@ -69,6 +69,7 @@ pub(super) struct Inner {
     pub(super) trusted_proxies: Option<TrustedProxies>,
     pub(super) ipv6_prefix: u8,
     pub(super) wait_queues: WaitQueues,
+    pub(super) permits: Permits,
     pub(super) max_waiting: usize,
     pub(super) jitter_seed: RandomState,
     pub(super) clock: Clock,
@@ -283,8 +284,21 @@ impl Limiter {
         matches!(self.0.store, Backend::Memory(_))
     }
 
+    /// The remote store. `None` in memory.
+    pub(crate) fn guard(&self) -> Option<&Guard> {
+        match &self.0.store {
+            Backend::Memory(_) => None,
+            Backend::Remote(guard) => Some(guard),
+        }
+    }
+
     pub(crate) fn wait_queues(&self) -> &WaitQueues {
         &self.0.wait_queues
+    }
+
+    /// The permits that are held in this process.
+    pub(crate) fn permits(&self) -> &Permits {
+        &self.0.permits
     }
 
     pub(crate) fn max_waiting(&self) -> usize {

@@ -13,6 +13,7 @@
 //! | `words.rs` | the words that settings are written as |
 //! | `process_wide.rs` | the process-wide limiter |
 //! | `wait_queue/` | queues of requests that wait for room in a budget |
+//! | `permits/` | permits of concurrency limits, and the requests that wait for one |
 //! | `drain.rs` | reads the unread bodies of refused requests |
 
 mod admin;
@@ -28,6 +29,7 @@ mod gauges;
 )]
 mod limiter;
 mod observe;
+pub(crate) mod permits;
 mod process_wide;
 mod remote;
 pub(crate) mod wait_queue;

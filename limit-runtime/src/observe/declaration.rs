@@ -24,6 +24,8 @@ pub struct RuleDeclaration {
     pub(crate) column: u32,
     /// As written.
     pub(crate) limits: &'static str,
+    /// The concurrency limit as written. Empty without one.
+    pub(crate) concurrency: &'static str,
     pub(crate) key: &'static str,
     pub(crate) cost: &'static str,
     pub(crate) scope: &'static str,
@@ -52,6 +54,7 @@ impl RuleDeclaration {
             line,
             column,
             limits,
+            concurrency: "",
             key: "client_ip",
             cost: "1",
             scope: "",
@@ -59,6 +62,13 @@ impl RuleDeclaration {
             is_dry_run: false,
             budget,
         }
+    }
+
+    /// The concurrency limit as written. Default: empty, for none.
+    #[must_use]
+    pub const fn concurrency(mut self, concurrency: &'static str) -> Self {
+        self.concurrency = concurrency;
+        self
     }
 
     /// The key as written. Default: `client_ip`.

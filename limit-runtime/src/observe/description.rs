@@ -21,10 +21,13 @@ pub struct PolicyDescription {
     pub handler: Option<&'static str>,
     /// The source file that declares it, and the line.
     pub location: String,
-    /// The limits, such as `10 per minute`, or the function as written.
+    /// The limits, such as `10 per minute`, or the function as written. Empty for a policy that has
+    /// only a concurrency limit.
     pub limits: String,
     /// What the limits count. `None` if a function returns them.
     pub unit: Option<Unit>,
+    /// The concurrency limit as written, such as `4`. Empty without one.
+    pub concurrency: String,
     /// The strategy, such as `moving_window`.
     pub strategy: String,
     /// The key as written. `key` for a layer with a key of its own.
@@ -60,6 +63,7 @@ impl PolicyDescription {
             location: format!("{file}:{line}"),
             limits: source.limits().to_owned(),
             unit: source.unit(),
+            concurrency: source.concurrency().unwrap_or_default().to_owned(),
             strategy: source.budget().strategy.to_string(),
             key: source.key(),
             cost: cost.to_owned(),
@@ -67,6 +71,15 @@ impl PolicyDescription {
             methods: methods.to_owned(),
             is_dry_run,
             routes: record.routes(),
+        }
+    }
+
+    /// `10 per minute; 4 concurrent`.
+    fn limits_and_concurrency(&self) -> String {
+        match (&*self.limits, &*self.concurrency) {
+            (limits, "") => limits.to_owned(),
+            ("", concurrency) => format!("{concurrency} concurrent"),
+            (limits, concurrency) => format!("{limits}; {concurrency} concurrent"),
         }
     }
 
@@ -79,7 +92,7 @@ impl PolicyDescription {
         };
         [
             format!("{}{state}", self.policy),
-            self.limits.clone(),
+            self.limits_and_concurrency(),
             self.strategy.clone(),
             self.key.to_owned(),
             self.cost.clone(),

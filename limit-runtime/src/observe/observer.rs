@@ -4,7 +4,7 @@ use super::{
     description::{Policies, PolicyDescription},
     event::{DecisionEvent, DecisionHook, is_logged, log_refusal},
     key_digest::KeyDigest,
-    policy_record::{PolicyRecord, used_and_limit},
+    policy_record::{InFlight, PolicyRecord, used_and_limit},
     policy_records::{PolicyId, PolicyRecords},
     reason::Reason,
     routes::Routes,
@@ -148,6 +148,11 @@ impl Observer {
         {
             record.add_units(kind, units);
         }
+    }
+
+    /// Counts a request that holds a permit of a policy, until the result is dropped.
+    pub(crate) fn start_flight(&self, policy: PolicyId<'_>) -> Option<InFlight> {
+        self.record(policy).map(PolicyRecord::start_flight)
     }
 
     /// Whether there is a hook.

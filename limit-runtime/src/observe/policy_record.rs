@@ -25,7 +25,7 @@ use std::{
     panic::Location,
     sync::{
         Arc,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicU8, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -56,6 +56,18 @@ pub(crate) struct PolicyRecord {
     details: Option<Details>,
     pub(super) log: SampledLog,
     instruments: PolicyInstruments,
+    /// Requests that hold a permit of the policy.
+    in_flight: Arc<AtomicU64>,
+}
+
+/// A request that holds a permit of a policy. It is counted until this is dropped.
+#[derive(Debug)]
+pub(crate) struct InFlight(Arc<AtomicU64>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Where a policy is written.
@@ -71,6 +83,8 @@ pub(crate) struct LayerDeclaration {
     pub(crate) name: &'static str,
     pub(crate) location: &'static Location<'static>,
     pub(crate) limits: String,
+    /// Empty without one.
+    pub(crate) concurrency: String,
     pub(crate) key: &'static str,
     pub(crate) cost: String,
     pub(crate) scope: String,
@@ -103,6 +117,15 @@ impl PolicySource {
         limits.map(|limits| limits.unit())
     }
 
+    /// The concurrency limit as written.
+    pub(crate) fn concurrency(&self) -> Option<&str> {
+        let written = match self {
+            Self::Attribute(rule) => rule.concurrency,
+            Self::Layer(layer) => &layer.concurrency,
+        };
+        (!written.is_empty()).then_some(written)
+    }
+
     /// The key as written.
     pub(crate) fn key(&self) -> &'static str {
         match self {
@@ -132,7 +155,10 @@ impl LayerDeclaration {
     /// Whether the layers count alike in one budget, so that they are one policy.
     pub(super) fn shares_record_with(&self, other: &Self) -> bool {
         let of = |layer: &Self| (layer.name, layer.is_dry_run, layer.budget.strategy);
-        of(self) == of(other) && self.scope == other.scope && self.limits == other.limits
+        of(self) == of(other)
+            && self.scope == other.scope
+            && self.limits == other.limits
+            && self.concurrency == other.concurrency
     }
 }
 
@@ -165,6 +191,7 @@ impl PolicyRecord {
             }),
             log: SampledLog::default(),
             instruments: PolicyInstruments::default(),
+            in_flight: Arc::default(),
         }
     }
 
@@ -199,6 +226,17 @@ impl PolicyRecord {
     #[inline]
     pub(crate) fn add_units(&self, kind: UnitsKind, units: u64) {
         self.instruments.units(&self.label, kind, units);
+    }
+
+    /// Counts a request that holds a permit, until the result is dropped.
+    pub(super) fn start_flight(&self) -> InFlight {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlight(self.in_flight.clone())
+    }
+
+    /// The number of requests that hold a permit of the policy in this process.
+    pub(crate) fn in_flight(&self) -> u64 {
+        self.in_flight.load(Ordering::Relaxed)
     }
 
     /// Counts a request that waits for room, until the result is dropped.
@@ -305,6 +343,8 @@ impl PolicyRecord {
             handler: self.source.handler(),
             limits: self.source.limits().to_owned(),
             unit: self.source.unit(),
+            concurrency: self.source.concurrency().map(str::to_owned),
+            in_flight: self.in_flight(),
             key: self.source.key(),
             is_dry_run,
             requests,

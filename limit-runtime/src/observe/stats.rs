@@ -91,10 +91,15 @@ pub struct PolicyStats {
     pub policy: String,
     /// The handler, with its module. `None` for a layer.
     pub handler: Option<&'static str>,
-    /// The limits, such as `10 per minute`, or the function as written.
+    /// The limits, such as `10 per minute`, or the function as written. Empty for a policy that has
+    /// only a concurrency limit.
     pub limits: String,
     /// What the limits count. `None` if a function returns them.
     pub unit: Option<Unit>,
+    /// The concurrency limit as written, such as `4`. `None` without one.
+    pub concurrency: Option<String>,
+    /// The requests that hold a permit of the policy in this process now.
+    pub in_flight: u64,
     /// The key as written. `key` for a layer with a key of its own.
     pub key: &'static str,
     /// Whether the policy is in dry run now.

@@ -10,7 +10,44 @@ use crate::{
 };
 use axum::{extract::MatchedPath, response::Response};
 use http::Method;
-use std::{fmt, ops::Deref, sync::Arc, time::Duration};
+use limit_core::MAX_COUNT;
+use std::{fmt, num::NonZeroU64, ops::Deref, sync::Arc, time::Duration};
+
+/// How many requests may be in flight under a rule.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Concurrency {
+    pub(crate) max: NonZeroU64,
+    /// When to end the body of a response that holds a permit.
+    pub(crate) hold_at_most: Option<Duration>,
+    /// Whether the rule has no limits beside this one. Those of its resolved form are then
+    /// placeholders.
+    pub(crate) is_only_limit: bool,
+}
+
+impl Concurrency {
+    #[track_caller]
+    #[expect(clippy::panic, reason = "a panic in a constant is a compile error")]
+    const fn new(max: u64) -> Self {
+        match NonZeroU64::new(max) {
+            Some(max) if max.get() <= MAX_COUNT => Self::of(max),
+            Some(_) => panic!(
+                "`concurrency` is too large: write at most 999_999_999_999_999 requests at once"
+            ),
+            None => panic!(
+                "no request would be admitted with `concurrency = 0`: write a number of at least \
+                 1, or remove `concurrency`"
+            ),
+        }
+    }
+
+    pub(crate) const fn of(max: NonZeroU64) -> Self {
+        Self {
+            max,
+            hold_at_most: None,
+            is_only_limit: false,
+        }
+    }
+}
 
 /// Settings of one rule: known at compile time for an attribute, and at build time for a layer.
 #[derive(Clone)]
@@ -21,6 +58,7 @@ pub struct PolicyConfig {
     pub(crate) key_label: &'static str,
     pub(crate) methods: &'static [&'static str],
     pub(crate) wait: Duration,
+    pub(crate) concurrency: Option<Concurrency>,
     pub(crate) on_limited: Option<fn(&Exceeded<'_>) -> Response>,
     /// `on_limited` of a layer: a closure may capture values.
     pub(crate) on_limited_of_layer: Option<Arc<OnLimited>>,
@@ -31,6 +69,9 @@ pub struct PolicyConfig {
     /// The counters of a layer.
     pub(crate) layer: Option<Arc<PolicyRecord>>,
     pub(crate) is_dry_run: bool,
+    /// Whether a check, or what follows it, needs the state of its request: for a wait, a
+    /// `count_when` or a permit. Only valid for an attribute.
+    pub(crate) needs_state: bool,
 }
 
 impl PolicyConfig {
@@ -44,6 +85,7 @@ impl PolicyConfig {
             key_label: "client_ip",
             methods: &[],
             wait: Duration::ZERO,
+            concurrency: None,
             on_limited: None,
             on_limited_of_layer: None,
             count_when: None,
@@ -51,6 +93,7 @@ impl PolicyConfig {
             declaration: None,
             layer: None,
             is_dry_run: false,
+            needs_state: false,
         }
     }
 
@@ -79,6 +122,48 @@ impl PolicyConfig {
     #[must_use]
     pub const fn wait(mut self, wait: Duration) -> Self {
         self.wait = wait;
+        self.needs_state |= !wait.is_zero();
+        self
+    }
+
+    /// How many requests may be in flight, beside the limits. Default: any number.
+    ///
+    /// # Panics
+    /// If the number is 0 or larger than that of any limit. In a constant that is an error of the
+    /// compiler.
+    #[must_use]
+    #[track_caller]
+    pub const fn concurrency(mut self, max: u64) -> Self {
+        self.concurrency = Some(Concurrency::new(max));
+        self.needs_state = true;
+        self
+    }
+
+    /// [`concurrency`](Self::concurrency) without any limits.
+    ///
+    /// # Panics
+    /// As [`concurrency`](Self::concurrency).
+    #[must_use]
+    #[track_caller]
+    pub const fn only_concurrency(mut self, max: u64) -> Self {
+        let concurrency = Concurrency::new(max);
+        self.concurrency = Some(Concurrency {
+            is_only_limit: true,
+            ..concurrency
+        });
+        self.needs_state = true;
+        self
+    }
+
+    /// After which time the body of a response is ended, and its permit released. Default: never.
+    #[must_use]
+    pub const fn hold_at_most(mut self, time: Duration) -> Self {
+        if let Some(concurrency) = self.concurrency {
+            self.concurrency = Some(Concurrency {
+                hold_at_most: Some(time),
+                ..concurrency
+            });
+        }
         self
     }
 
@@ -93,6 +178,7 @@ impl PolicyConfig {
     #[must_use]
     pub const fn count_when(mut self, counts: fn(&Response) -> bool) -> Self {
         self.count_when = Some(counts);
+        self.needs_state = true;
         self
     }
 
@@ -128,6 +214,13 @@ impl PolicyConfig {
     #[inline]
     pub(crate) fn applies_to(&self, method: &Method) -> bool {
         self.methods.is_empty() || self.lists(method)
+    }
+
+    /// Whether the rule has limits, and not only a concurrency limit.
+    pub(crate) fn has_limits(&self) -> bool {
+        !self
+            .concurrency
+            .is_some_and(|concurrency| concurrency.is_only_limit)
     }
 
     /// `on_limited` of this policy; `None` for that of the limiter.

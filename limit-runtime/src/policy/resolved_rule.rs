@@ -97,7 +97,9 @@ pub(crate) type ResolvedRules = SmallVec<[ResolvedRule; 1]>;
 impl ResolvedRule {
     /// Whether both rules use one budget.
     pub(crate) fn is_same_budget(&self, other: &Self, route: Option<&MatchedPath>) -> bool {
-        use_same_budget(&self.charge(route), &other.charge(route))
+        self.config.has_limits()
+            && other.config.has_limits()
+            && use_same_budget(&self.charge(route), &other.charge(route))
     }
 
     /// The description of the rule for responses. `cost` is what the request consumed or asked for.

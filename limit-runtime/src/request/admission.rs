@@ -1,6 +1,9 @@
 //! An admitted request: adds headers to its response.
 
-use super::{request_limits::RequestLimits, response_headers::add_headers};
+use super::{
+    hold::Hold, permit_body::hold_until_end, request_limits::RequestLimits,
+    response_headers::add_headers,
+};
 use crate::{
     extract::maybe_ready::{BoxFuture, MaybeReady},
     response::headers::{Headers, LiteralHeaders},
@@ -26,8 +29,9 @@ pub struct Admission {
 enum Other {
     /// The charge is final, and other headers remain.
     Headers(Headers),
-    /// The state is shared with the request's `RateLimit` extractors.
-    Tracked(Arc<RequestLimits>),
+    /// The state is shared with the request's `RateLimit` extractors. Its permits are held until
+    /// the body of the response has ended.
+    Tracked(Arc<RequestLimits>, Option<Arc<Hold>>),
     /// The response while a charge is refunded, after the handler has returned.
     Refunding(BoxFuture<Response>),
 }
@@ -54,7 +58,37 @@ impl Admission {
 
     /// A request whose charge is still to be made or may change.
     pub(crate) fn tracked(request_limits: Arc<RequestLimits>) -> Self {
-        Self::with_other(Other::Tracked(request_limits))
+        Self::with_other(Other::Tracked(request_limits, None))
+    }
+
+    /// Adds the permits that the request holds.
+    pub(crate) fn holding(mut self, hold: Hold) -> Self {
+        if let Some(Other::Tracked(request_limits, held)) = self.other.as_deref_mut() {
+            let hold = Arc::new(hold);
+            request_limits.set_hold(&hold);
+            *held = Some(hold);
+        }
+        self
+    }
+
+    /// Adds the permits that the request holds under rules in dry run.
+    pub(crate) fn holding_in_dry_run(mut self, hold: Hold) -> Self {
+        match self.other.as_deref_mut() {
+            Some(Other::Tracked(_, Some(live))) => {
+                live.set_dry_run(hold);
+                self
+            }
+            _ => self.holding(hold),
+        }
+    }
+
+    /// The same request, whose state an extractor has asked for.
+    pub(crate) fn or_tracked(self, request_limits: Arc<RequestLimits>) -> Self {
+        match self.request_limits() {
+            // With its permits.
+            Some(_) => self,
+            None => Self::tracked(request_limits),
+        }
     }
 
     fn with_other(other: Other) -> Self {
@@ -67,7 +101,7 @@ impl Admission {
     /// The per-request state, if there is one.
     pub(crate) fn request_limits(&self) -> Option<&Arc<RequestLimits>> {
         match self.other.as_deref() {
-            Some(Other::Tracked(request_limits)) => Some(request_limits),
+            Some(Other::Tracked(request_limits, _)) => Some(request_limits),
             Some(Other::Headers(_) | Other::Refunding(_)) | None => None,
         }
     }
@@ -116,7 +150,7 @@ impl Other {
                 headers.add_to_response(response);
                 true
             }
-            Self::Tracked(request_limits) => {
+            Self::Tracked(request_limits, hold) => {
                 let uncounted = request_limits.uncounted_rules(response);
                 let dry_run = request_limits.dry_run();
                 let uncounted_dry_run = dry_run
@@ -124,8 +158,10 @@ impl Other {
                     .unwrap_or_default();
                 if uncounted.is_empty() && uncounted_dry_run.is_empty() {
                     add_headers(request_limits, response);
+                    hold_by_body(response, hold.take());
                     return true;
                 }
+                let hold = hold.take();
                 let (request_limits, mut response) = (request_limits.clone(), mem::take(response));
                 *self = Self::Refunding(Box::pin(async move {
                     refund(&request_limits, &uncounted).await;
@@ -133,12 +169,21 @@ impl Other {
                         refund(dry_run, &uncounted_dry_run).await;
                     }
                     add_headers(&request_limits, &mut response);
+                    hold_by_body(&mut response, hold);
                     response
                 }));
                 false
             }
             Self::Refunding(_) => false,
         }
+    }
+}
+
+/// Lets the body of the response hold the permits of the request.
+fn hold_by_body(response: &mut Response, hold: Option<Arc<Hold>>) {
+    if let Some(hold) = hold {
+        let body = mem::take(response.body_mut());
+        *response.body_mut() = hold_until_end(body, hold);
     }
 }
 

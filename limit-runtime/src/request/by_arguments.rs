@@ -15,7 +15,7 @@ use super::{
     ledger::PerRule,
     refusal::Refusal,
     report,
-    request_limits::RequestLimits,
+    request_limits::{PolicyNames, RequestLimits},
 };
 use crate::{
     extract::{
@@ -57,6 +57,14 @@ pub(crate) struct Looked {
     /// others are of rules that are not known yet.
     exempt: usize,
     dry_run: Option<Box<DryRun>>,
+}
+
+/// The rules that were resolved before the arguments were known.
+struct Places {
+    /// The index of each among those of the handler.
+    places: PerRule<u8>,
+    /// These, and those that were merged into them.
+    known: RuleSet,
 }
 
 /// The rules in dry run.
@@ -177,14 +185,17 @@ impl Looked {
             .extend(dry_run.into_iter().flat_map(DryRunRules::names));
         let exempt = limits.exempt.len();
         let mut has_own_response = false;
+        let mut unresolved = PolicyNames::new();
         rules.for_each_config(&mut |config| {
             has_own_response |= config.own_response().is_some();
             let is_named = |other: &PolicyConfig| other.name == config.name;
             let mut resolved = limits.rules.iter().flat_map(ResolvedRule::configs);
-            if !resolved.any(is_named) {
-                limits.exempt.push(config.name);
+            let mut permits = limits.permit_views();
+            if !resolved.any(is_named) && !permits.any(|permit| permit.name == config.name) {
+                unresolved.push(config.name);
             }
         });
+        limits.exempt.extend(unresolved);
         if uses == Uses::Last {
             limits.keep_head(parts);
             if has_own_response && limits.head.is_none() {
@@ -254,17 +265,18 @@ impl Looked {
     }
 
     /// The rules that are resolved so far, and the index of each among those of the handler.
-    fn take_rules(&mut self) -> (Resolution, PerRule<u8>) {
+    fn take_rules(&mut self) -> (Resolution, Places) {
         let places = self.limits.rules.iter().map(|rule| rule.index).collect();
         let rules = match Arc::get_mut(&mut self.limits) {
             Some(limits) => mem::take(&mut limits.rules),
             None => self.limits.rules.clone(),
         };
-        (Resolution::of_rules(rules), places)
+        let known = RuleSet::of(rules.iter().flat_map(ResolvedRule::indices));
+        (Resolution::of_rules(rules), Places { places, known })
     }
 
     /// Sets the rules of the request. If an extractor holds its state, another one replaces that.
-    fn set_rules(&mut self, mut resolution: Resolution, places: &[u8]) -> Option<Rejection> {
+    fn set_rules(&mut self, mut resolution: Resolution, before: &Places) -> Option<Rejection> {
         resolution.merge_same_budgets(self.limits.route.as_ref());
         let report = |config, reason| {
             let head = self.limits.head.as_deref();
@@ -278,11 +290,11 @@ impl Looked {
         }
         let set = |limits: &mut RequestLimits, resolution: &mut Resolution| {
             limits.exempt.truncate(self.exempt);
-            limits.set_rules(resolution);
+            limits.set_rules(resolution, before.known);
             let ledger = limits.ledger.get_mut();
             ledger.decision = None;
             ledger.move_rules(|place| {
-                let index = usize::from(*places.get(place)?);
+                let index = usize::from(*before.places.get(place)?);
                 let mut rules = limits.rules.iter();
                 rules.position(|rule| rule.indices().any(|other| other == index))
             });
@@ -301,16 +313,16 @@ impl Looked {
         resolution.take_response()
     }
 
-    /// Consumes under all live rules.
+    /// Takes the permits and consumes under all live rules.
     ///
     /// # Errors
     /// Why the request is refused; nothing has been consumed then.
-    pub(crate) fn consume(&self) -> MaybeReady<Result<(), Refusal>> {
-        if self.limits.rules.is_empty() {
+    pub(crate) fn consume(&self) -> MaybeReady<Result<Admission, Refusal>> {
+        if self.limits.rules.is_empty() && !self.limits.needs_permits() {
             report::without_live_rules(&self.limits);
-            return MaybeReady::Ready(Ok(()));
+            return MaybeReady::Ready(Ok(Admission::tracked(self.limits.clone())));
         }
-        self.limits.clone().consume(drop)
+        self.limits.clone().admit()
     }
 
     /// The response to a request that an argument, or an expression over the arguments, has
@@ -327,7 +339,8 @@ impl Looked {
                 let counted = self.limits.clone().consume_without_waiting(drop);
                 ready_or_await!(counted)?;
             }
-            let admission = ready_or_await!(self.admit(ArgumentValues::new()));
+            let admission = Admission::tracked(self.limits.clone());
+            let admission = ready_or_await!(self.admit(admission, ArgumentValues::new()));
             Ok(ready_or_await!(admission.complete(rejection)))
         })
     }
@@ -350,22 +363,22 @@ impl Looked {
         values
     }
 
-    /// Charges the rules in dry run, and admits the request.
+    /// Charges the rules in dry run of a request that has been admitted.
     pub(crate) fn admit<'a>(
         self,
+        admission: Admission,
         values: ArgumentValues<'a>,
     ) -> MaybeReady<Admission, Boxed<'a, Admission>> {
         let Self {
             limits, dry_run, ..
         } = self;
         let Some(dry_run) = dry_run else {
-            return MaybeReady::Ready(Admission::tracked(limits));
+            return MaybeReady::Ready(admission);
         };
         MaybeReady::Pending(Box::pin(async move {
             let mut resolution = dry_run.resolution;
             add_later(values, &mut resolution).await;
-            charge_dry_run(&limits, limits.head.as_deref(), &mut resolution).await;
-            Admission::tracked(limits)
+            charge_dry_run(admission, limits.head.as_deref(), &mut resolution).await
         }))
     }
 }

@@ -196,11 +196,10 @@ pub(crate) fn resolve_and_check<'a, S: Sync, R: Rules<S> + 'a>(
         if dry.is_empty() {
             return check_resolved(parts, resolution);
         }
-        let limits = check_live(&limiter, parts, resolution, &dry_run).await?;
+        let admission = check_live(&limiter, parts, resolution, &dry_run).await?;
         let mut resolution = Resolution::default();
         resolve!(rules, Pass::REST, parts, state, &mut resolution);
-        charge_dry_run(&limits, Some(parts), &mut resolution).await;
-        Ok(Admission::tracked(limits))
+        Ok(charge_dry_run(admission, Some(parts), &mut resolution).await)
     })
 }
 
@@ -230,7 +229,7 @@ pub(crate) fn check_resolved(
     if request_limits.limiter.observer().hook_gets_all() {
         request_limits.keep_head(parts);
     }
-    match Arc::new(request_limits).consume(Admission::tracked) {
+    match Arc::new(request_limits).admit() {
         MaybeReady::Ready(Ok(admission)) => Ok(admission),
         MaybeReady::Ready(Err(refusal)) => Err(Stop::Refused(refusal.into_response(parts).into())),
         MaybeReady::Pending(check) => Err(Stop::Pending(check)),
@@ -247,21 +246,21 @@ async fn check_live(
     parts: &mut Parts,
     resolution: &mut Resolution,
     dry_run: &DryRunRules,
-) -> Result<Arc<RequestLimits>, Stop> {
+) -> Result<Admission, Stop> {
     if let Some(rejection) = resolution.take_response() {
         return Err(Stop::Rejected(rejection));
     }
     let mut limits = start_tracking(limiter.clone(), parts, resolution);
     limits.exempt.extend(dry_run.names());
-    if limits.rules.is_empty() {
+    if limits.rules.is_empty() && !limits.needs_permits() {
         report::without_live_rules(&limits);
-        return Ok(Arc::new(limits));
+        return Ok(Admission::tracked(Arc::new(limits)));
     }
     if limiter.observer().hook_gets_all() {
         limits.keep_head(parts);
     }
-    match ready_or_await!(Arc::new(limits).consume(|limits| limits)) {
-        Ok(limits) => Ok(limits),
+    match ready_or_await!(Arc::new(limits).admit()) {
+        Ok(admission) => Ok(admission),
         Err(refusal) => Err(Stop::Refused(refusal.into_response(parts).into())),
     }
 }
@@ -306,7 +305,7 @@ fn check_single(
 ) -> Option<CheckedSingle> {
     let config = rule.config;
     let settings = limiter.response_settings();
-    let is_final = config.count_when.is_none() && config.wait.is_zero();
+    let is_final = !config.needs_state;
     // There are no enclosing limits without the limiter of a layer.
     if !is_final
         || settings.response_info
@@ -412,7 +411,7 @@ pub(crate) fn check_layer(
     parts
         .extensions
         .insert(EnclosingLimits::new(request_limits.clone()));
-    request_limits.consume(Admission::tracked)
+    request_limits.admit()
 }
 
 /// Exempts the request from a layer whose limits function returned `None`, or that is in dry run,
@@ -461,6 +460,11 @@ pub(crate) fn count_and_reject<'a>(
             return *response;
         }
         let request_limits = Arc::new(start_tracking(limiter, parts, resolution));
+        if request_limits.rules.is_empty() {
+            // It is not in flight, as its handler is not called.
+            report::without_live_rules(&request_limits);
+            return *response;
+        }
         let counted = request_limits.consume_without_waiting(Admission::tracked);
         match ready_or_await!(counted) {
             Ok(admission) => ready_or_await!(admission.complete(*response)),

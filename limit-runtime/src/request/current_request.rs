@@ -69,7 +69,7 @@ impl CurrentRequest {
     #[inline]
     pub(crate) fn update(&self, admission: Admission) -> Admission {
         match self.0.take() {
-            State::Shared(request_limits) => Admission::tracked(request_limits),
+            State::Shared(request_limits) => admission.or_tracked(request_limits),
             _ => admission,
         }
     }

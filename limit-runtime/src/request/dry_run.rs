@@ -4,7 +4,7 @@
 //! What they find is counted and reported; a failed function or store is, too, and has no other
 //! effect.
 
-use super::{charging::stop_timer, report, request_limits::RequestLimits};
+use super::{admission::Admission, charging::stop_timer, report, request_limits::RequestLimits};
 use crate::{
     instruments::UnitsKind,
     limiter::Limiter,
@@ -55,22 +55,27 @@ impl DryRunRules {
     }
 }
 
-/// Charges the resolved rules in dry run of a request that the live ones, in `limits`, have
-/// admitted. `parts` is its head, if that is at hand.
+/// Charges the resolved rules in dry run of a request that the live ones have admitted. `parts` is
+/// its head, if that is at hand.
+///
+/// Returns the admission of the request, which holds the permits of these rules, too.
 pub(crate) async fn charge_dry_run(
-    limits: &RequestLimits,
+    admission: Admission,
     parts: Option<&Parts>,
     resolution: &mut Resolution,
-) {
+) -> Admission {
+    let Some(limits) = admission.request_limits().cloned() else {
+        return admission;
+    };
     let limiter = &limits.limiter;
     if let Some(config) = resolution.rejecting_rule() {
-        report::unchecked_in(limits, parts, config, Reason::Rejected, true);
+        report::unchecked_in(&limits, parts, config, Reason::Rejected, true);
     }
     for config in resolution.exempt_rules() {
-        report::unchecked_in(limits, parts, config, Reason::Exempt, true);
+        report::unchecked_in(&limits, parts, config, Reason::Exempt, true);
     }
     if resolution.rules().is_empty() {
-        return;
+        return admission;
     }
     let route = match parts {
         Some(parts) => parts.extensions.get::<MatchedPath>().cloned(),
@@ -81,8 +86,16 @@ pub(crate) async fn charge_dry_run(
     for rule in &mut dry_run.rules {
         rule.key = rule.key.in_dry_run();
     }
+    for rule in &mut dry_run.permits {
+        rule.key = rule.key.in_dry_run();
+    }
+    let hold = dry_run.acquire_dry_run_permits(parts).await;
     dry_run.charge_each(parts).await;
     limits.set_dry_run(dry_run);
+    match hold {
+        Some(hold) => admission.holding_in_dry_run(hold),
+        None => admission,
+    }
 }
 
 impl RequestLimits {

@@ -3,12 +3,15 @@
 //! A rule is cheap if its key, limits and cost are constants or functions of this crate.
 
 use super::{
-    denial::DenialRef, enclosing_limits::EnclosingLimits, refusal::denied_response,
-    request_limits::Costs,
+    denial::DenialRef, enclosing_limits::EnclosingLimits, permit_rule::rules_with_limits,
+    refusal::denied_response, request_limits::Costs,
 };
 use crate::{
     limiter::{Limiter, wait_queue},
-    policy::{resolution::Resolution, resolved_rule::ResolvedRule},
+    policy::{
+        resolution::Resolution,
+        resolved_rule::{ResolvedRule, ResolvedRules},
+    },
     store::Charge,
 };
 use axum::{extract::MatchedPath, response::Response};
@@ -34,7 +37,15 @@ fn denied_by_cheap_rules(
     resolution.merge_same_budgets(route);
     let outer = parts.extensions.get::<EnclosingLimits>();
     let outer = outer.map(|outer| &**outer.limits());
-    let rules = resolution.rules();
+    // Concurrency limits are not asked before a request is ready to be admitted.
+    let with_limits: ResolvedRules;
+    let rules = match resolution.rules() {
+        rules if rules.iter().all(|rule| rule.config.has_limits()) => rules,
+        rules => {
+            with_limits = rules_with_limits(rules).cloned().collect();
+            &with_limits
+        }
+    };
     let charges: SmallVec<[Charge<'_>; 2]> = rules.iter().map(|rule| rule.charge(route)).collect();
     let max_waits: SmallVec<[Duration; 2]> = rules.iter().map(ResolvedRule::max_wait).collect();
     let (rules, decision) = match wait_queue::refused_now(limiter, &charges, &max_waits) {

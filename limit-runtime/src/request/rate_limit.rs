@@ -70,7 +70,7 @@ impl RateLimit {
         Self::new(EnclosingLimits::new(Arc::new(limits)))
     }
 
-    fn limits(&self) -> &RequestLimits {
+    pub(super) fn limits(&self) -> &RequestLimits {
         self.enclosing.limits().current()
     }
 
@@ -91,7 +91,8 @@ impl RateLimit {
     pub fn only(&self, policy: &str) -> Result<Self, UnknownPolicy> {
         let rules = self.limits().rules.iter();
         let configs = rules.flat_map(ResolvedRule::configs);
-        let names = configs.map(|config| config.name);
+        let of_permits = self.limits().permit_views().map(|permit| permit.name);
+        let names = configs.map(|config| config.name).chain(of_permits);
         let known: Vec<_> = names.chain(self.enclosing.exempt_names()).collect();
         if !known.is_empty() && !known.contains(&policy) {
             return Err(UnknownPolicy::new(policy, known));
@@ -241,7 +242,7 @@ impl fmt::Debug for RateLimit {
 
 impl RateLimit {
     /// The limits on this request; `None` without an attribute and a layer.
-    async fn find(parts: &mut Parts) -> Option<Self> {
+    pub(super) async fn find(parts: &mut Parts) -> Option<Self> {
         let current = match poll_fn(|cx| current_request::poll_state(parts, cx)).await {
             Ok(current) => current,
             Err(Blocked) => {

@@ -59,6 +59,60 @@ impl IntoResponse for RateLimitRejection {
     }
 }
 
+/// Rejection of a [`Permit`](crate::Permit) argument without limits: the handler has no
+/// `#[rate_limit]`, and no layer of a limiter is around it.
+///
+/// The response is 500 with the code `no_rate_limit`. Its text is [`body_text`](Self::body_text);
+/// the log has the text of `Display`, once, with what to write instead.
+///
+/// ```
+/// use axum::{extract::FromRequestParts, http::{Request, StatusCode}};
+/// use limit_runtime::Permit;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let (mut parts, ()) = Request::new(()).into_parts();
+/// let extracted = <Permit as FromRequestParts<()>>::from_request_parts(&mut parts, &()).await;
+/// assert_eq!(extracted.unwrap_err().status(), StatusCode::INTERNAL_SERVER_ERROR);
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct PermitRejection;
+
+impl PermitRejection {
+    /// The status of the response: 500.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        StatusCode::INTERNAL_SERVER_ERROR
+    }
+
+    /// The `detail` text of the problem document in the response.
+    #[must_use]
+    pub fn body_text(&self) -> String {
+        RateLimitRejection.body_text()
+    }
+}
+
+impl fmt::Display for PermitRejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "a `Permit` argument needs a concurrency limit on the handler: annotate it with \
+             `#[rate_limit(concurrency = 4)]`, or add `.concurrency(4)` to a layer around it",
+        )
+    }
+}
+
+impl std::error::Error for PermitRejection {}
+
+impl IntoResponse for PermitRejection {
+    fn into_response(self) -> Response {
+        static LOGGED: Once = Once::new();
+        LOGGED.call_once(|| tracing::error!("{self}"));
+        problem(self.status(), "no_rate_limit", &self.body_text())
+    }
+}
+
 /// Error of [`RateLimit::only`](crate::RateLimit::only): no policy of the handler has this name.
 ///
 /// As a response it is 500 with the code `unknown_policy`. Its text is

@@ -3,6 +3,7 @@
 use super::{
     denial::DenialRef,
     early_response::EarlyResponse,
+    no_permit::NoPermit,
     report,
     request_limits::{Costs, RequestLimits},
     response_headers::add_policy_headers,
@@ -38,6 +39,8 @@ use std::{sync::Arc, time::Duration};
 pub(crate) enum Refusal {
     /// The request is over a limit.
     Denied(Box<Denial>),
+    /// Too many requests are in flight.
+    NoPermit(Box<NoPermit>),
     /// The store could not answer.
     Store(StoreError),
 }
@@ -75,6 +78,7 @@ impl Refusal {
                 let outer = request_limits.outer.as_deref();
                 denied_response(&request_limits.limiter, parts, &denial, outer)
             }
+            Self::NoPermit(no_permit) => no_permit.into_response(parts, has_head),
             Self::Store(error) => error.into_response(),
         }
     }

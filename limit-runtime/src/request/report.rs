@@ -1,10 +1,13 @@
 //! Counts what policies have found for a request, and reports it.
 
-use super::{denial::DenialRef, enclosing_limits::EnclosingLimits, request_limits::RequestLimits};
+use super::{
+    denial::DenialRef, enclosing_limits::EnclosingLimits, hold::Hold, permit_rule::PermitRule,
+    request_limits::RequestLimits,
+};
 use crate::{
     decision::{Decision, Outcome, Receipt, StrictestOutcome},
     instruments::{self, UnitsKind},
-    limiter::Limiter,
+    limiter::{Limiter, permits::HeldPermits},
     observe::{Reason, observer::Finding},
     policy::{
         config::PolicyConfig,
@@ -12,6 +15,7 @@ use crate::{
         rule::Rules,
     },
     response::too_many_requests::as_exhausted,
+    store::StoreError,
 };
 #[cfg(feature = "metrics")]
 use crate::{instruments::Waiting, observe::policy_record::PolicyRecord};
@@ -277,6 +281,73 @@ pub(super) fn start_wait(limits: &RequestLimits, rule: usize) -> SmallVec<[Waiti
 #[cfg(not(feature = "metrics"))]
 pub(super) fn start_wait(_: &RequestLimits, _: usize) {}
 
+/// Counts the request as one that waits for a permit, until the result is dropped.
+#[cfg(feature = "metrics")]
+pub(super) fn start_wait_for_permit(limits: &RequestLimits, permit: usize) -> Option<Waiting<'_>> {
+    let observer = limits.limiter.observer();
+    let config = limits.permits.get(permit)?.config();
+    observer.record(config.id()).map(PolicyRecord::start_wait)
+}
+
+/// Without metrics, nothing is counted.
+#[cfg(not(feature = "metrics"))]
+pub(super) fn start_wait_for_permit(_: &RequestLimits, _: usize) {}
+
+/// Counts and reports the concurrency limits without other limits of a request that is admitted.
+/// Those with other limits are counted with these.
+pub(super) fn admitted_by_permits(limits: &RequestLimits, hold: &Hold) {
+    if !limits.limiter.observer().counts() {
+        return;
+    }
+    let reason = match hold.has_waited() {
+        _ if hold.is_of_fallback() => Reason::Fallback,
+        true => Reason::Waited,
+        false => Reason::Allowed,
+    };
+    let request = Request::of(limits, limits.head.as_deref());
+    if limits.rules.is_empty() {
+        request.count();
+    }
+    for rule in &limits.permits {
+        if !rule.config().has_limits() {
+            request.report_permit(rule, reason);
+        }
+    }
+}
+
+/// Counts and reports a request that a concurrency limit has refused.
+#[cold]
+pub(super) fn refused_by_permit(limits: &RequestLimits, rule: &PermitRule, parts: Option<&Parts>) {
+    let request = Request::of(limits, parts);
+    request.count();
+    let observer = limits.limiter.observer();
+    observer.add_refused_request(limits.route_template());
+    request.report_permit(rule, Reason::Limited);
+}
+
+/// Counts and reports what a concurrency limit in dry run has found. One with other limits is
+/// counted with these, unless it would have refused the request.
+#[cold]
+pub(super) fn permit_in_dry_run(
+    limits: &RequestLimits,
+    rule: &PermitRule,
+    acquired: &Result<Result<HeldPermits, usize>, StoreError>,
+    parts: Option<&Parts>,
+) {
+    let reason = match acquired {
+        Ok(Ok(_)) if rule.config().has_limits() => return,
+        Ok(Ok(held)) if held.is_of_fallback() => Reason::Fallback,
+        Ok(Ok(_)) => Reason::Allowed,
+        Ok(Err(_)) => Reason::WouldLimit,
+        Err(_) => Reason::StoreError,
+    };
+    let request = Request {
+        is_dry_run: true,
+        ..Request::of(limits, parts)
+    };
+    request.report_permit(rule, reason);
+}
+
 /// Counts and reports a request that some of its rules have refused.
 #[cold]
 pub(super) fn refused(
@@ -325,6 +396,11 @@ fn undecided(limits: &RequestLimits, reason: Reason) {
     request.count();
     let costs = limits.costs();
     request.report_rules(&limits.rules, &costs, &Decision::empty(), |_| reason);
+    for rule in &limits.permits {
+        if !rule.config().has_limits() {
+            request.report_permit(rule, reason);
+        }
+    }
 }
 
 /// The request of a check by several rules.
@@ -370,6 +446,24 @@ impl<'a> Request<'a> {
             let cost = costs.get(index).copied().unwrap_or(rule.cost);
             self.report_rule(rule, outcomes, cost, reason(outcomes));
         }
+    }
+
+    /// Counts and reports a concurrency limit. It has no outcomes.
+    fn report_permit(&self, rule: &PermitRule, reason: Reason) {
+        let config = rule.config();
+        self.limiter.observer().report(&Finding {
+            policy: config.id(),
+            route: self.route,
+            reason,
+            is_dry_run: self.is_dry_run,
+            outcomes: &[],
+            cost: 1,
+            unit: Unit::REQUESTS,
+            key_label: config.key_label,
+            key: Some(&rule.key),
+            jitter: Duration::ZERO,
+            parts: self.parts,
+        });
     }
 
     /// Counts and reports a rule, and the rules merged into it.

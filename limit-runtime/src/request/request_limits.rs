@@ -1,6 +1,10 @@
 //! Per-request state: resolved rules, the store's last decision, and charges that can be refunded.
 
-use super::ledger::{Ledger, PerRule};
+use super::{
+    hold::Hold,
+    ledger::{Ledger, PerRule},
+    permit_rule::PermitRule,
+};
 use crate::{
     decision::{Decision, Receipt},
     diagnostics::{self, Misconfiguration},
@@ -8,6 +12,7 @@ use crate::{
     policy::{
         resolution::Resolution,
         resolved_rule::{ResolvedRule, ResolvedRules, use_same_budget},
+        rule::RuleSet,
     },
     response::{grpc, policy_view::PolicyView, rate_limit_info::RateLimitInfo},
     store::{Action, Charge},
@@ -16,7 +21,7 @@ use axum::{extract::MatchedPath, response::Response};
 use http::request::Parts;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 /// The rules of one handler or one layer for one request, and what has been charged for them.
 ///
@@ -26,6 +31,10 @@ pub(crate) struct RequestLimits {
     pub(crate) limiter: Limiter,
     pub(crate) route: Option<MatchedPath>,
     pub(crate) rules: ResolvedRules,
+    /// The concurrency limits. Rules that have no other limit are only here.
+    pub(super) permits: Vec<PermitRule>,
+    /// The permits that the request holds, as long as something holds them.
+    hold: OnceLock<Weak<Hold>>,
     /// The limits of the nearest layer or handler outside this one.
     pub(crate) outer: Option<Arc<RequestLimits>>,
     /// Names of rules that do not limit the request.
@@ -56,6 +65,8 @@ impl RequestLimits {
             limiter,
             route,
             rules,
+            permits: Vec::new(),
+            hold: OnceLock::new(),
             outer,
             exempt: PolicyNames::new(),
             head: None,
@@ -73,13 +84,16 @@ impl RequestLimits {
         outer: Option<Arc<Self>>,
     ) -> Self {
         let mut request_limits = Self::new(limiter, route, ResolvedRules::new(), outer);
-        request_limits.set_rules(resolution);
+        request_limits.set_rules(resolution, RuleSet::EMPTY);
         request_limits
     }
 
-    /// Sets the rules to those in `resolution`, which are moved out of it.
-    pub(super) fn set_rules(&mut self, resolution: &mut Resolution) {
+    /// Sets the rules to those in `resolution`, which are moved out of it. The concurrency limits of
+    /// the rules that are `known` have been set before.
+    pub(super) fn set_rules(&mut self, resolution: &mut Resolution, known: RuleSet) {
         self.rules = resolution.take_rules();
+        let permits = PermitRule::take_from(&mut self.rules, known);
+        self.permits.extend(permits);
         let exempt = resolution.exempt_rules().map(|config| config.name);
         self.exempt.extend(exempt);
     }
@@ -87,6 +101,7 @@ impl RequestLimits {
     /// A state that replaces this one, with the same charges.
     pub(super) fn copy(&self) -> Self {
         Self {
+            permits: self.permits.clone(),
             exempt: self.exempt.clone(),
             head: self.head.clone(),
             ledger: Mutex::new(self.ledger.lock().clone()),
@@ -267,5 +282,16 @@ impl RequestLimits {
             let mut others = others.iter();
             others.any(|other| use_same_budget(charge, other))
         })
+    }
+
+    /// Lets extractors find the permits of the request.
+    pub(super) fn set_hold(&self, hold: &Arc<Hold>) {
+        // A request takes its permits once.
+        let _ = self.hold.set(Arc::downgrade(hold));
+    }
+
+    /// The permits of the request, if it still holds them.
+    pub(super) fn current_hold(&self) -> Option<Arc<Hold>> {
+        self.hold.get()?.upgrade()
     }
 }

@@ -15,9 +15,13 @@ pub(super) fn add_headers(limits: &RequestLimits, response: &mut Response) {
     if has_headers(response) {
         return;
     }
-    if let Some(decision) = limits.decision() {
+    let decision = limits.decision();
+    if decision.is_some() || limits.needs_permits() {
         let mut report = PolicyReport::default();
-        report.add(limits.policy_views(), &decision);
+        if let Some(decision) = decision {
+            report.add(limits.policy_views(), &decision);
+        }
+        report.add_permits(limits.permit_views());
         let outer = limits.outer.as_deref();
         add_policy_headers(&limits.limiter, outer, report, response);
         if limits.limiter.response_settings().response_info {
@@ -44,6 +48,7 @@ pub(super) fn add_policy_headers(
         if let Some(decision) = limits.decision() {
             report.add(limits.policy_views(), &decision);
         }
+        report.add_permits(limits.permit_views());
     }
     report
         .headers(&limiter.response_settings().header_style)

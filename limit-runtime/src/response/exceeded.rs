@@ -1,6 +1,9 @@
 //! The refused request that an `on_limited` function responds to.
 
-use super::policy_view::{PolicyView, labels};
+use super::{
+    permit_view::PermitView,
+    policy_view::{PolicyView, labels},
+};
 use crate::{
     decision::{Decision, Outcome, Verdict, whole_seconds},
     extract::limits::{LimitsRef, LiteralLimits},
@@ -49,6 +52,8 @@ use std::{
 pub struct Exceeded<'a> {
     parts: &'a Parts,
     policies: SmallVec<[PolicyView<'a>; 1]>,
+    /// The concurrency limit that refused the request. The others were not checked then.
+    permit: Option<PermitView>,
     decision: &'a Decision,
     /// How long the client has to wait, including the jitter.
     wait: Option<Duration>,
@@ -58,7 +63,7 @@ pub struct Exceeded<'a> {
 /// An `on_limited` function, with its return value converted to a response.
 pub(crate) type OnLimited = dyn Fn(&Exceeded<'_>) -> Response + Send + Sync;
 
-/// Placeholder for [`Exceeded::limits`] if no policy refused, which never happens.
+/// Placeholder for [`Exceeded::limits`] if no limit refused, but a concurrency limit.
 static NO_LIMITS: Limits = Limits::single(Limit::per_second(NonZeroU64::MIN));
 
 /// A limit that refused the request.
@@ -98,12 +103,58 @@ impl<'a> Exceeded<'a> {
         Self {
             parts,
             policies: policies.collect(),
+            permit: None,
             decision,
             wait: decision
                 .retry_after()
                 .map(|wait| wait.saturating_add(jitter)),
             omits_retry_after: AtomicBool::new(false),
         }
+    }
+
+    /// A request that a concurrency limit refused. `policies` were not checked, and `decision` is
+    /// empty.
+    pub(crate) fn of_permit(
+        parts: &'a Parts,
+        policies: impl Iterator<Item = PolicyView<'a>>,
+        decision: &'a Decision,
+        permit: PermitView,
+    ) -> Self {
+        Self {
+            permit: Some(permit),
+            ..Self::new(parts, policies, decision, Duration::ZERO)
+        }
+    }
+
+    /// The number of requests that may be in flight, if that is what refused this one.
+    ///
+    /// No other limit was checked then: [`decision`](Self::decision) is empty, and
+    /// [`retry_after`](Self::retry_after) is `None`, because it is not known when another request
+    /// ends.
+    ///
+    /// ```
+    /// use axum::http::StatusCode;
+    /// use limit_runtime::{Exceeded, bearer, rate_limit};
+    ///
+    /// fn slow_down(exceeded: &Exceeded<'_>) -> (StatusCode, String) {
+    ///     let message = match exceeded.concurrency() {
+    ///         Some(max) => format!("Wait for one of your {max} requests to end"),
+    ///         None => format!("At most {}", exceeded.limits()),
+    ///     };
+    ///     (StatusCode::TOO_MANY_REQUESTS, message)
+    /// }
+    ///
+    /// #[rate_limit("10/minute", concurrency = 2, key = bearer, on_limited = slow_down)]
+    /// async fn predict() {}
+    /// ```
+    #[must_use]
+    pub fn concurrency(&self) -> Option<u64> {
+        self.permit.map(|permit| permit.max.get())
+    }
+
+    /// The concurrency limit that refused the request.
+    pub(super) fn permit(&self) -> Option<PermitView> {
+        self.permit
     }
 
     /// The head of the refused request: method, URI, headers and extensions.
@@ -125,7 +176,8 @@ impl<'a> Exceeded<'a> {
 
     /// How long the client has to wait, including the
     /// [jitter](crate::LimiterBuilder::retry_jitter). `None` if the cost exceeds the capacity of a
-    /// limit, so that the request can never be admitted.
+    /// limit, so that the request can never be admitted, and for a
+    /// [concurrency limit](Self::concurrency).
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.wait
@@ -173,27 +225,42 @@ impl<'a> Exceeded<'a> {
     /// name; see [`violated_policies`](Self::violated_policies).
     #[must_use]
     pub fn policy(&self) -> &str {
+        if let Some(permit) = self.permit {
+            return permit.name;
+        }
         self.refused_by()
             .map_or("", |violation| violation.policy.name)
     }
 
-    /// All limits of the policy that refused the request, with their unit.
+    /// All limits of the policy that refused the request, with their unit. Without a meaning for a
+    /// policy that has nothing but a [concurrency limit](Self::concurrency).
     #[must_use]
     pub fn limits(&self) -> &Limits {
+        if let Some(permit) = self.permit {
+            let mut policies = self.policies.iter();
+            let policy = policies.find(|policy| policy.name == permit.name);
+            return policy.map_or(&NO_LIMITS, |policy| &**policy.limits);
+        }
         self.refused_by()
             .map_or(&NO_LIMITS, |violation| &**violation.policy.limits)
     }
 
     /// The limits that refused the request, named as in the header `RateLimit-Policy`: `predict`,
-    /// or `predict-60s` if the policy has several limits.
+    /// or `predict-60s` if the policy has several limits. A concurrency limit beside others is
+    /// `predict-concurrent`.
     pub fn violated_policies(&self) -> impl Iterator<Item = String> {
-        self.violated_labels().map(|label| label.to_string())
+        let of_permit = self.permit.map(PermitView::label);
+        let of_limits = self.violated_labels().map(|label| label.to_string());
+        of_limits.chain(of_permit)
     }
 
     /// The key expression of the policy that refused the request, as in the source code:
     /// `client_ip`, `header("x-api-key")`. It never contains the key itself.
     #[must_use]
     pub fn key_label(&self) -> &'static str {
+        if let Some(permit) = self.permit {
+            return permit.key_label;
+        }
         self.refused_by()
             .map_or("", |violation| violation.policy.key_label)
     }
@@ -267,6 +334,12 @@ impl<'a> Exceeded<'a> {
 
 impl fmt::Display for Exceeded<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(permit) = self.permit {
+            return write!(
+                f,
+                "Concurrency limit exceeded: {permit}; retry when one of them has ended"
+            );
+        }
         let exceeds_capacity =
             |violation: &Violation<'_>| violation.outcome.verdict() == Verdict::ExceedsCapacity;
         if let Some(violation) = self.violations().find(exceeds_capacity) {

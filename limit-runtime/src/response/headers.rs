@@ -3,6 +3,7 @@
 use super::{
     buffer::{Text, joined, number},
     header_style::HeaderStyle,
+    permit_view::PermitView,
     policy_view::{PolicyView, labels},
     strictest_by_unit::{PolicyOutcome, StrictestByUnit},
 };
@@ -24,6 +25,10 @@ use std::time::{Duration, SystemTime};
 #[derive(Default)]
 pub(crate) struct PolicyReport {
     policies: SmallVec<[PolicyOutcome; 2]>,
+    /// Concurrency limits.
+    permits: Vec<PermitView>,
+    /// The concurrency limit that refused the request.
+    refused_permit: Option<PermitView>,
 }
 
 impl PolicyReport {
@@ -37,8 +42,22 @@ impl PolicyReport {
         self.policies.extend(labels(policies).zip(outcomes));
     }
 
+    /// Adds concurrency limits.
+    pub(crate) fn add_permits(&mut self, permits: impl Iterator<Item = PermitView>) {
+        self.permits.extend(permits);
+    }
+
+    /// Sets the concurrency limit that refused the request. Nothing else is said of the state.
+    pub(crate) fn set_refused_permit(&mut self, permit: PermitView) {
+        self.refused_permit = Some(permit);
+    }
+
     pub(crate) fn headers(&self, style: &HeaderStyle) -> Headers {
-        Headers::of(&self.policies, style)
+        let mut headers = Headers::of(&self.policies, style);
+        if !self.permits.is_empty() {
+            headers.add_permits(&self.permits, self.refused_permit, style);
+        }
+        headers
     }
 }
 
@@ -196,6 +215,42 @@ impl Headers {
             } else if let Some(names) = HeaderStyle::open_ai_names(label.unit) {
                 self.add_open_ai_names(&names, outcome);
             }
+        }
+    }
+
+    /// Adds concurrency limits to `RateLimit-Policy`. If one of them refused the request, it
+    /// replaces what is said of the other limits, which were not checked.
+    fn add_permits(
+        &mut self,
+        permits: &[PermitView],
+        refused: Option<PermitView>,
+        style: &HeaderStyle,
+    ) {
+        if refused.is_some() {
+            self.state = None;
+            self.others.clear();
+        }
+        if !matches!(style, HeaderStyle::Ietf | HeaderStyle::Both) {
+            return;
+        }
+        let mut policy = Text::<256>::new();
+        if let Some(of_limits) = &self.policy {
+            policy.bytes(of_limits.as_bytes());
+        }
+        // Writing to a `Text` cannot fail.
+        for permit in permits {
+            policy.str(if policy.as_bytes().is_empty() {
+                ""
+            } else {
+                ", "
+            });
+            let _ = permit.write_policy(&mut policy);
+        }
+        self.policy = policy.value();
+        if let Some(refused) = refused {
+            let mut state = Text::<128>::new();
+            let _ = refused.write_exhausted(&mut state);
+            self.state = state.value();
         }
     }
 

@@ -11,6 +11,7 @@ mod header_names;
 pub(crate) mod header_style;
 pub(crate) mod headers;
 mod json_string;
+pub(crate) mod permit_view;
 pub(crate) mod policy_view;
 pub(crate) mod problem;
 pub(crate) mod rate_limit_info;

@@ -1,6 +1,6 @@
 //! A response extension that describes the rate limits on the request.
 
-use super::policy_view::PolicyView;
+use super::{permit_view::PermitView, policy_view::PolicyView};
 use crate::decision::{Decision, Outcome};
 use limit_core::Unit;
 use smallvec::SmallVec;
@@ -59,6 +59,7 @@ pub struct PolicyInfo {
     unit: Unit,
     cost: u64,
     is_refused: bool,
+    concurrency: Option<u64>,
     outcomes: SmallVec<[Outcome; 1]>,
 }
 
@@ -82,6 +83,23 @@ impl RateLimitInfo {
         info
     }
 
+    /// Describes a request that this concurrency limit refused.
+    pub(crate) fn of_refused_permit(permit: PermitView) -> Self {
+        let policy = PolicyInfo {
+            name: permit.name,
+            key_label: permit.key_label,
+            cost: 1,
+            is_refused: true,
+            concurrency: Some(permit.max.get()),
+            unit: Unit::REQUESTS,
+            outcomes: SmallVec::new(),
+        };
+        Self {
+            policies: std::iter::once(policy).collect(),
+            retry_after: None,
+        }
+    }
+
     /// Adds policies that admitted the request. They must be those of the decision, in its order.
     pub(crate) fn add<'a>(
         &mut self,
@@ -96,6 +114,7 @@ impl RateLimitInfo {
                 unit: policy.limits.unit(),
                 cost: policy.cost,
                 is_refused: false,
+                concurrency: None,
                 outcomes: outcomes
                     .by_ref()
                     .take(policy.limits.len())
@@ -121,7 +140,7 @@ impl RateLimitInfo {
     }
 
     /// How long a refused client has to wait, including jitter. `None` if the request was admitted,
-    /// or if its cost exceeds the capacity of a limit.
+    /// if its cost exceeds the capacity of a limit, or if a concurrency limit refused it.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
@@ -167,6 +186,13 @@ impl PolicyInfo {
     #[must_use]
     pub fn is_refused(&self) -> bool {
         self.is_refused
+    }
+
+    /// The number of requests that may be in flight, if that refused this one. The policy's other
+    /// limits were not checked then, so there are no [outcomes](Self::outcomes).
+    #[must_use]
+    pub fn concurrency(&self) -> Option<u64> {
+        self.concurrency
     }
 
     /// The outcome of each limit of the policy, in the order of its limits.

@@ -53,6 +53,8 @@ pub(crate) fn too_many_requests(
         match exceeded.retry_after() {
             Some(_) if exceeded.omits_retry_after() => {}
             Some(wait) => set_retry_after(map, wait, settings.retry_after_style),
+            // A retry may succeed at any time.
+            None if exceeded.permit().is_some() => {}
             None => {
                 map.entry(X_SHOULD_RETRY)
                     .or_insert(HeaderValue::from_static("false"));
@@ -133,7 +135,9 @@ pub(crate) fn refusal_body(exceeded: &Exceeded<'_>) -> Bytes {
 
 /// The body of the default response.
 fn body_for(exceeded: &Exceeded<'_>, status: StatusCode) -> Bytes {
-    let code = if exceeded.decision().exceeds_capacity() {
+    let code = if exceeded.permit().is_some() {
+        "concurrency_limit_exceeded"
+    } else if exceeded.decision().exceeds_capacity() {
         "cost_above_limit"
     } else {
         "rate_limit_exceeded"
@@ -154,6 +158,9 @@ fn body_for(exceeded: &Exceeded<'_>, status: StatusCode) -> Bytes {
     for (index, label) in exceeded.violated_labels().enumerate() {
         body.str(if index > 0 { "," } else { "" });
         write_json_string(&mut body, label);
+    }
+    if let Some(permit) = exceeded.permit() {
+        write_json_string(&mut body, permit.label());
     }
     body.str("],");
     write_error_object(&mut body, status, code, detail.as_bytes());

@@ -7,6 +7,7 @@ pub(crate) mod error;
 mod fallback;
 #[cfg(any(feature = "memcached", feature = "redis"))]
 mod key_digest;
+pub(crate) mod leases;
 #[cfg(feature = "memcached")]
 pub mod memcached;
 pub(crate) mod memory;
@@ -17,6 +18,7 @@ mod scope;
 mod scope_hash;
 #[expect(clippy::module_inception, reason = "named after the trait `Store`")]
 mod store;
+mod store_future;
 
 pub use self::{
     charge::{Action, Charge, ChargeId},
@@ -24,8 +26,10 @@ pub use self::{
     custom::CustomStore,
     error::StoreError,
     fallback::Fallback,
+    leases::{LeaseStore, Leases},
     memory::Usage,
     resilience::{Health, StoreHealth},
     scope::Scope,
-    store::{Store, StoreFuture},
+    store::Store,
+    store_future::StoreFuture,
 };

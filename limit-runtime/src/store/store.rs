@@ -2,14 +2,15 @@
 
 use super::{
     charge::{Action, Charge},
-    error::StoreError,
+    leases::LeaseStore,
     scope::Scope,
+    store_future::StoreFuture,
 };
 use crate::{
     decision::{Decision, Receipt},
     key::Key,
 };
-use std::{fmt, future::Future, pin::Pin};
+use std::fmt;
 
 /// A backend that holds the counts of a limiter, usually a server that several processes share.
 ///
@@ -81,6 +82,14 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         false
     }
 
+    /// The part of the store that keeps leases, for concurrency limits. Default: `None`.
+    ///
+    /// Without leases, the requests in flight are counted in this process alone, and the log has a
+    /// warning with the code `LIMIT016` of [`diagnostics`](crate::diagnostics).
+    fn leases(&self) -> Option<&dyn LeaseStore> {
+        None
+    }
+
     /// The name of the kind of backend in metrics, such as `redis`. Default: `custom`.
     fn name(&self) -> &'static str {
         "custom"
@@ -93,6 +102,3 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         false
     }
 }
-
-/// The boxed future that the methods of [`Store`] return.
-pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;

@@ -6,6 +6,7 @@ mod response;
 use super::{
     drain::{Drain, DrainSettings},
     limiter::{Backend, DefaultKeyFn, Inner, Limiter, SkipWhen},
+    permits::Permits,
     wait_queue::WaitQueues,
 };
 use crate::{
@@ -327,6 +328,7 @@ impl LimiterBuilder {
             trusted_proxies: self.trusted_proxies,
             ipv6_prefix: self.ipv6_prefix,
             wait_queues: WaitQueues::default(),
+            permits: Permits::default(),
             max_waiting: self.max_waiting,
             jitter_seed: RandomState::new(),
         }))

@@ -4,7 +4,7 @@ use super::memcached_store::MemcachedStore;
 use crate::{
     decision::{Decision, Receipt},
     key::Key,
-    store::{Action, Charge, Scope, Store, StoreError, StoreFuture},
+    store::{Action, Charge, LeaseStore, Scope, Store, StoreError, StoreFuture},
 };
 
 impl Store for MemcachedStore {
@@ -45,6 +45,10 @@ impl Store for MemcachedStore {
     /// second part is `*`, because it is read from the server.
     fn describe_key(&self, scope: Scope<'_>, key: &Key) -> Option<String> {
         Some(self.item_name(&self.digest(scope, key)))
+    }
+
+    fn leases(&self) -> Option<&dyn LeaseStore> {
+        Some(self)
     }
 
     fn name(&self) -> &'static str {

@@ -49,6 +49,13 @@ impl ItemNames {
         name
     }
 
+    /// The item with the leases of a scope and key.
+    pub(super) fn leases(&self, digest: &Digest) -> String {
+        let mut name = format!("{}:leases:", self.prefix);
+        push_hex(&mut name, digest);
+        name
+    }
+
     /// The item with the generation.
     pub(super) fn generation(&self) -> String {
         format!("{}:generation", self.prefix)

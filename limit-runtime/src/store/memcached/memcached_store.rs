@@ -5,6 +5,7 @@ use super::{
     generation::Epoch,
     item::Item,
     item_names::ItemNames,
+    lease_locks::LeaseLocks,
     meta_client::MetaClient,
     queue::{self, Queues, Reply, Worker, WrittenItem},
     server::{Server, server_of},
@@ -75,6 +76,7 @@ pub(super) struct Shared {
     pub(super) epoch: Epoch,
     clock: StoreClock,
     queues: Queues,
+    pub(super) lease_locks: LeaseLocks,
     /// Whether it was logged that the clock of this machine is behind.
     has_warned: AtomicBool,
 }
@@ -111,6 +113,7 @@ impl MemcachedStore {
                 epoch: epoch.clone(),
                 clock: StoreClock::Date,
                 queues: Queues::default(),
+                lease_locks: LeaseLocks::default(),
                 has_warned: AtomicBool::new(false),
             }),
         })
@@ -230,7 +233,7 @@ impl Worker for Shared {
     }
 }
 
-const BUSY: &str = "other processes write the item of a key all the time";
+pub(super) const BUSY: &str = "other processes write the item of a key all the time";
 
 impl Shared {
     /// Reads an item, decides all of `works`, and writes the item if they have changed it.
@@ -358,7 +361,7 @@ fn is_peek(work: &Work) -> bool {
 }
 
 /// Waits for a random time, so that processes do not write at once again. The first pause is short.
-async fn pause(tries: u32) {
+pub(super) async fn pause(tries: u32) {
     if tries > 1 {
         let longest = (1 << tries.min(8) >> 1).min(MAX_PAUSE);
         let millis = RandomState::new().hash_one(0) % (longest + 1);

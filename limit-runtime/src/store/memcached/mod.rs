@@ -18,6 +18,8 @@ mod handshake;
 mod impl_store;
 mod item;
 mod item_names;
+mod lease_locks;
+mod leases;
 mod log_state;
 mod memcached_store;
 mod meta_client;

@@ -37,4 +37,6 @@ pub struct Usage {
     pub evicted: u64,
     /// The number of checks of new keys that used a shared budget, because there was no room.
     pub shared: u64,
+    /// The number of permits that requests hold under concurrency limits.
+    pub permits: u64,
 }

@@ -116,6 +116,8 @@ impl MemoryStore {
             bytes: self.totals.0.heap.used(),
             evicted: self.shared.0.evicted(),
             shared: self.shared.0.shared(),
+            // The limiter knows them.
+            permits: 0,
         }
     }
 

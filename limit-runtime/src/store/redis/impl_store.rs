@@ -4,7 +4,7 @@ use super::redis_store::RedisStore;
 use crate::{
     decision::{Decision, Receipt},
     key::Key,
-    store::{Action, Charge, Scope, Store, StoreFuture},
+    store::{Action, Charge, LeaseStore, Scope, Store, StoreFuture},
 };
 
 impl Store for RedisStore {
@@ -41,6 +41,10 @@ impl Store for RedisStore {
     /// The beginning of the names of these budgets in Redis, such as `limit:{5e0f…}`.
     fn describe_key(&self, scope: Scope<'_>, key: &Key) -> Option<String> {
         Some(self.key_names.budget_prefix(scope, key))
+    }
+
+    fn leases(&self) -> Option<&dyn LeaseStore> {
+        Some(self)
     }
 
     fn name(&self) -> &'static str {

@@ -5,9 +5,12 @@
 //! | `prefix:{digest}:m60000` | a budget: the letter of the strategy, the window in milliseconds |
 //! | `prefix:{digest}:i123` | the marker of a forced charge that counts once, by its id |
 //! | `prefix:{digest}:r123` | the marker of a refund that counts once, by its id |
+//! | `prefix:{digest}:leases` | the leases of permits that are held |
 //! | `prefix:{digest}:windows` | the strategies and windows in use, see `known_windows.rs` |
 //!
 //! Under a test clock, `name~` has the time at which `name` expires.
+//!
+//! A reset leaves leases alone: their requests are in flight, and they expire if these are not.
 //!
 //! The digest is 32 hexadecimal digits of a keyed hash over scope and key, and 8 digits of a keyed
 //! checksum of these. With the checksum, a reset recognises the keys of its own secret, and does
@@ -43,6 +46,9 @@ const DIGEST_DIGITS: usize = 2 * (HASH_BYTES + CHECKSUM_BYTES);
 const LETTERS: &[u8] = b"mfsgir";
 /// The end of the name under which the strategies and windows in use are stored.
 const WINDOWS: &str = ":windows";
+
+/// The end of the name under which the leases of a budget are stored.
+const LEASES: &str = ":leases";
 
 /// The prefix and the hash keys that the names of all keys are made with.
 ///
@@ -194,6 +200,14 @@ pub(super) fn redis_key(budget_prefix: &str, strategy: Strategy, window_millis: 
     name
 }
 
+/// The name of the key with the leases of a budget.
+pub(super) fn leases_key(budget_prefix: &str) -> String {
+    let mut name = String::with_capacity(budget_prefix.len() + LEASES.len());
+    name.push_str(budget_prefix);
+    name.push_str(LEASES);
+    name
+}
+
 pub(super) fn strategy_letter(strategy: Strategy) -> char {
     match strategy {
         Strategy::MovingWindow => 'm',
@@ -247,7 +261,7 @@ mod tests {
             assert!(is_own(&format!("{prefix}:{end}")), "{end}");
         }
         for end in [
-            "", "m", "m~", "x60000", "m60000x", "m60000~~", "m6 0", "m-1", "windows",
+            "", "m", "m~", "x60000", "m60000x", "m60000~~", "m6 0", "m-1", "windows", "leases",
         ] {
             assert!(!is_own(&format!("{prefix}:{end}")), "{end}");
         }

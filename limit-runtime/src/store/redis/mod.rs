@@ -23,6 +23,7 @@ mod handshake;
 mod impl_store;
 mod key_names;
 mod known_windows;
+mod leases;
 mod redis_store;
 mod request;
 mod reset;

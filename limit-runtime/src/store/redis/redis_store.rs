@@ -7,7 +7,7 @@ use super::{
     key_names::{self, KeyNames},
     known_windows::{self, KnownWindows},
     request::{self, CheckRequest},
-    script::{ScriptClock, Scripts},
+    script::{Script, ScriptClock, Scripts},
     server_error::store_error,
     url::Target,
 };
@@ -226,6 +226,16 @@ impl RedisStore {
             result.await.map_err(store_error)?;
         }
         Ok(())
+    }
+
+    /// Runs a script with one argument.
+    pub(super) async fn run_script(
+        &self,
+        script: &Script,
+        keys: impl ExactSizeIterator<Item = &str> + Clone,
+        packed: &[u8],
+    ) -> Result<Value, RedisError> {
+        self.batcher.run_script(script, keys, packed).await
     }
 
     /// Sends one command of the administration.

@@ -46,6 +46,10 @@ pub(super) enum ScriptClock {
 /// Tries the commands that the scripts use.
 pub(super) static PROBE: LazyLock<Script> = LazyLock::new(|| Script::new(PROBE_TEXT));
 
+/// Takes, extends and releases leases, on the server's clock.
+pub(super) static LEASES: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("lua/leases.lua")));
+
 /// Which script answers a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum CheckKind {

@@ -3,7 +3,7 @@
 use super::{late_charges::Kind, owned_charge::OwnedCharge, settler, shared::Shared};
 use crate::{
     decision::Decision,
-    store::{Action, StoreError, charge::Charge, store::StoreFuture},
+    store::{Action, StoreError, charge::Charge, store_future::StoreFuture},
 };
 use smallvec::SmallVec;
 use std::{

@@ -6,6 +6,8 @@ use super::{
     denial_cache::DenialCache,
     health::{Counters, Health, count},
     late_charges::LateCharges,
+    lease_registry::LeaseRegistry,
+    leases::{self, LeaseAnswer},
     local_counts::LocalCounts,
     outage_log::OutageLog,
     send, settler,
@@ -25,7 +27,7 @@ use crate::{
         store::Store,
     },
 };
-use std::sync::Arc;
+use std::{num::NonZeroU64, sync::Arc};
 
 /// A remote store with a deadline, a circuit breaker, a fallback and a denial cache around it.
 #[derive(Debug)]
@@ -49,6 +51,7 @@ impl Guard {
             breaker: Breaker::new(real_clock.now()),
             real_clock,
             late: LateCharges::default(),
+            leases: LeaseRegistry::default(),
             counters: Counters::default(),
             log: OutageLog::default(),
         }))
@@ -103,6 +106,27 @@ impl Guard {
                 .fall_back(fallback, charges, Action::Peek, Some(error))
                 .map(Answer::of_fallback),
         }
+    }
+
+    /// Asks for a lease of a permit, of which at most `max` may be held.
+    ///
+    /// # Errors
+    /// When the store did not answer, and [`Fallback::Deny`] holds.
+    pub(crate) async fn acquire_lease(
+        &self,
+        budget: (Scope<'_>, &Key),
+        max: NonZeroU64,
+        fallback: Option<Fallback>,
+    ) -> Result<LeaseAnswer, StoreError> {
+        leases::acquire(&self.0, budget, max, fallback).await
+    }
+
+    /// Whether the permits that this process holds are bounded by themselves: not if every request
+    /// gets one that the store does not answer.
+    pub(crate) fn counts_permits_of_process(&self, fallback: Option<Fallback>) -> bool {
+        let shared = &self.0;
+        fallback.unwrap_or(shared.settings.fallback) != Fallback::Allow
+            || shared.store.leases().is_none()
     }
 
     /// The denial of this charge, if it can be repeated without a call to the store.

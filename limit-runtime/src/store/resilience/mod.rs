@@ -8,6 +8,7 @@
 //!   kept up to date while the store answers.
 //! - A cache of denials, which repeats a denial without a call to the store while it certainly
 //!   holds.
+//! - Leases of permits, which a background task extends and releases.
 //! - Forced charges and refunds that the store does not take are kept, and sent until it does. A
 //!   check of a request that has ended is given back.
 
@@ -21,6 +22,8 @@ mod force;
 mod guard;
 mod health;
 mod late_charges;
+mod lease_registry;
+mod leases;
 mod local_counts;
 mod outage_log;
 mod owned_charge;
@@ -35,4 +38,8 @@ mod unfinished;
 pub use self::health::{Health, StoreHealth};
 #[cfg(any(feature = "memcached", feature = "redis"))]
 pub(crate) use self::shared::DEADLINE;
-pub(crate) use self::{guard::Guard, shared::Settings};
+pub(crate) use self::{
+    guard::Guard,
+    leases::{Lease, LeaseAnswer},
+    shared::Settings,
+};

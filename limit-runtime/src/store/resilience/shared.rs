@@ -5,6 +5,7 @@ use super::{
     denial_cache::DenialCache,
     health::{Counters, Health, StoreHealth, count},
     late_charges::{Kind, LateCharges},
+    lease_registry::LeaseRegistry,
     local_counts::LocalCounts,
     outage_log::OutageLog,
     owned_charge::OwnedCharge,
@@ -39,6 +40,8 @@ pub(super) struct Shared {
     pub(super) denials: Option<DenialCache>,
     /// Forced charges and refunds that the store has not confirmed.
     pub(super) late: LateCharges,
+    /// The permits that are held in this process.
+    pub(super) leases: LeaseRegistry,
     pub(super) counters: Counters,
     pub(super) instruments: StoreInstruments,
     pub(super) log: OutageLog,
