@@ -129,6 +129,7 @@ pub use self::{
         keys::{bearer, everyone, header},
         rate_limit::RateLimit,
         rate_limit_rejection::{RateLimitRejection, UnknownPolicy},
+        reservation::{Reservation, ReservationRejection},
     },
     response::{
         exceeded::Exceeded,

@@ -6,6 +6,7 @@ use super::{
     key_digest::KeyDigest,
     known_budget::KnownBudget,
     reason::Reason,
+    reservations::ReservationCounters,
     routes::{RouteCell, Routes},
     sampled_log::SampledLog,
     space_saving::SpaceSaving,
@@ -54,6 +55,7 @@ pub(crate) struct PolicyRecord {
     counters: Option<Routes<COUNTERS>>,
     details: Option<Details>,
     pub(super) log: SampledLog,
+    pub(crate) reservations: ReservationCounters,
     instruments: PolicyInstruments,
 }
 
@@ -101,6 +103,14 @@ impl PolicySource {
         match self {
             Self::Attribute(rule) => rule.key,
             Self::Layer(layer) => layer.key,
+        }
+    }
+
+    /// The cost as written.
+    pub(crate) fn cost(&self) -> &str {
+        match self {
+            Self::Attribute(rule) => rule.cost,
+            Self::Layer(layer) => &layer.cost,
         }
     }
 
@@ -157,6 +167,7 @@ impl PolicyRecord {
                 busiest: SpaceSaving::new(),
             }),
             log: SampledLog::default(),
+            reservations: ReservationCounters::default(),
             instruments: PolicyInstruments::default(),
         }
     }
@@ -299,6 +310,7 @@ impl PolicyRecord {
             key: self.source.key(),
             is_dry_run,
             requests,
+            reservations: self.reservations.counts(),
             routes,
             utilization_percent: details.map(|details| details.utilization.snapshot()),
             check_time_ns: details.map(|details| details.check_time.snapshot()),

@@ -1,5 +1,6 @@
 //! Settings of a policy, which are the same for all requests.
 
+use super::reserve::{CostCap, OnUnknown};
 use crate::{
     observe::{
         declaration::RuleDeclaration, policy_record::PolicyRecord, policy_records::PolicyId,
@@ -31,6 +32,8 @@ pub struct PolicyConfig {
     /// The counters of a layer.
     pub(crate) layer: Option<Arc<PolicyRecord>>,
     pub(crate) is_dry_run: bool,
+    pub(crate) on_unknown: OnUnknown,
+    pub(crate) cap_cost: Option<CostCap>,
 }
 
 impl PolicyConfig {
@@ -51,6 +54,8 @@ impl PolicyConfig {
             declaration: None,
             layer: None,
             is_dry_run: false,
+            on_unknown: OnUnknown::Keep,
+            cap_cost: None,
         }
     }
 

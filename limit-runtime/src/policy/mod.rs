@@ -4,6 +4,7 @@ pub(crate) mod boxed;
 pub(crate) mod charge_timing;
 pub(crate) mod config;
 pub(crate) mod constants;
+pub(crate) mod reserve;
 pub(crate) mod last_argument;
 pub(crate) mod resolution;
 pub(crate) mod resolved_rule;

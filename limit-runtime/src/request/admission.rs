@@ -2,7 +2,7 @@
 
 use super::{
     late_body::drain_if_refused, refusal::Refusal, request_limits::RequestLimits,
-    response_headers::add_headers,
+    response_headers::add_headers, settlement::Tracked,
 };
 use crate::{
     extract::maybe_ready::{BoxFuture, MaybeReady, ready_or_await},
@@ -35,8 +35,8 @@ enum Other {
     /// The charge is final, and other headers remain.
     Headers(Headers),
     /// The state is shared with the request's `RateLimit` extractors.
-    Tracked(Arc<RequestLimits>),
-    /// The response while a charge is refunded, after the handler has returned.
+    Tracked(Tracked),
+    /// The response while a charge is refunded or corrected, after the handler has returned.
     Refunding(BoxFuture<Response>),
 }
 
@@ -62,7 +62,12 @@ impl Admission {
 
     /// A request whose charge is still to be made or may change.
     pub(crate) fn tracked(request_limits: Arc<RequestLimits>) -> Self {
-        Self::with_other(Other::Tracked(request_limits))
+        Self::with_other(Other::Tracked(Tracked(request_limits)))
+    }
+
+    /// [`tracked`](Self::tracked) with what ends the request.
+    pub(super) fn tracked_by(tracked: Tracked) -> Self {
+        Self::with_other(Other::Tracked(tracked))
     }
 
     fn with_other(other: Other) -> Self {
@@ -73,9 +78,10 @@ impl Admission {
     }
 
     /// The per-request state, if there is one.
+    #[inline]
     pub(crate) fn request_limits(&self) -> Option<&Arc<RequestLimits>> {
         match self.other.as_deref() {
-            Some(Other::Tracked(request_limits)) => Some(request_limits),
+            Some(Other::Tracked(tracked)) => Some(&tracked.0),
             Some(Other::Headers(_) | Other::Refunding(_)) | None => None,
         }
     }
@@ -200,18 +206,24 @@ impl Other {
                 headers.add_to_response(response);
                 true
             }
-            Self::Tracked(request_limits) => {
+            Self::Tracked(Tracked(request_limits)) => {
                 let uncounted = request_limits.uncounted_rules(response);
                 let dry_run = request_limits.dry_run();
                 let uncounted_dry_run = dry_run
                     .map(|dry_run| dry_run.uncounted_rules(response))
                     .unwrap_or_default();
-                if uncounted.is_empty() && uncounted_dry_run.is_empty() {
+                request_limits.close_settlements(&uncounted);
+                request_limits.end_request(Some(response.status()));
+                let is_unconfirmed = request_limits.take_unconfirmed();
+                if uncounted.is_empty() && uncounted_dry_run.is_empty() && !is_unconfirmed {
                     add_headers(request_limits, response);
                     return true;
                 }
                 let (request_limits, mut response) = (request_limits.clone(), mem::take(response));
                 *self = Self::Refunding(Box::pin(async move {
+                    if is_unconfirmed {
+                        request_limits.await_corrections().await;
+                    }
                     refund(&request_limits, &uncounted).await;
                     if let Some(dry_run) = request_limits.dry_run() {
                         refund(dry_run, &uncounted_dry_run).await;

@@ -310,6 +310,7 @@ fn check_single(
     let settings = limiter.response_settings();
     let is_final = timing == ChargeTiming::BeforeExtraction
         && config.count_when.is_none()
+        && config.cap_cost.is_none()
         && config.wait.is_zero();
     // There are no enclosing limits without the limiter of a layer.
     if !is_final

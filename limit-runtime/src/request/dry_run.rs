@@ -163,10 +163,9 @@ impl RequestLimits {
                     if !decision.receipts().is_empty() {
                         report::units(self, index, UnitsKind::Charged, charge.cost);
                     }
-                    let receipts = decision.take_receipts().into_iter();
-                    let receipts = receipts.map(|receipt| (index, receipt));
+                    let receipt = decision.take_receipts().into_iter().next();
                     let mut ledger = self.ledger.lock();
-                    ledger.record_more(receipts, charge.cost);
+                    ledger.record_one(index, charge.cost, receipt);
                     if let (false, Ok(index)) = (decision.is_allowed(), u8::try_from(index)) {
                         ledger.would_refuse.insert(index);
                     }

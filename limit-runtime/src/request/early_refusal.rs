@@ -4,17 +4,16 @@
 
 use super::{
     denial::DenialRef, enclosing_limits::EnclosingLimits, refusal::denied_response,
-    request_limits::Costs,
+    report, request_limits::Costs,
 };
 use crate::{
-    limiter::{Limiter, wait_queue},
-    policy::{resolution::Resolution, resolved_rule::ResolvedRule},
+    limiter::{Limiter, wait_queue::{self, MaxWait}},
+    policy::resolution::Resolution,
     store::Charge,
 };
 use axum::{extract::MatchedPath, response::Response};
 use http::request::Parts;
 use smallvec::SmallVec;
-use std::time::Duration;
 
 /// Refuses the request if the rules resolved so far, the cheap ones, deny it.
 ///
@@ -36,7 +35,10 @@ fn denied_by_cheap_rules(
     let outer = outer.map(|outer| &**outer.limits());
     let rules = resolution.rules();
     let charges: SmallVec<[Charge<'_>; 2]> = rules.iter().map(|rule| rule.charge(route)).collect();
-    let max_waits: SmallVec<[Duration; 2]> = rules.iter().map(ResolvedRule::max_wait).collect();
+    let max_waits: SmallVec<[MaxWait; 2]> = rules
+        .iter()
+        .map(|rule| report::max_wait(limiter, rule))
+        .collect();
     let (rules, decision) = match wait_queue::refused_now(limiter, &charges, &max_waits) {
         Some(decision) => (rules.clone(), decision),
         None => {

@@ -22,4 +22,6 @@ pub(crate) mod rate_limit_rejection;
 mod refusal;
 pub(crate) mod report;
 pub(crate) mod request_limits;
+pub(crate) mod reservation;
 mod response_headers;
+mod settlement;

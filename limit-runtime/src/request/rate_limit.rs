@@ -70,7 +70,7 @@ impl RateLimit {
         Self::new(EnclosingLimits::new(Arc::new(limits)))
     }
 
-    fn limits(&self) -> &RequestLimits {
+    pub(super) fn limits(&self) -> &Arc<RequestLimits> {
         self.enclosing.limits()
     }
 
@@ -217,12 +217,17 @@ impl RateLimit {
         refunded
     }
 
+    /// Names of rules and layers that do not limit the request.
+    pub(super) fn exempt_names(&self) -> impl Iterator<Item = &'static str> {
+        self.enclosing.exempt_names()
+    }
+
     fn is_selected(&self, index: usize) -> bool {
         let rule = self.limits().rules.get(index);
         rule.is_some_and(|rule| self.selects(rule))
     }
 
-    fn selects(&self, rule: &ResolvedRule) -> bool {
+    pub(super) fn selects(&self, rule: &ResolvedRule) -> bool {
         let only = self.only.as_deref();
         only.is_none_or(|name| rule.configs().any(|config| config.name == name))
     }
@@ -238,7 +243,7 @@ impl fmt::Debug for RateLimit {
 
 impl RateLimit {
     /// The limits on this request; `None` without an attribute and a layer.
-    async fn find(parts: &mut Parts) -> Option<Self> {
+    pub(super) async fn find(parts: &mut Parts) -> Option<Self> {
         let current = match poll_fn(|cx| current_request::poll_state(parts, cx)).await {
             Ok(current) => current,
             Err(Blocked) => {

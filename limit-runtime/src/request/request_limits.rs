@@ -1,11 +1,15 @@
 //! Per-request state: resolved rules, the store's last decision, and charges that can be refunded.
 
-use super::ledger::{Ledger, PerRule};
+use super::{
+    ledger::{Ledger, PerRule},
+    settlement::Settlements,
+};
 use crate::{
     decision::{Decision, Receipt},
     diagnostics::{self, Misconfiguration},
     limiter::Limiter,
     policy::{
+        config::PolicyConfig,
         resolution::Resolution,
         resolved_rule::{ResolvedRule, ResolvedRules, use_same_budget},
     },
@@ -38,6 +42,7 @@ pub(crate) struct RequestLimits {
     /// Whether the request was refused after its arguments had been extracted.
     is_refused: AtomicBool,
     pub(super) ledger: Mutex<Ledger>,
+    pub(super) settlements: Settlements,
     /// The rules in dry run, once the others have admitted the request.
     dry_run: OnceLock<Box<Self>>,
 }
@@ -64,6 +69,7 @@ impl RequestLimits {
             head: None,
             is_refused: AtomicBool::new(false),
             ledger: Mutex::default(),
+            settlements: Settlements::default(),
             dry_run: OnceLock::new(),
         }
     }
@@ -118,7 +124,10 @@ impl RequestLimits {
             let costs = request_limits.costs();
             let receipts = costs.iter().map(|&cost| Receipt::of_cost(charged_at, cost));
             let decision = decision.with_receipts(receipts);
-            request_limits.ledger.lock().record(&costs, decision);
+            let mut ledger = request_limits.ledger.lock();
+            ledger.record(&costs, decision);
+            ledger.set_charged(&costs);
+            drop(ledger);
         }
         request_limits
     }
@@ -175,8 +184,11 @@ impl RequestLimits {
     pub(super) fn costs_with(&self, known: &[Option<u64>]) -> Costs {
         let costs = self.rules.iter().map(|rule| {
             // A computed cost of 0, such as for an empty batch, counts as 1.
-            let known = |rule: usize| Some(known.get(rule).copied().flatten()?.max(1));
-            let known = rule.indices().filter_map(known).max();
+            let known = |(index, config): (usize, &PolicyConfig)| {
+                let known = known.get(index).copied().flatten()?;
+                Some(config.capped(known.max(1), &rule.limits))
+            };
+            let known = rule.indices().zip(rule.configs()).filter_map(known).max();
             known.map_or(rule.cost, |known| known.max(rule.cost))
         });
         costs.collect()

@@ -309,7 +309,7 @@ impl LimiterBuilder {
             tracing::warn!("rate limiting is disabled: every request is admitted");
         }
         let clock = self.clock.unwrap_or_else(Clock::monotonic);
-        Limiter(Arc::new(Inner {
+        let inner = Arc::new(Inner {
             enabled: self.enabled,
             clock: clock.clone(),
             layers: LayerRegistry::default(),
@@ -329,7 +329,9 @@ impl LimiterBuilder {
             wait_queues: WaitQueues::default(),
             max_waiting: self.max_waiting,
             jitter_seed: RandomState::new(),
-        }))
+        });
+        inner.wake_after_refunds();
+        Limiter(inner)
     }
 }
 

@@ -25,7 +25,7 @@ use crate::{
         store::Store,
     },
 };
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, atomic::AtomicUsize};
 
 /// A remote store with a deadline, a circuit breaker, a fallback and a denial cache around it.
 #[derive(Debug)]
@@ -51,6 +51,8 @@ impl Guard {
             late: LateCharges::default(),
             counters: Counters::default(),
             log: OutageLog::default(),
+            unanswered: AtomicUsize::new(0),
+            on_refund: OnceLock::new(),
         }))
     }
 
