@@ -99,6 +99,8 @@ mod policy;
 mod limiter;
 // One request under its policies.
 mod request;
+// The usage of models, in the responses of their APIs.
+pub mod usage;
 // What the attribute expands to.
 mod handler;
 // Layers.
@@ -127,6 +129,7 @@ pub use self::{
         client_ip::{ClientIp, ClientIpRejection, client_ip},
         key_rejection::{BearerRejection, HeaderKeyRejection},
         keys::{bearer, everyone, header},
+        meter::Metered,
         rate_limit::RateLimit,
         rate_limit_rejection::{RateLimitRejection, UnknownPolicy},
         reservation::{Reservation, ReservationRejection},

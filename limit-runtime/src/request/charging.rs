@@ -19,7 +19,7 @@ use crate::{
 };
 use std::{
     sync::Arc,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 /// In each check, `on_allowed` converts the state into the result that the caller needs. A pending

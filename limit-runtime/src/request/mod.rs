@@ -22,6 +22,7 @@ pub(crate) mod rate_limit_rejection;
 mod refusal;
 pub(crate) mod report;
 pub(crate) mod request_limits;
+pub(crate) mod meter;
 pub(crate) mod reservation;
 mod response_headers;
 mod settlement;

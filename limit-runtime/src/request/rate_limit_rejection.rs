@@ -93,6 +93,11 @@ impl UnknownPolicy {
         Self { found: None, known }
     }
 
+    /// Whether there are policies that could have been meant.
+    pub(super) fn has_alternatives(&self) -> bool {
+        !self.known.is_empty()
+    }
+
     /// The status of the response: 500.
     #[must_use]
     pub fn status(&self) -> StatusCode {

@@ -14,7 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{StatusCode, request::Parts};
-use std::{convert::Infallible, fmt, sync::Arc, thread};
+use std::{fmt, sync::Arc, thread};
 
 #[doc = include_str!("../docs/reservation.md")]
 pub struct Reservation(Option<Handle>);
@@ -273,10 +273,18 @@ impl<S: Sync> FromRequestParts<S> for Reservation {
 
 /// `None` on a handler without limits, or without a policy that has a `cost`.
 impl<S: Sync> OptionalFromRequestParts<S> for Reservation {
-    type Rejection = Infallible;
+    type Rejection = ReservationRejection;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
-        let limit = RateLimit::find(parts).await;
-        Ok(limit.and_then(|limit| limit.reservation().ok()))
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Self::Rejection> {
+        let Some(limit) = RateLimit::find(parts).await else {
+            return Ok(None);
+        };
+        match limit.reservation() {
+            Ok(reservation) => Ok(Some(reservation)),
+            Err(error) if error.has_alternatives() => {
+                Err(ReservationRejection::UnknownPolicy(error))
+            }
+            Err(_) => Ok(None),
+        }
     }
 }
