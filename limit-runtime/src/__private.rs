@@ -15,6 +15,7 @@ pub use crate::policy::{
     config::{PolicyConfig, ScopeConfig},
     constants::gcra,
     last_argument::{Callable, LastInBody, LastInHead, NotCallable, try_cost, try_key, try_limits},
+    reserve::{CostCap, OnUnknown},
     rule::{Policy, Rules, rule},
     source::{KeyTuple, cost, key, limits, scope, scoped},
 };

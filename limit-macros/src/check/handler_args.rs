@@ -44,6 +44,11 @@ impl HandlerArgs {
         }
     }
 
+    /// The types of the arguments.
+    pub(crate) fn types(&self) -> impl Iterator<Item = &Type> {
+        self.args.iter().map(|arg| &arg.ty)
+    }
+
     /// The first name in an expression that is an argument of the handler. A closure has arguments
     /// of its own, so it uses none.
     pub(crate) fn first_used_in(&self, expr: &Expr) -> Option<Ident> {

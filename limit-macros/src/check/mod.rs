@@ -12,6 +12,8 @@ pub(crate) mod handler_args;
 mod extractor_fn;
 // `cost = …`.
 mod cost;
+// Estimates, and what settles them.
+mod reservation;
 // The identity and the label of each rule.
 mod budget;
 
@@ -22,7 +24,7 @@ use syn::{Expr, ExprLit, Lit};
 
 use crate::check::handler_args::HandlerArgs;
 use crate::errors::Errors;
-use crate::model::{Cost, Key, Model, Purpose, Rule, RuleLimits, Scope, Strategy};
+use crate::model::{Cost, Key, Model, OnUnknown, Purpose, Rule, RuleLimits, Scope, Strategy};
 use crate::syntax::arguments::{Arguments, Entry, OptionValue};
 use crate::syntax::options::{OptionName, means_limits};
 use crate::tokens::readable;
@@ -59,6 +61,7 @@ pub(crate) fn check(
             model.rules.push(rule);
         }
     }
+    reservation::check_argument(&model.rules, args, errors);
     budget::assign(&mut model, &args.handler.unraw().to_string(), errors);
     errors.is_empty().then_some(model)
 }
@@ -120,10 +123,13 @@ fn check_rule(
         on_limited: None,
         on_store_error: None,
         dry_run: false,
+        cap_cost: None,
+        on_unknown: OnUnknown::Keep,
         identity: String::new(),
         label: String::new(),
     };
     let mut cost_span = attribute_span;
+    let mut of_estimates = Vec::new();
     for entry in arguments.entries {
         match entry {
             Entry::Positional(expr) => {
@@ -156,6 +162,14 @@ fn check_rule(
                         extractor_fn::check(Purpose::Cost, &expr, args, errors);
                         rule.cost = cost::cost(expr, args, errors);
                     }
+                    OptionValue::CapCost(cap) => {
+                        of_estimates.push((option, name_span));
+                        rule.cap_cost = Some(cap);
+                    }
+                    OptionValue::OnUnknown(on_unknown) => {
+                        of_estimates.push((option, name_span));
+                        rule.on_unknown = on_unknown;
+                    }
                     OptionValue::Scope(expr) => {
                         rule.scope = extractor_fn::scope(expr, args, errors);
                     }
@@ -179,7 +193,12 @@ fn check_rule(
         None if are_limits_missing => errors.at_span(attribute_span, MISSING_LIMITS),
         None => {}
     }
-    cost::check_fits(&rule, cost_span, errors);
+    if rule.cap_cost.is_none() {
+        cost::check_fits(&rule, cost_span, errors);
+    }
+    for (option, span) in of_estimates {
+        reservation::check_option(option, span, &rule, errors);
+    }
     Some(rule)
 }
 
