@@ -117,7 +117,12 @@ pub(crate) fn on_store_error(expr: &Expr, errors: &mut Errors) -> Option<Fallbac
 /// `on_unknown = release`.
 pub(crate) fn on_unknown(expr: &Expr, errors: &mut Errors) -> Option<OnUnknown> {
     let allowed = [("keep", OnUnknown::Keep), ("release", OnUnknown::Release)];
-    one_of(expr, ["value of `on_unknown`", "values of `on_unknown`"], &allowed, errors)
+    one_of(
+        expr,
+        ["value of `on_unknown`", "values of `on_unknown`"],
+        &allowed,
+        errors,
+    )
 }
 
 /// `cap_cost = 5_000` or `cap_cost = "50%"`.

@@ -1,8 +1,6 @@
 // A `Reservation` without one cost to settle, and options about estimates where there is none.
 
-use axum::Json;
-use axum::response::Response;
-use limit_runtime::{RateLimit, Reservation, rate_limit};
+use limit_macros::rate_limit;
 
 #[rate_limit("10/minute")]
 async fn without_cost(reservation: Reservation) {}
@@ -14,7 +12,7 @@ async fn with_the_cost_of_every_request(reservation: limit_runtime::Reservation)
 #[rate_limit("1_000/minute", name = "tokens", cost = 100)]
 async fn with_two_costs(reservation: Reservation) {}
 
-#[rate_limit("1_000/minute", cost = 100, count_when = |response: &Response| response.status().is_success())]
+#[rate_limit("1_000/minute", cost = 100, count_when = counts)]
 async fn counted_twice(reservation: Reservation) {}
 
 #[rate_limit("10/minute", on_unknown = release, cap_cost = 5)]
@@ -28,18 +26,5 @@ async fn other_values(reservation: Reservation) {}
 
 #[rate_limit("1_000/minute", cost = 100, cap_cost = half())]
 async fn computed(reservation: Reservation) {}
-
-// These are fine.
-
-#[rate_limit("10/minute")]
-async fn a_type_of_the_application(_: models::Reservation) {}
-
-#[rate_limit("10/minute", name = "requests", cost = 2)]
-#[rate_limit("1_000/minute", name = "tokens", cost = 100, cap_cost = "50 %", on_unknown = keep)]
-async fn chosen(limit: RateLimit) {}
-
-mod models {
-    pub(crate) type Reservation = axum::Json<u8>;
-}
 
 fn main() {}

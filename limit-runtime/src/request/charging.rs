@@ -17,10 +17,7 @@ use crate::{
     policy::resolved_rule::ResolvedRule,
     store::{Action, Charge, Fallback, StoreError},
 };
-use std::{
-    sync::Arc,
-    time::Instant,
-};
+use std::{sync::Arc, time::Instant};
 
 /// In each check, `on_allowed` converts the state into the result that the caller needs. A pending
 /// check then needs no second future around it.
@@ -89,7 +86,10 @@ impl RequestLimits {
                 stop_timer(&self.limiter, timer, &self.rules);
                 drop(charges);
                 self.report_if_admitted(&costs, &decision, action, false);
-                return MaybeReady::Ready(self.record_or_refuse(costs, decision, action).map(on_allowed));
+                return MaybeReady::Ready(
+                    self.record_or_refuse(costs, decision, action)
+                        .map(on_allowed),
+                );
             }
         }
         drop(charges);
@@ -118,7 +118,9 @@ impl RequestLimits {
             match acquired {
                 Ok((decision, has_waited)) => {
                     limits.report_if_admitted(&costs, &decision, action, has_waited);
-                    limits.record_or_refuse(costs, decision, action).map(on_allowed)
+                    limits
+                        .record_or_refuse(costs, decision, action)
+                        .map(on_allowed)
                 }
                 Err(error) => {
                     report::failed(&limits);

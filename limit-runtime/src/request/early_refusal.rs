@@ -3,11 +3,14 @@
 //! A rule is cheap if its key, limits and cost are constants or functions of this crate.
 
 use super::{
-    denial::DenialRef, enclosing_limits::EnclosingLimits, refusal::denied_response,
-    report, request_limits::Costs,
+    denial::DenialRef, enclosing_limits::EnclosingLimits, refusal::denied_response, report,
+    request_limits::Costs,
 };
 use crate::{
-    limiter::{Limiter, wait_queue::{self, MaxWait}},
+    limiter::{
+        Limiter,
+        wait_queue::{self, MaxWait},
+    },
     policy::resolution::Resolution,
     store::Charge,
 };

@@ -126,10 +126,7 @@ impl Ledger {
     }
 
     /// Removes from each entry as many units as `claim` returns for it.
-    fn take(
-        &mut self,
-        mut claim: impl FnMut(&LedgerEntry) -> u64,
-    ) -> PerRule<LedgerEntry> {
+    fn take(&mut self, mut claim: impl FnMut(&LedgerEntry) -> u64) -> PerRule<LedgerEntry> {
         let mut taken = SmallVec::new();
         for entry in self.entries.iter_mut().rev() {
             let cost = claim(entry);

@@ -116,7 +116,10 @@ impl fmt::Display for UnknownPolicy {
         let known = self.known.join("`, `");
         match &self.found {
             Some(found) => {
-                write!(f, "no policy of the handler is named `{found}`; use one of `{known}`")
+                write!(
+                    f,
+                    "no policy of the handler is named `{found}`; use one of `{known}`"
+                )
             }
             None if known.is_empty() => f.write_str(
                 "a `Reservation` needs a policy with a cost: write `cost = …` in the \

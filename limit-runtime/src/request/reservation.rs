@@ -6,9 +6,7 @@ use super::{
     request_limits::RequestLimits,
     settlement::Settlement,
 };
-use crate::{
-    policy::{config::PolicyConfig, resolved_rule::ResolvedRule, rule::RuleSet},
-};
+use crate::policy::{config::PolicyConfig, resolved_rule::ResolvedRule, rule::RuleSet};
 use axum::{
     extract::{FromRequestParts, OptionalFromRequestParts},
     response::{IntoResponse, Response},
@@ -151,12 +149,15 @@ impl RateLimit {
     /// If several of the selected policies have a cost, or none of them.
     pub fn reservation(&self) -> Result<Reservation, UnknownPolicy> {
         let limits = self.limits();
-        let is_meant = |rule: &ResolvedRule| {
-            self.selects(rule) && rule.configs().any(PolicyConfig::has_cost)
-        };
+        let is_meant =
+            |rule: &ResolvedRule| self.selects(rule) && rule.configs().any(PolicyConfig::has_cost);
         let mut dry_run = RuleSet::EMPTY;
         let dry_rules = limits.dry_run().map_or(&[][..], |dry_run| &dry_run.rules);
-        for (index, _) in dry_rules.iter().enumerate().filter(|(_, rule)| is_meant(rule)) {
+        for (index, _) in dry_rules
+            .iter()
+            .enumerate()
+            .filter(|(_, rule)| is_meant(rule))
+        {
             if let Ok(index) = u8::try_from(index) {
                 dry_run.insert(index);
             }

@@ -8,11 +8,7 @@ use crate::{
     clock::Ticks,
     decision::Receipt,
     instruments::UnitsKind,
-    policy::{
-        reserve::OnUnknown,
-        resolved_rule::ResolvedRule,
-        rule::RuleSet,
-    },
+    policy::{reserve::OnUnknown, resolved_rule::ResolvedRule, rule::RuleSet},
     store::{Action, Charge},
 };
 use http::StatusCode;
@@ -128,9 +124,7 @@ impl Settlement {
         };
         let (set, fetch) = (Ordering::Relaxed, Ordering::Relaxed);
         // The function returns a value for every use.
-        let _ = self
-            .exact
-            .fetch_update(set, fetch, |used| Some(more(used)));
+        let _ = self.exact.fetch_update(set, fetch, |used| Some(more(used)));
     }
 
     pub(super) fn use_at_least(&self, units: u64) {
@@ -326,11 +320,7 @@ fn known(units: u64) -> u64 {
 impl RequestLimits {
     /// The settlement of a rule and of rules in dry run: the one that exists, or a new one. It is
     /// held for the caller.
-    pub(super) fn settlement(
-        &self,
-        rule: Option<usize>,
-        dry_run: RuleSet,
-    ) -> Arc<Settlement> {
+    pub(super) fn settlement(&self, rule: Option<usize>, dry_run: RuleSet) -> Arc<Settlement> {
         let mut state = self.settlements.0.lock();
         let mut all = state.all.iter();
         if let Some(settlement) = all.find(|settlement| settlement.is_of(rule, dry_run)) {

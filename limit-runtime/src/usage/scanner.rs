@@ -218,6 +218,8 @@ impl Scanner {
         if let (Some(number), true) = (self.number, byte.is_ascii_digit()) {
             let digit = u64::from(byte - b'0');
             self.number = number.checked_mul(10).and_then(|it| it.checked_add(digit));
+            // The rest of a number that is too large is none.
+            self.is_named = self.number.is_some();
             return;
         }
         if let Some(number) = self.number.take()
@@ -365,7 +367,9 @@ mod tests {
         assert_eq!(places, [Place::InMessage, Place::Top]);
         assert_eq!(totals(text), [31, 15]);
         assert_eq!(
-            totals(r#"data: {"type":"response.completed","response":{"usage":{"total_tokens":9}}}"#),
+            totals(
+                r#"data: {"type":"response.completed","response":{"usage":{"total_tokens":9}}}"#
+            ),
             [9]
         );
     }
@@ -383,8 +387,18 @@ mod tests {
 
     #[test]
     fn numbers_that_are_no_counts_are_ignored() {
-        for value in ["null", "-4", "1.5", "\"7\"", "1e3", "99999999999999999999999", "[5]", "{\"a\":5}"] {
-            let text = format!("{{\"usage\":{{\"prompt_tokens\":{value},\"completion_tokens\":2}}}}");
+        for value in [
+            "null",
+            "-4",
+            "1.5",
+            "\"7\"",
+            "1e3",
+            "99999999999999999999999",
+            "[5]",
+            "{\"a\":5}",
+        ] {
+            let text =
+                format!("{{\"usage\":{{\"prompt_tokens\":{value},\"completion_tokens\":2}}}}");
             assert_eq!(totals(&text), [2], "{value}");
         }
         assert_eq!(totals("{\"usage\":null}"), [0; 0]);

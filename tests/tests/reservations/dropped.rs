@@ -55,7 +55,9 @@ fn slow_request(path: &str) -> Request {
 async fn poll_times(router: Router, path: &str, polls: usize) -> bool {
     let work = async {
         let response = router.oneshot(slow_request(path)).await.unwrap();
-        axum::body::to_bytes(response.into_body(), 1_000).await.unwrap();
+        axum::body::to_bytes(response.into_body(), 1_000)
+            .await
+            .unwrap();
     };
     let mut work = Box::pin(work);
     for _ in 0..polls {

@@ -150,7 +150,10 @@ pub(crate) async fn charged(router: &Router) -> u64 {
     let request = test_support::requests::request("GET", "/left", "");
     let response = test_support::requests::send(router, request).await;
     assert_eq!(response.status(), StatusCode::OK);
-    let left: u64 = test_support::requests::text(response).await.parse().unwrap();
+    let left: u64 = test_support::requests::text(response)
+        .await
+        .parse()
+        .unwrap();
     LIMIT - left
 }
 

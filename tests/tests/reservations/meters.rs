@@ -7,12 +7,15 @@ use axum::{
     response::Response,
     routing::get,
 };
-use futures_util::{StreamExt, stream};
+use futures_util::{Stream, StreamExt, stream};
 use http::HeaderMap;
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use limit_runtime::{Limiter, Reservation, everyone, rate_limit, usage};
-use std::{convert::Infallible, sync::{Arc, Mutex}};
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex},
+};
 use test_support::requests::{request, send};
 
 type Upstream = Arc<Mutex<Option<Response>>>;
@@ -57,7 +60,13 @@ impl Gateway {
     async fn charged(&self) -> u64 {
         let response = send(&self.router, request("GET", "/left", "")).await;
         let left = response.headers()["ratelimit"].to_str().unwrap();
-        1_000 - left.split(['=', ';']).nth(2).unwrap().parse::<u64>().unwrap()
+        1_000
+            - left
+                .split(['=', ';'])
+                .nth(2)
+                .unwrap()
+                .parse::<u64>()
+                .unwrap()
     }
 }
 
@@ -117,7 +126,10 @@ async fn a_stream_that_ends_before_its_usage_keeps_the_estimate() {
 async fn length_trailers_and_head_are_as_without_a_meter() {
     let gateway = Gateway::new();
     let response = gateway.send("GET", "/openai", whole(OPENAI)).await;
-    assert_eq!(response.body().size_hint().exact(), Some(OPENAI.len() as u64));
+    assert_eq!(
+        response.body().size_hint().exact(),
+        Some(OPENAI.len() as u64)
+    );
     assert!(!response.body().is_end_stream());
     let empty = gateway.send("GET", "/openai", whole("")).await;
     assert!(empty.body().is_end_stream());
@@ -128,7 +140,9 @@ async fn length_trailers_and_head_are_as_without_a_meter() {
         Frame::trailers(trailers.clone()),
     ];
     let body = StreamBody::new(stream::iter(frames.map(Ok::<_, Infallible>)));
-    let response = gateway.send("GET", "/openai", Response::new(Body::new(body))).await;
+    let response = gateway
+        .send("GET", "/openai", Response::new(Body::new(body)))
+        .await;
     let collected = response.into_body().collect().await.unwrap();
     assert_eq!(collected.trailers(), Some(&trailers));
     // Two bodies were dropped without their usage, and this one was read.
@@ -193,12 +207,12 @@ async fn a_stream_is_settled_at_its_end_and_stays_ended() {
     send(&router, request("GET", "/", "")).await;
     let reservation = kept.lock().unwrap().take().unwrap();
     let mut items = Box::pin(reservation.meter(stream::iter([2, 3]), |n, it| it.add(*n)));
-    assert_eq!(items.size_hint(), (2, Some(2)));
+    assert_eq!(Stream::size_hint(&*items), (2, Some(2)));
     assert_eq!(items.next().await, Some(2));
     assert_eq!(items.next().await, Some(3));
     assert_eq!(crate::handlers::open(&limiter), 1);
     assert_eq!(items.next().await, None);
     assert_eq!(crate::handlers::open(&limiter), 0);
     assert_eq!(items.next().await, None);
-    assert_eq!(items.size_hint(), (0, Some(0)));
+    assert_eq!(Stream::size_hint(&*items), (0, Some(0)));
 }

@@ -45,7 +45,13 @@ async fn charged(url: &str) -> u64 {
     let (router, _) = app(&patient(url).await);
     let response = send(&router, request("GET", "/left", "")).await;
     let left = response.headers()["ratelimit"].to_str().unwrap();
-    100_000 - left.split(['=', ';']).nth(2).unwrap().parse::<u64>().unwrap()
+    100_000
+        - left
+            .split(['=', ';'])
+            .nth(2)
+            .unwrap()
+            .parse::<u64>()
+            .unwrap()
 }
 
 /// A server that keeps what it has answered.
@@ -164,10 +170,13 @@ fn a_settlement_outside_of_any_runtime_is_sent() {
     let first = kept.lock().unwrap().remove(0);
     // This thread has no runtime: the task runs on that of the request.
     first.commit(40);
-    assert_eq!(runtime.block_on(async {
-        until("it is sent", || limiter.health().late_charges == 0).await;
-        charged(&url).await
-    }), 140);
+    assert_eq!(
+        runtime.block_on(async {
+            until("it is sent", || limiter.health().late_charges == 0).await;
+            charged(&url).await
+        }),
+        140
+    );
     drop(runtime);
     let second = kept.lock().unwrap().remove(0);
     second.commit(150);

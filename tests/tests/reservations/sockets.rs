@@ -4,7 +4,11 @@ use crate::handlers::{End, Expected, Plan, app, charged, open};
 use futures_util::StreamExt;
 use limit_runtime::Limiter;
 use std::net::SocketAddr;
-use test_support::{random::Random, remote::until, servers::{Server, patient}};
+use test_support::{
+    random::Random,
+    remote::until,
+    servers::{Server, patient},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -52,7 +56,9 @@ async fn over_http1(address: SocketAddr, body: &str, bytes: usize, with_reset: b
 
 async fn over_http2(client: &reqwest::Client, address: SocketAddr, body: String, chunks: usize) {
     let request = client.post(format!("http://{address}/run"));
-    let request = request.header("content-type", "application/json").body(body);
+    let request = request
+        .header("content-type", "application/json")
+        .body(body);
     // A panic of the handler ends the connection.
     let Ok(response) = request.send().await else {
         return;
@@ -82,8 +88,13 @@ async fn random_requests(limiter: Limiter, requests: u64, seed: u64) {
             end,
         };
         let leave = match random.below(3) {
-            0 => Leave::Http2 { chunks: random.below(40) as usize },
-            n => Leave::Http1 { bytes: random.below(2_000) as usize, with_reset: n == 1 },
+            0 => Leave::Http2 {
+                chunks: random.below(40) as usize,
+            },
+            n => Leave::Http1 {
+                bytes: random.below(2_000) as usize,
+                with_reset: n == 1,
+            },
         };
         while clients.len() >= 16 {
             clients.join_next().await.unwrap().unwrap();

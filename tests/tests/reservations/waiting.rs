@@ -93,7 +93,9 @@ async fn never_reserves() {}
 #[tokio::test(start_paused = true)]
 async fn without_reservations_a_wait_that_is_too_long_is_refused_at_once() {
     let limiter = Limiter::builder().clock(Clock::tokio()).build();
-    let router = Router::new().route("/", get(never_reserves)).layer(limiter.layer());
+    let router = Router::new()
+        .route("/", get(never_reserves))
+        .layer(limiter.layer());
     assert_eq!(start(&router).await.await.unwrap(), (StatusCode::OK, 0));
     let limited = StatusCode::TOO_MANY_REQUESTS;
     assert_eq!(start(&router).await.await.unwrap(), (limited, 0));

@@ -126,11 +126,7 @@ pub(crate) async fn acquire<W>(
 }
 
 /// Whether a request with this refusal by the store may wait for room, if no earlier request waits.
-pub(crate) fn may_wait(
-    charges: &[Charge<'_>],
-    max_waits: &[MaxWait],
-    decision: &Decision,
-) -> bool {
+pub(crate) fn may_wait(charges: &[Charge<'_>], max_waits: &[MaxWait], decision: &Decision) -> bool {
     let availabilities = schedule::availabilities(decision, charges);
     choose_queue(&availabilities, max_waits, Duration::ZERO).is_some()
 }

@@ -49,7 +49,13 @@ impl Guard {
     /// Consumes a charge in the store soon that this process has counted.
     pub(crate) fn force_in_store_soon(&self, charge: &Charge<'_>) {
         let shared = &self.0;
-        shared.add_late(&Charge { id: None, ..*charge }, Kind::Force);
+        shared.add_late(
+            &Charge {
+                id: None,
+                ..*charge
+            },
+            Kind::Force,
+        );
         shared.invalidate_denials(slice::from_ref(charge));
         settler::start_if_needed(shared);
     }
