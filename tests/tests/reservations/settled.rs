@@ -220,6 +220,11 @@ async fn several(limit: RateLimit) -> Result<String, UnknownPolicy> {
     limit.only("tokens")?.reservation()?.commit(150);
     limit.only("images")?.reservation()?.release();
     let none = limit.only("requests")?.reservation().unwrap_err();
+    let left = ["requests", "tokens", "images"].map(|name| {
+        let limit = limit.only(name).unwrap();
+        limit.remaining().unwrap()
+    });
+    assert_eq!(left, [99, 850, 50]);
     Ok(format!("{ambiguous}\n{none}"))
 }
 
@@ -230,17 +235,6 @@ async fn with_several_costs_the_application_chooses() {
         .route("/", get(several))
         .layer(limiter.layer());
     let response = send(&router, request("GET", "/", "")).await;
-    let left = response.headers().get_all("ratelimit").into_iter();
-    let left: Vec<_> = left.map(|value| value.to_str().unwrap()).collect();
-    let left = left.join(", ");
-    let expected = [
-        r#""images";r=50;t=0"#,
-        r#""requests";r=99;t=60"#,
-        r#""tokens";r=850;t=60"#,
-    ];
-    for header in expected {
-        assert!(left.contains(header), "{left}");
-    }
     let errors = text(response).await;
     assert_eq!(
         errors,
