@@ -29,8 +29,8 @@ impl Limiter {
     /// use tokio::net::TcpListener;
     ///
     /// # async fn stop_signal() {}
-    /// async fn serve(listener: TcpListener, app: Router, limiter: Limiter) -> std::io::Result<()> {
-    ///     axum::serve(listener, app).with_graceful_shutdown(stop_signal()).await?;
+    /// async fn serve(tcp: TcpListener, app: Router, limiter: Limiter) -> std::io::Result<()> {
+    ///     axum::serve(tcp, app).with_graceful_shutdown(stop_signal()).await?;
     ///     let left = limiter.shutdown().await;
     ///     if left > 0 {
     ///         eprintln!("{left} corrections of budgets were not sent");

@@ -11,6 +11,7 @@ use crate::{
 };
 use axum::{extract::MatchedPath, response::Response};
 use http::Method;
+use limit_core::Limits;
 use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 
 /// Settings of one rule: known at compile time for an attribute, and at build time for a layer.
@@ -116,6 +117,20 @@ impl PolicyConfig {
         self.on_store_error = Some(fallback);
         self
     }
+
+    /// What becomes of an estimate if the use is not known. Default: it is kept.
+    #[must_use]
+    pub const fn on_unknown(mut self, on_unknown: OnUnknown) -> Self {
+        self.on_unknown = on_unknown;
+        self
+    }
+
+    /// The most that a request is charged at admission. Default: its cost.
+    #[must_use]
+    pub const fn cap_cost(mut self, cap: CostCap) -> Self {
+        self.cap_cost = Some(cap);
+        self
+    }
 }
 
 impl PolicyConfig {
@@ -126,6 +141,23 @@ impl PolicyConfig {
             (Some(rule), _) => PolicyId::Attribute(rule),
             (None, Some(layer)) => PolicyId::Layer(layer),
             (None, None) => PolicyId::Unknown,
+        }
+    }
+
+    /// Whether the rule has a cost, which may be an estimate.
+    pub(crate) fn has_cost(&self) -> bool {
+        match self.id() {
+            PolicyId::Attribute(rule) => rule.cost != "1",
+            PolicyId::Layer(layer) => layer.source.cost() != "1",
+            PolicyId::Unknown => false,
+        }
+    }
+
+    /// The cost, or less if it is capped.
+    pub(crate) fn capped(&self, cost: u64, limits: &Limits) -> u64 {
+        match self.cap_cost {
+            None => cost,
+            Some(cap) => cost.min(cap.units(limits, self.strategy)),
         }
     }
 

@@ -1,7 +1,6 @@
 //! Settings of rules whose cost is an estimate, which a reservation settles.
 
-use super::config::PolicyConfig;
-use crate::{observe::policy_records::PolicyId, window::Strategy};
+use crate::window::Strategy;
 use limit_core::Limits;
 
 /// What becomes of an estimate if the request has ended and its use is not known: `on_unknown`.
@@ -34,39 +33,6 @@ impl CostCap {
         let smallest = u128::from(capacities.min().unwrap_or(1));
         let share = smallest * u128::from(percent) / 100;
         u64::try_from(share).unwrap_or(u64::MAX).max(1)
-    }
-}
-
-impl PolicyConfig {
-    /// What becomes of an estimate if the use is not known. Default: it is kept.
-    #[must_use]
-    pub const fn on_unknown(mut self, on_unknown: OnUnknown) -> Self {
-        self.on_unknown = on_unknown;
-        self
-    }
-
-    /// The most that a request is charged at admission. Default: its cost.
-    #[must_use]
-    pub const fn cap_cost(mut self, cap: CostCap) -> Self {
-        self.cap_cost = Some(cap);
-        self
-    }
-
-    /// Whether the rule has a cost, which may be an estimate.
-    pub(crate) fn has_cost(&self) -> bool {
-        match self.id() {
-            PolicyId::Attribute(rule) => rule.cost != "1",
-            PolicyId::Layer(layer) => layer.source.cost() != "1",
-            PolicyId::Unknown => false,
-        }
-    }
-
-    /// The cost, or less if it is capped.
-    pub(crate) fn capped(&self, cost: u64, limits: &Limits) -> u64 {
-        match self.cap_cost {
-            None => cost,
-            Some(cap) => cost.min(cap.units(limits, self.strategy)),
-        }
     }
 }
 

@@ -228,7 +228,8 @@ impl Resolution {
         self.rules.insert(place, rule);
     }
 
-    /// Caps costs, and merges rules of one budget into one: the larger cost is charged once, and all limits apply.
+    /// Caps costs, and merges rules of one budget into one: the larger cost is charged once, and
+    /// all limits apply.
     pub(crate) fn merge_same_budgets(&mut self, route: Option<&MatchedPath>) {
         for rule in &mut self.rules {
             rule.cost = rule.config.capped(rule.cost, &rule.limits);

@@ -2,7 +2,7 @@
 
 use super::{
     late_body::drain_if_refused, refusal::Refusal, request_limits::RequestLimits,
-    response_headers::add_headers, settlement::Tracked,
+    response_headers::add_headers, settling::Tracked,
 };
 use crate::{
     extract::maybe_ready::{BoxFuture, MaybeReady, ready_or_await},

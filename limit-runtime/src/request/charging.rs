@@ -1,10 +1,10 @@
 //! Checks, charges and refunds of a request under all its rules.
 
 use super::{
-    ledger::PerRule,
+    ledger::{Costs, PerRule},
     refusal::{Denial, Refusal},
     report,
-    request_limits::{Costs, RequestLimits},
+    request_limits::RequestLimits,
 };
 use crate::{
     decision::{Decision, Receipt},

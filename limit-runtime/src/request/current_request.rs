@@ -8,7 +8,7 @@
 
 use super::{
     admission::Admission, enclosing_limits::EnclosingLimits, request_limits::RequestLimits,
-    settlement::Tracked,
+    settling::Tracked,
 };
 use crate::{limiter::Limiter, policy::resolution::Resolution};
 use axum::extract::MatchedPath;

@@ -3,8 +3,8 @@
 //! A rule is cheap if its key, limits and cost are constants or functions of this crate.
 
 use super::{
-    denial::DenialRef, enclosing_limits::EnclosingLimits, refusal::denied_response, report,
-    request_limits::Costs,
+    denial::DenialRef, enclosing_limits::EnclosingLimits, ledger::Costs, refusal::denied_response,
+    report,
 };
 use crate::{
     limiter::{

@@ -1,11 +1,13 @@
 //! Ledger of the units that one request has consumed, for refunds and for response headers.
 
-use super::request_limits::Costs;
 use crate::{
     decision::{Decision, Receipt},
     policy::rule::RuleSet,
 };
 use smallvec::SmallVec;
+
+/// The cost of each rule, in the order of the rules.
+pub(crate) type Costs = SmallVec<[u64; 4]>;
 
 /// One value for each rule of a request; most requests have one rule.
 pub(super) type PerRule<T> = SmallVec<[T; 1]>;

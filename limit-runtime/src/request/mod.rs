@@ -26,3 +26,4 @@ pub(crate) mod request_limits;
 pub(crate) mod reservation;
 mod response_headers;
 mod settlement;
+mod settling;

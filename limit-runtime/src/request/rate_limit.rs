@@ -18,8 +18,8 @@ use std::{convert::Infallible, fmt, future::poll_fn, sync::Arc};
 
 /// Extractor for the limits on the current request.
 ///
-/// Reads what remains, and charges or refunds units that become known in the handler. The headers of
-/// the response show the result.
+/// Reads what remains, and charges or refunds units that become known in the handler. The headers
+/// of the response show the result.
 ///
 /// ```
 /// use limit_runtime::{RateLimit, rate_limit, store::StoreError};

@@ -1,7 +1,7 @@
 //! Per-request state: resolved rules, the store's last decision, and charges that can be refunded.
 
 use super::{
-    ledger::{Ledger, PerRule},
+    ledger::{Costs, Ledger, PerRule},
     settlement::Settlements,
 };
 use crate::{
@@ -49,9 +49,6 @@ pub(crate) struct RequestLimits {
 
 /// Names of rules and layers.
 pub(crate) type PolicyNames = SmallVec<[&'static str; 2]>;
-
-/// The cost of each rule, in the order of the rules.
-pub(crate) type Costs = SmallVec<[u64; 4]>;
 
 impl RequestLimits {
     fn new(

@@ -201,7 +201,8 @@ impl RateLimit {
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
 /// let (mut parts, ()) = Request::new(()).into_parts();
-/// let extracted = <Reservation as FromRequestParts<()>>::from_request_parts(&mut parts, &()).await;
+/// let extracted: Result<Reservation, _> =
+///     FromRequestParts::from_request_parts(&mut parts, &()).await;
 /// assert_eq!(extracted.unwrap_err().status(), StatusCode::INTERNAL_SERVER_ERROR);
 /// # }
 /// ```

@@ -1,0 +1,329 @@
+//! Settles what a request has reserved: the charge of a rule is corrected to its use, once.
+
+use super::{
+    report,
+    request_limits::RequestLimits,
+    settlement::{Progress, Settlement},
+};
+use crate::{
+    clock::Ticks,
+    decision::Receipt,
+    instruments::UnitsKind,
+    policy::{reserve::OnUnknown, resolved_rule::ResolvedRule, rule::RuleSet},
+    store::{Action, Charge},
+};
+use http::StatusCode;
+use smallvec::SmallVec;
+use std::{
+    mem,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+use tokio::runtime::Handle;
+
+/// How often the excess of a request is charged while it goes on.
+const EXCESS_INTERVAL: Duration = Duration::from_secs(1);
+
+impl Settlement {
+    /// Gives up one hold. Settles if it was the last one.
+    pub(super) fn release(&self, limits: &RequestLimits) {
+        if self.holders.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.settle(limits);
+        }
+    }
+
+    /// Notes that a handle is dropped by a panic.
+    pub(super) fn note_panic(&self, limits: &RequestLimits) {
+        if limits.settlements.0.lock().progress.is_open() {
+            self.has_panicked.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Charges what is used beyond the charge so far, unless that is little, or was done just now.
+    /// Called whenever a use becomes known.
+    #[inline]
+    pub(super) fn charge_excess(&self, limits: &RequestLimits) {
+        if self.least() > self.excess_above.load(Ordering::Relaxed) {
+            self.charge_excess_now_and_then(limits);
+        }
+    }
+
+    #[cold]
+    fn charge_excess_now_and_then(&self, limits: &RequestLimits) {
+        let Some(reserved) = self.reserved(limits) else {
+            return;
+        };
+        let is_first = self.excess_above.load(Ordering::Relaxed) == 0;
+        if is_first {
+            self.tolerate(reserved);
+            if self.least() <= self.excess_above.load(Ordering::Relaxed) {
+                return;
+            }
+        }
+        let now = limits.limiter.clock().now();
+        let last = Ticks::from_micros(self.excess_charged_at.load(Ordering::Relaxed));
+        if now.since(last) < EXCESS_INTERVAL {
+            return;
+        }
+        let _correcting = self.correcting.lock();
+        if self.is_settled.load(Ordering::Relaxed) {
+            return;
+        }
+        let used = self.least();
+        self.correct(limits, used, false);
+        self.tolerate(used);
+        self.excess_charged_at
+            .store(now.as_micros(), Ordering::Relaxed);
+    }
+
+    /// The units that were charged at admission. `None` if none were: the request is not charged
+    /// yet, or it was refused.
+    pub(super) fn reserved(&self, limits: &RequestLimits) -> Option<u64> {
+        match self.rule {
+            Some(rule) => limits.charged_cost(rule),
+            None => Some(0),
+        }
+    }
+
+    /// Settles at the use that is known, unless that has been done.
+    pub(super) fn settle(&self, limits: &RequestLimits) {
+        let _correcting = self.correcting.lock();
+        let Some(reserved) = self.reserved(limits) else {
+            return self.close(limits, 0, 0);
+        };
+        if self.is_settled.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let progress = limits.settlements.0.lock().progress;
+        match self.settled_use(reserved, progress) {
+            Some(used) => {
+                self.correct(limits, used, true);
+                self.count(limits, reserved, used);
+            }
+            None => {
+                self.confirm(limits);
+                self.count(limits, reserved, reserved);
+            }
+        }
+    }
+
+    /// Ends without a correction: the request was not charged, or its response does not count.
+    fn close(&self, limits: &RequestLimits, reserved: u64, used: u64) {
+        if !self.is_settled.swap(true, Ordering::Relaxed) {
+            self.count(limits, reserved, used);
+        }
+    }
+
+    fn count(&self, limits: &RequestLimits, reserved: u64, used: u64) {
+        for_each_rule(self, limits, |limits, rule| {
+            report::settled(limits, rule, reserved, used);
+        });
+    }
+
+    /// Corrects the charges of all its rules to this use. Gives back only if it is the `last` time.
+    fn correct(&self, limits: &RequestLimits, used: u64, is_last: bool) {
+        let _entered = self.enter_runtime();
+        for_each_rule(self, limits, |limits, rule| {
+            limits.correct(rule, used, is_last);
+        });
+        limits.refresh_after_correction();
+    }
+
+    /// Tells a remote store what it has not counted: the charge stays as it is.
+    fn confirm(&self, limits: &RequestLimits) {
+        let _entered = self.enter_runtime();
+        if let Some(rule) = self.rule {
+            limits.force_local_charges_in_store(rule);
+        }
+    }
+}
+
+/// Calls `f` with the rule and with those in dry run that are settled with it.
+fn for_each_rule(
+    settlement: &Settlement,
+    limits: &RequestLimits,
+    f: impl Fn(&RequestLimits, usize),
+) {
+    if let Some(rule) = settlement.rule {
+        f(limits, rule);
+    }
+    if let Some(dry_run) = limits.dry_run() {
+        let indices = 0..dry_run.rules.len();
+        let is_settled =
+            |&index: &usize| u8::try_from(index).is_ok_and(|it| settlement.dry_run.contains(it));
+        for index in indices.filter(is_settled) {
+            f(dry_run, index);
+        }
+    }
+}
+
+/// What a request has reserved.
+impl RequestLimits {
+    /// The settlement of a rule and of rules in dry run: the one that exists, or a new one. It is
+    /// held for the caller.
+    pub(super) fn settlement(&self, rule: Option<usize>, dry_run: RuleSet) -> Arc<Settlement> {
+        let mut state = self.settlements.0.lock();
+        let mut all = state.all.iter();
+        if let Some(settlement) = all.find(|settlement| settlement.is_of(rule, dry_run)) {
+            settlement.hold();
+            return settlement.clone();
+        }
+        let resolved = rule.and_then(|rule| self.rules.get(rule)).into_iter();
+        // Of merged rules, one that gives back does.
+        let mut configs = resolved.flat_map(ResolvedRule::configs);
+        let releases = configs.any(|config| config.on_unknown == OnUnknown::Release);
+        let on_unknown = match releases {
+            true => OnUnknown::Release,
+            false => OnUnknown::Keep,
+        };
+        let mut settlement = Settlement::new(rule, dry_run, on_unknown, self.limiter.clock().now());
+        if state.progress.is_open() {
+            settlement.hold();
+        }
+        if !self.limiter.counts_in_memory() {
+            settlement.runtime = Handle::try_current().ok();
+        }
+        let settlement = Arc::new(settlement);
+        state.all.push(settlement.clone());
+        drop(state);
+        for_each_rule(&settlement, self, report::reserved);
+        settlement
+    }
+
+    /// Notes that the arguments of the handler are being extracted.
+    pub(super) fn begin_extraction(&self) {
+        self.settlements.0.lock().progress = Progress::Extracting;
+    }
+
+    /// Notes that the handler is being called.
+    pub(super) fn end_extraction(&self) {
+        self.settlements.0.lock().progress = Progress::Handling;
+    }
+
+    /// Notes that the request has a response of this status, or that it has been dropped. Settles
+    /// what no handle holds.
+    pub(super) fn end_request(&self, status: Option<StatusCode>) {
+        let held = {
+            let mut state = self.settlements.0.lock();
+            if !state.progress.is_open() {
+                return;
+            }
+            state.progress = state.progress.end(status);
+            state.all.clone()
+        };
+        for settlement in held {
+            settlement.release(self);
+        }
+    }
+
+    /// Ends the reservations of these rules without a correction, because their charges are
+    /// refunded: the response does not count.
+    pub(super) fn close_settlements(&self, rules: &[usize]) {
+        let all = self.settlements.0.lock().all.clone();
+        let is_closed = |rule| rules.contains(&rule);
+        for settlement in all.iter().filter(|it| it.rule.is_some_and(is_closed)) {
+            let _correcting = settlement.correcting.lock();
+            let reserved = settlement.reserved(self).unwrap_or(0);
+            settlement.close(self, reserved, 0);
+        }
+    }
+
+    /// Whether the headers have to wait for corrections. Returns `true` once.
+    pub(super) fn take_unconfirmed(&self) -> bool {
+        mem::take(&mut self.settlements.0.lock().is_unconfirmed)
+    }
+
+    /// Waits until a remote store has the corrections, for one deadline at most, and asks it for
+    /// what the headers show.
+    pub(super) async fn await_corrections(&self) {
+        let charges = self.charges_with(|_, _| Some(0));
+        self.limiter.confirmed(&charges).await;
+        drop(charges);
+        self.refresh_decision().await;
+    }
+
+    /// What the rule was charged at admission. `None` before that.
+    fn charged_cost(&self, rule: usize) -> Option<u64> {
+        self.ledger.lock().charged_cost(rule)
+    }
+
+    /// What the rule holds of what was reserved, and of what was charged beyond it.
+    fn reserved_units(&self, rule: usize) -> u64 {
+        self.ledger.lock().reserved(rule)
+    }
+
+    /// Corrects what a rule holds to this use.
+    fn correct(&self, rule: usize, used: u64, is_last: bool) {
+        let Some(resolved) = self.rules.get(rule) else {
+            return;
+        };
+        let charge = |cost| Charge {
+            cost,
+            ..resolved.charge(self.route.as_ref())
+        };
+        let held = self.reserved_units(rule);
+        if used > held && self.is_charged(rule) {
+            let excess = used - held;
+            let receipt = self.limiter.force_soon(&charge(excess));
+            self.ledger.lock().record_one(rule, excess, receipt);
+            report::units(self, rule, UnitsKind::Forced, excess);
+            report::forced(self, rule, excess);
+        }
+        if used < held && is_last {
+            let taken = self.ledger.lock().take_back_reserved(rule, held - used);
+            let charges: SmallVec<[Charge<'_>; 1]> =
+                taken.iter().map(|entry| charge(entry.cost)).collect();
+            let units = taken.iter().map(|entry| entry.cost).sum();
+            let receipts: SmallVec<[Receipt; 1]> =
+                taken.into_iter().map(|entry| entry.receipt).collect();
+            self.limiter.refund_soon(&charges, &receipts);
+            report::units(self, rule, UnitsKind::Refunded, units);
+            report::given_back(self, rule, units);
+        }
+        if is_last {
+            self.force_local_charges_in_store(rule);
+        }
+    }
+
+    /// Whether excess of this rule is charged. A rule in dry run that would have refused the
+    /// request would have kept the handler from the work.
+    fn is_charged(&self, rule: usize) -> bool {
+        let ledger = self.ledger.lock();
+        u8::try_from(rule).is_ok_and(|rule| !ledger.would_refuse.contains(rule))
+    }
+
+    /// Charges in a remote store what only this process has counted for a rule, because the store
+    /// did not answer. The work is done.
+    fn force_local_charges_in_store(&self, rule: usize) {
+        let Some(resolved) = self.rules.get(rule) else {
+            return;
+        };
+        let local = self.ledger.lock().local_only(rule);
+        if local > 0 {
+            self.limiter.force_in_store_soon(&Charge {
+                cost: local,
+                ..resolved.charge(self.route.as_ref())
+            });
+        }
+    }
+
+    /// Updates what the headers show after a correction. A remote store has to confirm it first.
+    fn refresh_after_correction(&self) {
+        let charges = self.charges_with(|_, _| Some(0));
+        match self.limiter.try_check_all(&charges, Action::Peek) {
+            Ok(decision) => self.ledger.lock().decision = Some(decision),
+            Err(_) => self.settlements.0.lock().is_unconfirmed = true,
+        }
+    }
+}
+
+/// The state of a request that is being answered. If it is dropped without a response, the request
+/// has ended.
+#[derive(Debug)]
+pub(super) struct Tracked(pub(super) Arc<RequestLimits>);
+
+impl Drop for Tracked {
+    fn drop(&mut self) {
+        self.0.end_request(None);
+    }
+}
