@@ -3,7 +3,7 @@
 //!
 //! * `POST /complete` with `x-api-key`: 20 requests and 200 tokens a minute for each key. A request
 //!   reserves the tokens of its prompt and `max_tokens` (16 by default), and is settled when the
-//!   model is done: unused tokens are refunded, further tokens are charged. A refused request
+//!   model is done: unused tokens are given back, further tokens are charged. A refused request
 //!   consumes neither requests nor tokens
 //!
 //! The model repeats the prompt, and a word is a token.
@@ -18,7 +18,7 @@
 //! ```
 
 use axum::{Json, Router, routing::post};
-use limit_runtime::{HeaderStyle, Limiter, RateLimit, header, rate_limit};
+use limit_runtime::{HeaderStyle, Limiter, Reservation, header, rate_limit};
 use serde::{Deserialize, Serialize};
 use std::error::Error;
 
@@ -38,8 +38,6 @@ struct Completion {
 struct Usage {
     prompt_tokens: u64,
     completion_tokens: u64,
-    /// What the client has left after this request is settled.
-    remaining_tokens: Option<u64>,
 }
 
 impl Request {
@@ -53,29 +51,18 @@ impl Request {
 // A real service checks the API key first: see the example `tiers`.
 #[rate_limit("20/minute", name = "requests", key = header("x-api-key"))]
 #[rate_limit("200/minute", name = "tokens", key = header("x-api-key"), cost = request.estimate())]
-async fn complete(
-    limit: RateLimit,
-    Json(request): Json<Request>,
-) -> axum::response::Result<Json<Completion>> {
+async fn complete(reservation: Reservation, Json(request): Json<Request>) -> Json<Completion> {
     let text = model::complete(&request.prompt, request.max_tokens);
     let prompt_tokens = model::count_tokens(&request.prompt);
     let completion_tokens = model::count_tokens(&text);
-
-    let tokens = limit.only("tokens")?;
-    let (reserved, used) = (request.estimate(), prompt_tokens + completion_tokens);
-    if used > reserved {
-        tokens.charge(used - reserved).await?;
-    } else {
-        tokens.refund(reserved - used).await?;
-    }
-    Ok(Json(Completion {
+    reservation.commit(prompt_tokens + completion_tokens);
+    Json(Completion {
         text,
         usage: Usage {
             prompt_tokens,
             completion_tokens,
-            remaining_tokens: tokens.remaining(),
         },
-    }))
+    })
 }
 
 /// An echo.

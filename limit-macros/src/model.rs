@@ -35,6 +35,8 @@ pub(crate) struct Rule {
     pub(crate) on_limited: Option<Expr>,
     pub(crate) on_store_error: Option<Fallback>,
     pub(crate) dry_run: bool,
+    pub(crate) cap_cost: Option<CostCap>,
+    pub(crate) on_unknown: OnUnknown,
     /// Identifies the rule among those of the handler: its name, or its key as written. Budgets in
     /// stores depend on it.
     pub(crate) identity: String,
@@ -131,6 +133,21 @@ pub(crate) enum Strategy {
     FixedWindow,
     SlidingWindow,
     Gcra { burst: NonZeroU64 },
+}
+
+/// The most that a request is charged at admission.
+#[derive(Clone, Copy)]
+pub(crate) enum CostCap {
+    Units(u64),
+    /// From 1 to 100.
+    Percent(u8),
+}
+
+/// What becomes of an estimate if the use is not known.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnUnknown {
+    Keep,
+    Release,
 }
 
 /// How a request is decided if the store fails.

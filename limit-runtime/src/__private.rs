@@ -20,6 +20,7 @@ pub use crate::policy::{
     over_arguments::{
         ArgumentRules, PolicyOverAllArguments, PolicyOverFirstArguments, argument_rule, with_cost,
     },
+    reserve::{CostCap, OnUnknown},
     rule::{Policy, Rules, rule},
     source::{KeyTuple, cost, key, limits, scope, scoped},
 };

@@ -99,6 +99,8 @@ mod policy;
 mod limiter;
 // One request under its policies.
 mod request;
+// The usage of models, in the responses of their APIs.
+pub mod usage;
 // What the attribute expands to.
 mod handler;
 // Layers.
@@ -127,9 +129,11 @@ pub use self::{
         client_ip::{ClientIp, ClientIpRejection, client_ip},
         key_rejection::{BearerRejection, HeaderKeyRejection},
         keys::{bearer, everyone, header},
+        meter::Metered,
         permit::Permit,
         rate_limit::RateLimit,
         rate_limit_rejection::{PermitRejection, RateLimitRejection, UnknownPolicy},
+        reservation::{Reservation, ReservationRejection},
     },
     response::{
         exceeded::Exceeded,

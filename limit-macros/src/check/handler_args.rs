@@ -2,7 +2,7 @@
 
 use proc_macro2::Ident;
 use quote::quote;
-use syn::{Expr, FieldPat, FnArg, Pat, Signature, Token};
+use syn::{Expr, FieldPat, FnArg, Pat, Signature, Token, Type};
 
 use crate::check::free_names::{bound_names, free_names};
 use crate::model::ArgsExpr;
@@ -15,6 +15,7 @@ pub(crate) struct HandlerArgs {
 
 struct HandlerArg {
     pattern: Pat,
+    ty: Type,
     /// The names that the pattern binds.
     names: Vec<Ident>,
 }
@@ -24,6 +25,7 @@ impl HandlerArgs {
         let args = sig.inputs.iter().filter_map(|arg| match arg {
             FnArg::Typed(arg) => Some(HandlerArg {
                 pattern: (*arg.pat).clone(),
+                ty: (*arg.ty).clone(),
                 names: bound_names(&arg.pat),
             }),
             FnArg::Receiver(_) => None,
@@ -32,6 +34,11 @@ impl HandlerArgs {
             handler: sig.ident.clone(),
             args: args.collect(),
         }
+    }
+
+    /// The types of the arguments.
+    pub(crate) fn types(&self) -> impl Iterator<Item = &Type> {
+        self.args.iter().map(|arg| &arg.ty)
     }
 
     /// The first name in an expression that is an argument of the handler. A closure has arguments

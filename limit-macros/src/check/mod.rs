@@ -18,6 +18,8 @@ mod limits;
 mod cost;
 // `concurrency = …`, with or without limits.
 mod concurrency;
+// Estimates, and what settles them.
+mod reservation;
 // The identity and the label of each rule.
 mod budget;
 
@@ -29,7 +31,7 @@ use syn::ext::IdentExt;
 use crate::check::concurrency::OptionSpans;
 use crate::check::handler_args::HandlerArgs;
 use crate::errors::Errors;
-use crate::model::{Cost, Key, Model, Purpose, Rule, RuleLimits, Scope, Strategy};
+use crate::model::{Cost, Key, Model, OnUnknown, Purpose, Rule, RuleLimits, Scope, Strategy};
 use crate::syntax::arguments::{Arguments, Entry, OptionValue};
 use crate::syntax::options::{OptionName, means_limits};
 
@@ -65,6 +67,7 @@ pub(crate) fn check(
             model.rules.push(rule);
         }
     }
+    reservation::check_argument(&model.rules, args, errors);
     budget::assign(&mut model, &args.handler.unraw().to_string(), errors);
     errors.is_empty().then_some(model)
 }
@@ -128,12 +131,15 @@ fn check_rule(
         on_limited: None,
         on_store_error: None,
         dry_run: false,
+        cap_cost: None,
+        on_unknown: OnUnknown::Keep,
         identity: String::new(),
         label: String::new(),
     };
     let mut cost_span = attribute_span;
     let mut unit = None;
     let mut spans = OptionSpans::default();
+    let mut of_estimates = Vec::new();
     for entry in arguments.entries {
         match entry {
             Entry::Positional(expr) => {
@@ -167,6 +173,14 @@ fn check_rule(
                         extractor_fn::check(Purpose::Cost, &expr, errors);
                         rule.cost = cost::cost(expr, args, errors);
                     }
+                    OptionValue::CapCost(cap) => {
+                        of_estimates.push((option, name_span));
+                        rule.cap_cost = Some(cap);
+                    }
+                    OptionValue::OnUnknown(on_unknown) => {
+                        of_estimates.push((option, name_span));
+                        rule.on_unknown = on_unknown;
+                    }
                     OptionValue::Scope(expr) => {
                         rule.scope = extractor_fn::scope(expr, args, errors);
                     }
@@ -195,8 +209,13 @@ fn check_rule(
         None if are_limits_missing => errors.at_span(attribute_span, MISSING_LIMITS),
         None => {}
     }
-    cost::check_fits(&rule, cost_span, errors);
+    if rule.cap_cost.is_none() {
+        cost::check_fits(&rule, cost_span, errors);
+    }
     spans.check(&rule, errors);
+    for (option, span) in of_estimates {
+        reservation::check_option(option, span, &rule, errors);
+    }
     Some(rule)
 }
 

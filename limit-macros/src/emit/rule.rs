@@ -11,7 +11,7 @@ use crate::emit::context::Context;
 use crate::emit::generics::{LastArg, may_take_last_arg};
 use crate::emit::over_args;
 use crate::exprs::name_span;
-use crate::model::{ArgsExpr, Cost, Key, Purpose, Rule, RuleLimits, Scope, Strategy};
+use crate::model::{ArgsExpr, Cost, Key, OnUnknown, Purpose, Rule, RuleLimits, Scope, Strategy};
 use crate::spans::{self, respan};
 use crate::tokens::readable;
 
@@ -304,7 +304,9 @@ fn other_settings(context: &Context<'_>, rule: &Rule) -> TokenStream {
         let span = spans::hygienic_span_at(name_span(concurrency));
         let method = match &rule.limits {
             RuleLimits::None => "only_concurrency",
-            RuleLimits::Literal(..) | RuleLimits::Expr(_) | RuleLimits::OverArgs(_) => "concurrency",
+            RuleLimits::Literal(..) | RuleLimits::Expr(_) | RuleLimits::OverArgs(_) => {
+                "concurrency"
+            }
         };
         let method = Ident::new(method, span);
         settings.extend(quote_spanned!(span=> .#method(#concurrency)));
@@ -318,6 +320,14 @@ fn other_settings(context: &Context<'_>, rule: &Rule) -> TokenStream {
     if let Some(fallback) = rule.on_store_error {
         let fallback = runtime.fallback(fallback);
         settings.extend(quote_spanned!(span=> .on_store_error(#fallback)));
+    }
+    if rule.on_unknown == OnUnknown::Release {
+        let release = runtime.on_unknown_release();
+        settings.extend(quote_spanned!(span=> .on_unknown(#release)));
+    }
+    if let Some(cap) = rule.cap_cost {
+        let cap = runtime.cost_cap(cap);
+        settings.extend(quote_spanned!(span=> .cap_cost(#cap)));
     }
     if let Some(count_when) = &rule.count_when {
         let span = name_span(count_when);

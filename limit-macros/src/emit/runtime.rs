@@ -3,7 +3,7 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 
-use crate::model::{Fallback, Model, Purpose, Strategy};
+use crate::model::{CostCap, Fallback, Model, Purpose, Strategy};
 use crate::spans::{hygienic_span, respan};
 
 /// The path of `__private`. All tokens have one span, except for a path that `crate = …` gives.
@@ -64,6 +64,7 @@ impl Runtime {
         key_tuple: KeyTuple;
         key_with_scope: scoped;
         call_on_limited: call_on_limited;
+        on_unknown_release: OnUnknown::Release;
 
         // Rules over the arguments.
         policy_over_all_arguments_trait: PolicyOverAllArguments;
@@ -138,6 +139,19 @@ impl Runtime {
                 let gcra = self.path(&quote!(gcra));
                 let burst = burst.get();
                 quote_spanned!(self.span=> #gcra(#burst))
+            }
+        }
+    }
+
+    pub(crate) fn cost_cap(&self, cap: CostCap) -> TokenStream {
+        match cap {
+            CostCap::Units(units) => {
+                let constructor = self.path(&quote!(CostCap::Units));
+                quote_spanned!(self.span=> #constructor(#units))
+            }
+            CostCap::Percent(percent) => {
+                let constructor = self.path(&quote!(CostCap::Percent));
+                quote_spanned!(self.span=> #constructor(#percent))
             }
         }
     }

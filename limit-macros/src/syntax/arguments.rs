@@ -7,7 +7,7 @@ use syn::{Expr, LitStr, Path, Token, Type};
 
 use crate::errors::Errors;
 use crate::exprs::without_parens;
-use crate::model::{Fallback, Strategy};
+use crate::model::{CostCap, Fallback, OnUnknown, Strategy};
 use crate::syntax::options::{self, OptionName};
 use crate::syntax::unit::NamedUnit;
 use crate::syntax::{option_values, strategy, unit};
@@ -40,6 +40,8 @@ pub(crate) enum Entry {
 pub(crate) enum OptionValue {
     Key(Expr),
     Cost(Expr),
+    CapCost(CostCap),
+    OnUnknown(OnUnknown),
     Scope(Expr),
     Strategy(Strategy),
     Methods(Vec<String>),
@@ -221,6 +223,10 @@ fn parse_value(
     Ok(match option {
         OptionName::Key => Some(OptionValue::Key(expr()?)),
         OptionName::Cost => Some(OptionValue::Cost(expr()?)),
+        OptionName::CapCost => option_values::cap_cost(&expr()?, errors).map(OptionValue::CapCost),
+        OptionName::OnUnknown => {
+            option_values::on_unknown(&expr()?, errors).map(OptionValue::OnUnknown)
+        }
         OptionName::Scope => Some(OptionValue::Scope(expr()?)),
         OptionName::CountWhen => Some(OptionValue::CountWhen(expr()?)),
         OptionName::OnLimited => Some(OptionValue::OnLimited(expr()?)),

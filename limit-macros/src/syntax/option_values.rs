@@ -7,7 +7,7 @@ use syn::{Expr, ExprLit, Lit, LitStr, Path};
 use crate::did_you_mean::{closest, did_you_mean, with_hint};
 use crate::errors::Errors;
 use crate::exprs::{as_string, as_word, without_parens};
-use crate::model::Fallback;
+use crate::model::{CostCap, Fallback, OnUnknown};
 use crate::syntax::options::OptionName;
 
 /// A string that is not empty.
@@ -140,6 +140,53 @@ const FALLBACKS: [(&str, Fallback); 3] = [
 /// `on_store_error = deny`.
 pub(crate) fn on_store_error(expr: &Expr, errors: &mut Errors) -> Option<Fallback> {
     one_of(expr, ["fallback", "fallbacks"], &FALLBACKS, errors)
+}
+
+/// `on_unknown = release`.
+pub(crate) fn on_unknown(expr: &Expr, errors: &mut Errors) -> Option<OnUnknown> {
+    let allowed = [("keep", OnUnknown::Keep), ("release", OnUnknown::Release)];
+    one_of(
+        expr,
+        ["value of `on_unknown`", "values of `on_unknown`"],
+        &allowed,
+        errors,
+    )
+}
+
+/// `cap_cost = 5_000` or `cap_cost = "50%"`.
+pub(crate) fn cap_cost(expr: &Expr, errors: &mut Errors) -> Option<CostCap> {
+    let cap = match expr {
+        Expr::Lit(ExprLit {
+            lit: Lit::Int(number),
+            ..
+        }) => number
+            .base10_parse()
+            .ok()
+            .filter(|units| (1..=MAX_COUNT).contains(units))
+            .map(CostCap::Units),
+        Expr::Lit(ExprLit {
+            lit: Lit::Str(text),
+            ..
+        }) => {
+            let text = text.value();
+            let percent = text.trim().strip_suffix('%').map(str::trim_end);
+            let percent = percent.and_then(|percent| percent.parse().ok());
+            percent
+                .filter(|percent| (1..=100).contains(percent))
+                .map(CostCap::Percent)
+        }
+        _ => None,
+    };
+    if cap.is_none() {
+        errors.at_tokens(
+            expr,
+            format!(
+                "this is not a value for `cap_cost`: write {}",
+                OptionName::CapCost.example()
+            ),
+        );
+    }
+    cap
 }
 
 /// Whether a word is a value of `on_store_error`.

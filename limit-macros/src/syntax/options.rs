@@ -38,6 +38,8 @@ macro_rules! options {
 options! {
     Key "key" "a function of extractors, as in `key = client_ip`"
     Cost "cost" "a number or a function of extractors, as in `cost = 5`"
+    CapCost "cap_cost" "a number, or a share of the smallest limit in quotes, as in `cap_cost = 5_000` or `cap_cost = \"50%\"`"
+    OnUnknown "on_unknown" "`keep` or `release`, as in `on_unknown = release`"
     Scope "scope" "a string or a function of extractors, as in `scope = \"models\"`"
     Strategy "strategy" "the name of a strategy, as in `strategy = sliding_window`"
     Methods "methods" "a list of methods, as in `methods = [POST, PUT]`"

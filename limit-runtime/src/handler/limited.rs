@@ -152,7 +152,7 @@ where
         let this = self.project();
         let extracted = this.request.set_during(|| this.extracting.poll(cx));
         extracted.map_ok(|(admission, arguments)| Limited {
-            admission: this.request.update(admission),
+            admission: this.request.end_extraction(admission),
             arguments,
             policy: PhantomData,
         })

@@ -5,6 +5,7 @@
 //! | `limiter.rs` | [`Limiter`], checks of several charges, and access to its settings |
 //! | `check.rs` | [`Check`]: a check of one key, built step by step |
 //! | `admin.rs` | refunds, resets, health and usage |
+//! | `settlement.rs` | refunds and forced charges that no request waits for; shutdown |
 //! | `observe.rs` | what was counted, dry runs |
 //! | `gauges.rs` | gauges of the feature `metrics` |
 //! | `builder/` | [`LimiterBuilder`]: the settings of a limiter |
@@ -32,6 +33,7 @@ mod observe;
 pub(crate) mod permits;
 mod process_wide;
 mod remote;
+mod settlement;
 pub(crate) mod wait_queue;
 pub(crate) mod words;
 

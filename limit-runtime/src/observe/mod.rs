@@ -23,6 +23,8 @@ mod space_saving;
 mod sampled_log;
 // Sets of counters by route.
 mod routes;
+// Counters of reservations.
+pub(crate) mod reservations;
 // What all of it is read as.
 mod stats;
 // All of it as JSON.
@@ -59,5 +61,6 @@ pub use self::{
     key_digest::KeyDigest,
     no_such_policy::NoSuchPolicy,
     reason::Reason,
+    reservations::ReservationCounts,
     stats::{BusyKey, EndpointStats, PolicyCounts, PolicyStats, Stats, StatsLevel},
 };

@@ -6,6 +6,7 @@ use super::{
     key_digest::KeyDigest,
     known_budget::KnownBudget,
     reason::Reason,
+    reservations::ReservationCounters,
     routes::{RouteCell, Routes},
     sampled_log::SampledLog,
     space_saving::SpaceSaving,
@@ -55,6 +56,7 @@ pub(crate) struct PolicyRecord {
     counters: Option<Routes<COUNTERS>>,
     details: Option<Details>,
     pub(super) log: SampledLog,
+    pub(crate) reservations: ReservationCounters,
     instruments: PolicyInstruments,
     /// Requests that hold a permit of the policy.
     in_flight: Arc<AtomicU64>,
@@ -134,6 +136,14 @@ impl PolicySource {
         }
     }
 
+    /// The cost as written.
+    pub(crate) fn cost(&self) -> &str {
+        match self {
+            Self::Attribute(rule) => rule.cost,
+            Self::Layer(layer) => &layer.cost,
+        }
+    }
+
     /// Whether the policy is in dry run as it is written.
     pub(super) fn is_dry_run(&self) -> bool {
         match self {
@@ -190,6 +200,7 @@ impl PolicyRecord {
                 busiest: SpaceSaving::new(),
             }),
             log: SampledLog::default(),
+            reservations: ReservationCounters::default(),
             instruments: PolicyInstruments::default(),
             in_flight: Arc::default(),
         }
@@ -348,6 +359,7 @@ impl PolicyRecord {
             key: self.source.key(),
             is_dry_run,
             requests,
+            reservations: self.reservations.counts(),
             routes,
             utilization_percent: details.map(|details| details.utilization.snapshot()),
             check_time_ns: details.map(|details| details.check_time.snapshot()),

@@ -5,6 +5,7 @@ use super::{
     histogram::{Bucket, Histogram},
     key_digest::KeyDigest,
     reason::Reason,
+    reservations::ReservationCounts,
     stats::{BusyKey, EndpointStats, PolicyCounts, PolicyStats, Stats, StatsLevel},
 };
 use crate::clock::millis;
@@ -57,6 +58,7 @@ impl_serialize! {
         key,
         is_dry_run,
         requests,
+        reservations,
         routes,
         utilization_percent,
         check_time_ns,
@@ -76,6 +78,8 @@ impl_serialize! {
         rejected,
         abandoned,
     }
+    /// Its fields.
+    ReservationCounts { open, settled, reserved, used, given_back, forced }
     /// Its fields.
     BusyKey { key, limited, error }
     /// The number of values, the ends of the buckets that reach 50 and 99 percent of them, and the

@@ -1,6 +1,6 @@
 //! What a limiter has counted, at one moment.
 
-use super::{histogram::Histogram, key_digest::KeyDigest};
+use super::{histogram::Histogram, key_digest::KeyDigest, reservations::ReservationCounts};
 use crate::store::{Health, Usage};
 use limit_core::Unit;
 use std::{collections::BTreeMap, time::Duration};
@@ -106,6 +106,8 @@ pub struct PolicyStats {
     pub is_dry_run: bool,
     /// Requests to all routes.
     pub requests: PolicyCounts,
+    /// What requests have reserved, and given back or charged beyond it.
+    pub reservations: ReservationCounts,
     /// Requests by route template. An empty one stands for requests to no route.
     pub routes: BTreeMap<String, PolicyCounts>,
     /// How much of a limit was used after each check, in percent. With several limits: of the

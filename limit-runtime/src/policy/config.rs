@@ -1,5 +1,6 @@
 //! Settings of a policy, which are the same for all requests.
 
+use super::reserve::{CostCap, OnUnknown};
 use crate::{
     observe::{
         declaration::RuleDeclaration, policy_record::PolicyRecord, policy_records::PolicyId,
@@ -10,7 +11,7 @@ use crate::{
 };
 use axum::{extract::MatchedPath, response::Response};
 use http::Method;
-use limit_core::MAX_COUNT;
+use limit_core::{Limits, MAX_COUNT};
 use std::{fmt, num::NonZeroU64, ops::Deref, sync::Arc, time::Duration};
 
 /// How many requests may be in flight under a rule.
@@ -69,8 +70,10 @@ pub struct PolicyConfig {
     /// The counters of a layer.
     pub(crate) layer: Option<Arc<PolicyRecord>>,
     pub(crate) is_dry_run: bool,
+    pub(crate) on_unknown: OnUnknown,
+    pub(crate) cap_cost: Option<CostCap>,
     /// Whether a check, or what follows it, needs the state of its request: for a wait, a
-    /// `count_when` or a permit. Only valid for an attribute.
+    /// `count_when`, a permit or a cap of the cost. Only valid for an attribute.
     pub(crate) needs_state: bool,
 }
 
@@ -94,6 +97,8 @@ impl PolicyConfig {
             layer: None,
             is_dry_run: false,
             needs_state: false,
+            on_unknown: OnUnknown::Keep,
+            cap_cost: None,
         }
     }
 
@@ -197,6 +202,21 @@ impl PolicyConfig {
         self.on_store_error = Some(fallback);
         self
     }
+
+    /// What becomes of an estimate if the use is not known. Default: it is kept.
+    #[must_use]
+    pub const fn on_unknown(mut self, on_unknown: OnUnknown) -> Self {
+        self.on_unknown = on_unknown;
+        self
+    }
+
+    /// The most that a request is charged at admission. Default: its cost.
+    #[must_use]
+    pub const fn cap_cost(mut self, cap: CostCap) -> Self {
+        self.cap_cost = Some(cap);
+        self.needs_state = true;
+        self
+    }
 }
 
 impl PolicyConfig {
@@ -207,6 +227,23 @@ impl PolicyConfig {
             (Some(rule), _) => PolicyId::Attribute(rule),
             (None, Some(layer)) => PolicyId::Layer(layer),
             (None, None) => PolicyId::Unknown,
+        }
+    }
+
+    /// Whether the rule has a cost, which may be an estimate.
+    pub(crate) fn has_cost(&self) -> bool {
+        match self.id() {
+            PolicyId::Attribute(rule) => rule.cost != "1",
+            PolicyId::Layer(layer) => layer.source.cost() != "1",
+            PolicyId::Unknown => false,
+        }
+    }
+
+    /// The cost, or less if it is capped.
+    pub(crate) fn capped(&self, cost: u64, limits: &Limits) -> u64 {
+        match self.cap_cost {
+            None => cost,
+            Some(cap) => cost.min(cap.units(limits, self.strategy)),
         }
     }
 

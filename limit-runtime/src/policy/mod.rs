@@ -6,6 +6,7 @@ pub(crate) mod config;
 pub(crate) mod constants;
 pub(crate) mod last_argument;
 pub(crate) mod over_arguments;
+pub(crate) mod reserve;
 pub(crate) mod resolution;
 pub(crate) mod resolved_rule;
 pub(crate) mod route_scope;

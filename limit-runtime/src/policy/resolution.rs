@@ -264,8 +264,12 @@ impl Resolution {
         self.rules.insert(place, rule);
     }
 
-    /// Merges rules of one budget into one: the larger cost is charged once, and all limits apply.
+    /// Caps costs, and merges rules of one budget into one: the larger cost is charged once, and
+    /// all limits apply.
     pub(crate) fn merge_same_budgets(&mut self, route: Option<&MatchedPath>) {
+        for rule in &mut self.rules {
+            rule.cost = rule.config.capped(rule.cost, &rule.limits);
+        }
         let mut index = 1;
         while let Some(rule) = self.rules.get(index) {
             let mut earlier = self.rules.iter().take(index);

@@ -119,6 +119,12 @@ impl ResolvedRule {
         std::iter::once(&*self.config).chain(merged)
     }
 
+    /// Whether a reservation under the policy of this name, or under any, settles the rule.
+    pub(crate) fn reserves_under(&self, name: Option<&str>) -> bool {
+        name.is_none_or(|name| self.configs().any(|config| config.name == name))
+            && self.configs().any(PolicyConfig::has_cost)
+    }
+
     /// How long the request may wait for room in the budget: the shortest wait of its rules.
     pub(crate) fn max_wait(&self) -> Duration {
         let waits = self.configs().map(|config| config.wait);

@@ -2,7 +2,7 @@
 
 use super::{
     hold::Hold, permit_body::hold_until_end, request_limits::RequestLimits,
-    response_headers::add_headers,
+    response_headers::add_headers, settling::Tracked,
 };
 use crate::{
     extract::maybe_ready::{BoxFuture, MaybeReady},
@@ -31,8 +31,8 @@ enum Other {
     Headers(Headers),
     /// The state is shared with the request's `RateLimit` extractors. Its permits are held until
     /// the body of the response has ended.
-    Tracked(Arc<RequestLimits>, Option<Arc<Hold>>),
-    /// The response while a charge is refunded, after the handler has returned.
+    Tracked(Tracked, Option<Arc<Hold>>),
+    /// The response while a charge is refunded or corrected, after the handler has returned.
     Refunding(BoxFuture<Response>),
 }
 
@@ -58,14 +58,19 @@ impl Admission {
 
     /// A request whose charge is still to be made or may change.
     pub(crate) fn tracked(request_limits: Arc<RequestLimits>) -> Self {
-        Self::with_other(Other::Tracked(request_limits, None))
+        Self::tracked_by(Tracked(request_limits))
+    }
+
+    /// [`tracked`](Self::tracked) with what ends the request.
+    pub(super) fn tracked_by(tracked: Tracked) -> Self {
+        Self::with_other(Other::Tracked(tracked, None))
     }
 
     /// Adds the permits that the request holds.
     pub(crate) fn holding(mut self, hold: Hold) -> Self {
-        if let Some(Other::Tracked(request_limits, held)) = self.other.as_deref_mut() {
+        if let Some(Other::Tracked(tracked, held)) = self.other.as_deref_mut() {
             let hold = Arc::new(hold);
-            request_limits.set_hold(&hold);
+            tracked.0.set_hold(&hold);
             *held = Some(hold);
         }
         self
@@ -82,15 +87,6 @@ impl Admission {
         }
     }
 
-    /// The same request, whose state an extractor has asked for.
-    pub(crate) fn or_tracked(self, request_limits: Arc<RequestLimits>) -> Self {
-        match self.request_limits() {
-            // With its permits.
-            Some(_) => self,
-            None => Self::tracked(request_limits),
-        }
-    }
-
     fn with_other(other: Other) -> Self {
         Self {
             literal_headers: None,
@@ -99,9 +95,10 @@ impl Admission {
     }
 
     /// The per-request state, if there is one.
+    #[inline]
     pub(crate) fn request_limits(&self) -> Option<&Arc<RequestLimits>> {
         match self.other.as_deref() {
-            Some(Other::Tracked(request_limits, _)) => Some(request_limits),
+            Some(Other::Tracked(tracked, _)) => Some(&tracked.0),
             Some(Other::Headers(_) | Other::Refunding(_)) | None => None,
         }
     }
@@ -150,13 +147,16 @@ impl Other {
                 headers.add_to_response(response);
                 true
             }
-            Self::Tracked(request_limits, hold) => {
+            Self::Tracked(Tracked(request_limits), hold) => {
                 let uncounted = request_limits.uncounted_rules(response);
                 let dry_run = request_limits.dry_run();
                 let uncounted_dry_run = dry_run
                     .map(|dry_run| dry_run.uncounted_rules(response))
                     .unwrap_or_default();
-                if uncounted.is_empty() && uncounted_dry_run.is_empty() {
+                request_limits.close_settlements(&uncounted);
+                request_limits.end_request(Some(response.status()));
+                let is_unconfirmed = request_limits.take_unconfirmed();
+                if uncounted.is_empty() && uncounted_dry_run.is_empty() && !is_unconfirmed {
                     add_headers(request_limits, response);
                     hold_by_body(response, hold.take());
                     return true;
@@ -164,6 +164,9 @@ impl Other {
                 let hold = hold.take();
                 let (request_limits, mut response) = (request_limits.clone(), mem::take(response));
                 *self = Self::Refunding(Box::pin(async move {
+                    if is_unconfirmed {
+                        request_limits.await_corrections().await;
+                    }
                     refund(&request_limits, &uncounted).await;
                     if let Some(dry_run) = request_limits.dry_run() {
                         refund(dry_run, &uncounted_dry_run).await;

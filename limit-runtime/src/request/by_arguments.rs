@@ -15,7 +15,7 @@ use super::{
     ledger::PerRule,
     refusal::Refusal,
     report,
-    request_limits::{PolicyNames, RequestLimits},
+    request_limits::RequestLimits,
 };
 use crate::{
     extract::{
@@ -185,17 +185,22 @@ impl Looked {
             .extend(dry_run.into_iter().flat_map(DryRunRules::names));
         let exempt = limits.exempt.len();
         let mut has_own_response = false;
-        let mut unresolved = PolicyNames::new();
+        let mut unresolved: Vec<&'static PolicyConfig> = Vec::new();
         rules.for_each_config(&mut |config| {
             has_own_response |= config.own_response().is_some();
             let is_named = |other: &PolicyConfig| other.name == config.name;
             let mut resolved = limits.rules.iter().flat_map(ResolvedRule::configs);
             let mut permits = limits.permit_views();
             if !resolved.any(is_named) && !permits.any(|permit| permit.name == config.name) {
-                unresolved.push(config.name);
+                unresolved.push(config);
             }
         });
-        limits.exempt.extend(unresolved);
+        for config in unresolved {
+            if !limits.exempt.contains(&config.name) {
+                limits.unresolved.push(config);
+            }
+            limits.exempt.push(config.name);
+        }
         if uses == Uses::Last {
             limits.keep_head(parts);
             if has_own_response && limits.head.is_none() {
@@ -290,6 +295,7 @@ impl Looked {
         }
         let set = |limits: &mut RequestLimits, resolution: &mut Resolution| {
             limits.exempt.truncate(self.exempt);
+            limits.unresolved.clear();
             limits.set_rules(resolution, before.known);
             let ledger = limits.ledger.get_mut();
             ledger.decision = None;

@@ -1,10 +1,10 @@
 //! Checks, charges and refunds of a request under all its rules.
 
 use super::{
-    ledger::PerRule,
+    ledger::{Costs, PerRule},
     refusal::{Denial, Refusal},
     report,
-    request_limits::{Costs, RequestLimits},
+    request_limits::RequestLimits,
 };
 use crate::{
     decision::{Decision, Receipt},
@@ -12,15 +12,12 @@ use crate::{
     instruments::UnitsKind,
     limiter::{
         Limiter,
-        wait_queue::{self, WaitMode},
+        wait_queue::{self, MaxWait, WaitMode},
     },
     policy::resolved_rule::ResolvedRule,
     store::{Action, Charge, Fallback, StoreError},
 };
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 /// In each check, `on_allowed` converts the state into the result that the caller needs. A pending
 /// check then needs no second future around it.
@@ -89,7 +86,10 @@ impl RequestLimits {
                 stop_timer(&self.limiter, timer, &self.rules);
                 drop(charges);
                 self.report_if_admitted(&costs, &decision, action, false);
-                return MaybeReady::Ready(self.record_or_refuse(costs, decision).map(on_allowed));
+                return MaybeReady::Ready(
+                    self.record_or_refuse(costs, decision, action)
+                        .map(on_allowed),
+                );
             }
         }
         drop(charges);
@@ -97,8 +97,11 @@ impl RequestLimits {
         MaybeReady::Pending(Box::pin(async move {
             let limits = pending.limits.clone();
             let charges = limits.charges_with(|index, _| costs.get(index).copied());
-            let max_waits: PerRule<Duration> =
-                limits.rules.iter().map(ResolvedRule::max_wait).collect();
+            let max_waits: PerRule<MaxWait> = limits
+                .rules
+                .iter()
+                .map(|rule| report::max_wait(&limits.limiter, rule))
+                .collect();
             let start_wait = |rule| report::start_wait(&limits, rule);
             let acquired = wait_queue::acquire(
                 &limits.limiter,
@@ -115,7 +118,9 @@ impl RequestLimits {
             match acquired {
                 Ok((decision, has_waited)) => {
                     limits.report_if_admitted(&costs, &decision, action, has_waited);
-                    limits.record_or_refuse(costs, decision).map(on_allowed)
+                    limits
+                        .record_or_refuse(costs, decision, action)
+                        .map(on_allowed)
                 }
                 Err(error) => {
                     report::failed(&limits);
@@ -153,10 +158,19 @@ impl RequestLimits {
         self: Arc<Self>,
         costs: Costs,
         decision: Decision,
+        action: Action,
     ) -> Result<Arc<Self>, Refusal> {
         if decision.is_allowed() {
             report::charged(&self, &costs, &decision);
-            self.ledger.lock().record(&costs, decision);
+            let mut ledger = self.ledger.lock();
+            ledger.record(&costs, decision);
+            if action == Action::Consume {
+                ledger.set_charged(&costs);
+            }
+            drop(ledger);
+            if action == Action::Consume {
+                self.report_reserved();
+            }
             return Ok(self);
         }
         Err(Refusal::Denied(Box::new(Denial {
@@ -272,7 +286,7 @@ impl RequestLimits {
 
     /// Updates the last decision on all rules after a charge or refund. If the store does not
     /// answer, the previous decision stays: the charge itself has been made.
-    async fn refresh_decision(&self) {
+    pub(super) async fn refresh_decision(&self) {
         let charges = self.charges_with(|_, _| Some(0));
         if let Ok(decision) = self.limiter.check_all(&charges, Action::Peek).await {
             self.ledger.lock().decision = Some(decision);

@@ -8,6 +8,7 @@
 
 use super::{
     admission::Admission, enclosing_limits::EnclosingLimits, request_limits::RequestLimits,
+    settling::Tracked,
 };
 use crate::{limiter::Limiter, policy::resolution::Resolution};
 use axum::extract::MatchedPath;
@@ -36,8 +37,10 @@ enum State {
     Checked(Option<Limiter>),
     /// An extractor is pending until the state has been created.
     Pending(Box<PendingState>),
-    /// The state exists.
+    /// The state exists. The admission has it.
     Shared(Arc<RequestLimits>),
+    /// The state has been created for an extractor.
+    Created(Tracked),
 }
 
 /// What the extractor found in the request's head, for creating the state.
@@ -69,9 +72,19 @@ impl CurrentRequest {
     #[inline]
     pub(crate) fn update(&self, admission: Admission) -> Admission {
         match self.0.take() {
-            State::Shared(request_limits) => admission.or_tracked(request_limits),
+            State::Created(tracked) => Admission::tracked_by(tracked),
             _ => admission,
         }
+    }
+
+    /// [`update`](Self::update) when all arguments have been extracted, and the handler is called.
+    #[inline]
+    pub(crate) fn end_extraction(&self, admission: Admission) -> Admission {
+        let admission = self.update(admission);
+        if let Some(request_limits) = admission.request_limits() {
+            request_limits.end_extraction();
+        }
+        admission
     }
 }
 
@@ -82,7 +95,10 @@ pub(crate) fn begin_extraction(admission: Admission, parts: &Parts) -> Admission
     if CURRENT.is_set() {
         CURRENT.with(|current| {
             current.0.set(match admission.request_limits() {
-                Some(request_limits) => State::Shared(request_limits.clone()),
+                Some(request_limits) => {
+                    request_limits.begin_extraction();
+                    State::Shared(request_limits.clone())
+                }
                 None => State::Checked(parts.extensions.get::<Limiter>().cloned()),
             });
         });
@@ -92,6 +108,7 @@ pub(crate) fn begin_extraction(admission: Admission, parts: &Parts) -> Admission
 
 /// Lets extractors have the state, which exists.
 pub(crate) fn share(limits: &Arc<RequestLimits>) {
+    limits.begin_extraction();
     if CURRENT.is_set() {
         CURRENT.with(|current| current.0.set(State::Shared(limits.clone())));
     }
@@ -122,6 +139,11 @@ pub(crate) fn poll_state(
         State::Unchecked => Poll::Ready(Ok(None)),
         State::Shared(request_limits) => {
             current.0.set(State::Shared(request_limits.clone()));
+            Poll::Ready(Ok(Some(request_limits)))
+        }
+        State::Created(tracked) => {
+            let request_limits = tracked.0.clone();
+            current.0.set(State::Created(tracked));
             Poll::Ready(Ok(Some(request_limits)))
         }
         State::Pending(pending) if pending.polls >= MAX_POLLS => {
@@ -181,7 +203,10 @@ fn create_state_if_pending(resolution: &mut Resolution) -> bool {
                 polls: _,
             } = *pending;
             let request_limits = RequestLimits::from_admitted(limiter, route, resolution, outer);
-            current.0.set(State::Shared(Arc::new(request_limits)));
+            request_limits.begin_extraction();
+            current
+                .0
+                .set(State::Created(Tracked(Arc::new(request_limits))));
             true
         }
         state => {

@@ -92,6 +92,7 @@ pub(crate) async fn charge_dry_run(
     let hold = dry_run.acquire_dry_run_permits(parts).await;
     dry_run.charge_each(parts).await;
     limits.set_dry_run(dry_run);
+    limits.report_reserved_in_dry_run();
     match hold {
         Some(hold) => admission.holding_in_dry_run(hold),
         None => admission,
@@ -164,10 +165,9 @@ impl RequestLimits {
                     if !decision.receipts().is_empty() {
                         report::units(self, index, UnitsKind::Charged, charge.cost);
                     }
-                    let receipts = decision.take_receipts().into_iter();
-                    let receipts = receipts.map(|receipt| (index, receipt));
+                    let receipt = decision.take_receipts().into_iter().next();
                     let mut ledger = self.ledger.lock();
-                    ledger.record_more(receipts, charge.cost);
+                    ledger.record_one(index, charge.cost, receipt);
                     if let (false, Ok(index)) = (decision.is_allowed(), u8::try_from(index)) {
                         ledger.would_refuse.insert(index);
                     }

@@ -3,21 +3,20 @@
 //! A rule is cheap if its key, limits and cost are constants or functions of this crate.
 
 use super::{
-    denial::DenialRef, enclosing_limits::EnclosingLimits, permit_rule::rules_with_limits,
-    refusal::denied_response, request_limits::Costs,
+    denial::DenialRef, enclosing_limits::EnclosingLimits, ledger::Costs,
+    permit_rule::rules_with_limits, refusal::denied_response, report,
 };
 use crate::{
-    limiter::{Limiter, wait_queue},
-    policy::{
-        resolution::Resolution,
-        resolved_rule::{ResolvedRule, ResolvedRules},
+    limiter::{
+        Limiter,
+        wait_queue::{self, MaxWait},
     },
+    policy::{resolution::Resolution, resolved_rule::ResolvedRules},
     store::Charge,
 };
 use axum::{extract::MatchedPath, response::Response};
 use http::request::Parts;
 use smallvec::SmallVec;
-use std::time::Duration;
 
 /// Refuses the request if the rules resolved so far, the cheap ones, deny it.
 ///
@@ -47,7 +46,10 @@ fn denied_by_cheap_rules(
         }
     };
     let charges: SmallVec<[Charge<'_>; 2]> = rules.iter().map(|rule| rule.charge(route)).collect();
-    let max_waits: SmallVec<[Duration; 2]> = rules.iter().map(ResolvedRule::max_wait).collect();
+    let max_waits: SmallVec<[MaxWait; 2]> = rules
+        .iter()
+        .map(|rule| report::max_wait(limiter, rule))
+        .collect();
     let (rules, decision) = match wait_queue::refused_now(limiter, &charges, &max_waits) {
         Some(decision) => (rules.clone(), decision),
         None => {

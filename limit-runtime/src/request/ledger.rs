@@ -6,6 +6,9 @@ use crate::{
 };
 use smallvec::SmallVec;
 
+/// The cost of each rule, in the order of the rules.
+pub(crate) type Costs = SmallVec<[u64; 4]>;
+
 /// One value for each rule of a request; most requests have one rule.
 pub(super) type PerRule<T> = SmallVec<[T; 1]>;
 
@@ -14,6 +17,8 @@ pub(super) type PerRule<T> = SmallVec<[T; 1]>;
 pub(super) struct Ledger {
     /// The last decision on all rules; `None` before the first check.
     pub(super) decision: Option<Decision>,
+    /// What each rule was charged at admission. Empty before that.
+    charged: Costs,
     /// Charges and what is left of them after refunds, oldest first.
     entries: SmallVec<[LedgerEntry; 1]>,
     /// The rules in dry run that would have refused the request, by their index in the request.
@@ -27,6 +32,8 @@ pub(super) struct LedgerEntry {
     pub(super) rule: usize,
     pub(super) cost: u64,
     pub(super) receipt: Receipt,
+    /// Charged at admission or by a reservation, not by the handler.
+    is_reserved: bool,
 }
 
 impl Ledger {
@@ -49,8 +56,29 @@ impl Ledger {
                 rule,
                 cost,
                 receipt,
+                is_reserved: true,
             }));
         self.decision = Some(decision);
+    }
+
+    /// Notes that the request has been charged at `costs`, one cost for each rule.
+    pub(super) fn set_charged(&mut self, costs: &[u64]) {
+        self.charged = Costs::from_slice(costs);
+    }
+
+    /// What the rule was charged at admission. `None` before that.
+    pub(super) fn charged_cost(&self, rule: usize) -> Option<u64> {
+        self.charged.get(rule).copied()
+    }
+
+    /// Records the charge of one rule at admission.
+    pub(super) fn record_one(&mut self, rule: usize, cost: u64, receipt: Option<Receipt>) {
+        self.entries.extend(receipt.map(|receipt| LedgerEntry {
+            rule,
+            cost,
+            receipt,
+            is_reserved: true,
+        }));
     }
 
     /// Records a further charge of `cost` on each of the rules, with its receipt.
@@ -64,6 +92,7 @@ impl Ledger {
                 rule,
                 cost,
                 receipt,
+                is_reserved: false,
             }));
     }
 
@@ -73,17 +102,48 @@ impl Ledger {
         entries.fold(0, |sum, entry| sum.saturating_add(entry.cost))
     }
 
+    /// The units that `rule` has reserved, with what reservations have charged beyond it, less
+    /// refunds.
+    pub(super) fn reserved(&self, rule: usize) -> u64 {
+        self.reserved_of(rule, |_| true)
+    }
+
+    /// Those of [`reserved`](Self::reserved) that a remote store has not counted.
+    pub(super) fn local_only(&self, rule: usize) -> u64 {
+        self.reserved_of(rule, Receipt::is_local_only)
+    }
+
+    fn reserved_of(&self, rule: usize, is_meant: impl Fn(&Receipt) -> bool) -> u64 {
+        let entries = self.entries.iter();
+        let entries = entries
+            .filter(|entry| entry.is_reserved && entry.rule == rule && is_meant(&entry.receipt));
+        entries.fold(0, |sum, entry| sum.saturating_add(entry.cost))
+    }
+
     /// Removes up to `units` (one number for each rule), newest charges first, and returns what
     /// was removed. The caller refunds it; no unit is refunded twice.
     pub(super) fn take_back(&mut self, mut units: PerRule<u64>) -> PerRule<LedgerEntry> {
+        self.take(|entry| match units.get_mut(entry.rule) {
+            Some(left) => claim(left, entry.cost),
+            None => 0,
+        })
+    }
+
+    /// [`take_back`](Self::take_back) for what `rule` has reserved.
+    pub(super) fn take_back_reserved(&mut self, rule: usize, units: u64) -> PerRule<LedgerEntry> {
+        let mut units = units;
+        self.take(|entry| match entry.is_reserved && entry.rule == rule {
+            true => claim(&mut units, entry.cost),
+            false => 0,
+        })
+    }
+
+    /// Removes from each entry as many units as `claim` returns for it.
+    fn take(&mut self, mut claim: impl FnMut(&LedgerEntry) -> u64) -> PerRule<LedgerEntry> {
         let mut taken = SmallVec::new();
         for entry in self.entries.iter_mut().rev() {
-            let Some(left) = units.get_mut(entry.rule) else {
-                continue;
-            };
-            let cost = entry.cost.min(*left);
+            let cost = claim(entry);
             if cost > 0 {
-                *left -= cost;
                 entry.cost -= cost;
                 taken.push(LedgerEntry {
                     cost,
@@ -93,4 +153,11 @@ impl Ledger {
         }
         taken
     }
+}
+
+/// Takes up to `most` of what is `left`.
+fn claim(left: &mut u64, most: u64) -> u64 {
+    let claimed = most.min(*left);
+    *left -= claimed;
+    claimed
 }

@@ -18,16 +18,34 @@ use std::{convert::Infallible, fmt, future::poll_fn, sync::Arc};
 
 /// Extractor for the limits on the current request.
 ///
-/// Reads what remains, charges units that become known in the handler (such as the tokens that a
-/// model produced), and refunds unused units. The headers of the response show the result.
+/// Reads what remains, and charges or refunds units that become known in the handler. The headers
+/// of the response show the result.
 ///
 /// ```
-/// use limit_runtime::{RateLimit, store::StoreError};
+/// use limit_runtime::{RateLimit, rate_limit, store::StoreError};
 ///
-/// async fn complete(limit: RateLimit) -> Result<String, StoreError> {
-///     let (text, tokens) = ("…".to_owned(), 250);
-///     limit.charge(tokens).await?;
+/// #[rate_limit("1_000/hour")]
+/// async fn search(limit: RateLimit) -> Result<String, StoreError> {
+///     let (text, pages) = ("…".to_owned(), 3);
+///     limit.charge(pages - 1).await?;
 ///     Ok(text)
+/// }
+/// ```
+///
+/// If the handler may end before that line, because it panics, is too slow or streams to a client
+/// that leaves, charge an estimate with `cost = …`, and settle it: with a
+/// [`Reservation`](crate::Reservation) argument, or with [`reservation`](Self::reservation) if
+/// several policies have a cost.
+///
+/// ```
+/// use limit_runtime::{Reservation, rate_limit};
+///
+/// # async fn run_model(prompt: &str) -> (String, u64) { unimplemented!() }
+/// #[rate_limit("100_000/minute", cost = prompt.len() as u64 / 4 + 500)]
+/// async fn complete(reservation: Reservation, prompt: String) -> String {
+///     let (text, tokens) = run_model(&prompt).await;
+///     reservation.commit(tokens);
+///     text
 /// }
 /// ```
 ///
@@ -72,6 +90,16 @@ impl RateLimit {
 
     pub(super) fn limits(&self) -> &RequestLimits {
         self.enclosing.limits().current()
+    }
+
+    /// The state that extractors share, which [`limits`](Self::limits) may have replaced.
+    pub(super) fn shared_limits(&self) -> &Arc<RequestLimits> {
+        self.enclosing.limits()
+    }
+
+    /// The name of the selected policy.
+    pub(super) fn selected(&self) -> Option<&str> {
+        self.only.as_deref()
     }
 
     /// Selects the policy with this name. The result is empty if that policy exempts the request.
@@ -197,13 +225,20 @@ impl RateLimit {
 
     /// Refunds `units` of what this request was charged, at most all of it.
     ///
+    /// If the cost is an estimate, take a [`Reservation`](crate::Reservation): it gives back what
+    /// was not used also if the handler panics or the client leaves, when no line of the handler
+    /// runs any more.
+    ///
     /// ```
     /// use limit_runtime::{RateLimit, rate_limit, store::StoreError};
     ///
-    /// // Charges the largest possible answer, then refunds what it did not use.
-    /// #[rate_limit("10_000/minute", cost = 500)]
-    /// async fn complete(limit: RateLimit) -> Result<&'static str, StoreError> {
-    ///     limit.refund(500 - 120).await?;
+    /// # fn find_in_cache() -> Option<&'static str> { None }
+    /// #[rate_limit("60/minute")]
+    /// async fn look_up(limit: RateLimit) -> Result<&'static str, StoreError> {
+    ///     if let Some(answer) = find_in_cache() {
+    ///         limit.refund(1).await?;
+    ///         return Ok(answer);
+    ///     }
     ///     Ok("…")
     /// }
     /// ```
@@ -221,12 +256,17 @@ impl RateLimit {
         refunded
     }
 
+    /// Names of rules and layers that do not limit the request.
+    pub(super) fn exempt_names(&self) -> impl Iterator<Item = &'static str> {
+        self.enclosing.exempt_names()
+    }
+
     fn is_selected(&self, index: usize) -> bool {
         let rule = self.limits().rules.get(index);
         rule.is_some_and(|rule| self.selects(rule))
     }
 
-    fn selects(&self, rule: &ResolvedRule) -> bool {
+    pub(super) fn selects(&self, rule: &ResolvedRule) -> bool {
         let only = self.only.as_deref();
         only.is_none_or(|name| rule.configs().any(|config| config.name == name))
     }

@@ -129,16 +129,27 @@ impl IntoResponse for PermitRejection {
 /// ```
 #[derive(Clone, Debug)]
 pub struct UnknownPolicy {
-    found: Box<str>,
+    /// `None` if no policy was named, and there is not exactly one to reserve under.
+    found: Option<Box<str>>,
     known: Vec<&'static str>,
 }
 
 impl UnknownPolicy {
     pub(super) fn new(found: &str, known: Vec<&'static str>) -> Self {
         Self {
-            found: found.into(),
+            found: Some(found.into()),
             known,
         }
+    }
+
+    /// For a reservation under none of several policies, or under none at all.
+    pub(super) fn to_reserve_under(known: Vec<&'static str>) -> Self {
+        Self { found: None, known }
+    }
+
+    /// Whether there are policies that could have been meant.
+    pub(super) fn has_alternatives(&self) -> bool {
+        !self.known.is_empty()
     }
 
     /// The status of the response: 500.
@@ -156,12 +167,25 @@ impl UnknownPolicy {
 
 impl fmt::Display for UnknownPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "no policy of the handler is named `{}`; use one of `{}`",
-            self.found,
-            self.known.join("`, `")
-        )
+        let known = self.known.join("`, `");
+        match &self.found {
+            Some(found) => {
+                write!(
+                    f,
+                    "no policy of the handler is named `{found}`; use one of `{known}`"
+                )
+            }
+            None if known.is_empty() => f.write_str(
+                "a `Reservation` needs a policy with a cost: write `cost = …` in the \
+                 `#[rate_limit(…)]` of the handler",
+            ),
+            None => write!(
+                f,
+                "several policies of the handler have a cost: take a `RateLimit`, and choose one \
+                 of `{known}`, as in `limit.only(\"{}\")?.reservation()?`",
+                self.known.first().copied().unwrap_or_default()
+            ),
+        }
     }
 }
 

@@ -1,12 +1,8 @@
 //! Refused requests and their responses: over a limit, or without an answer from the store.
 
 use super::{
-    denial::DenialRef,
-    early_response::EarlyResponse,
-    no_permit::NoPermit,
-    report,
-    request_limits::{Costs, RequestLimits},
-    response_headers::add_policy_headers,
+    denial::DenialRef, early_response::EarlyResponse, ledger::Costs, no_permit::NoPermit, report,
+    request_limits::RequestLimits, response_headers::add_policy_headers,
 };
 use crate::{
     decision::{Decision, StrictestOutcome, whole_micros},

@@ -7,8 +7,8 @@ use super::{
 use crate::{
     decision::{Decision, Outcome, Receipt, StrictestOutcome},
     instruments::{self, UnitsKind},
-    limiter::{Limiter, permits::HeldPermits},
-    observe::{Reason, observer::Finding},
+    limiter::{Limiter, permits::HeldPermits, wait_queue::MaxWait},
+    observe::{Reason, observer::Finding, reservations::ReservationCounters},
     policy::{
         config::PolicyConfig,
         resolved_rule::{ResolvedRule, SingleRule},
@@ -263,6 +263,47 @@ pub(super) fn units(limits: &RequestLimits, rule: usize, kind: UnitsKind, units:
     let configs = limits.rules.get(rule).into_iter();
     for config in configs.flat_map(ResolvedRule::configs) {
         observer.add_units(config.id(), kind, units);
+    }
+}
+
+/// Counts a reservation of a rule, and of those merged into it.
+pub(super) fn reserved(limits: &RequestLimits, rule: usize) {
+    reservations(limits, rule, ReservationCounters::open);
+}
+
+/// Counts units that a reservation of a rule gives back.
+pub(super) fn given_back(limits: &RequestLimits, rule: usize, units: u64) {
+    reservations(limits, rule, |counters| counters.give_back(units));
+}
+
+/// Counts units that a reservation of a rule charges beyond what was reserved.
+pub(super) fn forced(limits: &RequestLimits, rule: usize, units: u64) {
+    reservations(limits, rule, |counters| counters.force(units));
+}
+
+/// Counts a reservation of a rule that has been settled.
+pub(super) fn settled(limits: &RequestLimits, rule: usize, reserved: u64, used: u64) {
+    reservations(limits, rule, |counters| counters.settle(reserved, used));
+}
+
+fn reservations(limits: &RequestLimits, rule: usize, count: impl Fn(&ReservationCounters)) {
+    let configs = limits.rules.get(rule).into_iter();
+    for config in configs.flat_map(ResolvedRule::configs) {
+        if let Some(record) = limits.limiter.observer().record(config.id()) {
+            count(&record.reservations);
+        }
+    }
+}
+
+/// How long a request may wait for room in the budget of a rule.
+pub(super) fn max_wait(limiter: &Limiter, rule: &ResolvedRule) -> MaxWait {
+    let reserves = |config: &PolicyConfig| {
+        let record = limiter.observer().record(config.id());
+        record.is_some_and(|record| record.reservations.is_used())
+    };
+    MaxWait {
+        time: rule.max_wait(),
+        may_end_sooner: rule.configs().any(reserves),
     }
 }
 

@@ -2,14 +2,16 @@
 
 use super::{
     hold::Hold,
-    ledger::{Ledger, PerRule},
+    ledger::{Costs, Ledger, PerRule},
     permit_rule::PermitRule,
+    settlement::Settlements,
 };
 use crate::{
     decision::{Decision, Receipt},
     diagnostics::{self, Misconfiguration},
     limiter::Limiter,
     policy::{
+        config::PolicyConfig,
         resolution::Resolution,
         resolved_rule::{ResolvedRule, ResolvedRules, use_same_budget},
         rule::RuleSet,
@@ -39,9 +41,12 @@ pub(crate) struct RequestLimits {
     pub(crate) outer: Option<Arc<RequestLimits>>,
     /// Names of rules that do not limit the request.
     pub(crate) exempt: PolicyNames,
+    /// The rules of the handler that are not resolved before its arguments are known.
+    pub(super) unresolved: Vec<&'static PolicyConfig>,
     /// A copy of the request's head, kept if a refusal after extraction may need it.
     pub(crate) head: Option<Arc<Parts>>,
     pub(super) ledger: Mutex<Ledger>,
+    pub(super) settlements: Settlements,
     /// The rules in dry run, once the others have admitted the request.
     dry_run: OnceLock<Box<Self>>,
     /// The state that replaces this one, which extractors hold, once the arguments are known.
@@ -50,9 +55,6 @@ pub(crate) struct RequestLimits {
 
 /// Names of rules and layers.
 pub(crate) type PolicyNames = SmallVec<[&'static str; 2]>;
-
-/// The cost of each rule, in the order of the rules.
-pub(crate) type Costs = SmallVec<[u64; 4]>;
 
 impl RequestLimits {
     fn new(
@@ -69,8 +71,10 @@ impl RequestLimits {
             hold: OnceLock::new(),
             outer,
             exempt: PolicyNames::new(),
+            unresolved: Vec::new(),
             head: None,
             ledger: Mutex::default(),
+            settlements: Settlements::default(),
             dry_run: OnceLock::new(),
             next: OnceLock::new(),
         }
@@ -105,6 +109,7 @@ impl RequestLimits {
             exempt: self.exempt.clone(),
             head: self.head.clone(),
             ledger: Mutex::new(self.ledger.lock().clone()),
+            settlements: self.settlements.take(),
             ..Self::new(
                 self.limiter.clone(),
                 self.route.clone(),
@@ -161,7 +166,10 @@ impl RequestLimits {
             let costs = request_limits.costs();
             let receipts = costs.iter().map(|&cost| Receipt::of_cost(charged_at, cost));
             let decision = decision.with_receipts(receipts);
-            request_limits.ledger.lock().record(&costs, decision);
+            let mut ledger = request_limits.ledger.lock();
+            ledger.record(&costs, decision);
+            ledger.set_charged(&costs);
+            drop(ledger);
         }
         request_limits
     }

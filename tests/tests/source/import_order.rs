@@ -10,7 +10,7 @@ use std::{
 };
 
 /// The modules of limit-runtime. Each imports only from those above it.
-const ORDER: [&str; 21] = [
+const ORDER: [&str; 22] = [
     "diagnostics",
     "instruments",
     "clock",
@@ -25,6 +25,7 @@ const ORDER: [&str; 21] = [
     "policy",
     "limiter",
     "request",
+    "usage",
     "handler",
     "layer",
     "serde_impls",

@@ -310,7 +310,7 @@ impl LimiterBuilder {
             tracing::warn!("rate limiting is disabled: every request is admitted");
         }
         let clock = self.clock.unwrap_or_else(Clock::monotonic);
-        Limiter(Arc::new(Inner {
+        let inner = Arc::new(Inner {
             enabled: self.enabled,
             clock: clock.clone(),
             layers: LayerRegistry::default(),
@@ -331,7 +331,9 @@ impl LimiterBuilder {
             permits: Permits::default(),
             max_waiting: self.max_waiting,
             jitter_seed: RandomState::new(),
-        }))
+        });
+        inner.wake_after_refunds();
+        Limiter(inner)
     }
 }
 

@@ -23,6 +23,24 @@ use tokio::{
     time::{Instant, timeout},
 };
 
+/// How long a request may wait for room in the budget of a charge.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct MaxWait {
+    pub(crate) time: Duration,
+    /// Whether the budget may have room sooner than its limits say, because requests reserve units
+    /// and give them back. A request then waits for the whole time before it is refused.
+    pub(crate) may_end_sooner: bool,
+}
+
+impl From<Duration> for MaxWait {
+    fn from(time: Duration) -> Self {
+        Self {
+            time,
+            may_end_sooner: false,
+        }
+    }
+}
+
 /// Whether a request may wait where its rules allow it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WaitMode {
@@ -53,7 +71,7 @@ pub(crate) async fn acquire<W>(
     limiter: &Limiter,
     charges: &[Charge<'_>],
     action: Action,
-    max_waits: &[Duration],
+    max_waits: &[MaxWait],
     mode: WaitMode,
     start_wait: impl Fn(usize) -> W,
 ) -> Result<(Decision, bool), StoreError> {
@@ -108,11 +126,7 @@ pub(crate) async fn acquire<W>(
 }
 
 /// Whether a request with this refusal by the store may wait for room, if no earlier request waits.
-pub(crate) fn may_wait(
-    charges: &[Charge<'_>],
-    max_waits: &[Duration],
-    decision: &Decision,
-) -> bool {
+pub(crate) fn may_wait(charges: &[Charge<'_>], max_waits: &[MaxWait], decision: &Decision) -> bool {
     let availabilities = schedule::availabilities(decision, charges);
     choose_queue(&availabilities, max_waits, Duration::ZERO).is_some()
 }
@@ -124,7 +138,7 @@ pub(crate) fn may_wait(
 pub(crate) fn refused_now(
     limiter: &Limiter,
     charges: &[Charge<'_>],
-    max_waits: &[Duration],
+    max_waits: &[MaxWait],
 ) -> Option<Decision> {
     if !limiter.counts_in_memory() || !limiter.wait_queues().has_waiters(charges) {
         return None;
@@ -152,16 +166,22 @@ fn has_timer() -> bool {
 /// wait exceeds the maximum of that charge.
 fn choose_queue(
     availabilities: &[Availability],
-    max_waits: &[Duration],
+    max_waits: &[MaxWait],
     waited: Duration,
 ) -> Option<QueueChoice> {
-    let mut longest: Option<(QueueChoice, Duration)> = None;
+    let mut longest: Option<(QueueChoice, MaxWait)> = None;
     for (charge, (availability, &max_wait)) in availabilities.iter().zip(max_waits).enumerate() {
         match *availability {
             Availability::Now => {}
             Availability::Never => return None,
-            Availability::After(_) if max_wait.is_zero() => return None,
+            Availability::After(_) if max_wait.time.is_zero() => return None,
             Availability::After(wait) => {
+                let left = max_wait.time.saturating_sub(waited);
+                let wait = match max_wait.may_end_sooner {
+                    true if left.is_zero() => return None,
+                    true => wait.min(left),
+                    false => wait,
+                };
                 if longest.is_none_or(|(longest, _)| wait > longest.wait) {
                     longest = Some((QueueChoice { charge, wait }, max_wait));
                 }
@@ -169,7 +189,7 @@ fn choose_queue(
         }
     }
     let (choice, max_wait) = longest?;
-    (choice.wait <= max_wait.saturating_sub(waited)).then_some(choice)
+    (choice.wait <= max_wait.time.saturating_sub(waited)).then_some(choice)
 }
 
 /// A request that is being checked, and its place in a queue while it waits.
@@ -177,7 +197,7 @@ struct Request<'a> {
     queues: &'a WaitQueues,
     max_len: usize,
     charges: &'a [Charge<'a>],
-    max_waits: &'a [Duration],
+    max_waits: &'a [MaxWait],
     /// The budget of each charge.
     keys: SmallVec<[QueueKey; 2]>,
     arrival: Arrival,
@@ -209,7 +229,7 @@ enum NextStep {
 }
 
 impl<'a> Request<'a> {
-    fn new(limiter: &'a Limiter, charges: &'a [Charge<'a>], max_waits: &'a [Duration]) -> Self {
+    fn new(limiter: &'a Limiter, charges: &'a [Charge<'a>], max_waits: &'a [MaxWait]) -> Self {
         let queues = limiter.wait_queues();
         Self {
             queues,
@@ -249,7 +269,8 @@ impl<'a> Request<'a> {
     }
 
     fn max_wait(&self, charge: usize) -> Duration {
-        self.max_waits.get(charge).copied().unwrap_or_default()
+        let max_wait = self.max_waits.get(charge);
+        max_wait.map_or(Duration::ZERO, |max_wait| max_wait.time)
     }
 
     /// Decides what to do after a refusal, and joins the chosen queue for a wait.

@@ -28,7 +28,7 @@ mod schedule;
 mod tests;
 
 pub(crate) use self::{
-    acquire::{WaitMode, acquire, may_wait, refused_now},
+    acquire::{MaxWait, WaitMode, acquire, may_wait, refused_now},
     queues::WaitQueues,
 };
 

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use std::{
     future::Future,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll},
     time::Duration,
 };
@@ -94,6 +94,7 @@ impl Drop for Call {
             }
             return;
         };
+        self.shared.unanswered.fetch_add(1, Ordering::Relaxed);
         let unanswered = Unanswered {
             shared: self.shared.clone(),
             charges: self.charges.clone(),
@@ -138,5 +139,6 @@ impl Drop for Unanswered {
             self.shared.keep_late(&self.charges);
         }
         settler::start_if_needed(&self.shared);
+        self.shared.unanswered.fetch_sub(1, Ordering::Relaxed);
     }
 }

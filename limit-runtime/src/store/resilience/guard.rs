@@ -27,7 +27,10 @@ use crate::{
         store::Store,
     },
 };
-use std::{num::NonZeroU64, sync::Arc};
+use std::{
+    num::NonZeroU64,
+    sync::{Arc, OnceLock, atomic::AtomicUsize},
+};
 
 /// A remote store with a deadline, a circuit breaker, a fallback and a denial cache around it.
 #[derive(Debug)]
@@ -54,6 +57,8 @@ impl Guard {
             leases: LeaseRegistry::default(),
             counters: Counters::default(),
             log: OutageLog::default(),
+            unanswered: AtomicUsize::new(0),
+            on_refund: OnceLock::new(),
         }))
     }
 

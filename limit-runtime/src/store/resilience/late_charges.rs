@@ -12,14 +12,16 @@ use crate::{
     window::after,
 };
 use parking_lot::Mutex;
+use smallvec::SmallVec;
 use std::{
     collections::{HashMap, VecDeque},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
+use tokio::sync::watch;
 
 /// How many entries are kept.
 const MAX_ENTRIES: usize = 10_000;
@@ -43,11 +45,15 @@ struct State {
     settler_seen_at: Option<Ticks>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Sum {
     cost: u64,
     expires_at: Ticks,
+    ended: Ended,
 }
+
+/// Dropped with its entry. Made for the first request that waits for the end of the entry.
+type Ended = OnceLock<watch::Sender<()>>;
 
 /// A forced charge or a refund that the store has not confirmed.
 #[derive(Debug)]
@@ -57,6 +63,7 @@ pub(super) struct LateCharge {
     pub(super) kind: Kind,
     /// From this time on, the store would not count it any more.
     expires_at: Ticks,
+    ended: Ended,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -100,6 +107,7 @@ impl LateCharges {
             let sum = Sum {
                 cost: recorded_cost(charge.cost),
                 expires_at,
+                ended: Ended::new(),
             };
             state.unsent.insert(key, sum);
         }
@@ -126,6 +134,7 @@ impl LateCharges {
                 charge,
                 kind,
                 expires_at,
+                ended: Ended::new(),
             }));
         }
         dropped_none
@@ -161,11 +170,11 @@ impl LateCharges {
             let (mut charge, kind) = key;
             charge.cost = sum.cost;
             charge.id = Some(ChargeId::random());
-            let expires_at = sum.expires_at;
             state.sealed.push_back(Arc::new(LateCharge {
                 charge,
                 kind,
-                expires_at,
+                expires_at: sum.expires_at,
+                ended: sum.ended,
             }));
         }
         state.sealed.iter().take(most).cloned().collect()
@@ -187,6 +196,23 @@ impl LateCharges {
         {
             state.sealed.push_back(late);
         }
+    }
+
+    /// One receiver for each entry of these budgets. It is closed when the entry has ended: the
+    /// store has confirmed the charge, or it was dropped.
+    pub(super) fn entries_of(&self, charges: &[Charge<'_>]) -> Vec<watch::Receiver<()>> {
+        let budgets: SmallVec<[OwnedCharge; 1]> = charges.iter().map(without_cost).collect();
+        let state = self.state.lock();
+        let unsent = state.unsent.iter();
+        let unsent = unsent.filter(|((charge, _), _)| budgets.contains(charge));
+        let sealed = state.sealed.iter();
+        let sealed =
+            sealed.filter(|late| budgets.contains(&without_cost(&late.charge.as_charge())));
+        unsent
+            .map(|(_, sum)| &sum.ended)
+            .chain(sealed.map(|late| &late.ended))
+            .map(|ended| ended.get_or_init(|| watch::channel(()).0).subscribe())
+            .collect()
     }
 
     /// Reports that the task which sends them has ended, so that the next request starts another.

@@ -31,6 +31,7 @@ mod probation;
 mod prober;
 mod refund;
 mod send;
+mod settlement;
 mod settler;
 mod shared;
 mod unfinished;

@@ -24,31 +24,12 @@ impl Guard {
         receipts: &[Receipt],
     ) -> Result<(), StoreError> {
         let shared = &self.0;
-        shared.invalidate_denials(charges);
-        let pairs = || charges.iter().copied().zip(receipts);
-        let (local, local_receipts): (SmallVec<[_; 2]>, SmallVec<[_; 2]>) = pairs()
-            .filter_map(|(charge, receipt)| {
-                let local = receipt.local()?;
-                Some((charge.cost(receipt.claim_local(charge.cost)), local))
-            })
-            .unzip();
-        shared.local_counts.refund(&local, &local_receipts);
-        for (charge, receipt) in pairs().filter(|(_, receipt)| receipt.is_late()) {
-            // What was sent meanwhile stays: the store's time of it is not known.
-            let units = receipt.claim(charge.cost);
-            shared.late.take_back(&charge, units);
-        }
-        let (remote, receipts): (SmallVec<[_; 2]>, SmallVec<[_; 2]>) = pairs()
-            .filter(|(_, receipt)| !receipt.is_local_only() && !receipt.is_late())
-            .filter_map(|(charge, receipt)| {
-                let units = receipt.claim(charge.cost);
+        let (remote, receipts): (SmallVec<[_; 2]>, SmallVec<[_; 2]>) = self
+            .refund_in_process(charges, receipts)
+            .map(|(charge, receipt)| {
                 // Its own: the id of the charge may be refunded in parts.
                 let id = Some(ChargeId::random());
-                let charge = Charge {
-                    id,
-                    ..charge.cost(units)
-                };
-                (units > 0).then(|| (charge, receipt.clone()))
+                (Charge { id, ..charge }, receipt.clone())
             })
             .unzip();
         if remote.is_empty() {
@@ -77,6 +58,37 @@ impl Guard {
                 result
             }
         }
+    }
+}
+
+impl Guard {
+    /// Refunds what is counted in this process. Returns what is left to refund in the store.
+    pub(super) fn refund_in_process<'a>(
+        &self,
+        charges: &'a [Charge<'a>],
+        receipts: &'a [Receipt],
+    ) -> impl Iterator<Item = (Charge<'a>, &'a Receipt)> + use<'a> {
+        let shared = &self.0;
+        shared.invalidate_denials(charges);
+        let pairs = || charges.iter().copied().zip(receipts);
+        let (local, local_receipts): (SmallVec<[_; 2]>, SmallVec<[_; 2]>) = pairs()
+            .filter_map(|(charge, receipt)| {
+                let local = receipt.local()?;
+                Some((charge.cost(receipt.claim_local(charge.cost)), local))
+            })
+            .unzip();
+        shared.local_counts.refund(&local, &local_receipts);
+        for (charge, receipt) in pairs().filter(|(_, receipt)| receipt.is_late()) {
+            // What was sent meanwhile stays: the store's time of it is not known.
+            let units = receipt.claim(charge.cost);
+            shared.late.take_back(&charge, units);
+        }
+        pairs()
+            .filter(|(_, receipt)| !receipt.is_local_only() && !receipt.is_late())
+            .filter_map(|(charge, receipt)| {
+                let units = receipt.claim(charge.cost);
+                (units > 0).then(|| (charge.cost(units), receipt))
+            })
     }
 }
 

@@ -104,6 +104,9 @@ async fn settle(shared: &Arc<Shared>, late: &Arc<LateCharge>) -> bool {
         // Confirmed, never to be accepted, or not to be sent twice.
         _ => {
             shared.invalidate_denials(&charges);
+            if let (Kind::Refund { .. }, Some(on_refund)) = (late.kind, shared.on_refund.get()) {
+                on_refund(&charges);
+            }
             shared.late.settle(late);
             true
         }

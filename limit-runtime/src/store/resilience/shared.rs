@@ -21,12 +21,16 @@ use crate::{
         store::Store,
     },
 };
-use std::{future::Future, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    sync::{OnceLock, atomic::AtomicUsize},
+    time::Duration,
+};
 
 /// The default of [`Settings::deadline`].
 pub(crate) const DEADLINE: Duration = Duration::from_millis(50);
 
-#[derive(Debug)]
 pub(super) struct Shared {
     pub(super) store: Box<dyn Store>,
     pub(super) settings: Settings,
@@ -45,7 +49,14 @@ pub(super) struct Shared {
     pub(super) counters: Counters,
     pub(super) instruments: StoreInstruments,
     pub(super) log: OutageLog,
+    /// The number of calls without an answer whose request has ended.
+    pub(super) unanswered: AtomicUsize,
+    /// Called with the charges of a refund that the store has confirmed after its request.
+    pub(super) on_refund: OnceLock<Box<OnRefund>>,
 }
+
+/// What the owner of the store does after a refund.
+pub(crate) type OnRefund = dyn Fn(&[Charge<'_>]) + Send + Sync;
 
 /// Settings of a guarded store.
 #[derive(Clone, Copy, Debug)]
@@ -159,6 +170,15 @@ impl Shared {
         if let Some(denials) = &self.denials {
             denials.invalidate(charges);
         }
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("store", &self.store)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
     }
 }
 

@@ -103,7 +103,7 @@ async fn request(
     mode: WaitMode,
 ) -> Result<Decision, StoreError> {
     let charges: Vec<_> = rules.iter().map(Rule::charge).collect();
-    let max_waits: Vec<_> = rules.iter().map(|rule| rule.max_wait).collect();
+    let max_waits: Vec<_> = rules.iter().map(|rule| rule.max_wait.into()).collect();
     acquire(limiter, &charges, Action::Consume, &max_waits, mode, |_| ())
         .await
         .map(|(decision, _)| decision)

@@ -124,7 +124,15 @@ async fn a_peek_is_refused_only_if_the_charge_could_not_wait() {
     let rule = one_per_two_seconds(secs(5));
     let peek = async |mode| {
         let charge = [rule.charge().cost(0)];
-        let decision = acquire(&limiter, &charge, Action::Peek, &[secs(5)], mode, |_| ()).await;
+        let decision = acquire(
+            &limiter,
+            &charge,
+            Action::Peek,
+            &[secs(5).into()],
+            mode,
+            |_| (),
+        )
+        .await;
         let decision = decision.map(|(decision, _)| decision);
         let decision = decision.unwrap();
         (decision.is_allowed(), decision.retry_after())

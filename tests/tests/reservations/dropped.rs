@@ -1,0 +1,97 @@
+//! Requests that are dropped, at every point where they wait.
+
+use crate::handlers::open;
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::Request,
+    response::Response,
+    routing::post,
+};
+use futures_util::{FutureExt, stream};
+use limit_runtime::{Limiter, Reservation, everyone, rate_limit};
+use std::convert::Infallible;
+use test_support::requests::{request, send};
+use tokio::task::yield_now;
+use tower::ServiceExt;
+
+#[rate_limit("1000/minute", key = everyone, scope = "held", cost = body.len() as u64)]
+async fn by_argument(reservation: Reservation, body: Bytes) -> Response {
+    work(reservation, body.len()).await
+}
+
+#[rate_limit("1000/minute", key = everyone, scope = "held", cost = 300)]
+async fn constant(reservation: Reservation, body: Bytes) -> Response {
+    work(reservation, body.len()).await
+}
+
+/// Uses ten units, one after the other, and then sends ten frames of one unit each.
+async fn work(reservation: Reservation, _: usize) -> Response {
+    reservation.used(0);
+    for _ in 0..10 {
+        yield_now().await;
+        reservation.add(1);
+    }
+    let frames = stream::unfold(0, async |sent| {
+        yield_now().await;
+        (sent < 10).then(|| (Ok::<_, Infallible>("frame"), sent + 1))
+    });
+    let frames = reservation.meter(frames, |_, reservation| reservation.add(1));
+    Response::new(Body::from_stream(frames))
+}
+
+#[rate_limit("1000/minute", key = everyone, scope = "held", cost = 0)]
+async fn left() {}
+
+fn slow_request(path: &str) -> Request {
+    let chunks = stream::unfold(0, async |sent| {
+        yield_now().await;
+        (sent < 3).then(|| (Ok::<_, Infallible>([b'x'; 100].as_slice()), sent + 1))
+    });
+    request("POST", path, Body::from_stream(chunks))
+}
+
+/// Polls the request and then its body, `polls` times. Returns whether it has ended by then.
+async fn poll_times(router: Router, path: &str, polls: usize) -> bool {
+    let work = async {
+        let response = router.oneshot(slow_request(path)).await.unwrap();
+        axum::body::to_bytes(response.into_body(), 1_000)
+            .await
+            .unwrap();
+    };
+    let mut work = Box::pin(work);
+    for _ in 0..polls {
+        if (&mut work).now_or_never().is_some() {
+            return true;
+        }
+    }
+    false
+}
+
+#[tokio::test]
+async fn a_request_that_is_dropped_at_any_poll_is_charged_what_it_has_used() {
+    for path in ["/argument", "/constant"] {
+        let mut seen = Vec::new();
+        for polls in 0.. {
+            let limiter = Limiter::new();
+            let router = Router::new()
+                .route("/argument", post(by_argument))
+                .route("/constant", post(constant))
+                .route("/left", post(left))
+                .layer(limiter.layer());
+            let is_done = poll_times(router.clone(), path, polls).await;
+            let response = send(&router, request("POST", "/left", "")).await;
+            let left = response.headers()["ratelimit"].to_str().unwrap();
+            let left = left.split(['=', ';']).nth(2).unwrap();
+            seen.push(1_000 - left.parse::<u64>().unwrap());
+            assert_eq!(open(&limiter), 0, "{path} after {polls} polls");
+            if is_done {
+                break;
+            }
+        }
+        assert!(seen.is_sorted(), "{path}: {seen:?}");
+        seen.dedup();
+        // Every number of units was seen, and no estimate was left.
+        assert_eq!(seen, (0..=20).collect::<Vec<_>>(), "{path}");
+    }
+}
