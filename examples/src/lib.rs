@@ -1,5 +1,7 @@
 //! Code that the examples share, so that each shows only its own subject.
 
+#[cfg(feature = "chat")]
+pub mod chat;
 pub mod language;
 mod server;
 

@@ -7,9 +7,12 @@
 )]
 
 mod api;
+mod chat;
 mod distributed;
+mod gateway;
 mod inference_api;
 mod jobs;
+mod login;
 mod models;
 mod monitoring;
 mod shared;
