@@ -6,14 +6,15 @@
 //! * `GET /limits`: a page of all limits, with live numbers
 //! * `GET /prometheus`: the same and more, for Prometheus; `docs/grafana.json` has a dashboard
 //!
-//! Each refusal is logged as a warning, by the decision hook. In a real service, serve the last three routes behind
-//! authentication, or on another port.
+//! Each refusal is logged as a warning, by the decision hook. In a real service, serve the last
+//! three routes behind authentication, or on another port.
 //!
 //! `cargo run --example monitoring --features monitoring`, then try (`PORT` chooses another port):
 //!
 //! ```sh
 //! for i in $(seq 11); do
-//!     curl -isS http://localhost:8000/predict --json '{"text": "Guten Tag, ich habe eine Frage."}'; echo
+//!     curl -isS http://localhost:8000/predict \
+//!         --json '{"text": "Guten Tag, ich habe eine Frage."}'; echo
 //! done
 //! curl -isS http://localhost:8000/batch-predict --json '[{"text": "Tous les hommes sont égaux."}]'
 //! curl -sS http://localhost:8000/metrics

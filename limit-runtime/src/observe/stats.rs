@@ -117,8 +117,8 @@ pub struct PolicyStats {
     /// How long checks take, in nanoseconds, of one of 64, also in dry run. A remote store's time
     /// is included, and so is waiting for room. `None` without [`StatsLevel::Detailed`].
     pub check_time_ns: Option<Histogram>,
-    /// The keys that are refused most often. What a dry run would have refused counts as well. At most 10. `None`
-    /// without [`StatsLevel::Detailed`].
+    /// The keys that are refused most often, at most 10. What a dry run would have refused counts
+    /// as well. `None` without [`StatsLevel::Detailed`].
     pub busiest: Option<Vec<BusyKey>>,
 }
 

@@ -10,8 +10,8 @@ impl LimiterBuilder {
     /// `true` is [`StatsLevel::Detailed`]: how much of the limits was used at each check, how long
     /// checks take (one of 64), and the digests of the keys that are refused most often. `false` is
     /// the default. [`StatsLevel::Off`] counts nothing, and keeps no routes for
-    /// [`policies`](crate::Limiter::policies) (unless the feature `metrics` does). No level takes a lock or an allocation on a
-    /// request.
+    /// [`policies`](crate::Limiter::policies) (unless the feature `metrics` does). No level takes a
+    /// lock or an allocation on a request.
     ///
     /// ```
     /// use limit_runtime::Limiter;
