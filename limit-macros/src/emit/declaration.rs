@@ -90,8 +90,8 @@ fn declaration(context: &Context<'_>, rule: &Rule) -> TokenStream {
     }
 }
 
-/// The settings of a concurrency limit. The static evaluates its constant, also of a handler that is
-/// not used.
+/// The settings of a concurrency limit. The static evaluates its constant, also of a handler that
+/// is not used.
 fn concurrency(rule: &Rule, span: Span) -> Option<TokenStream> {
     let max = rule.concurrency.as_ref()?;
     let written = LitStr::new(&readable(max), span);
