@@ -1,13 +1,15 @@
 //! What the attributes say as text, for the list of all limits of a program.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
 use syn::LitStr;
 
 use crate::emit::context::Context;
 use crate::emit::known_budget::known_budget;
 use crate::emit::rule::key_label;
+use crate::exprs::name_span;
 use crate::model::{ArgsExpr, Cost, Rule, RuleLimits, Scope};
+use crate::spans::hygienic_span_at;
 use crate::tokens::readable;
 
 /// The static with a declaration for each rule, in the order of the attributes, and its entry in
@@ -72,8 +74,8 @@ fn declaration(context: &Context<'_>, rule: &Rule, index: usize) -> TokenStream 
         "methods",
         (!rule.methods.is_empty()).then(|| rule.methods.join(", ")),
     );
-    set("concurrency", rule.concurrency.as_ref().map(readable));
     let budget = known_budget(context, rule);
+    settings.extend(concurrency(rule, span));
     if rule.dry_run {
         settings.extend(quote_spanned!(span=> .dry_run()));
     }
@@ -95,4 +97,23 @@ fn declaration(context: &Context<'_>, rule: &Rule, index: usize) -> TokenStream 
             #budget,
         ) #settings
     }
+}
+
+/// The settings of a concurrency limit. The static evaluates its constant, also of a handler that
+/// is not used.
+fn concurrency(rule: &Rule, span: Span) -> Option<TokenStream> {
+    let max = rule.concurrency.as_ref()?;
+    let written = LitStr::new(&readable(max), span);
+    let at_value = hygienic_span_at(name_span(max));
+    let mut settings = quote_spanned!(at_value=> .concurrency(#written, #max));
+    if matches!(rule.limits, RuleLimits::None) {
+        settings.extend(quote_spanned!(span=> .without_limits()));
+    }
+    if let Some(time) = rule.hold_at_most {
+        let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        settings.extend(quote_spanned! {span=>
+            .hold_at_most(::core::time::Duration::from_millis(#millis))
+        });
+    }
+    Some(settings)
 }

@@ -2,7 +2,7 @@
 
 use limit_core::Limits;
 use limit_core::header_text::{Label, WriteText, labels, write_policies};
-use proc_macro2::{Ident, Literal, TokenStream};
+use proc_macro2::{Literal, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use std::fmt::{self, Write};
 use syn::{Expr, LitStr};
@@ -298,23 +298,6 @@ fn other_settings(context: &Context<'_>, rule: &Rule) -> TokenStream {
         let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         settings.extend(quote_spanned! {span=>
             .wait(::core::time::Duration::from_millis(#millis))
-        });
-    }
-    if let Some(concurrency) = &rule.concurrency {
-        let span = spans::hygienic_span_at(name_span(concurrency));
-        let method = match &rule.limits {
-            RuleLimits::None => "only_concurrency",
-            RuleLimits::Literal(..) | RuleLimits::Expr(_) | RuleLimits::OverArgs(_) => {
-                "concurrency"
-            }
-        };
-        let method = Ident::new(method, span);
-        settings.extend(quote_spanned!(span=> .#method(#concurrency)));
-    }
-    if let Some(time) = rule.hold_at_most {
-        let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        settings.extend(quote_spanned! {span=>
-            .hold_at_most(::core::time::Duration::from_millis(#millis))
         });
     }
     if let Some(fallback) = rule.on_store_error {

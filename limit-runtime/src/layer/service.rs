@@ -97,11 +97,8 @@ impl ActiveLayer {
         let config = PolicyConfig {
             scope,
             layer: Some(record),
+            concurrency: settings.concurrency(),
             ..settings.config.clone()
-        };
-        let config = match settings.hold_at_most {
-            Some(time) => config.hold_at_most(time),
-            None => config,
         };
         Self {
             config: Arc::new(config),

@@ -6,13 +6,11 @@ use crate::{
     extract::role::{CostRole, KeyRole, LimitsRole},
     limiter::Limiter,
     observe::{
+        concurrency::Concurrency,
         known_budget::{KnownBudget, KnownKey, KnownLimits, KnownScope},
         layer_registry::LimitsIdentity,
     },
-    policy::{
-        boxed::BoxedFn,
-        config::{Concurrency, PolicyConfig},
-    },
+    policy::{boxed::BoxedFn, config::PolicyConfig},
     store::Scope,
 };
 use http::{Method, request::Parts};
@@ -60,6 +58,15 @@ impl Settings {
             is_only_limit,
             ..Concurrency::of(max)
         });
+    }
+
+    /// The concurrency limit.
+    pub(super) fn concurrency(&self) -> Option<Concurrency> {
+        let concurrency = self.config.concurrency?;
+        Some(Concurrency {
+            hold_at_most: self.hold_at_most,
+            ..concurrency
+        })
     }
 
     /// Removes all limits but the concurrency limit.

@@ -3,12 +3,13 @@
 //! Each `#[rate_limit]` submits what it says to a list of the program (`inventory`). A program does
 //! not contain handlers of crates that it does not link, and a generic handler is in the list once.
 
-use super::known_budget::KnownBudget;
+use super::{concurrency::Concurrency, known_budget::KnownBudget};
 use crate::diagnostics::{self, Misconfiguration};
 use std::{
     collections::HashSet,
     fmt,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 /// What one attribute says, as text.
@@ -26,6 +27,8 @@ pub struct RuleDeclaration {
     pub(crate) limits: &'static str,
     /// The concurrency limit as written. Empty without one.
     pub(crate) concurrency: &'static str,
+    /// The concurrency limit.
+    pub(crate) max_in_flight: Option<Concurrency>,
     pub(crate) key: &'static str,
     pub(crate) cost: &'static str,
     pub(crate) scope: &'static str,
@@ -55,6 +58,7 @@ impl RuleDeclaration {
             column,
             limits,
             concurrency: "",
+            max_in_flight: None,
             key: "client_ip",
             cost: "1",
             scope: "",
@@ -64,10 +68,34 @@ impl RuleDeclaration {
         }
     }
 
-    /// The concurrency limit as written. Default: empty, for none.
+    /// The concurrency limit, as written and as a number. Default: none.
+    ///
+    /// # Panics
+    /// If the number is 0, or larger than that of any limit. In a constant that is an error of the
+    /// compiler.
     #[must_use]
-    pub const fn concurrency(mut self, concurrency: &'static str) -> Self {
-        self.concurrency = concurrency;
+    #[track_caller]
+    pub const fn concurrency(mut self, written: &'static str, max: u64) -> Self {
+        self.concurrency = written;
+        self.max_in_flight = Some(Concurrency::new(max));
+        self
+    }
+
+    /// The rule has no limits but the concurrency limit.
+    #[must_use]
+    pub const fn without_limits(mut self) -> Self {
+        if let Some(concurrency) = &mut self.max_in_flight {
+            concurrency.is_only_limit = true;
+        }
+        self
+    }
+
+    /// After which time the body of a response is ended, and its permit released. Default: never.
+    #[must_use]
+    pub const fn hold_at_most(mut self, time: Duration) -> Self {
+        if let Some(concurrency) = &mut self.max_in_flight {
+            concurrency.hold_at_most = Some(time);
+        }
         self
     }
 

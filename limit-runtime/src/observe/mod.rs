@@ -39,6 +39,8 @@ mod serialize;
     )
 )]
 pub(crate) mod known_budget;
+// How many requests may be in flight.
+pub(crate) mod concurrency;
 // What attributes declare.
 pub(crate) mod declaration;
 // The counters of one policy.

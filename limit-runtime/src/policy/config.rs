@@ -3,7 +3,8 @@
 use super::reserve::{CostCap, OnUnknown};
 use crate::{
     observe::{
-        declaration::RuleDeclaration, policy_record::PolicyRecord, policy_records::PolicyId,
+        concurrency::Concurrency, declaration::RuleDeclaration, policy_record::PolicyRecord,
+        policy_records::PolicyId,
     },
     response::exceeded::{Exceeded, OnLimited},
     store::{Fallback, Scope},
@@ -11,44 +12,8 @@ use crate::{
 };
 use axum::{extract::MatchedPath, response::Response};
 use http::Method;
-use limit_core::{Limits, MAX_COUNT};
-use std::{fmt, num::NonZeroU64, ops::Deref, sync::Arc, time::Duration};
-
-/// How many requests may be in flight under a rule.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Concurrency {
-    pub(crate) max: NonZeroU64,
-    /// When to end the body of a response that holds a permit.
-    pub(crate) hold_at_most: Option<Duration>,
-    /// Whether the rule has no limits beside this one. Those of its resolved form are then
-    /// placeholders.
-    pub(crate) is_only_limit: bool,
-}
-
-impl Concurrency {
-    #[track_caller]
-    #[expect(clippy::panic, reason = "a panic in a constant is a compile error")]
-    const fn new(max: u64) -> Self {
-        match NonZeroU64::new(max) {
-            Some(max) if max.get() <= MAX_COUNT => Self::of(max),
-            Some(_) => panic!(
-                "`concurrency` is too large: write at most 999_999_999_999_999 requests at once"
-            ),
-            None => panic!(
-                "no request would be admitted with `concurrency = 0`: write a number of at least \
-                 1, or remove `concurrency`"
-            ),
-        }
-    }
-
-    pub(crate) const fn of(max: NonZeroU64) -> Self {
-        Self {
-            max,
-            hold_at_most: None,
-            is_only_limit: false,
-        }
-    }
-}
+use limit_core::Limits;
+use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 
 /// Settings of one rule: known at compile time for an attribute, and at build time for a layer.
 #[derive(Clone)]
@@ -131,47 +96,6 @@ impl PolicyConfig {
         self
     }
 
-    /// How many requests may be in flight, beside the limits. Default: any number.
-    ///
-    /// # Panics
-    /// If the number is 0 or larger than that of any limit. In a constant that is an error of the
-    /// compiler.
-    #[must_use]
-    #[track_caller]
-    pub const fn concurrency(mut self, max: u64) -> Self {
-        self.concurrency = Some(Concurrency::new(max));
-        self.needs_state = true;
-        self
-    }
-
-    /// [`concurrency`](Self::concurrency) without any limits.
-    ///
-    /// # Panics
-    /// As [`concurrency`](Self::concurrency).
-    #[must_use]
-    #[track_caller]
-    pub const fn only_concurrency(mut self, max: u64) -> Self {
-        let concurrency = Concurrency::new(max);
-        self.concurrency = Some(Concurrency {
-            is_only_limit: true,
-            ..concurrency
-        });
-        self.needs_state = true;
-        self
-    }
-
-    /// After which time the body of a response is ended, and its permit released. Default: never.
-    #[must_use]
-    pub const fn hold_at_most(mut self, time: Duration) -> Self {
-        if let Some(concurrency) = self.concurrency {
-            self.concurrency = Some(Concurrency {
-                hold_at_most: Some(time),
-                ..concurrency
-            });
-        }
-        self
-    }
-
     /// The response to refused requests. Default: that of the limiter.
     #[must_use]
     pub const fn on_limited(mut self, respond: fn(&Exceeded<'_>) -> Response) -> Self {
@@ -193,6 +117,8 @@ impl PolicyConfig {
     pub const fn declared(mut self, rule: &'static RuleDeclaration) -> Self {
         self.declaration = Some(rule);
         self.is_dry_run = rule.is_dry_run;
+        self.concurrency = rule.max_in_flight;
+        self.needs_state |= rule.max_in_flight.is_some();
         self
     }
 

@@ -3,8 +3,9 @@
 use crate::{
     key::Key,
     limiter::permits::PermitRequest,
+    observe::concurrency::Concurrency,
     policy::{
-        config::{Concurrency, ConfigRef, PolicyConfig},
+        config::{ConfigRef, PolicyConfig},
         resolved_rule::{ResolvedRule, ResolvedRules},
         rule::RuleSet,
     },
