@@ -49,8 +49,8 @@ impl Request {
 }
 
 // A real service checks the API key first: see the example `tiers`.
-#[rate_limit("20/minute", name = "requests", key = header("x-api-key"))]
-#[rate_limit("200/minute", name = "tokens", key = header("x-api-key"), cost = request.estimate())]
+#[rate_limit("20 requests/minute", name = "requests", key = header("x-api-key"))]
+#[rate_limit("200 tokens/minute", name = "tokens", key = header("x-api-key"), cost = request.estimate())]
 async fn complete(reservation: Reservation, Json(request): Json<Request>) -> Json<Completion> {
     let text = model::complete(&request.prompt, request.max_tokens);
     let prompt_tokens = model::count_tokens(&request.prompt);

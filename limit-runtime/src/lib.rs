@@ -28,6 +28,7 @@
 //! | limit a router, or any tower service | [`Limiter::limit_layer`] |
 //! | limit anything else: messages, jobs | [`Limiter::check`] |
 //! | read what remains in a handler, charge more, refund | [`RateLimit`] |
+//! | charge an estimate, and settle it at what was used, also in streams | [`Reservation`], [`usage`] |
 //! | choose headers, the response to refused requests, proxies, a default key | [`LimiterBuilder`] |
 //! | count for several machines | [`Limiter::connect`] |
 //! | read settings from the environment | [`Limiter::from_env`] |

@@ -192,14 +192,14 @@ impl RateLimit {
 ///
 /// ```
 /// use axum::{extract::FromRequestParts, http::{Request, StatusCode}};
-/// use limit_runtime::Reservation;
+/// use limit_runtime::{Reservation, ReservationRejection};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
 /// let (mut parts, ()) = Request::new(()).into_parts();
-/// let extracted: Result<Reservation, _> =
-///     FromRequestParts::from_request_parts(&mut parts, &()).await;
-/// assert_eq!(extracted.unwrap_err().status(), StatusCode::INTERNAL_SERVER_ERROR);
+/// let rejection: ReservationRejection =
+///     <Reservation as FromRequestParts<_>>::from_request_parts(&mut parts, &()).await.unwrap_err();
+/// assert_eq!(rejection.status(), StatusCode::INTERNAL_SERVER_ERROR);
 /// # }
 /// ```
 #[derive(Clone, Debug)]
