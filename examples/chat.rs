@@ -76,7 +76,9 @@ fn stream_answer(
     });
     let last = stream::once(async move { request.last_chunks(sent.load(Ordering::Relaxed)) });
     let last = last.flat_map(|events| {
-        let events = events.into_iter().map(|event| Event::default().json_data(event));
+        let events = events
+            .into_iter()
+            .map(|event| Event::default().json_data(event));
         let done = Ok(Event::default().data("[DONE]"));
         stream::iter(events.chain([done]).collect::<Vec<_>>())
     });

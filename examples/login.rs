@@ -15,12 +15,7 @@
 //! done
 //! ```
 
-use axum::{
-    Json, Router,
-    http::StatusCode,
-    response::Response,
-    routing::post,
-};
+use axum::{Json, Router, http::StatusCode, response::Response, routing::post};
 use limit_runtime::{client_ip, rate_limit};
 use serde::Deserialize;
 use std::error::Error;

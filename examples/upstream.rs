@@ -33,7 +33,9 @@ async fn chat(
         move |tokens| {
             let events = ended.last_chunks(tokens).into_iter();
             let events = events.map(|event| Event::default().json_data(event));
-            events.chain([Ok(Event::default().data("[DONE]"))]).collect()
+            events
+                .chain([Ok(Event::default().data("[DONE]"))])
+                .collect()
         },
     )
 }

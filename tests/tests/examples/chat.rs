@@ -35,14 +35,19 @@ async fn start_stream(api: &Api, key: &str, mut body: Value) -> Response {
 /// Tokens of the model that are left, as OpenAI's headers have it. Asking costs one.
 async fn left(api: &Api, key: &str, model: &str) -> u64 {
     let probe = chat(api, key, &request(model, 1, 0)).await.expect(200);
-    let left: u64 = probe.header("x-ratelimit-remaining-tokens").parse().unwrap();
+    let left: u64 = probe
+        .header("x-ratelimit-remaining-tokens")
+        .parse()
+        .unwrap();
     left + 1
 }
 
 #[tokio::test]
 async fn an_answer_is_charged_what_it_used() {
     let api = Api::start("chat");
-    let done = chat(&api, "k", &request("echo-small", 6, 100)).await.expect(200);
+    let done = chat(&api, "k", &request("echo-small", 6, 100))
+        .await
+        .expect(200);
     assert_eq!(done.body["usage"]["total_tokens"], 106);
     assert_eq!(done.header("x-ratelimit-limit-tokens"), "2000");
     assert_eq!(done.header("x-ratelimit-remaining-tokens"), "1894");
@@ -81,7 +86,10 @@ async fn a_stream_is_charged_what_was_sent() {
         used = now;
         tokio::time::sleep(std::time::Duration::from_millis(120)).await;
     }
-    assert!((6 + tokens..=6 + tokens + 5).contains(&used), "{tokens} sent, {used} charged");
+    assert!(
+        (6 + tokens..=6 + tokens + 5).contains(&used),
+        "{tokens} sent, {used} charged"
+    );
 }
 
 #[tokio::test]
@@ -89,11 +97,22 @@ async fn two_answers_at_a_time() {
     let api = Api::start("chat");
     let one = start_stream(&api, "k", request("echo-large", 1, 100)).await;
     let two = start_stream(&api, "k", request("echo-large", 1, 100)).await;
-    assert_eq!((one.status(), two.status()), (200.try_into().unwrap(), 200.try_into().unwrap()));
-    let refused = chat(&api, "k", &request("echo-small", 1, 1)).await.expect(429);
+    assert_eq!(
+        (one.status(), two.status()),
+        (200.try_into().unwrap(), 200.try_into().unwrap())
+    );
+    let refused = chat(&api, "k", &request("echo-small", 1, 1))
+        .await
+        .expect(429);
     assert_eq!(refused.body["violated-policies"], json!(["streams"]));
-    assert_eq!(refused.header("retry-after"), "", "the end of an answer is not known");
-    chat(&api, "other", &request("echo-small", 1, 1)).await.expect(200);
+    assert_eq!(
+        refused.header("retry-after"),
+        "",
+        "the end of an answer is not known"
+    );
+    chat(&api, "other", &request("echo-small", 1, 1))
+        .await
+        .expect(200);
     drop(one);
     // The permit is back once the server sees that the client has left.
     loop {
@@ -110,7 +129,9 @@ async fn two_answers_at_a_time() {
 #[tokio::test]
 async fn a_model_that_does_not_exist_gets_no_budget() {
     let api = Api::start("chat");
-    chat(&api, "k", &request("echo-huge", 1, 1)).await.expect(422);
+    chat(&api, "k", &request("echo-huge", 1, 1))
+        .await
+        .expect(422);
 }
 
 /// With OpenAI's own client, from PyPI. Skipped, and said so, where Python or PyPI is missing.
@@ -125,7 +146,11 @@ fn the_openai_client_is_charged_its_usage() {
     };
     let api = Api::start("chat");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/examples/openai_client.py");
-    let output = Command::new(python).arg(script).arg(&api.example.url).output().unwrap();
+    let output = Command::new(python)
+        .arg(script)
+        .arg(&api.example.url)
+        .output()
+        .unwrap();
     let (printed, errors) = (
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr),

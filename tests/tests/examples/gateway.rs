@@ -47,14 +47,21 @@ fn request(most: u64) -> Value {
 #[tokio::test]
 async fn the_usage_in_the_last_event_is_charged() {
     let gateway = start();
-    for (path, key) in [("/v1/chat/completions", "openai"), ("/v1/messages", "anthropic")] {
+    for (path, key) in [
+        ("/v1/chat/completions", "openai"),
+        ("/v1/messages", "anthropic"),
+    ] {
         let answer = gateway.post(path, key, &request(100)).send().await.unwrap();
         assert_eq!(answer.status(), 200);
         let text = answer.text().await.unwrap();
-        assert_eq!(text.matches("data:").count(), match key {
-            "openai" => 103,
-            _ => 103,
-        }, "{text}");
+        assert_eq!(
+            text.matches("data:").count(),
+            match key {
+                "openai" => 103,
+                _ => 103,
+            },
+            "{text}"
+        );
         assert_eq!(gateway.used(key).await, 106, "{path}");
     }
 }
@@ -63,7 +70,10 @@ async fn the_usage_in_the_last_event_is_charged() {
 #[tokio::test]
 async fn a_stream_that_is_closed_keeps_its_reservation() {
     let gateway = start();
-    for (path, key) in [("/v1/chat/completions", "openai"), ("/v1/messages", "anthropic")] {
+    for (path, key) in [
+        ("/v1/chat/completions", "openai"),
+        ("/v1/messages", "anthropic"),
+    ] {
         let answer = gateway.post(path, key, &request(500)).send().await.unwrap();
         let mut body = answer.bytes_stream();
         body.next().await.unwrap().unwrap();
