@@ -16,9 +16,9 @@ const SHUTDOWN_TIME: Duration = Duration::from_secs(5);
 
 impl Limiter {
     /// Waits until the remote store has everything that this process has counted for it: the
-    /// settlements of [reservations](crate::Reservation), and charges and refunds that got no
-    /// answer. Waits for 5 seconds at most, and returns the number of entries that are left; 0 if
-    /// none is.
+    /// settlements of [reservations](crate::Reservation), charges and refunds that got no answer,
+    /// and the leases of [permits](crate::Permit) that are not held any more. Waits for 5 seconds
+    /// at most, and returns the number of charges and refunds that are left; 0 if none is.
     ///
     /// Call it when the server has stopped, so that the budgets of other processes are exact. A
     /// limiter in memory has nothing to send.

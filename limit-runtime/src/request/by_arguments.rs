@@ -109,6 +109,9 @@ pub(crate) fn look<'a, S: Sync, R: Rules<S>>(
         }));
     }
     let looked = Looked::new(limiter, rules, parts, &mut resolution, uses, None);
+    if let Some(refusal) = looked.limits.refused_by_permits() {
+        return MaybeReady::Ready(Err(refusal.into_response(parts).into()));
+    }
     if looked.limits.rules.is_empty() {
         return MaybeReady::Ready(Ok(Some(looked)));
     }
@@ -154,6 +157,9 @@ async fn look_later<S: Sync, R: Rules<S>>(
         uses,
         (!dry.is_empty()).then_some(&dry_run),
     );
+    if let Some(refusal) = looked.limits.refused_by_permits() {
+        return Err(refusal.into_response(parts).into());
+    }
     if !looked.limits.rules.is_empty()
         && let Err(refusal) = ready_or_await!(looked.limits.clone().peek(drop))
     {

@@ -2,7 +2,11 @@
 
 use crate::{limiter::permits::HeldPermits, observe::policy_record::InFlight};
 use smallvec::SmallVec;
-use std::{fmt, sync::OnceLock, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 /// The permits of one request under the rules of one handler or layer. They are released when the
 /// last clone of the reference to this is dropped: by the body of the response, and by each
@@ -16,6 +20,9 @@ pub(crate) struct Hold {
     /// The permits of rules in dry run, beside those of others.
     pub(super) dry_run: OnceLock<Box<Self>>,
 }
+
+/// The permits that a request takes after an extractor has asked for them.
+pub(super) type LaterHold = OnceLock<Arc<Hold>>;
 
 impl Hold {
     /// Adds the permits of rules in dry run.

@@ -1,7 +1,9 @@
 //! The `Permit` extractor: a handler keeps the permits of its request beyond its response.
 
 use super::{
-    hold::Hold, rate_limit::RateLimit, rate_limit_rejection::PermitRejection,
+    hold::{Hold, LaterHold},
+    rate_limit::RateLimit,
+    rate_limit_rejection::PermitRejection,
     request_limits::RequestLimits,
 };
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
@@ -46,6 +48,8 @@ use std::{convert::Infallible, fmt, sync::Arc};
 #[must_use = "the permits are released when it is dropped"]
 pub struct Permit {
     holds: SmallVec<[Arc<Hold>; 1]>,
+    /// The permits that the request takes later: when the arguments are known that its rules use.
+    later: Option<Arc<LaterHold>>,
 }
 
 impl Permit {
@@ -53,13 +57,15 @@ impl Permit {
         let all = RequestLimits::innermost_first(Some(limits));
         Self {
             holds: all.filter_map(RequestLimits::current_hold).collect(),
+            later: limits.later_hold(),
         }
     }
 
     /// Whether a permit is held. `false` if no concurrency limit applies to the request.
     #[must_use]
     pub fn is_held(&self) -> bool {
-        !self.holds.is_empty()
+        let later = self.later.as_ref();
+        !self.holds.is_empty() || later.is_some_and(|later| later.get().is_some())
     }
 }
 

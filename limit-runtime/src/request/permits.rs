@@ -50,7 +50,41 @@ impl RequestLimits {
     /// # Errors
     /// Why the request is refused.
     pub(super) async fn acquire_permits(self: &Arc<Self>) -> Result<Hold, Refusal> {
-        // One permit for each budget: under the smallest of its limits.
+        let (requests, rules) = self.permit_requests();
+        let rule_of = |request: usize| rules.get(request).copied().unwrap_or_default();
+        let start_wait = |request| report::start_wait_for_permit(self, rule_of(request));
+        let acquired =
+            permits::acquire(&self.limiter, &requests, WaitMode::Allowed, start_wait).await;
+        match acquired {
+            Ok(Ok(held)) => Ok(self.hold(held, &self.permits)),
+            Ok(Err(request)) => Err(Refusal::NoPermit(Box::new(NoPermit {
+                request_limits: self.clone(),
+                rule: rule_of(request),
+            }))),
+            Err(error) => {
+                report::failed(self);
+                Err(Refusal::Store(error))
+            }
+        }
+    }
+
+    /// The refusal of a request that needs a permit which is not free, as far as that is known
+    /// without taking any.
+    pub(super) fn refused_by_permits(self: &Arc<Self>) -> Option<Refusal> {
+        if !self.needs_permits() {
+            return None;
+        }
+        let (requests, rules) = self.permit_requests();
+        let request = permits::refused_now(&self.limiter, &requests)?;
+        Some(Refusal::NoPermit(Box::new(NoPermit {
+            request_limits: self.clone(),
+            rule: rules.get(request).copied().unwrap_or_default(),
+        })))
+    }
+
+    /// One permit for each budget, under the smallest of its limits, and the index of the rule of
+    /// that limit.
+    fn permit_requests(&self) -> (SmallVec<[PermitRequest<'_>; 1]>, SmallVec<[usize; 1]>) {
         let route = self.route.as_ref();
         let mut requests: SmallVec<[PermitRequest<'_>; 1]> = SmallVec::new();
         let mut rules: SmallVec<[usize; 1]> = SmallVec::new();
@@ -74,21 +108,7 @@ impl RequestLimits {
                 }
             }
         }
-        let rule_of = |request: usize| rules.get(request).copied().unwrap_or_default();
-        let start_wait = |request| report::start_wait_for_permit(self, rule_of(request));
-        let acquired =
-            permits::acquire(&self.limiter, &requests, WaitMode::Allowed, start_wait).await;
-        match acquired {
-            Ok(Ok(held)) => Ok(self.hold(held, &self.permits)),
-            Ok(Err(request)) => Err(Refusal::NoPermit(Box::new(NoPermit {
-                request_limits: self.clone(),
-                rule: rule_of(request),
-            }))),
-            Err(error) => {
-                report::failed(self);
-                Err(Refusal::Store(error))
-            }
-        }
+        (requests, rules)
     }
 
     fn hold(&self, held: HeldPermits, rules: &[PermitRule]) -> Hold {

@@ -1,7 +1,7 @@
 //! Per-request state: resolved rules, the store's last decision, and charges that can be refunded.
 
 use super::{
-    hold::Hold,
+    hold::{Hold, LaterHold},
     ledger::{Costs, Ledger, PerRule},
     permit_rule::PermitRule,
     settlement::Settlements,
@@ -23,7 +23,10 @@ use axum::{extract::MatchedPath, response::Response};
 use http::request::Parts;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
-use std::sync::{Arc, OnceLock, Weak};
+use std::{
+    mem,
+    sync::{Arc, OnceLock, Weak},
+};
 
 /// The rules of one handler or one layer for one request, and what has been charged for them.
 ///
@@ -37,6 +40,8 @@ pub(crate) struct RequestLimits {
     pub(super) permits: Vec<PermitRule>,
     /// The permits that the request holds, as long as something holds them.
     hold: OnceLock<Weak<Hold>>,
+    /// Extractors that hold the permits as well, once the request has taken them.
+    later_holds: Mutex<Vec<Weak<LaterHold>>>,
     /// The limits of the nearest layer or handler outside this one.
     pub(crate) outer: Option<Arc<RequestLimits>>,
     /// Names of rules that do not limit the request.
@@ -69,6 +74,7 @@ impl RequestLimits {
             rules,
             permits: Vec::new(),
             hold: OnceLock::new(),
+            later_holds: Mutex::default(),
             outer,
             exempt: PolicyNames::new(),
             unresolved: Vec::new(),
@@ -92,8 +98,8 @@ impl RequestLimits {
         request_limits
     }
 
-    /// Sets the rules to those in `resolution`, which are moved out of it. The concurrency limits of
-    /// the rules that are `known` have been set before.
+    /// Sets the rules to those in `resolution`, which are moved out of it. The concurrency limits
+    /// of the rules that are `known` have been set before.
     pub(super) fn set_rules(&mut self, resolution: &mut Resolution, known: RuleSet) {
         self.rules = resolution.take_rules();
         let permits = PermitRule::take_from(&mut self.rules, known);
@@ -110,6 +116,7 @@ impl RequestLimits {
             head: self.head.clone(),
             ledger: Mutex::new(self.ledger.lock().clone()),
             settlements: self.settlements.take(),
+            later_holds: Mutex::new(mem::take(&mut self.later_holds.lock())),
             ..Self::new(
                 self.limiter.clone(),
                 self.route.clone(),
@@ -296,6 +303,20 @@ impl RequestLimits {
     pub(super) fn set_hold(&self, hold: &Arc<Hold>) {
         // A request takes its permits once.
         let _ = self.hold.set(Arc::downgrade(hold));
+        let later = self.later_holds.lock();
+        for later in later.iter().filter_map(Weak::upgrade) {
+            let _ = later.set(hold.clone());
+        }
+    }
+
+    /// Where an extractor finds the permits, if the request may take them later.
+    pub(super) fn later_hold(&self) -> Option<Arc<LaterHold>> {
+        if self.hold.get().is_some() {
+            return None;
+        }
+        let later = Arc::new(LaterHold::new());
+        self.later_holds.lock().push(Arc::downgrade(&later));
+        Some(later)
     }
 
     /// The permits of the request, if it still holds them.

@@ -197,8 +197,8 @@ impl RateLimit {
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
 /// let (mut parts, ()) = Request::new(()).into_parts();
-/// let rejection: ReservationRejection =
-///     <Reservation as FromRequestParts<_>>::from_request_parts(&mut parts, &()).await.unwrap_err();
+/// let extracted = <Reservation as FromRequestParts<_>>::from_request_parts(&mut parts, &()).await;
+/// let rejection: ReservationRejection = extracted.unwrap_err();
 /// assert_eq!(rejection.status(), StatusCode::INTERNAL_SERVER_ERROR);
 /// # }
 /// ```

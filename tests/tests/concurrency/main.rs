@@ -12,6 +12,7 @@ mod dry_run;
 mod extractor;
 mod layers;
 mod leases;
+mod over_arguments;
 mod real_server;
 mod refusals;
 mod waiting;

@@ -176,6 +176,20 @@ pub(crate) async fn acquire<W>(
     }
 }
 
+/// The index of a permit that is not free and that the request may not wait for, as far as this
+/// process knows without asking a store. Takes none.
+pub(crate) fn refused_now(limiter: &Limiter, requests: &[PermitRequest<'_>]) -> Option<usize> {
+    let guard = limiter.guard();
+    requests.iter().position(|request| {
+        let is_counted_here =
+            |guard: &Guard| guard.counts_permits_of_process(request.on_store_error);
+        let budget = Budget::new(request.scope, request.key);
+        request.max_wait.is_zero()
+            && guard.is_none_or(is_counted_here)
+            && limiter.permits().is_full(&budget, request.max.get())
+    })
+}
+
 /// Takes all permits. If one is not free, gives the others back, and returns its index.
 async fn try_all(
     limiter: &Limiter,

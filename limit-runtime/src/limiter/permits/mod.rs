@@ -17,6 +17,6 @@ mod table;
 mod tests;
 
 pub(crate) use self::{
-    acquire::{HeldPermits, PermitRequest, acquire},
+    acquire::{HeldPermits, PermitRequest, acquire, refused_now},
     table::Permits,
 };

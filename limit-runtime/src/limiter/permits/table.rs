@@ -89,6 +89,12 @@ impl Permits {
         true
     }
 
+    /// Whether `max` permits are held.
+    pub(super) fn is_full(&self, budget: &Budget, max: u64) -> bool {
+        let shard = self.shard(budget).lock();
+        shard.get(budget).is_some_and(|entry| entry.held >= max)
+    }
+
     /// Gives a permit back, and wakes the first waiter, unless that is `except`.
     pub(super) fn release(&self, budget: &Budget, except: Option<Arrival>) {
         let mut shard = self.shard(budget).lock();

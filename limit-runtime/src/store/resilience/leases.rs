@@ -212,7 +212,7 @@ async fn run(shared: Weak<Shared>) {
 }
 
 /// Sends the releases. One that gets no answer is not repeated, because the lease expires.
-async fn send_released(shared: &Arc<Shared>) {
+pub(super) async fn send_released(shared: &Arc<Shared>) {
     let released = shared.leases.take_released();
     if !send::is_open(shared) {
         send_all(shared, released, |store, leases| store.release(leases)).await;

@@ -3,7 +3,7 @@
 //! They are counted in this process at once, added to the [late charges](super::late_charges), and
 //! sent by the [settler](super::settler).
 
-use super::{guard::Guard, late_charges::Kind, send, settler, shared::OnRefund};
+use super::{guard::Guard, late_charges::Kind, leases, send, settler, shared::OnRefund};
 use crate::{
     decision::Receipt,
     store::{
@@ -77,8 +77,8 @@ impl Guard {
         let _ = tokio::time::timeout(shared.settings.deadline, all).await;
     }
 
-    /// Waits until nothing is kept for the store, for this time at most. Returns the number of
-    /// entries that are left.
+    /// Gives back the leases that are not held any more, and waits until nothing is kept for the
+    /// store, for this time at most. Returns the number of entries that are left.
     pub(crate) async fn drain(&self, time: Duration) -> usize {
         let shared = &self.0;
         let left = || {
@@ -90,6 +90,7 @@ impl Guard {
             return left();
         }
         let all = async {
+            leases::send_released(shared).await;
             while left() > 0 {
                 settler::start_if_needed(shared);
                 tokio::time::sleep(SHUTDOWN_INTERVAL).await;
