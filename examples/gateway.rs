@@ -55,7 +55,7 @@ impl Upstream {
 }
 
 // Both handlers use one budget. A real service checks the API key first: see the example `tiers`.
-#[rate_limit("2_000 tokens/minute", key = bearer, scope = "tokens", cost = most_tokens(&request))]
+#[rate_limit("2_000 tokens/minute", key = bearer, scope = "tokens", cost = most_tokens(request))]
 async fn chat(
     reservation: Reservation,
     State(upstream): State<Upstream>,
@@ -72,7 +72,7 @@ async fn chat(
     }
 }
 
-#[rate_limit("2_000 tokens/minute", key = bearer, scope = "tokens", cost = most_tokens(&request))]
+#[rate_limit("2_000 tokens/minute", key = bearer, scope = "tokens", cost = most_tokens(request))]
 async fn messages(
     reservation: Reservation,
     State(upstream): State<Upstream>,

@@ -123,22 +123,22 @@ impl ChatRequest {
     #[must_use]
     pub fn chunk(&self, token: &str) -> Value {
         let choice = json!({ "index": 0, "delta": { "content": token }, "finish_reason": null });
-        self.event(json!([choice]), Value::Null)
+        self.event(&json!([choice]), &Value::Null)
     }
 
     /// The events that follow the last token.
     #[must_use]
     pub fn last_chunks(&self, tokens: u64) -> Vec<Value> {
         let choice = json!({ "index": 0, "delta": {}, "finish_reason": "stop" });
-        let mut events = vec![self.event(json!([choice]), Value::Null)];
+        let mut events = vec![self.event(&json!([choice]), &Value::Null)];
         if self.stream_options.include_usage {
             let usage = usage(self.prompt_tokens(), tokens);
-            events.push(self.event(json!([]), usage));
+            events.push(self.event(&json!([]), &usage));
         }
         events
     }
 
-    fn event(&self, choices: Value, usage: Value) -> Value {
+    fn event(&self, choices: &Value, usage: &Value) -> Value {
         json!({
             "id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 0,
             "model": self.model.name(), "choices": choices, "usage": usage,

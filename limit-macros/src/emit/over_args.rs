@@ -31,14 +31,18 @@ pub(crate) fn source(context: &Context<'_>, purpose: Purpose, over: &ArgsExpr) -
     // These patterns bind with `ref`, so nothing is moved out of the arguments.
     let bind_from_values = (!over.value_patterns.is_empty()).then(|| {
         quote_spanned! {span=>
-            #[allow(unused_variables, clippy::needless_borrowed_reference)]
+            #[allow(
+                unused_variables,
+                clippy::needless_borrowed_reference,
+                clippy::unneeded_wildcard_pattern
+            )]
             let (#(#value_patterns,)*) = *#arguments;
         }
     });
     let value = value(context, purpose, &over.expr);
     quote_spanned! {span=>
         #constructor::<#first_type, _>(|#arguments| {
-            #[allow(unused_variables)]
+            #[allow(unused_variables, clippy::unneeded_wildcard_pattern)]
             let (#(#reference_patterns,)*) = #arguments;
             #bind_from_values
             #value

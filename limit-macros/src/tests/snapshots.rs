@@ -265,7 +265,7 @@ fn a_cost_over_the_arguments_and_a_direct_function() {
                             (HeaderMap, Json<Batch>),
                             _,
                         >(|__arguments| {
-                            #[allow(unused_variables)]
+                            #[allow(unused_variables, clippy::unneeded_wildcard_pattern)]
                             let (_, Json(Batch { inputs, model: _ })) = __arguments;
                             ::limit_runtime::__private::cost_value(inputs.len())
                         }),
@@ -411,9 +411,13 @@ fn rules_over_the_first_arguments() {
                                     (User, Path<&'static mut str>),
                                     _,
                                 >(|__arguments| {
-                                    #[allow(unused_variables)]
+                                    #[allow(unused_variables, clippy::unneeded_wildcard_pattern)]
                                     let (_, _) = __arguments;
-                                    #[allow(unused_variables, clippy::needless_borrowed_reference)]
+                                    #[allow(
+                                        unused_variables,
+                                        clippy::needless_borrowed_reference,
+                                        clippy::unneeded_wildcard_pattern
+                                    )]
                                     let (_, Path(&mut ref model)) = *__arguments;
                                     ::limit_runtime::__private::key_value(&model)
                                 }),
@@ -426,7 +430,7 @@ fn rules_over_the_first_arguments() {
                                         (User, Path<&'static mut str>),
                                         _,
                                     >(|__arguments| {
-                                        #[allow(unused_variables)]
+                                        #[allow(unused_variables, clippy::unneeded_wildcard_pattern)]
                                         let (user, _) = __arguments;
                                         {
                                             #[allow(unused_imports)]
@@ -442,7 +446,7 @@ fn rules_over_the_first_arguments() {
                                 (User, Path<&'static mut str>),
                                 _,
                             >(|__arguments| {
-                                #[allow(unused_variables)]
+                                #[allow(unused_variables, clippy::unneeded_wildcard_pattern)]
                                 let (user, _) = __arguments;
                                 ::limit_runtime::__private::limits_value(user.limits())
                             }),

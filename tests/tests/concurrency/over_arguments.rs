@@ -8,18 +8,20 @@ use limit_runtime::{Limiter, Permit, everyone, rate_limit};
 use std::{
     convert::Infallible,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
 };
 use tower::ServiceExt;
 
+/// Until the end of the tests.
+static KEPT: Mutex<Option<Permit>> = Mutex::new(None);
+
 #[rate_limit(concurrency = 1, key = name)]
 async fn by_name(permit: Permit, Json(name): Json<String>) -> Body {
     assert!(permit.is_held());
     if name == "kept" {
-        // Until the end of the test.
-        std::mem::forget(permit);
+        *KEPT.lock().unwrap() = Some(permit);
     }
     Body::from(name)
 }
