@@ -16,7 +16,9 @@ use axum::{
     routing::get,
 };
 use limit_benches::handlers::{tower_governor, two_headers, two_limits};
-use limit_runtime::{HeaderStyle, Limiter, client_ip, everyone, observe::StatsLevel, rate_limit};
+use limit_runtime::{
+    HeaderStyle, Limiter, Reservation, client_ip, everyone, observe::StatsLevel, rate_limit,
+};
 use std::{
     future::Future,
     net::SocketAddr,
@@ -57,6 +59,25 @@ async fn key_over_argument(method: Method) -> &'static str {
 #[rate_limit("4000000000/day", key = client_ip)]
 #[rate_limit("4000000000/hour", key = everyone)]
 async fn limited_twice() -> &'static str {
+    "ok"
+}
+
+/// The estimate is what is used, and is settled in the handler.
+#[rate_limit("4000000000/day", key = client_ip, cost = 2)]
+async fn reserved(reservation: Reservation) -> &'static str {
+    reservation.commit(2);
+    "ok"
+}
+
+/// Gives back half of the estimate.
+#[rate_limit("4000000000/day", key = client_ip, cost = 2)]
+async fn given_back(reservation: Reservation) -> &'static str {
+    reservation.commit(1);
+    "ok"
+}
+
+#[rate_limit(concurrency = 4, key = client_ip)]
+async fn concurrent() -> &'static str {
     "ok"
 }
 
@@ -111,6 +132,9 @@ fn main() -> ExitCode {
         "limited_argument" => global(get(limited_argument)),
         "cost_over_argument" => global(get(cost_over_argument)),
         "key_over_argument" => global(get(key_over_argument)),
+        "reserved" => global(get(reserved)),
+        "given_back" => global(get(given_back)),
+        "concurrent" => global(get(concurrent)),
         "limited_twice" => global(get(limited_twice)),
         "two_limits" => global(get(two_limits)),
         "refused" => global(get(refused)),

@@ -27,7 +27,7 @@ printf '%-20s %14s %12s %14s %12s\n' handler instructions 'over bare' allocation
 bare_instructions='' bare_allocations=''
 handlers='bare two_headers tower_governor limited_off limited limited_detailed two_limits refused_off refused
     refused_detailed bare_argument limited_argument cost_over_argument
-    key_over_argument limited_twice
+    key_over_argument reserved given_back concurrent limited_twice
     layered_bare layered_limited layered_by_header'
 for handler in $handlers; do
     i=$(instructions $handler)

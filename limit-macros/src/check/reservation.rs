@@ -39,13 +39,16 @@ pub(crate) fn check_argument(rules: &[Rule], args: &HandlerArgs, errors: &mut Er
         return;
     };
     if with_cost.next().is_some() {
-        let name = first.name.as_ref().map(syn::LitStr::value);
-        let name = name.unwrap_or_else(|| "tokens".to_owned());
+        let (naming, name) = match &first.name {
+            Some(name) => ("", name.value()),
+            None => ("give each of them a `name`, ", "tokens".to_owned()),
+        };
         errors.at_tokens(
             ty,
             format!(
                 "several `#[rate_limit]` of this handler have a `cost`, and a `Reservation` settles \
-                 one: take a `RateLimit`, and write `limit.only(\"{name}\")?.reservation()?`"
+                 one: {naming}take a `RateLimit`, and write \
+                 `limit.only(\"{name}\")?.reservation()?`"
             ),
         );
         return;

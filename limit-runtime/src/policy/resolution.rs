@@ -237,7 +237,10 @@ impl Resolution {
             return;
         };
         match cost {
-            Ok(cost) => rule.cost = rule.cost.max(cost),
+            Ok(cost) => {
+                let cost = rule.config_of(index).capped(cost, &rule.limits);
+                rule.cost = rule.cost.max(cost);
+            }
             Err(rejection) => {
                 let config = rule.config_of(index).clone();
                 self.reject((index, &config), [None, None, Some(rejection)]);
@@ -267,7 +270,8 @@ impl Resolution {
     /// Caps costs, and merges rules of one budget into one: the larger cost is charged once, and
     /// all limits apply.
     pub(crate) fn merge_same_budgets(&mut self, route: Option<&MatchedPath>) {
-        for rule in &mut self.rules {
+        // The cost of a rule that has been merged was capped before.
+        for rule in self.rules.iter_mut().filter(|rule| rule.merged.is_none()) {
             rule.cost = rule.config.capped(rule.cost, &rule.limits);
         }
         let mut index = 1;

@@ -164,12 +164,13 @@ impl Other {
                 let hold = hold.take();
                 let (request_limits, mut response) = (request_limits.clone(), mem::take(response));
                 *self = Self::Refunding(Box::pin(async move {
-                    if is_unconfirmed {
-                        request_limits.await_corrections().await;
-                    }
                     refund(&request_limits, &uncounted).await;
                     if let Some(dry_run) = request_limits.dry_run() {
                         refund(dry_run, &uncounted_dry_run).await;
+                    }
+                    // Afterwards: a client that leaves meanwhile loses no refund.
+                    if is_unconfirmed {
+                        request_limits.await_corrections().await;
                     }
                     add_headers(&request_limits, &mut response);
                     hold_by_body(&mut response, hold);

@@ -93,17 +93,19 @@ impl BoundedBody {
             let Some(state) = expiring.upgrade() else {
                 return;
             };
-            let expired = std::mem::replace(&mut *state.lock(), State::Expired(time));
-            match expired {
-                State::Open { body, hold, waker } => {
-                    // First the work, then the permit.
-                    drop(body);
-                    drop(hold);
-                    if let Some(waker) = waker {
-                        waker.wake();
-                    }
+            let mut state = state.lock();
+            if !matches!(*state, State::Open { .. }) {
+                return;
+            }
+            let expired = std::mem::replace(&mut *state, State::Expired(time));
+            drop(state);
+            if let State::Open { body, hold, waker } = expired {
+                // First the work, then the permit.
+                drop(body);
+                drop(hold);
+                if let Some(waker) = waker {
+                    waker.wake();
                 }
-                other => *state.lock() = other,
             }
         });
         Self {

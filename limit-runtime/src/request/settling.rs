@@ -87,9 +87,11 @@ impl Settlement {
     /// The units that were charged at admission. `None` if none were: the request is not charged
     /// yet, or it was refused.
     pub(super) fn reserved(&self, limits: &RequestLimits) -> Option<u64> {
-        match self.policy() {
-            Some(_) => limits.charged_cost(self.rule(limits)?),
-            None => Some(0),
+        match self.rule(limits) {
+            Some(rule) => limits.charged_cost(rule),
+            // Only rules in dry run have reserved.
+            None if self.policy().is_none() || limits.dry_run().is_some() => Some(0),
+            None => None,
         }
     }
 
@@ -107,14 +109,17 @@ impl Settlement {
     /// Settles at the use that is known, unless that has been done.
     pub(super) fn settle(&self, limits: &RequestLimits) {
         let _correcting = self.correcting.lock();
+        let progress = limits.settlements.0.lock().progress;
         let Some(reserved) = self.reserved(limits) else {
-            self.is_settled.store(true, Ordering::Relaxed);
+            // What is known is settled when the request ends: it may be charged until then.
+            if !progress.is_open() {
+                self.is_settled.store(true, Ordering::Relaxed);
+            }
             return;
         };
         if self.is_settled.swap(true, Ordering::Relaxed) {
             return;
         }
-        let progress = limits.settlements.0.lock().progress;
         match self.settled_use(reserved, progress, self.on_unknown(limits)) {
             Some(used) => {
                 self.correct(limits, used, true);

@@ -347,10 +347,18 @@ impl fmt::Display for Exceeded<'_> {
                 count: violation.cost,
                 unit: violation.unit(),
             };
+            write!(f, "The cost of this request, {cost}, is above ")?;
+            let capacity = violation.outcome.capacity();
+            if capacity < violation.outcome.limit().count() {
+                let burst = UnitsInWords {
+                    count: capacity.get(),
+                    unit: violation.unit(),
+                };
+                write!(f, "the burst of {burst} under ")?;
+            }
             return write!(
                 f,
-                "The cost of this request, {cost}, is above the rate limit of {}: it can never \
-                 fit, so reduce the cost before a retry",
+                "the rate limit of {}: it can never fit, so reduce the cost before a retry",
                 violation.limit(),
             );
         }

@@ -229,6 +229,7 @@ async fn send_all(
     for (budget, ids) in budgets {
         if calls.len() >= CONCURRENT {
             calls.join_next().await;
+            shared.leases.task_is_alive(shared.real_clock.now());
         }
         let shared = shared.clone();
         // Made here, so that it is dropped with a task that its runtime never runs.
@@ -244,7 +245,9 @@ async fn send_all(
             }
         });
     }
-    while calls.join_next().await.is_some() {}
+    while calls.join_next().await.is_some() {
+        shared.leases.task_is_alive(shared.real_clock.now());
+    }
 }
 
 /// A call for these leases. When it is dropped, they are not extended any more.

@@ -27,14 +27,15 @@ impl Guard {
         settler::start_if_needed(shared);
     }
 
-    /// Consumes a charge here now, and in the store soon, even if it is denied. Returns a receipt
-    /// unless the charge is not counted in this process.
+    /// Consumes a charge here now, and in the store soon, even if it is denied. Returns its
+    /// receipt, also if it is not counted in this process.
     pub(crate) fn force_soon(&self, charge: &Charge<'_>) -> Option<Receipt> {
         let shared = &self.0;
         self.force_in_store_soon(charge);
         let fallback = charge.on_store_error.unwrap_or(shared.settings.fallback);
         if fallback == Fallback::Allow {
-            return None;
+            // Only the store counts it.
+            return Some(Receipt::of_cost(0, charge.cost).late());
         }
         let charges = slice::from_ref(charge);
         let counted = if send::is_open(shared) {
