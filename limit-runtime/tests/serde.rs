@@ -164,7 +164,7 @@ fn health_and_usage_are_written_for_reports() {
     );
     assert_eq!(
         serde_json::to_value(limiter.usage()).unwrap(),
-        json!({"keys": 0, "bytes": 0, "evicted": 0, "shared": 0})
+        json!({"keys": 0, "bytes": 0, "evicted": 0, "shared": 0, "permits": 0})
     );
 }
 
