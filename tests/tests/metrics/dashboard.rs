@@ -32,6 +32,7 @@ const METRICS: [(&str, &str, &[&str]); 12] = [
     ("rate_limit_store_seconds", "histogram", &["store"]),
     ("rate_limit_limit", "gauge", &["policy", "window"]),
     ("rate_limit_waiting", "gauge", &["policy"]),
+    ("rate_limit_in_flight", "gauge", &["policy"]),
     ("rate_limit_keys", "gauge", &[]),
     ("rate_limit_store_up", "gauge", &[]),
 ];
