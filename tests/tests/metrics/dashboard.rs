@@ -13,7 +13,7 @@ use std::{
 };
 
 /// All metrics, with their types and labels.
-const METRICS: [(&str, &str, &[&str]); 12] = [
+const METRICS: [(&str, &str, &[&str]); 13] = [
     (
         "rate_limit_requests_total",
         "counter",
