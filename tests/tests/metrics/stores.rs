@@ -147,5 +147,5 @@ pub(crate) async fn everything(recorder: &PrometheusRecorder) -> BTreeMap<String
     scrape(recorder).types
 }
 
-#[rate_limit("1 per 10ms", key = everyone, wait = "1s")]
+#[rate_limit("1 per 10ms", key = everyone, wait = "1s", concurrency = 2)]
 async fn waiting() {}
