@@ -103,7 +103,7 @@ impl<'a, V: IntoKey + Clone> KeyByClone<'a> for &KeyPlace<'a, V> {
 
 /// A place that is no key.
 pub trait NotAKey<'a, V: ?Sized> {
-    /// Rejects the request. Never called, because nothing is an [`ArgumentKey`].
+    /// Rejects the request. Never called, because nothing is an `ArgumentKey`.
     fn value(self) -> ArgumentValue<'a, KeyRole>
     where
         V: ArgumentKey;
