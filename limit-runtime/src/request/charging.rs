@@ -2,6 +2,7 @@
 
 use super::{
     ledger::{Costs, PerRule},
+    pending_check::PendingCheck,
     refusal::{Denial, Refusal},
     report,
     request_limits::RequestLimits,
@@ -303,34 +304,6 @@ pub(super) fn stop_timer<'a>(
     if let Some(started) = started {
         for config in rules.into_iter().flat_map(ResolvedRule::configs) {
             limiter.observer().stop_timer(started, config.id());
-        }
-    }
-}
-
-/// A check that has to be awaited. If it is dropped without a decision, because the client has left
-/// or a timeout has ended the request, the request is counted as abandoned.
-struct PendingCheck {
-    limits: Arc<RequestLimits>,
-    is_decided: bool,
-}
-
-impl PendingCheck {
-    fn new(limits: Arc<RequestLimits>) -> Self {
-        Self {
-            limits,
-            is_decided: false,
-        }
-    }
-
-    fn set_decided(&mut self) {
-        self.is_decided = true;
-    }
-}
-
-impl Drop for PendingCheck {
-    fn drop(&mut self) {
-        if !self.is_decided {
-            report::abandoned(&self.limits);
         }
     }
 }

@@ -21,6 +21,7 @@ mod ledger;
 mod limiter;
 pub(crate) mod meter;
 mod no_permit;
+mod pending_check;
 pub(crate) mod permit;
 mod permit_body;
 mod permit_rule;

@@ -1,8 +1,8 @@
 //! Takes the permits that a request needs.
 
 use super::{
-    admission::Admission, hold::Hold, no_permit::NoPermit, permit_rule::PermitRule,
-    refusal::Refusal, report, request_limits::RequestLimits,
+    admission::Admission, hold::Hold, no_permit::NoPermit, pending_check::PendingCheck,
+    permit_rule::PermitRule, refusal::Refusal, report, request_limits::RequestLimits,
 };
 use crate::{
     extract::maybe_ready::{MaybeReady, ready_or_await},
@@ -32,7 +32,7 @@ impl RequestLimits {
             return self.consume(Admission::tracked);
         }
         MaybeReady::Pending(Box::pin(async move {
-            let mut pending = PendingPermits::new(&self);
+            let mut pending = PendingCheck::new(self.clone());
             let acquired = self.acquire_permits().await;
             pending.set_decided();
             let hold = acquired?;
@@ -57,10 +57,7 @@ impl RequestLimits {
             permits::acquire(&self.limiter, &requests, WaitMode::Allowed, start_wait).await;
         match acquired {
             Ok(Ok(held)) => Ok(self.hold(held, &self.permits)),
-            Ok(Err(request)) => Err(Refusal::NoPermit(Box::new(NoPermit {
-                request_limits: self.clone(),
-                rule: rule_of(request),
-            }))),
+            Ok(Err(request)) => Err(self.refusal(rule_of(request))),
             Err(error) => {
                 report::failed(self);
                 Err(Refusal::Store(error))
@@ -76,10 +73,15 @@ impl RequestLimits {
         }
         let (requests, rules) = self.permit_requests();
         let request = permits::refused_now(&self.limiter, &requests)?;
-        Some(Refusal::NoPermit(Box::new(NoPermit {
+        Some(self.refusal(rules.get(request).copied().unwrap_or_default()))
+    }
+
+    /// The refusal by the concurrency limit at this index.
+    fn refusal(self: &Arc<Self>, rule: usize) -> Refusal {
+        Refusal::NoPermit(Box::new(NoPermit {
             request_limits: self.clone(),
-            rule: rules.get(request).copied().unwrap_or_default(),
-        })))
+            rule,
+        }))
     }
 
     /// One permit for each budget, under the smallest of its limits, and the index of the rule of
@@ -156,33 +158,5 @@ impl RequestLimits {
     /// What responses say about the concurrency limits.
     pub(crate) fn permit_views(&self) -> impl Iterator<Item = PermitView> {
         self.permits.iter().map(PermitRule::view)
-    }
-}
-
-/// An attempt to take permits. If it is dropped without a result, because the client has left or a
-/// timeout has ended the request, the request is counted as abandoned.
-struct PendingPermits {
-    limits: Arc<RequestLimits>,
-    is_decided: bool,
-}
-
-impl PendingPermits {
-    fn new(limits: &Arc<RequestLimits>) -> Self {
-        Self {
-            limits: limits.clone(),
-            is_decided: false,
-        }
-    }
-
-    fn set_decided(&mut self) {
-        self.is_decided = true;
-    }
-}
-
-impl Drop for PendingPermits {
-    fn drop(&mut self) {
-        if !self.is_decided {
-            report::abandoned(&self.limits);
-        }
     }
 }

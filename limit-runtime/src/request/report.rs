@@ -7,6 +7,7 @@ use super::{
 use crate::{
     decision::{Decision, Outcome, Receipt, StrictestOutcome},
     instruments::{self, UnitsKind},
+    key::Key,
     limiter::{Limiter, permits::HeldPermits, wait_queue::MaxWait},
     observe::{Reason, observer::Finding, reservations::ReservationCounters},
     policy::{
@@ -141,19 +142,14 @@ pub(crate) fn unchecked(
     reason: Reason,
     is_dry_run: bool,
 ) {
-    limiter.observer().report(&Finding {
-        policy: config.id(),
+    let request = Request {
+        limiter,
         route: route_of(parts),
-        reason,
-        is_dry_run,
-        outcomes: &[],
-        cost: 0,
-        unit: Unit::REQUESTS,
-        key_label: config.key_label,
-        key: None,
-        jitter: Duration::ZERO,
+        outer: None,
         parts: Some(parts),
-    });
+        is_dry_run,
+    };
+    request.report_without_outcomes(config, None, 0, reason);
 }
 
 /// [`unchecked`] for a request of which the head may not be at hand any more.
@@ -165,19 +161,11 @@ pub(super) fn unchecked_in(
     reason: Reason,
     is_dry_run: bool,
 ) {
-    limits.limiter.observer().report(&Finding {
-        policy: config.id(),
-        route: limits.route_template(),
-        reason,
+    let request = Request {
         is_dry_run,
-        outcomes: &[],
-        cost: 0,
-        unit: Unit::REQUESTS,
-        key_label: config.key_label,
-        key: None,
-        jitter: Duration::ZERO,
-        parts,
-    });
+        ..Request::of(limits, parts)
+    };
+    request.report_without_outcomes(config, None, 0, reason);
 }
 
 /// Counts and reports a request that `skip_when` exempts from all rules of its handler.
@@ -232,11 +220,7 @@ fn is_of_fallback(limiter: &Limiter, decision: &Decision) -> bool {
 
 /// Counts and reports a request that all of its rules have admitted.
 pub(super) fn admitted(limits: &RequestLimits, costs: &[u64], decision: &Decision, waited: bool) {
-    let reason = match waited {
-        _ if is_of_fallback(&limits.limiter, decision) => Reason::Fallback,
-        true => Reason::Waited,
-        false => Reason::Allowed,
-    };
+    let reason = reason_of_admission(is_of_fallback(&limits.limiter, decision), waited);
     let parts = limits.head.as_deref();
     let request = Request::of(limits, parts);
     request.count();
@@ -335,25 +319,16 @@ pub(super) fn start_wait_for_permit(limits: &RequestLimits, permit: usize) -> Op
 pub(super) fn start_wait_for_permit(_: &RequestLimits, _: usize) {}
 
 /// Counts and reports the concurrency limits without other limits of a request that is admitted.
-/// Those with other limits are counted with these.
 pub(super) fn admitted_by_permits(limits: &RequestLimits, hold: &Hold) {
     if !limits.limiter.observer().counts() {
         return;
     }
-    let reason = match hold.has_waited() {
-        _ if hold.is_of_fallback() => Reason::Fallback,
-        true => Reason::Waited,
-        false => Reason::Allowed,
-    };
+    let reason = reason_of_admission(hold.is_of_fallback(), hold.has_waited());
     let request = Request::of(limits, limits.head.as_deref());
     if limits.rules.is_empty() {
         request.count();
     }
-    for rule in &limits.permits {
-        if !rule.config().has_limits() {
-            request.report_permit(rule, reason);
-        }
-    }
+    request.report_permits_alone(&limits.permits, reason);
 }
 
 /// Counts and reports a request that a concurrency limit has refused.
@@ -437,11 +412,7 @@ fn undecided(limits: &RequestLimits, reason: Reason) {
     request.count();
     let costs = limits.costs();
     request.report_rules(&limits.rules, &costs, &Decision::empty(), |_| reason);
-    for rule in &limits.permits {
-        if !rule.config().has_limits() {
-            request.report_permit(rule, reason);
-        }
-    }
+    request.report_permits_alone(&limits.permits, reason);
 }
 
 /// The request of a check by several rules.
@@ -489,19 +460,36 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Counts and reports a concurrency limit. It has no outcomes.
+    /// Counts and reports a concurrency limit.
     fn report_permit(&self, rule: &PermitRule, reason: Reason) {
-        let config = rule.config();
+        self.report_without_outcomes(rule.config(), Some(&rule.key), 1, reason);
+    }
+
+    /// Counts and reports the concurrency limits without other limits. Those with other limits are
+    /// reported with these.
+    fn report_permits_alone(&self, permits: &[PermitRule], reason: Reason) {
+        let alone = permits.iter().filter(|rule| !rule.config().has_limits());
+        alone.for_each(|rule| self.report_permit(rule, reason));
+    }
+
+    /// Counts and reports a policy of which no limit was checked.
+    fn report_without_outcomes(
+        &self,
+        config: &PolicyConfig,
+        key: Option<&Key>,
+        cost: u64,
+        reason: Reason,
+    ) {
         self.limiter.observer().report(&Finding {
             policy: config.id(),
             route: self.route,
             reason,
             is_dry_run: self.is_dry_run,
             outcomes: &[],
-            cost: 1,
+            cost,
             unit: Unit::REQUESTS,
             key_label: config.key_label,
-            key: Some(&rule.key),
+            key,
             jitter: Duration::ZERO,
             parts: self.parts,
         });
@@ -529,6 +517,14 @@ impl<'a> Request<'a> {
                 parts: self.parts,
             });
         }
+    }
+}
+
+fn reason_of_admission(is_of_fallback: bool, has_waited: bool) -> Reason {
+    match has_waited {
+        _ if is_of_fallback => Reason::Fallback,
+        true => Reason::Waited,
+        false => Reason::Allowed,
     }
 }
 
