@@ -9,11 +9,11 @@
 //! - A lease is not released while it is being extended: it would be taken again.
 
 use super::{
+    background,
     health::count,
     lease_registry::{Ids, OwnedBudget, TIME_TO_LIVE},
     send,
     shared::{Shared, unavailable},
-    unfinished::Unfinished,
 };
 use crate::{
     diagnostics::{self, Misconfiguration},
@@ -175,11 +175,8 @@ fn start_if_needed(shared: &Arc<Shared>) {
         return;
     };
     if shared.leases.needs_task(shared.real_clock.now()) {
-        let shared = Arc::downgrade(shared);
-        let unfinished = Unfinished::new(&shared, |shared| shared.leases.task_has_ended());
-        runtime.spawn(async move {
-            run(shared).await;
-            unfinished.finish();
+        background::spawn(&runtime, shared, run, |shared| {
+            shared.leases.task_has_ended();
         });
     }
 }

@@ -13,6 +13,7 @@
 //!   check of a request that has ended is given back.
 
 mod answer;
+mod background;
 mod breaker;
 mod budget_hash;
 mod call;
@@ -34,7 +35,6 @@ mod send;
 mod settlement;
 mod settler;
 mod shared;
-mod unfinished;
 
 pub use self::health::{Health, StoreHealth};
 #[cfg(any(feature = "memcached", feature = "redis"))]

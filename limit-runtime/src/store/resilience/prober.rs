@@ -1,7 +1,7 @@
 //! Background task that calls the store while the breaker is open, and closes it at the first
 //! answer.
 
-use super::{shared::Shared, unfinished::Unfinished};
+use super::{background, shared::Shared};
 use crate::{
     key::IntoKey,
     store::{Action, Charge, Scope, StoreError},
@@ -30,11 +30,8 @@ const SCOPE: Scope<'static> = Scope::shared("limit-runtime: probe");
 /// Starts the prober. Without a tokio runtime it does nothing, and a later request tries again.
 pub(super) fn start(shared: &Arc<Shared>) {
     if let Ok(runtime) = Handle::try_current() {
-        let shared = Arc::downgrade(shared);
-        let unfinished = Unfinished::new(&shared, |shared| shared.breaker.prober_has_ended());
-        runtime.spawn(async move {
-            run(shared).await;
-            unfinished.finish();
+        background::spawn(&runtime, shared, run, |shared| {
+            shared.breaker.prober_has_ended();
         });
     }
 }

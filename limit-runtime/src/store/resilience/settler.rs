@@ -1,10 +1,10 @@
 //! Background task that sends the charges which the store has not confirmed yet.
 
 use super::{
+    background,
     late_charges::{Kind, LateCharge},
     send,
     shared::Shared,
-    unfinished::Unfinished,
 };
 use crate::{
     decision::Receipt,
@@ -36,11 +36,8 @@ pub(super) fn start_if_needed(shared: &Arc<Shared>) {
         .late
         .needs_settler(shared.real_clock.now(), MAX_SILENCE)
     {
-        let shared = Arc::downgrade(shared);
-        let unfinished = Unfinished::new(&shared, |shared| shared.late.settler_has_ended());
-        runtime.spawn(async move {
-            run(shared).await;
-            unfinished.finish();
+        background::spawn(&runtime, shared, run, |shared| {
+            shared.late.settler_has_ended();
         });
     }
 }
