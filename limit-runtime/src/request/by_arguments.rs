@@ -53,9 +53,6 @@ pub(crate) enum Uses {
 pub(crate) struct Looked {
     /// The live rules that are resolved so far.
     limits: Arc<RequestLimits>,
-    /// How many of the names in `limits.exempt` are of rules that do not limit the request. The
-    /// others are of rules that are not known yet.
-    exempt: usize,
     dry_run: Option<Box<DryRun>>,
 }
 
@@ -189,7 +186,6 @@ impl Looked {
         limits
             .exempt
             .extend(dry_run.into_iter().flat_map(DryRunRules::names));
-        let exempt = limits.exempt.len();
         let mut has_own_response = false;
         let mut unresolved: Vec<&'static PolicyConfig> = Vec::new();
         rules.for_each_config(&mut |config| {
@@ -197,16 +193,14 @@ impl Looked {
             let is_named = |other: &PolicyConfig| other.name == config.name;
             let mut resolved = limits.rules.iter().flat_map(ResolvedRule::configs);
             let mut permits = limits.permit_views();
-            if !resolved.any(is_named) && !permits.any(|permit| permit.name == config.name) {
+            if !resolved.any(is_named)
+                && !permits.any(|permit| permit.name == config.name)
+                && !limits.exempt.contains(&config.name)
+            {
                 unresolved.push(config);
             }
         });
-        for config in unresolved {
-            if !limits.exempt.contains(&config.name) {
-                limits.unresolved.push(config);
-            }
-            limits.exempt.push(config.name);
-        }
+        limits.unresolved = unresolved;
         if uses == Uses::Last {
             limits.keep_head(parts);
             if has_own_response && limits.head.is_none() {
@@ -217,7 +211,6 @@ impl Looked {
         }
         Self {
             limits: Arc::new(limits),
-            exempt,
             dry_run: None,
         }
     }
@@ -300,7 +293,6 @@ impl Looked {
             report(config, Reason::Rejected);
         }
         let set = |limits: &mut RequestLimits, resolution: &mut Resolution| {
-            limits.exempt.truncate(self.exempt);
             limits.unresolved.clear();
             limits.set_rules(resolution, before.known);
             let ledger = limits.ledger.get_mut();

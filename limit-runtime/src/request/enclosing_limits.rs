@@ -30,9 +30,12 @@ impl EnclosingLimits {
         self.exempt.push(layer);
     }
 
-    /// Names of the handler's rules and of the layers that are known to exempt the request.
+    /// Names of the handler's rules that do not limit the request, or not yet, and of the layers
+    /// that are known to exempt it.
     pub(crate) fn exempt_names(&self) -> impl Iterator<Item = &'static str> {
-        let exempt = self.limits.current().exempt.iter();
-        exempt.chain(&self.exempt).copied()
+        let limits = self.limits.current();
+        let unresolved = limits.unresolved.iter().map(|config| config.name);
+        let exempt = limits.exempt.iter().chain(&self.exempt).copied();
+        exempt.chain(unresolved)
     }
 }
