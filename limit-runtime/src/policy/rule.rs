@@ -58,6 +58,7 @@ impl Pass {
     }
 
     /// Whether a rule is not resolved.
+    #[inline]
     pub(crate) fn leaves_out(self, rule: u8) -> bool {
         self.except.contains(rule)
     }
@@ -311,7 +312,7 @@ impl<K, L, C> Rule<K, L, C> {
     where
         Self: Rules<S>,
     {
-        if pass.except.contains(index) {
+        if pass.leaves_out(index) {
             return None;
         }
         if let Some(is_built_in) = pass.cheap

@@ -153,7 +153,9 @@ impl Other {
                 let uncounted_dry_run = dry_run
                     .map(|dry_run| dry_run.uncounted_rules(response))
                     .unwrap_or_default();
-                request_limits.close_settlements(&uncounted);
+                if !uncounted.is_empty() {
+                    request_limits.close_settlements(&uncounted);
+                }
                 request_limits.end_request(Some(response.status()));
                 let is_unconfirmed = request_limits.take_unconfirmed();
                 if uncounted.is_empty() && uncounted_dry_run.is_empty() && !is_unconfirmed {

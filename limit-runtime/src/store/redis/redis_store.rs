@@ -222,7 +222,7 @@ impl RedisStore {
         for (charge, receipt) in charges.iter().zip(receipts) {
             let (keys, packed) = request::refund_arguments(&self.key_names, charge, receipt);
             let keys = keys.iter().map(String::as_str);
-            let result = self.batcher.run_script(&self.scripts.refund, keys, &packed);
+            let result = self.run_script(&self.scripts.refund, keys, &packed);
             result.await.map_err(store_error)?;
         }
         Ok(())
