@@ -10,10 +10,12 @@ use limit_runtime::{
     },
 };
 use std::{
+    collections::BTreeSet,
     io::{Read, Write},
     net::{Ipv4Addr, TcpListener, TcpStream},
     ops::Deref,
     path::{Path, PathBuf},
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
@@ -59,11 +61,19 @@ pub async fn patient_store(server: &Server, clock: &TestClock, prefix: &str) -> 
         .clock(clock.clone())
 }
 
-/// A port that no program listens on at the moment.
+/// Ports that tests of this process have been given. A server takes a while to listen on its own.
+static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+
+/// A port that no program listens on at the moment, and that no other test of this process gets.
 #[must_use]
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.local_addr().unwrap().port()
+    loop {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        if GIVEN.lock().unwrap().insert(port) {
+            return port;
+        }
+    }
 }
 
 impl Server {
@@ -216,8 +226,11 @@ impl Cluster {
 fn cluster_port() -> u16 {
     loop {
         let port = free_port();
-        let bus = port.checked_add(10_000);
-        if bus.is_some_and(|bus| TcpListener::bind((Ipv4Addr::LOCALHOST, bus)).is_ok()) {
+        let Some(bus) = port.checked_add(10_000) else {
+            continue;
+        };
+        let is_free = TcpListener::bind((Ipv4Addr::LOCALHOST, bus)).is_ok();
+        if is_free && GIVEN.lock().unwrap().insert(bus) {
             return port;
         }
     }
