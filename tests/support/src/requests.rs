@@ -33,6 +33,15 @@ pub async fn get_status(router: &Router, path: &str) -> StatusCode {
     send(router, request).await.status()
 }
 
+/// The units left that the header `RateLimit` of a response states.
+#[must_use]
+pub fn remaining(response: &Response) -> u64 {
+    let state = response.headers()["ratelimit"].to_str().unwrap();
+    let (_, rest) = state.split_once(";r=").unwrap();
+    let digits = rest.split(';').next().unwrap();
+    digits.parse().unwrap()
+}
+
 /// The body of a response.
 pub async fn text(response: Response) -> String {
     let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();

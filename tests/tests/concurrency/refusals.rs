@@ -3,7 +3,8 @@
 use axum::{Router, body::Body, response::Response, routing::get};
 use http::{Request, StatusCode};
 use limit_runtime::{
-    Exceeded, HeaderStyle, Limiter, LimiterBuilder, RateLimitInfo, bearer, everyone, rate_limit,
+    Exceeded, HeaderStyle, Limiter, LimiterBuilder, RateLimitInfo, bearer, everyone,
+    observe::PolicyStats, rate_limit,
 };
 use serde_json::Value;
 use test_support::requests::text;
@@ -119,6 +120,11 @@ async fn the_response_tells_the_limit_and_no_time() {
     drop((second, third));
 }
 
+fn stats_of(limiter: &Limiter, policy: &str) -> PolicyStats {
+    let mut policies = limiter.stats().policies.into_iter();
+    policies.find(|stats| stats.policy == policy).unwrap()
+}
+
 #[tokio::test]
 async fn a_limit_alone_has_the_policy_s_name() {
     let (router, limiter) = app(Limiter::builder());
@@ -131,22 +137,12 @@ async fn a_limit_alone_has_the_policy_s_name() {
     assert_eq!(header(&refused, "ratelimit"), Some(r#""alone";r=0"#));
     let body = text(refused).await;
     assert!(body.contains("1 concurrent request;"), "{body}");
-    let stats = limiter.stats();
-    let stats = stats
-        .policies
-        .iter()
-        .find(|policy| policy.policy == "alone")
-        .unwrap();
+    let stats = stats_of(&limiter, "alone");
     assert_eq!((stats.requests.allowed, stats.requests.limited), (1, 1));
     assert_eq!(stats.in_flight, 1);
     assert_eq!(stats.concurrency.as_deref(), Some("1"));
     drop(first);
-    let stats = limiter.stats();
-    let stats = stats
-        .policies
-        .iter()
-        .find(|policy| policy.policy == "alone")
-        .unwrap();
+    let stats = stats_of(&limiter, "alone");
     assert_eq!(stats.in_flight, 0);
 }
 

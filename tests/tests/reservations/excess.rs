@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
-use test_support::requests::{get_status, request, send};
+use test_support::requests::{get_status, remaining, request, send};
 
 type Kept = Arc<Mutex<Option<Reservation>>>;
 
@@ -45,14 +45,7 @@ impl Running {
 
     async fn charged(&self) -> u64 {
         let response = send(&self.router, request("GET", "/left", "")).await;
-        let left = response.headers()["ratelimit"].to_str().unwrap();
-        1_000
-            - left
-                .split(['=', ';'])
-                .nth(2)
-                .unwrap()
-                .parse::<u64>()
-                .unwrap()
+        1_000 - remaining(&response)
     }
 }
 

@@ -16,7 +16,7 @@ use std::{
     convert::Infallible,
     sync::{Arc, Mutex},
 };
-use test_support::requests::{request, send};
+use test_support::requests::{remaining, request, send};
 
 type Upstream = Arc<Mutex<Option<Response>>>;
 
@@ -59,14 +59,7 @@ impl Gateway {
 
     async fn charged(&self) -> u64 {
         let response = send(&self.router, request("GET", "/left", "")).await;
-        let left = response.headers()["ratelimit"].to_str().unwrap();
-        1_000
-            - left
-                .split(['=', ';'])
-                .nth(2)
-                .unwrap()
-                .parse::<u64>()
-                .unwrap()
+        1_000 - remaining(&response)
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 use test_support::{
     memcached_server::Memcached,
     remote::{RemoteServer, is_down, until, until_async},
-    requests::{get_status, request, send},
+    requests::{get_status, remaining, request, send},
     servers::{Server, free_port, patient},
 };
 
@@ -44,14 +44,7 @@ fn app(limiter: &Limiter) -> (Router, Kept) {
 async fn charged(url: &str) -> u64 {
     let (router, _) = app(&patient(url).await);
     let response = send(&router, request("GET", "/left", "")).await;
-    let left = response.headers()["ratelimit"].to_str().unwrap();
-    100_000
-        - left
-            .split(['=', ';'])
-            .nth(2)
-            .unwrap()
-            .parse::<u64>()
-            .unwrap()
+    100_000 - remaining(&response)
 }
 
 /// A server that keeps what it has answered.
