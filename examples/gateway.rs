@@ -37,7 +37,7 @@ struct Upstream {
 }
 
 impl Upstream {
-    /// The answer, whose body is still to come; 502 if the server does not answer.
+    /// The head of the answer, with the body still to come; 502 if the server does not answer.
     async fn send(
         &self,
         path: &Uri,

@@ -1,7 +1,8 @@
 //! Sign-in that cannot be guessed: failures are limited by e-mail address and by client address.
 //!
 //! * `POST /login` with `{"email": …, "password": …}`: five failures in 15 minutes for each e-mail
-//!   address, whoever tries it, and 20 for each client address. A successful sign-in does not count
+//!   address, from all clients together, and 20 for each client address. A successful sign-in does
+//!   not count
 //!
 //! The e-mail address is in the body. A client that its own address refuses is refused before the
 //! body is read. The password of every account is `correct horse`.

@@ -308,7 +308,7 @@ impl RateLimitLayer {
         self.with(|settings| settings.set_concurrency(max))
     }
 
-    /// Ends a response whose body has not ended after this time, and releases its permit. Default:
+    /// Ends a response if its body has not ended after this time, and releases its permit. Default:
     /// never.
     ///
     /// Without it, a client that reads nothing holds its permit as long as its connection lasts.

@@ -1,4 +1,4 @@
-//! Settings of rules whose cost is an estimate, which a reservation settles.
+//! Settings of rules with an estimate as their cost, which a reservation settles.
 
 use crate::window::Strategy;
 use limit_core::Limits;

@@ -83,7 +83,7 @@ impl Progress {
 /// What one request has reserved under a rule, and what is known of its use.
 #[derive(Debug)]
 pub(super) struct Settlement {
-    /// The name of the policy, whose rule may not be resolved yet. `None` if only rules in dry run
+    /// The name of the policy. Its rule may not be resolved yet. `None` if only rules in dry run
     /// have reserved.
     policy: Option<&'static str>,
     /// The name that the application has selected. Rules in dry run are settled with it: those of

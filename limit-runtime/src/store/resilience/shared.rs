@@ -49,7 +49,7 @@ pub(super) struct Shared {
     pub(super) counters: Counters,
     pub(super) instruments: StoreInstruments,
     pub(super) log: OutageLog,
-    /// The number of calls without an answer whose request has ended.
+    /// The number of calls that have no answer, and no request that waits for one any more.
     pub(super) unanswered: AtomicUsize,
     /// Called with the charges of a refund that the store has confirmed after its request.
     pub(super) on_refund: OnceLock<Box<OnRefund>>,
