@@ -106,13 +106,7 @@ pub(crate) fn look<'a, S: Sync, R: Rules<S>>(
         }));
     }
     let looked = Looked::new(limiter, rules, parts, &mut resolution, uses, None);
-    if let Some(refusal) = looked.limits.refused_by_permits() {
-        return MaybeReady::Ready(Err(refusal.into_response(parts).into()));
-    }
-    if looked.limits.rules.is_empty() {
-        return MaybeReady::Ready(Ok(Some(looked)));
-    }
-    match looked.limits.clone().peek(drop) {
+    match looked.peek() {
         MaybeReady::Ready(Ok(())) => MaybeReady::Ready(Ok(Some(looked))),
         MaybeReady::Ready(Err(refusal)) => {
             MaybeReady::Ready(Err(refusal.into_response(parts).into()))
@@ -154,12 +148,7 @@ async fn look_later<S: Sync, R: Rules<S>>(
         uses,
         (!dry.is_empty()).then_some(&dry_run),
     );
-    if let Some(refusal) = looked.limits.refused_by_permits() {
-        return Err(refusal.into_response(parts).into());
-    }
-    if !looked.limits.rules.is_empty()
-        && let Err(refusal) = ready_or_await!(looked.limits.clone().peek(drop))
-    {
+    if let Err(refusal) = ready_or_await!(looked.peek()) {
         return Err(refusal.into_response(parts).into());
     }
     if !dry.is_empty() {
@@ -212,6 +201,20 @@ impl Looked {
         Self {
             limits: Arc::new(limits),
             dry_run: None,
+        }
+    }
+
+    /// Asks whether the rules that are resolved so far have room; consumes nothing.
+    ///
+    /// # Errors
+    /// Why the request is refused.
+    fn peek(&self) -> MaybeReady<Result<(), Refusal>> {
+        if let Some(refusal) = self.limits.refused_by_permits() {
+            return MaybeReady::Ready(Err(refusal));
+        }
+        match self.limits.rules.is_empty() {
+            true => MaybeReady::Ready(Ok(())),
+            false => self.limits.clone().peek(drop),
         }
     }
 

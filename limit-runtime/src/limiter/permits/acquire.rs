@@ -179,15 +179,22 @@ pub(crate) async fn acquire<W>(
 /// The index of a permit that is not free and that the request may not wait for, as far as this
 /// process knows without asking a store. Takes none.
 pub(crate) fn refused_now(limiter: &Limiter, requests: &[PermitRequest<'_>]) -> Option<usize> {
-    let guard = limiter.guard();
     requests.iter().position(|request| {
-        let is_counted_here =
-            |guard: &Guard| guard.counts_permits_of_process(request.on_store_error);
         let budget = Budget::new(request.scope, request.key);
         request.max_wait.is_zero()
-            && guard.is_none_or(is_counted_here)
-            && limiter.permits().is_full(&budget, request.max.get())
+            && limiter
+                .permits()
+                .is_full(&budget, max_here(limiter, request))
     })
+}
+
+/// How many permits this process grants. What the fallback lets through, the store alone decides.
+fn max_here(limiter: &Limiter, request: &PermitRequest<'_>) -> u64 {
+    let is_counted_here = |guard: &Guard| guard.counts_permits_of_process(request.on_store_error);
+    match limiter.guard().is_none_or(is_counted_here) {
+        true => request.max.get(),
+        false => u64::MAX,
+    }
 }
 
 /// Takes all permits. If one is not free, gives the others back, and returns its index.
@@ -198,15 +205,8 @@ async fn try_all(
     arrival: Arrival,
 ) -> Result<Result<HeldPermits, usize>, StoreError> {
     let mut held = HeldPermits::new(limiter, arrival);
-    let guard = limiter.guard();
     for (index, (request, budget)) in requests.iter().zip(budgets).enumerate() {
-        // What the fallback lets through, the store alone decides.
-        let is_counted_here =
-            |guard: &Guard| guard.counts_permits_of_process(request.on_store_error);
-        let max = match guard.is_none_or(is_counted_here) {
-            true => request.max.get(),
-            false => u64::MAX,
-        };
+        let max = max_here(limiter, request);
         if !limiter.permits().try_take(budget, max, arrival) {
             held.is_refused = true;
             return Ok(Err(index));
@@ -216,7 +216,7 @@ async fn try_all(
             lease: None,
         });
     }
-    let Some(guard) = guard else {
+    let Some(guard) = limiter.guard() else {
         return Ok(Ok(held));
     };
     for (index, request) in requests.iter().enumerate() {

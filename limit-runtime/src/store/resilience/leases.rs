@@ -23,6 +23,7 @@ use crate::{
         fallback::Fallback,
         leases::{LeaseStore, Leases},
         scope::Scope,
+        store_future::StoreFuture,
     },
 };
 use std::{
@@ -133,9 +134,9 @@ pub(super) async fn acquire(
     }
     let ids = [attempt.id];
     // A waiter that was woken by a release needs it in the store first.
-    let released = shared
-        .leases
-        .take_released_of(&OwnedBudget::new(scope, key));
+    let released = attempt.budget.as_ref();
+    let released = released.map(|budget| shared.leases.take_released_of(budget));
+    let released = released.unwrap_or_default();
     let leases = Leases {
         scope,
         key,
@@ -220,7 +221,7 @@ pub(super) async fn send_released(shared: &Arc<Shared>) {
 async fn send_all(
     shared: &Arc<Shared>,
     budgets: Vec<(OwnedBudget, Ids)>,
-    call: for<'a> fn(&'a dyn LeaseStore, Leases<'a>) -> crate::store::StoreFuture<'a, ()>,
+    call: for<'a> fn(&'a dyn LeaseStore, Leases<'a>) -> StoreFuture<'a, ()>,
 ) {
     let mut calls = JoinSet::new();
     for (budget, ids) in budgets {
