@@ -169,9 +169,9 @@ impl LimiterBuilder {
     /// When it is reached, new keys are treated as when [`max_keys`](Self::max_keys) is reached,
     /// and the logs of keys do not grow: their hits are merged into fewer entries, with later
     /// times, so that limits are stricter and never exceeded. Tables that grow at one time, or for
-    /// shared budgets, may exceed it by their growth, some 100 KB each. Some 400 bytes for each
-    /// 4,096 of `max_keys` come on top. [`Usage::bytes`](crate::store::Usage::bytes) has the number
-    /// of bytes in use.
+    /// shared budgets, may exceed it by their growth, some 100 KB each, and logs of more than 2^32
+    /// units by 100 bytes each. Some 400 bytes for each 4,096 of `max_keys` come on top.
+    /// [`Usage::bytes`](crate::store::Usage::bytes) has the number of bytes in use.
     ///
     /// ```
     /// use limit_runtime::Limiter;

@@ -133,6 +133,13 @@ impl MemoryStore {
         self.shards.iter().map(|shard| shard.0.lock().bytes()).sum()
     }
 
+    /// The size of the logs in bytes, beside the tables.
+    #[cfg(test)]
+    pub(super) fn log_bytes(&self) -> usize {
+        let logs = self.shards.iter().map(|shard| shard.0.lock().log_bytes());
+        logs.sum()
+    }
+
     #[inline]
     pub(super) fn query<'q>(
         &'q self,

@@ -216,8 +216,13 @@ impl Shard {
     /// The size of the tables and logs in bytes, by looking at each.
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
-        let logs: usize = self.table.entries().map(Entry::heap_bytes).sum();
-        self.table.bytes() + logs
+        self.table.bytes() + self.log_bytes()
+    }
+
+    /// The size of the logs in bytes, beside the tables.
+    #[cfg(test)]
+    pub(super) fn log_bytes(&self) -> usize {
+        self.table.entries().map(Entry::heap_bytes).sum()
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
     log::Log,
     merge::{HitList, Windows, joins_newest, make_room},
     query::{Query, Record},
-    ring::Ring,
+    ring::{FEW, Ring, Storage},
     ticks::{Now, Scale, low, round_up},
 };
 use crate::window::Checked;
@@ -45,7 +45,9 @@ impl Log {
             }
             _ => hits.push((now.stamp, query.cost)),
         }
-        make_room(&mut hits, now, &windows, query.entries, most);
+        if !is_inline(&hits, query) {
+            make_room(&mut hits, now, &windows, query.entries, most);
+        }
         self.encode(&hits, most, query);
     }
 
@@ -177,6 +179,7 @@ impl Log {
                 alive.oldest_first().map(|at| (at, 1)).collect()
             }
             Self::Units { ring, .. } => ring.iter().collect(),
+            Self::Few { ring, .. } => ring.iter().collect(),
             Self::Small { ring, .. } => ring.iter().collect(),
             Self::Large { ring, .. } => ring.iter().collect(),
         };
@@ -196,8 +199,7 @@ impl Log {
     fn encode(&mut self, hits: &HitList, most: usize, query: &Query<'_>) {
         let (Scale { shift, horizon }, fill) = (self.scale(), self.fill());
         query.heap.release(self.heap_bytes());
-        let are_units = has_units_only(hits);
-        *self = if are_units && hits.len() <= INLINE.min(query.entries as usize) {
+        *self = if is_inline(hits, query) {
             let (mut inline, mut len) = ([0; INLINE], 0);
             for &(at, _) in hits {
                 inline::push(&mut inline, at);
@@ -210,7 +212,15 @@ impl Log {
                 horizon,
                 hits: inline,
             }
-        } else if are_units {
+        } else if sum(hits) <= SmallHit::MAX_UNITS && hits.len() <= FEW {
+            let ring = ring_of(hits, FEW);
+            Self::Few {
+                shift,
+                fill,
+                horizon,
+                ring,
+            }
+        } else if has_units_only(hits) {
             let ring = ring_of(hits, query.capacity_for(hits.len(), most));
             Self::Units {
                 shift,
@@ -241,7 +251,8 @@ impl Log {
     /// The largest number of hits that the log may have, which is less where memory is short.
     fn most_hits(&self, windows: &Windows, query: &Query<'_>) -> usize {
         let affordable = (query.heap.room() + self.heap_bytes()) / size_of::<SmallHit>();
-        windows.capacity(query.entries).min(affordable).max(INLINE)
+        let useful = windows.capacity(query.entries).max(INLINE);
+        useful.min(affordable).max(FEW)
     }
 
     /// The memory of its ring.
@@ -249,18 +260,24 @@ impl Log {
         match self {
             Self::Inline { .. } => 0,
             Self::Units { ring, .. } => ring.heap_bytes(),
+            Self::Few { ring, .. } => ring.heap_bytes(),
             Self::Small { ring, .. } => ring.heap_bytes(),
             Self::Large { ring, .. } => size_of_val(&**ring) + ring.heap_bytes(),
         }
     }
 }
 
-fn ring_of<H: Hit>(hits: &HitList, capacity: usize) -> Ring<H> {
+fn ring_of<H: Hit, S: Storage<H>>(hits: &HitList, capacity: usize) -> Ring<H, S> {
     let mut ring = Ring::with_capacity(capacity);
     for &(at, units) in hits {
         ring.push(at, units);
     }
     ring
+}
+
+/// Whether hits are stored as the times of units in the log itself.
+fn is_inline(hits: &HitList, query: &Query<'_>) -> bool {
+    hits.len() <= INLINE.min(query.entries as usize) && has_units_only(hits)
 }
 
 fn has_units_only(hits: &HitList) -> bool {

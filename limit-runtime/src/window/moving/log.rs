@@ -5,7 +5,7 @@ use super::{
     inline::{self, INLINE, Inline, InlineHits},
     merge::joins_newest,
     query::{Query, Record},
-    ring::Ring,
+    ring::{FewHits, Ring, Storage},
     ticks::{Now, Scale},
     usage::{Hits, OVER_HALF, Uses},
 };
@@ -34,7 +34,14 @@ pub(crate) enum Log {
         horizon: u32,
         ring: Ring<UnitHit>,
     },
-    /// Hits of any cost.
+    /// Up to three hits of any cost, in the log itself.
+    Few {
+        shift: u8,
+        fill: u8,
+        horizon: u32,
+        ring: Ring<SmallHit, FewHits>,
+    },
+    /// More hits of any cost.
     Small {
         shift: u8,
         fill: u8,
@@ -64,7 +71,7 @@ enum Step {
 }
 
 /// A ring with room for more than [`INLINE`] hits is replaced once it has only this many.
-const FEW: u32 = 2;
+const SPARSE: u32 = 2;
 
 impl Log {
     /// A log without hits.
@@ -128,6 +135,7 @@ impl Log {
                 fill, len, hits, ..
             } => check_inline(hits, len, fill, now, scale, query),
             Self::Units { fill, ring, .. } => check_ring(ring, fill, now, scale, query),
+            Self::Few { fill, ring, .. } => check_ring(ring, fill, now, scale, query),
             Self::Small { fill, ring, .. } => check_ring(ring, fill, now, scale, query),
             Self::Large { fill, ring, .. } => check_ring(&mut **ring, fill, now, scale, query),
         };
@@ -182,6 +190,7 @@ impl Log {
         let (&shift, &horizon) = match self {
             Self::Inline { shift, horizon, .. }
             | Self::Units { shift, horizon, .. }
+            | Self::Few { shift, horizon, .. }
             | Self::Small { shift, horizon, .. }
             | Self::Large { shift, horizon, .. } => (shift, horizon),
         };
@@ -192,6 +201,7 @@ impl Log {
     pub(super) fn set_scale(&mut self, scale: Scale) {
         let (Self::Inline { shift, horizon, .. }
         | Self::Units { shift, horizon, .. }
+        | Self::Few { shift, horizon, .. }
         | Self::Small { shift, horizon, .. }
         | Self::Large { shift, horizon, .. }) = self;
         (*shift, *horizon) = (scale.shift, scale.horizon);
@@ -202,6 +212,7 @@ impl Log {
     pub(crate) fn fill(&self) -> u8 {
         let (Self::Inline { fill, .. }
         | Self::Units { fill, .. }
+        | Self::Few { fill, .. }
         | Self::Small { fill, .. }
         | Self::Large { fill, .. }) = self;
         *fill
@@ -211,6 +222,7 @@ impl Log {
     pub(crate) fn fill_mut(&mut self) -> &mut u8 {
         let (Self::Inline { fill, .. }
         | Self::Units { fill, .. }
+        | Self::Few { fill, .. }
         | Self::Small { fill, .. }
         | Self::Large { fill, .. }) = self;
         fill
@@ -225,6 +237,7 @@ impl Log {
                 Uses::of(&alive, now, scale, query)
             }
             Self::Units { ring, .. } => Uses::of(ring, now, scale, query),
+            Self::Few { ring, .. } => Uses::of(ring, now, scale, query),
             Self::Small { ring, .. } => Uses::of(ring, now, scale, query),
             Self::Large { ring, .. } => Uses::of(&**ring, now, scale, query),
         };
@@ -263,8 +276,8 @@ fn check_inline<const N: usize>(
 
 /// A check of hits in a ring.
 #[inline(always)]
-fn check_ring<const N: usize, H: Hit>(
-    ring: &mut Ring<H>,
+fn check_ring<const N: usize, H: Hit, S: Storage<H>>(
+    ring: &mut Ring<H, S>,
     fill: &mut u8,
     now: Now,
     scale: Scale,
@@ -282,7 +295,7 @@ fn check_ring<const N: usize, H: Hit>(
         query.cost == 1 && !merges
     };
     let has_room = merges || !ring.is_full();
-    let is_sparse = ring.len() <= FEW && ring.capacity() > INLINE;
+    let is_sparse = ring.len() <= SPARSE && ring.capacity() > INLINE;
     let is_in_place = can_take && has_room && !is_sparse;
     if !is_in_place && ring.len() >= query.entries {
         return (Step::RecordSlowly, [OutcomeParts::default(); N]);
@@ -322,8 +335,8 @@ fn unrecorded<const N: usize>(
 
 /// Whether a hit is [merged into the newest one](joins_newest).
 #[inline(always)]
-fn merges<const N: usize, H: Hit>(
-    ring: &Ring<H>,
+fn merges<const N: usize, H: Hit, S: Storage<H>>(
+    ring: &Ring<H, S>,
     uses: &Uses<N>,
     now: Now,
     query: &Query<'_>,

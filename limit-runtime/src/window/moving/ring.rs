@@ -1,18 +1,53 @@
-//! A ring of hits on the heap, oldest first.
+//! A ring of hits, oldest first.
 
 use super::{
-    hit::Hit,
+    hit::{Hit, SmallHit},
     ticks::Now,
     usage::{Hits, LimitUse},
 };
+
+/// Where a ring has its hits.
+pub(crate) trait Storage<H>: AsRef<[H]> + AsMut<[H]> {
+    /// Room for so many hits, or for more.
+    fn with_length(length: usize) -> Self;
+
+    /// The bytes beside the ring.
+    fn heap_bytes(&self) -> usize;
+}
+
+impl<H: Hit> Storage<H> for Box<[H]> {
+    fn with_length(length: usize) -> Self {
+        vec![H::default(); length].into_boxed_slice()
+    }
+
+    fn heap_bytes(&self) -> usize {
+        size_of_val(&**self)
+    }
+}
+
+/// As many hits as the pointer to others takes.
+pub(super) type FewHits = [SmallHit; 2];
+
+/// The capacity of a ring of [`FewHits`].
+pub(super) const FEW: usize = size_of::<FewHits>() / size_of::<SmallHit>() + 1;
+
+impl Storage<SmallHit> for FewHits {
+    fn with_length(_: usize) -> Self {
+        Self::default()
+    }
+
+    fn heap_bytes(&self) -> usize {
+        0
+    }
+}
 
 /// A ring buffer of hits. The values that nearly every check reads are stored beside the pointer,
 /// so that it does not wait for the memory of the ring. The newest hit is only there, so that
 /// merging a hit into it does not touch the ring.
 #[derive(Debug)]
-pub(crate) struct Ring<H: Hit> {
+pub(crate) struct Ring<H: Hit, S = Box<[H]>> {
     /// All hits but the newest.
-    hits: Box<[H]>,
+    hits: S,
     head: u32,
     /// The number of hits, the newest included.
     len: u32,
@@ -23,11 +58,11 @@ pub(crate) struct Ring<H: Hit> {
     newest: H,
 }
 
-impl<H: Hit> Ring<H> {
-    /// An empty ring with this capacity.
+impl<H: Hit, S: Storage<H>> Ring<H, S> {
+    /// An empty ring with this capacity, or more.
     pub(super) fn with_capacity(capacity: usize) -> Self {
         Self {
-            hits: vec![H::default(); capacity.saturating_sub(1)].into_boxed_slice(),
+            hits: S::with_length(capacity.saturating_sub(1)),
             head: 0,
             len: 0,
             base: H::Total::default(),
@@ -38,11 +73,11 @@ impl<H: Hit> Ring<H> {
 
     #[inline]
     pub(super) fn capacity(&self) -> usize {
-        self.hits.len() + 1
+        self.hits.as_ref().len() + 1
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
-        size_of_val(&*self.hits)
+        self.hits.heap_bytes()
     }
 
     pub(super) fn len(&self) -> u32 {
@@ -51,7 +86,7 @@ impl<H: Hit> Ring<H> {
 
     #[inline]
     pub(super) fn is_full(&self) -> bool {
-        self.len as usize > self.hits.len()
+        self.len as usize > self.hits.as_ref().len()
     }
 
     /// The units of all hits.
@@ -85,7 +120,7 @@ impl<H: Hit> Ring<H> {
     pub(super) fn push(&mut self, at: u32, cost: u64) {
         if let Some(last) = self.len.checked_sub(1) {
             let place = self.place(last) as usize;
-            if let Some(hit) = self.hits.get_mut(place) {
+            if let Some(hit) = self.hits.as_mut().get_mut(place) {
                 *hit = self.newest;
             }
         } else {
@@ -155,13 +190,13 @@ impl<H: Hit> Ring<H> {
             return self.newest;
         }
         let place = self.place(index) as usize;
-        self.hits.get(place).copied().unwrap_or_default()
+        self.hits.as_ref().get(place).copied().unwrap_or_default()
     }
 
     #[inline]
     fn place(&self, index: u32) -> u32 {
         let place = self.head + index;
-        let capacity = super::ticks::low(self.hits.len() as u64);
+        let capacity = super::ticks::low(self.hits.as_ref().len() as u64);
         if place < capacity {
             place
         } else {
@@ -185,7 +220,7 @@ fn first_between(mut before: u32, mut after: u32, holds: impl Fn(u32) -> bool) -
     after
 }
 
-impl<H: Hit> Hits for Ring<H> {
+impl<H: Hit, S: Storage<H>> Hits for Ring<H, S> {
     #[inline(always)]
     fn within(&self, now: Now, window: u32, is_longest: bool) -> LimitUse {
         if is_longest || !now.has_left(self.oldest, window) {

@@ -149,8 +149,8 @@ fn the_memory_of_a_million_keys_returns_within_four_thousand_checks() {
 /// With hardly any memory, limits are stricter and never exceeded.
 #[test]
 fn memory_stays_below_its_maximum_under_long_logs_and_a_flood() {
-    // Shared budgets may make each table grow by half.
-    let (tables, max_bytes) = (64 * 32 * 64, 400_000);
+    // Shared budgets may make each of 64 tables grow by the 56 places that follow 53.
+    let (tables, max_bytes) = (64 * 56 * 64, 400_000);
     for when_full in [WhenFull::ForgetLeastUsed, WhenFull::Share] {
         let clock = TestClock::new();
         let bounds = Bounds {
@@ -181,6 +181,36 @@ fn memory_stays_below_its_maximum_under_long_logs_and_a_flood() {
         store.reset_all();
         assert_eq!((store.usage().keys, store.usage().bytes), (0, 0));
     }
+}
+
+/// Hits of any cost then take the memory of the entries that there are.
+#[test]
+fn logs_take_nothing_beyond_the_maximum() {
+    let clock = TestClock::new();
+    let max_bytes = 20_000;
+    let bounds = Bounds {
+        max_bytes,
+        ..Bounds::default()
+    };
+    let store = MemoryStore::new(clock.clone().into(), bounds);
+    let limits = limits("60/minute; 100/hour");
+    for key in 0..300_u32 {
+        hit(&store, key, &limits, 1);
+    }
+    assert!(store.usage().bytes > max_bytes, "{:?}", store.usage());
+    let mut random = Random::new(5);
+    let mut admitted = vec![0; 300];
+    for _ in 0..40_000 {
+        clock.advance(Duration::from_millis(random.below(4)));
+        let (key, cost) = (random.below(300), 1 + random.below(3));
+        let key_of = u32::try_from(key).unwrap();
+        if hit(&store, key_of, &limits, cost).is_allowed() {
+            admitted[key as usize] += cost;
+        }
+    }
+    assert_eq!((store.log_bytes(), store.usage().bytes), (0, store.bytes()));
+    assert!(admitted.iter().all(|&admitted| admitted <= 100));
+    assert!(admitted.iter().sum::<u64>() > 4_000, "{admitted:?}");
 }
 
 /// A peek sees what a check would do, also when the store is full.
