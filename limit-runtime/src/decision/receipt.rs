@@ -1,6 +1,9 @@
 //! Receipts of charges, for refunds.
 
-use super::cost::{MAX_COST, recorded_cost};
+use super::{
+    cost::{MAX_COST, recorded_cost},
+    late_count::LateCount,
+};
 use std::sync::{
     Arc, OnceLock,
     atomic::{AtomicU64, Ordering},
@@ -50,6 +53,8 @@ struct Refunded {
     store: AtomicU64,
     /// Refunded to the local counts that are kept beside a remote store.
     local: AtomicU64,
+    /// When a remote store counts the charge, if it may still do so.
+    late: Option<Arc<LateCount>>,
 }
 
 impl Receipt {
@@ -96,8 +101,13 @@ impl Receipt {
         }
     }
 
-    /// Turns a receipt of the local counts into that of a charge which the remote store did not
-    /// count.
+    /// A receipt for a charge that nothing is known to have counted.
+    pub(crate) const fn uncounted(cost: u64) -> Self {
+        Self::of_cost(Self::NOWHERE, cost)
+    }
+
+    /// Turns a receipt of the local counts into that of a charge which the remote store is not
+    /// known to have counted.
     pub(crate) fn local_only(self) -> Self {
         Self {
             at: Self::NOWHERE,
@@ -107,12 +117,26 @@ impl Receipt {
     }
 
     /// Turns a receipt of the local counts into that of a forced charge which is kept for the
-    /// remote store.
-    pub(crate) fn late(self) -> Self {
+    /// remote store. `None` if that had no room.
+    pub(crate) fn late(self, count: Option<Arc<LateCount>>) -> Self {
         Self {
             at: Self::LATE,
+            refunded: Refunded::with_late_count(count),
             ..self
         }
+    }
+
+    /// Adds what shows when the remote store has counted the charge after all.
+    pub(crate) fn with_late_count(self, count: Arc<LateCount>) -> Self {
+        Self {
+            refunded: Refunded::with_late_count(Some(count)),
+            ..self
+        }
+    }
+
+    /// When the remote store counts the charge, if it was not known when the receipt was made.
+    pub(crate) fn late_count(&self) -> Option<&Arc<LateCount>> {
+        self.refunded.get()?.late.as_ref()
     }
 
     /// Whether the charge is kept for the remote store.
@@ -120,9 +144,15 @@ impl Receipt {
         self.at == Self::LATE
     }
 
-    /// Whether only the local counts counted the charge.
+    /// Whether the remote store was not known to have counted the charge when the receipt was made.
     pub(crate) fn is_local_only(&self) -> bool {
         self.at == Self::NOWHERE
+    }
+
+    /// Whether a remote store has yet to be sent the charge, because it is not known to have
+    /// counted it. Returns `true` once, if it may still count it.
+    pub(crate) fn replace(&self) -> bool {
+        self.is_local_only() && self.late_count().is_none_or(|count| count.replace())
     }
 
     /// The receipt of the local counts, if they counted the charge.
@@ -151,6 +181,15 @@ impl Receipt {
 
     fn refunded(&self) -> &Arc<Refunded> {
         self.refunded.get_or_init(Arc::default)
+    }
+}
+
+impl Refunded {
+    fn with_late_count(late: Option<Arc<LateCount>>) -> OnceLock<Arc<Self>> {
+        OnceLock::from(Arc::new(Self {
+            late,
+            ..Self::default()
+        }))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::limiter::{Backend, Inner, Limiter};
 use crate::{
-    decision::Receipt,
+    decision::{LateCount, Receipt},
     store::{Action, Charge},
 };
 use std::{
@@ -73,10 +73,12 @@ impl Limiter {
         }
     }
 
-    /// Consumes a charge in a remote store soon that only this process has counted.
-    pub(crate) fn force_in_store_soon(&self, charge: &Charge<'_>) {
-        if let Backend::Remote(store) = &self.0.store {
-            store.force_in_store_soon(charge);
+    /// Consumes a charge in a remote store soon that only this process has counted. Returns when
+    /// the store counts it.
+    pub(crate) fn force_in_store_soon(&self, charge: &Charge<'_>) -> Option<Arc<LateCount>> {
+        match &self.0.store {
+            Backend::Memory(_) => None,
+            Backend::Remote(store) => store.force_in_store_soon(charge),
         }
     }
 

@@ -151,6 +151,7 @@ impl RequestLimits {
     /// Charges each of these rules, which are in dry run, by itself.
     async fn charge_each(&self, parts: Option<&Parts>) {
         let charges = self.charges_with(|_, rule| Some(rule.cost));
+        self.ledger.lock().set_charged(&self.costs());
         for (index, charge) in charges.iter().enumerate() {
             let timer = self.limiter.observer().start_timer();
             let checked = self

@@ -1,10 +1,11 @@
 //! Ledger of the units that one request has consumed, for refunds and for response headers.
 
 use crate::{
-    decision::{Decision, Receipt},
+    decision::{Decision, LateCount, Receipt},
     policy::rule::RuleSet,
 };
 use smallvec::SmallVec;
+use std::sync::Arc;
 
 /// The cost of each rule, in the order of the rules.
 pub(crate) type Costs = SmallVec<[u64; 4]>;
@@ -105,19 +106,31 @@ impl Ledger {
     /// The units that `rule` has reserved, with what reservations have charged beyond it, less
     /// refunds.
     pub(super) fn reserved(&self, rule: usize) -> u64 {
-        self.reserved_of(rule, |_| true)
-    }
-
-    /// Those of [`reserved`](Self::reserved) that a remote store has not counted.
-    pub(super) fn local_only(&self, rule: usize) -> u64 {
-        self.reserved_of(rule, Receipt::is_local_only)
-    }
-
-    fn reserved_of(&self, rule: usize, is_meant: impl Fn(&Receipt) -> bool) -> u64 {
         let entries = self.entries.iter();
-        let entries = entries
-            .filter(|entry| entry.is_reserved && entry.rule == rule && is_meant(&entry.receipt));
-        entries.fold(0, |sum, entry| sum.saturating_add(entry.cost))
+        let reserved = entries.filter(|entry| entry.is_reserved && entry.rule == rule);
+        reserved.fold(0, |sum, entry| sum.saturating_add(entry.cost))
+    }
+
+    /// Charges anew what `rule` has reserved and a remote store is not known to have counted.
+    /// `charge` is called with these units, and returns when the store counts them.
+    pub(super) fn replace_uncounted(
+        &mut self,
+        rule: usize,
+        charge: impl FnOnce(u64) -> Option<Arc<LateCount>>,
+    ) {
+        let entries = self.entries.iter_mut();
+        let uncounted: PerRule<&mut LedgerEntry> = entries
+            .filter(|entry| entry.is_reserved && entry.rule == rule && entry.receipt.replace())
+            .collect();
+        let units = uncounted.iter().map(|entry| entry.cost);
+        let units = units.fold(0, u64::saturating_add);
+        if units > 0 {
+            let count = charge(units);
+            for entry in uncounted {
+                let receipt = entry.receipt.clone().with_cost(entry.cost);
+                entry.receipt = receipt.late(count.clone());
+            }
+        }
     }
 
     /// Removes up to `units` (one number for each rule), newest charges first, and returns what

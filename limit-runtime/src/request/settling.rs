@@ -70,18 +70,24 @@ impl Settlement {
             return;
         }
         let used = self.least();
-        self.correct(limits, used, false);
+        self.charge_all_excess(limits, used);
         self.tolerate(used);
         self.excess_charged_at
             .store(now.as_micros(), Ordering::Relaxed);
     }
 
-    /// The index of its rule in the request. `None` if that is not resolved, or does not limit the
-    /// request.
+    /// The index of its live rule in the request. `None` if that is not resolved, or does not limit
+    /// the request.
     fn rule(&self, limits: &RequestLimits) -> Option<usize> {
         let policy = self.policy()?;
         let mut rules = limits.rules.iter();
         rules.position(|rule| rule.configs().any(|config| config.name == policy))
+    }
+
+    /// [`rule`](Self::rule), unless the response does not count.
+    fn counted_rule(&self, limits: &RequestLimits) -> Option<usize> {
+        let is_excluded = self.is_excluded.load(Ordering::Relaxed);
+        self.rule(limits).filter(|_| !is_excluded)
     }
 
     /// The units that were charged at admission. `None` if none were: the request is not charged
@@ -95,86 +101,56 @@ impl Settlement {
         }
     }
 
-    /// What becomes of the estimate if its use is not known. Of merged rules, one that gives back
-    /// does.
-    fn on_unknown(&self, limits: &RequestLimits) -> OnUnknown {
-        let rule = self.rule(limits).and_then(|rule| limits.rules.get(rule));
-        let mut configs = rule.into_iter().flat_map(ResolvedRule::configs);
-        match configs.any(|config| config.on_unknown == OnUnknown::Release) {
-            true => OnUnknown::Release,
-            false => OnUnknown::Keep,
-        }
-    }
-
-    /// Settles at the use that is known, unless that has been done.
+    /// Settles each of its rules at the use that is known, unless that has been done.
     pub(super) fn settle(&self, limits: &RequestLimits) {
         let _correcting = self.correcting.lock();
         let progress = limits.settlements.0.lock().progress;
-        let Some(reserved) = self.reserved(limits) else {
+        if self.reserved(limits).is_none() {
             // What is known is settled when the request ends: it may be charged until then.
             if !progress.is_open() {
                 self.is_settled.store(true, Ordering::Relaxed);
             }
             return;
-        };
+        }
         if self.is_settled.swap(true, Ordering::Relaxed) {
             return;
         }
-        match self.settled_use(reserved, progress, self.on_unknown(limits)) {
-            Some(used) => {
-                self.correct(limits, used, true);
-                self.count(limits, reserved, used);
-            }
-            None => {
-                self.confirm(limits);
-                self.count(limits, reserved, reserved);
-            }
-        }
-    }
-
-    /// Ends without a correction: the request was not charged, or its response does not count.
-    fn close(&self, limits: &RequestLimits, reserved: u64, used: u64) {
-        if !self.is_settled.swap(true, Ordering::Relaxed) {
-            self.count(limits, reserved, used);
-        }
-    }
-
-    fn count(&self, limits: &RequestLimits, reserved: u64, used: u64) {
-        for_each_rule(self, limits, |limits, rule| {
-            report::settled(limits, rule, reserved, used);
-        });
-    }
-
-    /// Corrects the charges of all its rules to this use. Gives back only if it is the `last` time.
-    fn correct(&self, limits: &RequestLimits, used: u64, is_last: bool) {
         let _entered = self.enter_runtime();
-        for_each_rule(self, limits, |limits, rule| {
-            limits.correct(rule, used, is_last);
+        let settle = |limits: &RequestLimits, rule| limits.settle(rule, self, progress);
+        if let Some(rule) = self.counted_rule(limits)
+            && settle(limits, rule)
+        {
+            limits.refresh_after_correction();
+        }
+        for_each_dry_rule(self, limits, |limits, rule| {
+            settle(limits, rule);
         });
+    }
+
+    /// Ends the live rule without a correction, because its charge is refunded: the response does
+    /// not count. Rules in dry run are settled when the last handle has been dropped.
+    fn exclude(&self, limits: &RequestLimits, rule: usize) {
+        let _correcting = self.correcting.lock();
+        let is_settled = self.is_settled.load(Ordering::Relaxed);
+        if !is_settled && !self.is_excluded.swap(true, Ordering::Relaxed) {
+            let reserved = self.reserved(limits).unwrap_or(0);
+            report::settled(limits, rule, reserved, 0);
+        }
+    }
+
+    /// Charges what is used beyond the charges of all its rules.
+    fn charge_all_excess(&self, limits: &RequestLimits, used: u64) {
+        let _entered = self.enter_runtime();
+        let force = |limits: &RequestLimits, rule| limits.force_excess(rule, used);
+        if let Some(rule) = self.counted_rule(limits) {
+            force(limits, rule);
+        }
+        for_each_dry_rule(self, limits, force);
         limits.refresh_after_correction();
     }
-
-    /// Tells a remote store what it has not counted: the charge stays as it is.
-    fn confirm(&self, limits: &RequestLimits) {
-        let _entered = self.enter_runtime();
-        if let Some(rule) = self.rule(limits) {
-            limits.force_local_charges_in_store(rule);
-        }
-    }
 }
 
-/// Calls `f` with the rule and with those in dry run that are settled with it.
-fn for_each_rule(
-    settlement: &Settlement,
-    limits: &RequestLimits,
-    f: impl Fn(&RequestLimits, usize),
-) {
-    if let Some(rule) = settlement.rule(limits) {
-        f(limits, rule);
-    }
-    for_each_dry_rule(settlement, limits, f);
-}
-
+/// Calls `f` with the rules in dry run that are settled with the live one.
 fn for_each_dry_rule(
     settlement: &Settlement,
     limits: &RequestLimits,
@@ -214,7 +190,10 @@ impl RequestLimits {
         state.all.push(settlement.clone());
         drop(state);
         if settlement.reserved(self).is_some() {
-            for_each_rule(&settlement, self, report::reserved);
+            if let Some(rule) = settlement.rule(self) {
+                report::reserved(self, rule);
+            }
+            for_each_dry_rule(&settlement, self, report::reserved);
         }
         settlement
     }
@@ -267,11 +246,12 @@ impl RequestLimits {
     /// refunded: the response does not count.
     pub(super) fn close_settlements(&self, rules: &[usize]) {
         let all = self.settlements.0.lock().all.clone();
-        let is_closed = |rule| rules.contains(&rule);
-        for settlement in all.iter().filter(|it| it.rule(self).is_some_and(is_closed)) {
-            let _correcting = settlement.correcting.lock();
-            let reserved = settlement.reserved(self).unwrap_or(0);
-            settlement.close(self, reserved, 0);
+        for settlement in all {
+            if let Some(rule) = settlement.rule(self)
+                && rules.contains(&rule)
+            {
+                settlement.exclude(self, rule);
+            }
         }
     }
 
@@ -299,8 +279,50 @@ impl RequestLimits {
         self.ledger.lock().reserved(rule)
     }
 
-    /// Corrects what a rule holds to this use.
-    fn correct(&self, rule: usize, used: u64, is_last: bool) {
+    /// Settles a rule at the use that is known. Returns whether its charge may have changed.
+    fn settle(&self, rule: usize, settlement: &Settlement, progress: Progress) -> bool {
+        let reserved = self.charged_cost(rule).unwrap_or(0);
+        let used = settlement.settled_use(reserved, progress, self.on_unknown(rule));
+        if let Some(used) = used {
+            self.force_excess(rule, used);
+            self.give_back(rule, used);
+        }
+        self.force_local_charges_in_store(rule);
+        report::settled(self, rule, reserved, used.unwrap_or(reserved));
+        used.is_some()
+    }
+
+    /// What becomes of the estimate of a rule if its use is not known. Of merged rules, one that
+    /// gives back does.
+    fn on_unknown(&self, rule: usize) -> OnUnknown {
+        let rule = self.rules.get(rule).into_iter();
+        let mut configs = rule.flat_map(ResolvedRule::configs);
+        match configs.any(|config| config.on_unknown == OnUnknown::Release) {
+            true => OnUnknown::Release,
+            false => OnUnknown::Keep,
+        }
+    }
+
+    /// Charges a rule what this use is beyond what it holds.
+    fn force_excess(&self, rule: usize, used: u64) {
+        let Some(resolved) = self.rules.get(rule) else {
+            return;
+        };
+        let held = self.reserved_units(rule);
+        if used > held && self.is_charged(rule) {
+            let excess = used - held;
+            let receipt = self.limiter.force_soon(&Charge {
+                cost: excess,
+                ..resolved.charge(self.route.as_ref())
+            });
+            self.ledger.lock().record_one(rule, excess, receipt);
+            report::units(self, rule, UnitsKind::Forced, excess);
+            report::forced(self, rule, excess);
+        }
+    }
+
+    /// Gives back what a rule holds beyond this use.
+    fn give_back(&self, rule: usize, used: u64) {
         let Some(resolved) = self.rules.get(rule) else {
             return;
         };
@@ -309,14 +331,7 @@ impl RequestLimits {
             ..resolved.charge(self.route.as_ref())
         };
         let held = self.reserved_units(rule);
-        if used > held && self.is_charged(rule) {
-            let excess = used - held;
-            let receipt = self.limiter.force_soon(&charge(excess));
-            self.ledger.lock().record_one(rule, excess, receipt);
-            report::units(self, rule, UnitsKind::Forced, excess);
-            report::forced(self, rule, excess);
-        }
-        if used < held && is_last {
+        if used < held {
             let taken = self.ledger.lock().take_back_reserved(rule, held - used);
             let charges: SmallVec<[Charge<'_>; 1]> =
                 taken.iter().map(|entry| charge(entry.cost)).collect();
@@ -326,9 +341,6 @@ impl RequestLimits {
             self.limiter.refund_soon(&charges, &receipts);
             report::units(self, rule, UnitsKind::Refunded, units);
             report::given_back(self, rule, units);
-        }
-        if is_last {
-            self.force_local_charges_in_store(rule);
         }
     }
 
@@ -345,13 +357,15 @@ impl RequestLimits {
         let Some(resolved) = self.rules.get(rule) else {
             return;
         };
-        let local = self.ledger.lock().local_only(rule);
-        if local > 0 {
-            self.limiter.force_in_store_soon(&Charge {
-                cost: local,
-                ..resolved.charge(self.route.as_ref())
-            });
+        if self.limiter.counts_in_memory() {
+            return;
         }
+        self.ledger.lock().replace_uncounted(rule, |units| {
+            self.limiter.force_in_store_soon(&Charge {
+                cost: units,
+                ..resolved.charge(self.route.as_ref())
+            })
+        });
     }
 
     /// Updates what the headers show after a correction. A remote store has to confirm it first.

@@ -53,6 +53,12 @@ impl Proxy {
         Self { port, shared }
     }
 
+    /// The port that it listens on.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// `redis://127.0.0.1:port`.
     #[must_use]
     pub fn url(&self) -> String {

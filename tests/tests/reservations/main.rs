@@ -17,5 +17,6 @@ mod late_rules;
 mod meters;
 mod remote;
 mod settled;
+mod slow_stores;
 mod sockets;
 mod waiting;

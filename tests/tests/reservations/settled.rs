@@ -328,6 +328,58 @@ async fn rules_in_dry_run_are_settled_beside_the_live_ones() {
     }
 }
 
+/// One bound is above the estimate of the live rule, and below that of the rule in dry run.
+#[rate_limit("1000/minute", key = everyone, name = "reserves-100", cost = 100)]
+#[rate_limit("5000/minute", key = everyone, name = "reserves-500", cost = 500, dry_run)]
+async fn at_least(limit: RateLimit) -> Result<(), UnknownPolicy> {
+    limit.reservation()?.at_least(300);
+    Ok(())
+}
+
+/// The response counts for the rule in dry run alone.
+#[rate_limit("1000/minute", key = everyone, name = "excluded", cost = 100, count_when = |_| false)]
+#[rate_limit("5000/minute", key = everyone, name = "trial", cost = 500, dry_run)]
+async fn counts_in_dry_run(limit: RateLimit) -> Result<(), UnknownPolicy> {
+    limit.reservation()?.used(300);
+    Ok(())
+}
+
+#[tokio::test]
+async fn each_rule_is_settled_at_its_own_estimate() {
+    let limiter = Limiter::new();
+    let counts = |name: &str| {
+        let stats = limiter.stats();
+        let mut policies = stats.policies.iter();
+        let counts = policies.find(|policy| policy.policy == name).unwrap();
+        let counts = counts.reservations;
+        (counts.used, counts.given_back, counts.forced)
+    };
+    let router = Router::new()
+        .route("/", get(at_least))
+        .layer(limiter.layer());
+    assert_eq!(get_status(&router, "/").await, StatusCode::OK);
+    assert_eq!(counts("reserves-100"), (300, 0, 200));
+    assert_eq!(counts("reserves-500"), (500, 0, 0));
+}
+
+#[tokio::test]
+async fn a_rule_in_dry_run_is_settled_although_the_live_one_does_not_count() {
+    let limiter = Limiter::new();
+    let router = Router::new()
+        .route("/", get(counts_in_dry_run))
+        .layer(limiter.layer());
+    assert_eq!(get_status(&router, "/").await, StatusCode::OK);
+    let stats = limiter.stats();
+    let counts = |name: &str| {
+        let mut policies = stats.policies.iter();
+        let counts = policies.find(|policy| policy.policy == name).unwrap();
+        let counts = counts.reservations;
+        (counts.open, counts.settled, counts.used, counts.given_back)
+    };
+    assert_eq!(counts("excluded"), (0, 1, 0, 0));
+    assert_eq!(counts("trial"), (0, 1, 300, 200));
+}
+
 #[rate_limit("100/minute", key = everyone, cost = 40, count_when = counts)]
 async fn not_counted(limit: RateLimit) -> Result<StatusCode, UnknownPolicy> {
     let reservation = limit.reservation()?;

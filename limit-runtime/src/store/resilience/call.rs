@@ -1,15 +1,20 @@
 //! A check that is under way, and what happens to it when its request has ended.
 
-use super::{late_charges::Kind, owned_charge::OwnedCharge, settler, shared::Shared};
+use super::{
+    late_charges::Kind,
+    owned_charge::OwnedCharge,
+    settler,
+    shared::{Shared, UnderWay},
+};
 use crate::{
-    decision::Decision,
+    decision::{Decision, LateCount},
     store::{Action, StoreError, charge::Charge, store_future::StoreFuture},
 };
 use smallvec::SmallVec;
 use std::{
     future::Future,
     pin::Pin,
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -30,9 +35,12 @@ pub(super) struct Call {
     action: Action,
     /// `None` once it has ended.
     check: Option<StoreFuture<'static, Decision>>,
-    /// Whether what was consumed stays consumed.
-    is_admitted: bool,
+    /// One for each charge, if what is consumed stays consumed.
+    counts: Option<LateCounts>,
 }
+
+/// When the store counts each of several charges.
+pub(super) type LateCounts = SmallVec<[Arc<LateCount>; 2]>;
 
 impl Call {
     pub(super) fn new(shared: &Arc<Shared>, charges: &[Charge<'_>], action: Action) -> Self {
@@ -50,19 +58,24 @@ impl Call {
             charges,
             action,
             check: Some(Box::pin(check)),
-            is_admitted: false,
+            counts: None,
         }
     }
 
     /// Keeps what the check consumes if it has not ended yet: the fallback admitted its request.
-    pub(super) fn admit(mut self) {
-        self.is_admitted = true;
+    /// Returns when the store counts each charge, or nothing if it has ended.
+    pub(super) fn admit(mut self) -> LateCounts {
+        let open = self.charges.iter().filter(|_| self.check.is_some());
+        let counts: LateCounts = open.map(|_| Arc::default()).collect();
+        self.counts = Some(counts.clone());
+        counts
     }
 
-    /// Keeps the forced charges, to send them until the store confirms them.
-    pub(super) fn send_later(mut self) {
+    /// Keeps the forced charges, to send them until the store confirms them. Returns when it counts
+    /// each of them.
+    pub(super) fn send_later(mut self) -> Vec<Option<Arc<LateCount>>> {
         self.check = None;
-        self.shared.keep_late(&self.charges);
+        self.shared.keep_late(&self.charges)
     }
 }
 
@@ -94,17 +107,17 @@ impl Drop for Call {
             }
             return;
         };
-        self.shared.unanswered.fetch_add(1, Ordering::Relaxed);
         let unanswered = Unanswered {
+            _under_way: UnderWay::of(&self.shared),
             shared: self.shared.clone(),
             charges: self.charges.clone(),
             is_forced: self.action == Action::Force,
         };
-        let is_admitted = self.is_admitted;
+        let counts = self.counts.take();
         runtime.spawn(async move {
             let result = tokio::time::timeout(LATE_ANSWER, check).await;
             if let Ok(Ok(decision)) = result {
-                unanswered.answer(&decision, is_admitted);
+                unanswered.answer(&decision, counts.as_ref());
             }
         });
     }
@@ -116,17 +129,27 @@ struct Unanswered {
     shared: Arc<Shared>,
     charges: Arc<[OwnedCharge]>,
     is_forced: bool,
+    /// Ends last, so that a shutdown finds what is kept instead.
+    _under_way: UnderWay,
 }
 
 impl Unanswered {
-    fn answer(mut self, decision: &Decision, is_admitted: bool) {
-        if !self.is_forced && !is_admitted {
-            for (charge, receipt) in self.charges.iter().zip(decision.receipts()) {
+    fn answer(mut self, decision: &Decision, counts: Option<&LateCounts>) {
+        if !self.is_forced {
+            for (index, receipt) in decision.receipts().iter().enumerate() {
+                let Some(charge) = self.charges.get(index) else {
+                    break;
+                };
                 let charge = Charge {
                     id: None,
                     ..charge.as_charge()
                 };
-                self.shared.add_late(&charge, Kind::refund(receipt));
+                match counts.and_then(|counts| counts.get(index)) {
+                    Some(count) => self.shared.refund_counted(&charge, receipt.at(), count),
+                    None => {
+                        self.shared.add_late(&charge, Kind::refund(receipt));
+                    }
+                }
             }
         }
         self.is_forced = false;
@@ -139,6 +162,5 @@ impl Drop for Unanswered {
             self.shared.keep_late(&self.charges);
         }
         settler::start_if_needed(&self.shared);
-        self.shared.unanswered.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -19,6 +19,7 @@ use crate::{
     },
 };
 use smallvec::SmallVec;
+use std::iter;
 use tokio::runtime::Handle;
 
 impl Guard {
@@ -55,11 +56,18 @@ impl Guard {
                 // The store may have counted the charges, or may still count them.
                 shared.invalidate_denials(charges);
                 drop(local_charge);
-                let decision = shared.fall_back(fallback, charges, Action::Consume, Some(error));
-                if decision.as_ref().is_ok_and(Decision::is_allowed) {
-                    call.admit();
+                let mut decision =
+                    shared.fall_back(fallback, charges, Action::Consume, Some(error))?;
+                if decision.is_allowed() {
+                    let counts = call.admit().into_iter().map(Some).chain(iter::repeat(None));
+                    let receipts = decision.take_receipts().into_iter().zip(counts);
+                    decision =
+                        decision.with_receipts(receipts.map(|(receipt, count)| match count {
+                            Some(count) => receipt.with_late_count(count),
+                            None => receipt,
+                        }));
                 }
-                return decision.map(Answer::of_fallback);
+                return Ok(Answer::of_fallback(decision));
             }
         };
         if decision.receipts().is_empty() {

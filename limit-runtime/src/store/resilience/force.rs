@@ -2,7 +2,7 @@
 
 use super::{answer::consumed, call::Call, guard::Guard, late_charges::Kind, send, settler};
 use crate::{
-    decision::{Decision, Receipt},
+    decision::{Decision, LateCount},
     store::{
         charge::{Action, Charge, ChargeId},
         error::StoreError,
@@ -10,6 +10,7 @@ use crate::{
     },
 };
 use smallvec::SmallVec;
+use std::{iter, sync::Arc};
 
 impl Guard {
     /// Consumes the charges even if they are denied, now or when the store answers again.
@@ -20,12 +21,13 @@ impl Guard {
     ) -> Result<Decision, StoreError> {
         let shared = &self.0;
         if send::is_open(shared) {
-            for charge in charges {
-                shared.add_late(charge, Kind::Force);
-            }
+            let counts = charges
+                .iter()
+                .map(|charge| shared.add_late(charge, Kind::Force))
+                .collect();
             settler::start_if_needed(shared);
             let decision = shared.fall_back(fallback, charges, Action::Force, None)?;
-            return Ok(with_late_receipts(decision));
+            return Ok(with_late_receipts(decision, counts));
         }
         let sent: SmallVec<[Charge<'_>; 2]> = charges
             .iter()
@@ -45,16 +47,22 @@ impl Guard {
             Err(error) => error,
         };
         drop(local_charge);
+        let mut counts = Vec::new();
         if shared.may_send_again(&error) {
-            call.send_later();
+            counts = call.send_later();
             settler::start_if_needed(shared);
         }
-        shared.fall_back(fallback, charges, Action::Force, Some(error))
+        let decision = shared.fall_back(fallback, charges, Action::Force, Some(error))?;
+        Ok(with_late_receipts(decision, counts))
     }
 }
 
-/// The decision of the local counts, for charges that are kept for the store.
-fn with_late_receipts(mut decision: Decision) -> Decision {
-    let receipts = decision.take_receipts();
-    decision.with_receipts(receipts.into_iter().map(Receipt::late))
+/// The decision of the fallback on charges, of which some are kept for the store.
+fn with_late_receipts(mut decision: Decision, counts: Vec<Option<Arc<LateCount>>>) -> Decision {
+    let receipts = decision.take_receipts().into_iter();
+    let counts = counts.into_iter().chain(iter::repeat(None));
+    decision.with_receipts(receipts.zip(counts).map(|(receipt, count)| match count {
+        Some(count) => receipt.late(Some(count)),
+        None => receipt,
+    }))
 }

@@ -7,7 +7,7 @@
 use super::owned_charge::OwnedCharge;
 use crate::{
     clock::Ticks,
-    decision::{Receipt, recorded_cost},
+    decision::{LateCount, Receipt, recorded_cost},
     store::charge::{Charge, ChargeId},
     window::after,
 };
@@ -48,6 +48,7 @@ struct State {
 #[derive(Debug)]
 struct Sum {
     cost: u64,
+    count: Arc<LateCount>,
     expires_at: Ticks,
     ended: Ended,
 }
@@ -61,6 +62,8 @@ pub(super) struct LateCharge {
     /// With its cost and its id.
     pub(super) charge: OwnedCharge,
     pub(super) kind: Kind,
+    /// When the store counts it.
+    pub(super) count: Arc<LateCount>,
     /// From this time on, the store would not count it any more.
     expires_at: Ticks,
     ended: Ended,
@@ -81,17 +84,33 @@ impl Kind {
     }
 }
 
+/// What became of a charge that was to be kept.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    /// When the store counts it. `None` if there was no room, or nothing to keep.
+    pub(super) count: Option<Arc<LateCount>>,
+    /// Whether an entry was dropped for want of room: this one or another.
+    pub(super) has_dropped: bool,
+}
+
+impl Kept {
+    fn with(count: &Arc<LateCount>) -> Self {
+        Self {
+            count: Some(count.clone()),
+            has_dropped: false,
+        }
+    }
+}
+
 impl LateCharges {
     pub(super) fn is_empty(&self) -> bool {
         !self.has_some.load(Ordering::Relaxed)
     }
 
     /// Keeps a charge that was not sent.
-    ///
-    /// Returns whether there was room for all entries.
-    pub(super) fn add(&self, charge: &Charge<'_>, kind: Kind, now: Ticks) -> bool {
+    pub(super) fn add(&self, charge: &Charge<'_>, kind: Kind, now: Ticks) -> Kept {
         if charge.cost == 0 {
-            return true;
+            return Kept::default();
         }
         let mut state = self.state.lock();
         let key = (without_cost(charge), kind);
@@ -99,54 +118,60 @@ impl LateCharges {
         if let Some(sum) = state.unsent.get_mut(&key) {
             sum.cost = recorded_cost(sum.cost.saturating_add(charge.cost));
             sum.expires_at = expires_at;
-            return true;
+            return Kept::with(&sum.count);
         }
-        let (has_room, dropped_none) = state.make_room(kind);
+        let (has_room, has_dropped) = state.make_room(kind);
         self.has_some.store(true, Ordering::Relaxed);
-        if has_room {
+        let count = has_room.then(Arc::<LateCount>::default);
+        if let Some(count) = count.clone() {
             let sum = Sum {
                 cost: recorded_cost(charge.cost),
+                count,
                 expires_at,
                 ended: Ended::new(),
             };
             state.unsent.insert(key, sum);
         }
-        dropped_none
+        Kept { count, has_dropped }
     }
 
     /// Keeps a charge that was sent with its id, and not confirmed.
-    ///
-    /// Returns whether there was room for all entries.
-    pub(super) fn keep(&self, charge: OwnedCharge, kind: Kind, now: Ticks) -> bool {
+    pub(super) fn keep(&self, charge: OwnedCharge, kind: Kind, now: Ticks) -> Kept {
         if charge.cost == 0 {
-            return true;
+            return Kept::default();
         }
         let mut state = self.state.lock();
-        let is_kept = |late: &Arc<LateCharge>| late.kind == kind && late.charge == charge;
-        if state.sealed.iter().any(is_kept) {
-            return true;
+        let is_kept = |late: &&Arc<LateCharge>| late.kind == kind && late.charge == charge;
+        if let Some(late) = state.sealed.iter().find(is_kept) {
+            return Kept::with(&late.count);
         }
-        let (has_room, dropped_none) = state.make_room(kind);
+        let (has_room, has_dropped) = state.make_room(kind);
         self.has_some.store(true, Ordering::Relaxed);
-        if has_room {
+        let count = has_room.then(Arc::<LateCount>::default);
+        if let Some(count) = count.clone() {
             let expires_at = expires_at(&charge.as_charge(), now);
             state.sealed.push_back(Arc::new(LateCharge {
                 charge,
                 kind,
+                count,
                 expires_at,
                 ended: Ended::new(),
             }));
         }
-        dropped_none
+        Kept { count, has_dropped }
     }
 
-    /// Takes back up to `units` of a forced charge that was not sent. Returns how many.
-    pub(super) fn take_back(&self, charge: &Charge<'_>, units: u64) -> u64 {
+    /// Takes back up to `units` of a forced charge that was not sent, and whose entry has this
+    /// `count`. Returns how many.
+    pub(super) fn take_back(&self, charge: &Charge<'_>, units: u64, count: &LateCount) -> u64 {
         let mut state = self.state.lock();
         let key = (without_cost(charge), Kind::Force);
         let Some(sum) = state.unsent.get_mut(&key) else {
             return 0;
         };
+        if !std::ptr::eq(&*sum.count, count) {
+            return 0;
+        }
         let taken = units.min(sum.cost);
         sum.cost -= taken;
         taken
@@ -173,6 +198,7 @@ impl LateCharges {
             state.sealed.push_back(Arc::new(LateCharge {
                 charge,
                 kind,
+                count: sum.count,
                 expires_at: sum.expires_at,
                 ended: sum.ended,
             }));
@@ -259,27 +285,27 @@ impl State {
     /// Makes room for one entry of this kind. Refunds are dropped first: without them a client has
     /// less than it is due, without a forced charge it would have more.
     ///
-    /// Returns whether there is room, and whether no entry is lost.
+    /// Returns whether there is room, and whether an entry is lost.
     fn make_room(&mut self, kind: Kind) -> (bool, bool) {
         if self.len() < MAX_ENTRIES {
-            return (true, true);
+            return (true, false);
         }
         self.dropped += 1;
         if kind != Kind::Force {
-            return (false, false);
+            return (false, true);
         }
         let is_refund = |kind: &Kind| *kind != Kind::Force;
         let unsent = self.unsent.keys().find(|(_, kind)| is_refund(kind));
         if let Some(key) = unsent.cloned() {
             self.unsent.remove(&key);
-            return (true, false);
+            return (true, true);
         }
         let sealed = self.sealed.iter().position(|late| is_refund(&late.kind));
         if let Some(place) = sealed {
             self.sealed.remove(place);
-            return (true, false);
+            return (true, true);
         }
-        (false, false)
+        (false, true)
     }
 }
 
@@ -325,7 +351,11 @@ mod tests {
     fn unsent_charges_of_one_budget_are_added_up_until_they_are_sent() {
         let (late, key) = (LateCharges::default(), "alice".into_key());
         for cost in [3, 4] {
-            assert!(late.add(&charge(&key, cost), Kind::Force, at(0)));
+            assert!(
+                !late
+                    .add(&charge(&key, cost), Kind::Force, at(0))
+                    .has_dropped
+            );
         }
         let first = late.next(9, at(0));
         let [sent] = first.as_slice() else {
@@ -357,14 +387,21 @@ mod tests {
                 0 => Kind::Refund { at: 1 },
                 _ => Kind::Force,
             };
-            assert!(late.add(&charge(&number.into_key(), 1), kind, at(0)));
+            assert!(
+                !late
+                    .add(&charge(&number.into_key(), 1), kind, at(0))
+                    .has_dropped
+            );
         }
         let (one, other) = ("one".into_key(), "other".into_key());
-        assert!(!late.add(&charge(&one, 8), Kind::Refund { at: 1 }, at(0)));
-        assert!(!late.add(&charge(&one, 8), Kind::Force, at(0)));
+        let kept = late.add(&charge(&one, 8), Kind::Refund { at: 1 }, at(0));
+        assert!(kept.has_dropped && kept.count.is_none());
+        let kept = late.add(&charge(&one, 8), Kind::Force, at(0));
+        assert!(kept.has_dropped && kept.count.is_some());
         assert_eq!(late.counts(), (MAX_ENTRIES as u64, 2));
         // Without refunds, the newest charge finds no room.
-        assert!(!late.add(&charge(&other, 9), Kind::Force, at(0)));
+        let kept = late.add(&charge(&other, 9), Kind::Force, at(0));
+        assert!(kept.has_dropped && kept.count.is_none());
         let costs = costs(&late, at(0));
         assert!(costs.contains(&8) && !costs.contains(&9));
         // More of a budget that has an entry needs no room.
@@ -374,11 +411,23 @@ mod tests {
     #[test]
     fn a_refund_takes_back_a_forced_charge_that_was_not_sent() {
         let (late, key) = (LateCharges::default(), "alice".into_key());
-        late.add(&charge(&key, 10), Kind::Force, at(0));
-        assert_eq!(late.take_back(&charge(&key, 4), 4), 4);
-        assert_eq!(late.take_back(&charge(&"bob".into_key(), 4), 4), 0);
+        let kept = late.add(&charge(&key, 10), Kind::Force, at(0));
+        let count = kept.count.unwrap();
+        assert_eq!(late.take_back(&charge(&key, 4), 4, &count), 4);
+        let other = "bob".into_key();
+        assert_eq!(late.take_back(&charge(&other, 4), 4, &count), 0);
         assert_eq!(costs(&late, at(0)), [6]);
-        assert_eq!(late.take_back(&charge(&key, 4), 4), 0, "it is sealed now");
+        assert_eq!(
+            late.take_back(&charge(&key, 4), 4, &count),
+            0,
+            "it is sealed now"
+        );
+        late.add(&charge(&key, 5), Kind::Force, at(0));
+        assert_eq!(
+            late.take_back(&charge(&key, 4), 4, &count),
+            0,
+            "it is another entry"
+        );
     }
 
     #[test]

@@ -26,10 +26,11 @@ impl Guard {
         let shared = &self.0;
         let (remote, receipts): (SmallVec<[_; 2]>, SmallVec<[_; 2]>) = self
             .refund_in_process(charges, receipts)
-            .map(|(charge, receipt)| {
+            .into_iter()
+            .map(|(charge, at)| {
                 // Its own: the id of the charge may be refunded in parts.
                 let id = Some(ChargeId::random());
-                (Charge { id, ..charge }, receipt.clone())
+                (Charge { id, ..charge }, Receipt::of_cost(at, charge.cost))
             })
             .unzip();
         if remote.is_empty() {
@@ -62,12 +63,13 @@ impl Guard {
 }
 
 impl Guard {
-    /// Refunds what is counted in this process. Returns what is left to refund in the store.
+    /// Refunds what is counted in this process. Returns what is left to refund in the store, and
+    /// when that counted it.
     pub(super) fn refund_in_process<'a>(
         &self,
         charges: &'a [Charge<'a>],
-        receipts: &'a [Receipt],
-    ) -> impl Iterator<Item = (Charge<'a>, &'a Receipt)> + use<'a> {
+        receipts: &[Receipt],
+    ) -> SmallVec<[(Charge<'a>, u64); 2]> {
         let shared = &self.0;
         shared.invalidate_denials(charges);
         let pairs = || charges.iter().copied().zip(receipts);
@@ -78,17 +80,34 @@ impl Guard {
             })
             .unzip();
         shared.local_counts.refund(&local, &local_receipts);
-        for (charge, receipt) in pairs().filter(|(_, receipt)| receipt.is_late()) {
-            // What was sent meanwhile stays: the store's time of it is not known.
-            let units = receipt.claim(charge.cost);
-            shared.late.take_back(&charge, units);
+        let remote = pairs().filter_map(|(charge, receipt)| {
+            let charge = charge.cost(receipt.claim(charge.cost));
+            self.left_to_refund(charge, receipt)
+        });
+        remote.collect()
+    }
+
+    /// What the store has to refund of a charge, and when it counted it. `None` if that is nothing,
+    /// or follows when the store has counted the charge.
+    fn left_to_refund<'a>(
+        &self,
+        charge: Charge<'a>,
+        receipt: &Receipt,
+    ) -> Option<(Charge<'a>, u64)> {
+        if charge.cost == 0 {
+            return None;
         }
-        pairs()
-            .filter(|(_, receipt)| !receipt.is_local_only() && !receipt.is_late())
-            .filter_map(|(charge, receipt)| {
-                let units = receipt.claim(charge.cost);
-                (units > 0).then(|| (charge.cost(units), receipt))
-            })
+        let Some(count) = receipt.late_count() else {
+            let is_counted = !receipt.is_local_only() && !receipt.is_late();
+            return is_counted.then(|| (charge, receipt.at()));
+        };
+        let unsent = match receipt.is_late() {
+            true => self.0.late.take_back(&charge, charge.cost, count),
+            false => 0,
+        };
+        let sent = charge.cost - unsent;
+        let at = (sent > 0).then(|| count.refund(sent)).flatten()?;
+        Some((charge.cost(sent), at))
     }
 }
 
@@ -107,8 +126,8 @@ impl Drop for Unconfirmed<'_> {
         for (charge, receipt) in charges.iter().zip(receipts) {
             let (charge, kind) = (OwnedCharge::new(charge), Kind::refund(receipt));
             let now = self.shared.real_clock.now();
-            let had_room = self.shared.late.keep(charge, kind, now);
-            self.shared.note_room(had_room);
+            let kept = self.shared.late.keep(charge, kind, now);
+            self.shared.note_dropped(kept);
         }
         settler::start_if_needed(self.shared);
     }

@@ -5,13 +5,17 @@
 
 use super::{guard::Guard, late_charges::Kind, leases, send, settler, shared::OnRefund};
 use crate::{
-    decision::Receipt,
+    decision::{LateCount, Receipt},
     store::{
         charge::{Action, Charge},
         fallback::Fallback,
     },
 };
-use std::{slice, sync::atomic::Ordering, time::Duration};
+use std::{
+    slice,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 use tokio::runtime::Handle;
 
 /// How often a shutdown looks at what is left.
@@ -21,8 +25,8 @@ impl Guard {
     /// Refunds the charges here now, and in the store soon.
     pub(crate) fn refund_soon(&self, charges: &[Charge<'_>], receipts: &[Receipt]) {
         let shared = &self.0;
-        for (charge, receipt) in self.refund_in_process(charges, receipts) {
-            shared.add_late(&Charge { id: None, ..charge }, Kind::refund(receipt));
+        for (charge, at) in self.refund_in_process(charges, receipts) {
+            shared.add_late(&Charge { id: None, ..charge }, Kind::Refund { at });
         }
         settler::start_if_needed(shared);
     }
@@ -31,11 +35,11 @@ impl Guard {
     /// receipt, also if it is not counted in this process.
     pub(crate) fn force_soon(&self, charge: &Charge<'_>) -> Option<Receipt> {
         let shared = &self.0;
-        self.force_in_store_soon(charge);
+        let count = self.force_in_store_soon(charge);
         let fallback = charge.on_store_error.unwrap_or(shared.settings.fallback);
         if fallback == Fallback::Allow {
             // Only the store counts it.
-            return Some(Receipt::of_cost(0, charge.cost).late());
+            return Some(Receipt::uncounted(charge.cost).late(count));
         }
         let charges = slice::from_ref(charge);
         let counted = if send::is_open(shared) {
@@ -44,13 +48,14 @@ impl Guard {
             shared.local_counts.charge(charges).commit()
         };
         let receipt = counted?.take_receipts().into_iter().next()?;
-        Some(receipt.with_cost(charge.cost).local_only().late())
+        Some(receipt.with_cost(charge.cost).local_only().late(count))
     }
 
-    /// Consumes a charge in the store soon that this process has counted.
-    pub(crate) fn force_in_store_soon(&self, charge: &Charge<'_>) {
+    /// Consumes a charge in the store soon that this process has counted. Returns when the store
+    /// counts it.
+    pub(crate) fn force_in_store_soon(&self, charge: &Charge<'_>) -> Option<Arc<LateCount>> {
         let shared = &self.0;
-        shared.add_late(
+        let count = shared.add_late(
             &Charge {
                 id: None,
                 ..*charge
@@ -59,6 +64,7 @@ impl Guard {
         );
         shared.invalidate_denials(slice::from_ref(charge));
         settler::start_if_needed(shared);
+        count
     }
 
     /// Waits until the store has confirmed what is kept for these budgets, for one deadline at

@@ -4,13 +4,14 @@ use super::{
     background,
     late_charges::{Kind, LateCharge},
     send,
-    shared::Shared,
+    shared::{Shared, UnderWay},
 };
 use crate::{
     decision::Receipt,
     store::{Action, StoreError},
 };
 use std::{
+    slice,
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -73,22 +74,28 @@ async fn send_some(shared: &Arc<Shared>) -> bool {
 
 /// Sends one charge. Returns whether the store answered.
 async fn settle(shared: &Arc<Shared>, late: &Arc<LateCharge>) -> bool {
-    let charges = [late.charge.as_charge()];
-    if !shared.store.counts_ids_once() {
-        // It is sent once, whatever the answer is.
+    let charge = late.charge.as_charge();
+    let charges = slice::from_ref(&charge);
+    let is_sent_once = !shared.store.counts_ids_once();
+    // A shutdown waits for what is not kept any more.
+    let _under_way = is_sent_once.then(|| UnderWay::of(shared));
+    if is_sent_once {
         shared.late.settle(late);
     }
     let result: Result<(), StoreError> = match late.kind {
         Kind::Force => {
-            let call = shared.store.check(&charges, Action::Force);
-            shared.with_deadline(call).await.map(drop)
+            let call = shared.store.check(charges, Action::Force);
+            let counted = shared.with_deadline(call).await;
+            counted.map(|decision| {
+                if let Some(receipt) = decision.receipts().first() {
+                    shared.refund_counted(&charge, receipt.at(), &late.count);
+                }
+            })
         }
         Kind::Refund { at } => {
             let receipts = [Receipt::new(at)];
-            {
-                let call = shared.store.refund(&charges, &receipts);
-                shared.with_deadline(call).await
-            }
+            let call = shared.store.refund(charges, &receipts);
+            shared.with_deadline(call).await
         }
     };
     match result {
@@ -100,9 +107,9 @@ async fn settle(shared: &Arc<Shared>, late: &Arc<LateCharge>) -> bool {
         }
         // Confirmed, never to be accepted, or not to be sent twice.
         _ => {
-            shared.invalidate_denials(&charges);
+            shared.invalidate_denials(charges);
             if let (Kind::Refund { .. }, Some(on_refund)) = (late.kind, shared.on_refund.get()) {
-                on_refund(&charges);
+                on_refund(charges);
             }
             shared.late.settle(late);
             true

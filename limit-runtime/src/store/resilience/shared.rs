@@ -4,7 +4,7 @@ use super::{
     breaker::Breaker,
     denial_cache::DenialCache,
     health::{Counters, Health, StoreHealth, count},
-    late_charges::{Kind, LateCharges},
+    late_charges::{Kept, Kind, LateCharges},
     lease_registry::LeaseRegistry,
     local_counts::LocalCounts,
     outage_log::OutageLog,
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    decision::{Decision, Receipt},
+    decision::{Decision, LateCount, Receipt},
     instruments::StoreInstruments,
     store::{
         charge::{Action, Charge, all_allowed},
@@ -24,7 +24,10 @@ use crate::{
 use std::{
     fmt,
     future::Future,
-    sync::{OnceLock, atomic::AtomicUsize},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -95,37 +98,49 @@ impl Shared {
         self.store.counts_ids_once() && !matches!(error.kind(), StoreErrorKind::Request(_))
     }
 
-    /// Keeps a forced charge or a refund that was not sent.
-    pub(super) fn add_late(&self, charge: &Charge<'_>, kind: Kind) {
+    /// Keeps a forced charge or a refund that was not sent. Returns when the store counts it.
+    pub(super) fn add_late(&self, charge: &Charge<'_>, kind: Kind) -> Option<Arc<LateCount>> {
         let now = self.real_clock.now();
         // With an id of the caller's own, it can be sent once more by the caller.
-        let had_room = match charge.id {
+        let kept = match charge.id {
             Some(_) if self.store.counts_ids_once() => {
                 self.late.keep(OwnedCharge::new(charge), kind, now)
             }
             _ => self.late.add(charge, kind, now),
         };
-        self.note_room(had_room);
+        self.note_dropped(kept)
     }
 
-    /// Keeps forced charges that were sent with their ids, and not confirmed.
-    pub(super) fn keep_late(&self, charges: &[OwnedCharge]) {
+    /// Keeps forced charges that were sent with their ids, and not confirmed. Returns when the
+    /// store counts each of them.
+    pub(super) fn keep_late(&self, charges: &[OwnedCharge]) -> Vec<Option<Arc<LateCount>>> {
         if !self.store.counts_ids_once() {
-            return;
+            return Vec::new();
         }
-        for charge in charges {
-            let now = self.real_clock.now();
-            let had_room = self.late.keep(charge.clone(), Kind::Force, now);
-            self.note_room(had_room);
-        }
+        let now = self.real_clock.now();
+        let kept = charges.iter().map(|charge| {
+            let kept = self.late.keep(charge.clone(), Kind::Force, now);
+            self.note_dropped(kept)
+        });
+        kept.collect()
     }
 
-    /// Logs that charges were dropped for want of room.
-    pub(super) fn note_room(&self, had_room: bool) {
-        if !had_room {
-            let (kept, dropped) = self.late.counts();
-            self.log.dropped(self.real_clock.now(), kept, dropped);
+    /// Notes that the store counted a charge late, and refunds what is not wanted of it any more.
+    pub(super) fn refund_counted(&self, charge: &Charge<'_>, at: u64, count: &LateCount) {
+        let charge = Charge {
+            id: None,
+            ..charge.cost(count.counted(at, charge.cost))
+        };
+        self.add_late(&charge, Kind::Refund { at });
+    }
+
+    /// Logs that charges were dropped for want of room, if any were.
+    pub(super) fn note_dropped(&self, kept: Kept) -> Option<Arc<LateCount>> {
+        if kept.has_dropped {
+            let (left, dropped) = self.late.counts();
+            self.log.dropped(self.real_clock.now(), left, dropped);
         }
+        kept.count
     }
 
     pub(super) async fn with_deadline<T>(
@@ -161,7 +176,14 @@ impl Shared {
                 let receipts = decision.take_receipts();
                 Ok(decision.with_receipts(receipts.into_iter().map(Receipt::local_only)))
             }
-            Fallback::Allow => Ok(all_allowed(charges)),
+            Fallback::Allow => {
+                let charged = match action {
+                    Action::Peek => &[][..],
+                    Action::Consume | Action::Force => charges,
+                };
+                let receipts = charged.iter().map(|charge| Receipt::uncounted(charge.cost));
+                Ok(all_allowed(charges).with_receipts(receipts))
+            }
             Fallback::Deny => Err(error.unwrap_or_else(unavailable)),
         }
     }
@@ -170,6 +192,22 @@ impl Shared {
         if let Some(denials) = &self.denials {
             denials.invalidate(charges);
         }
+    }
+}
+
+/// A call that no request waits for, as long as it has no answer.
+pub(super) struct UnderWay(Arc<Shared>);
+
+impl UnderWay {
+    pub(super) fn of(shared: &Arc<Shared>) -> Self {
+        shared.unanswered.fetch_add(1, Ordering::Relaxed);
+        Self(shared.clone())
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.unanswered.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -7,8 +7,9 @@
 //!
 //! A log has the least memory that its hits need: [up to ten](inline) hits of one unit, or three of
 //! any cost, are in the log itself; more are in a [ring](ring) of 4 bytes each while all are single
-//! units, of 8 bytes once they have totals, and of 12 once the totals exceed 32 bits. [`log`](self::log) decides and
-//! records, in one function for all encodings and for any number of limits.
+//! units, of 8 bytes once they have totals, and of 12 once the totals exceed 32 bits.
+//! [`log`](self::log) decides and records, in one function for all encodings and for any number of
+//! limits.
 
 mod encoding;
 mod heap;
