@@ -9,7 +9,10 @@ use axum::{
     routing::post,
 };
 use futures_util::{FutureExt, stream};
-use limit_runtime::{Limiter, Reservation, everyone, rate_limit};
+use limit_runtime::{
+    Decision, Key, Limiter, Receipt, Reservation, everyone, rate_limit,
+    store::{Action, Charge, Scope, Store, StoreFuture},
+};
 use std::convert::Infallible;
 use test_support::requests::{remaining, request, send};
 use tokio::task::yield_now;
@@ -68,18 +71,68 @@ async fn poll_times(router: Router, path: &str, polls: usize) -> bool {
     false
 }
 
-#[tokio::test]
-async fn a_request_that_is_dropped_at_any_poll_is_charged_what_it_has_used() {
+/// A store that answers slowly: it waits before it counts, and afterwards.
+#[derive(Debug, Default)]
+struct SlowStore(Limiter);
+
+async fn pause() {
+    for _ in 0..3 {
+        yield_now().await;
+    }
+}
+
+impl Store for SlowStore {
+    fn check<'a>(&'a self, charges: &'a [Charge<'a>], action: Action) -> StoreFuture<'a, Decision> {
+        Box::pin(async move {
+            pause().await;
+            let decision = self.0.check_all(charges, action).await;
+            pause().await;
+            decision
+        })
+    }
+
+    fn refund<'a>(
+        &'a self,
+        charges: &'a [Charge<'a>],
+        receipts: &'a [Receipt],
+    ) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            pause().await;
+            let refunded = self.0.refund(charges, receipts).await;
+            pause().await;
+            refunded
+        })
+    }
+
+    fn reset_key<'a>(&'a self, scope: Scope<'a>, key: &'a Key) -> StoreFuture<'a, u64> {
+        Box::pin(self.0.reset_key(scope, key.clone()))
+    }
+
+    fn reset_all(&self) -> StoreFuture<'_, ()> {
+        Box::pin(self.0.reset_all())
+    }
+}
+
+fn in_memory() -> Limiter {
+    Limiter::new()
+}
+
+fn with_a_slow_store() -> Limiter {
+    Limiter::builder().store(SlowStore::default()).build()
+}
+
+async fn charged_what_was_used(limiter: fn() -> Limiter) {
     for path in ["/argument", "/constant"] {
         let mut seen = Vec::new();
         for polls in 0.. {
-            let limiter = Limiter::new();
+            let limiter = limiter();
             let router = Router::new()
                 .route("/argument", post(by_argument))
                 .route("/constant", post(constant))
                 .route("/left", post(left))
                 .layer(limiter.layer());
             let is_done = poll_times(router.clone(), path, polls).await;
+            assert_eq!(limiter.shutdown().await, 0);
             let response = send(&router, request("POST", "/left", "")).await;
             seen.push(1_000 - remaining(&response));
             assert_eq!(open(&limiter), 0, "{path} after {polls} polls");
@@ -92,4 +145,14 @@ async fn a_request_that_is_dropped_at_any_poll_is_charged_what_it_has_used() {
         // Every number of units was seen, and no estimate was left.
         assert_eq!(seen, (0..=20).collect::<Vec<_>>(), "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_request_that_is_dropped_at_any_poll_is_charged_what_it_has_used() {
+    charged_what_was_used(in_memory).await;
+}
+
+#[tokio::test]
+async fn a_request_that_is_dropped_beside_a_slow_store_is_charged_what_it_has_used() {
+    charged_what_was_used(with_a_slow_store).await;
 }

@@ -13,6 +13,7 @@ mod dropped;
 mod excess;
 mod handlers;
 mod headers;
+mod killed;
 mod late_rules;
 mod meters;
 mod remote;
