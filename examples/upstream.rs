@@ -51,7 +51,13 @@ async fn messages(
     } });
     events(
         request.answer(),
-        vec![named(&started)],
+        vec![
+            named(&started),
+            named(&json!({
+                "type": "content_block_start", "index": 0,
+                "content_block": { "type": "text", "text": "" },
+            })),
+        ],
         |token| {
             named(&json!({
                 "type": "content_block_delta", "index": 0,
@@ -63,7 +69,11 @@ async fn messages(
                 "type": "message_delta", "delta": { "stop_reason": "end_turn" },
                 "usage": { "output_tokens": tokens },
             });
-            vec![named(&ended), named(&json!({ "type": "message_stop" }))]
+            vec![
+                named(&json!({ "type": "content_block_stop", "index": 0 })),
+                named(&ended),
+                named(&json!({ "type": "message_stop" })),
+            ]
         },
     )
 }

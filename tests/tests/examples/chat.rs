@@ -1,13 +1,12 @@
 //! A chat API in OpenAI's shape: tokens are reserved, and settled with the stream.
 
-use crate::api::{Answer, Api, answer};
+use crate::{
+    api::{Answer, Api, answer},
+    python,
+};
 use futures_util::StreamExt;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
 
 fn request(model: &str, words: usize, most: u64) -> Value {
     json!({
@@ -137,49 +136,8 @@ async fn a_model_that_does_not_exist_gets_no_budget() {
 /// With OpenAI's own client, from PyPI. Skipped, and said so, where Python or PyPI is missing.
 #[test]
 fn the_openai_client_is_charged_its_usage() {
-    let python = match client_of_python() {
-        Ok(python) => python,
-        Err(reason) => {
-            eprintln!("skipped: {reason}");
-            return;
-        }
-    };
     let api = Api::start("chat");
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/examples/openai_client.py");
-    let output = Command::new(python)
-        .arg(script)
-        .arg(&api.example.url)
-        .output()
-        .unwrap();
-    let (printed, errors) = (
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-    );
-    println!("{printed}");
-    assert!(output.status.success(), "{printed}\n{errors}");
-    assert_eq!(printed.lines().count(), 4, "{printed}");
-}
-
-/// Python with the package `openai`, in a virtual environment among the build's files.
-fn client_of_python() -> Result<PathBuf, String> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("openai-client");
-    let python = folder.join("bin/python");
-    let run = |program: &Path, arguments: &[&str]| {
-        let output = Command::new(program).args(arguments).output();
-        match output {
-            Ok(output) if output.status.success() => Ok(()),
-            Ok(output) => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
-            Err(error) => Err(error.to_string()),
-        }
-    };
-    let installed = || run(&python, &["-c", "import openai"]);
-    if installed().is_err() {
-        let path = folder.to_string_lossy();
-        run(Path::new("python3"), &["-m", "venv", &path])
-            .map_err(|error| format!("no Python with `venv`: {error}"))?;
-        let packages = ["-m", "pip", "install", "--quiet", "openai"];
-        run(&python, &packages).map_err(|error| format!("no `openai` from PyPI: {error}"))?;
-        installed().map_err(|error| format!("`openai` does not run: {error}"))?;
+    if let Some(printed) = python::run("openai", "openai_client.py", &api.example.url) {
+        assert_eq!(printed.lines().count(), 4, "{printed}");
     }
-    Ok(python)
 }

@@ -15,6 +15,7 @@ mod jobs;
 mod login;
 mod models;
 mod monitoring;
+mod python;
 mod shared;
 mod tiers;
 mod tokens;

@@ -5,6 +5,7 @@ use futures_util::StreamExt;
 use limit_runtime::Limiter;
 use std::net::SocketAddr;
 use test_support::{
+    memcached_server::Memcached,
     random::Random,
     remote::until,
     servers::{Server, patient},
@@ -134,4 +135,10 @@ async fn budgets_are_exact_in_memory() {
 async fn budgets_are_exact_in_redis() {
     let server = Server::redis();
     random_requests(patient(&server.url()).await, 300, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn budgets_are_exact_in_memcached() {
+    let server = Memcached::start();
+    random_requests(patient(&server.url()).await, 300, 3).await;
 }
