@@ -98,6 +98,12 @@ async fn more_remains_after_next_after_and_not_a_microsecond_sooner() {
     }
 }
 
+#[tokio::test]
+async fn merged_hits_are_refunded() {
+    let Memory { limiter, clock } = Memory::new();
+    refunds::merged_hits_are_refunded(&limiter, &clock, 5_000, 5_000).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_receipt_refunds_once() {
     refunds::a_receipt_refunds_once(&Memory::new().limiter).await;

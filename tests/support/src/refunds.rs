@@ -2,9 +2,10 @@
 
 use limit_runtime::{
     IntoKey, Limiter, Limits, Strategy,
+    clock::TestClock,
     store::{Action, Charge, Scope},
 };
-use std::{num::NonZeroU64, sync::Arc};
+use std::{num::NonZeroU64, sync::Arc, time::Duration};
 
 /// Presents receipts again and again to a limiter whose clock is stopped. The budgets must be new.
 ///
@@ -25,6 +26,43 @@ pub async fn a_receipt_refunds_once(limiter: &Limiter) {
         of_several_charges(limiter, strategy).await;
         by_many_tasks(limiter, strategy).await;
     }
+}
+
+/// Refunds the last of `charges` that a limiter has counted within a moment, three at one time: half
+/// of them the oldest first, the others the newest first. So many hits are merged, and nothing of
+/// them may be lost.
+///
+/// # Panics
+/// When not all of what is refunded is given back.
+pub async fn merged_hits_are_refunded(
+    limiter: &Limiter,
+    clock: &TestClock,
+    charges: u64,
+    refunded: usize,
+) {
+    let budget = Budget {
+        name: "merged",
+        key: "merged".into_key(),
+        limits: limit_runtime::limits!("1_000_000/day"),
+        strategy: Strategy::MovingWindow,
+    };
+    let mut receipts = Vec::new();
+    for number in 0..charges {
+        if number % 3 == 0 {
+            clock.advance(Duration::from_micros(200));
+        }
+        let cost = 1 + number % 5;
+        receipts.push((cost, budget.consume(limiter, cost).await));
+    }
+    let kept = receipts.drain(..receipts.len() - refunded);
+    let kept: u64 = kept.map(|(cost, _)| cost).sum();
+    let newer = receipts.split_off(refunded / 2);
+    for (cost, decision) in receipts.into_iter().chain(newer.into_iter().rev()) {
+        let charges = [budget.charge(cost)];
+        let refund = limiter.refund(&charges, decision.receipts());
+        refund.await.unwrap();
+    }
+    budget.must_have_left(limiter, 1_000_000 - kept).await;
 }
 
 /// Limits and a key for one strategy and one kind of refund.

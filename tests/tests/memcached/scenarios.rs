@@ -23,6 +23,12 @@ async fn more_remains_after_next_after_and_not_a_microsecond_sooner() {
     next_after::more_remains_exactly_after_next_after(limiter, clock, 60).await;
 }
 
+#[tokio::test]
+async fn merged_hits_are_refunded() {
+    let OnMemcached { limiter, clock, .. } = &OnMemcached::new().await;
+    refunds::merged_hits_are_refunded(limiter, clock, 1_500, 1_500).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_receipt_refunds_once() {
     refunds::a_receipt_refunds_once(&OnMemcached::new().await.limiter).await;

@@ -23,6 +23,12 @@ async fn more_remains_after_next_after_and_not_a_microsecond_sooner() {
     next_after::more_remains_exactly_after_next_after(&redis.limiter, &redis.clock, 60).await;
 }
 
+#[tokio::test]
+async fn merged_hits_are_refunded() {
+    let Redis { limiter, clock, .. } = &Redis::new().await;
+    refunds::merged_hits_are_refunded(limiter, clock, 26_000, 600).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_receipt_refunds_once() {
     refunds::a_receipt_refunds_once(&Redis::new().await.limiter).await;

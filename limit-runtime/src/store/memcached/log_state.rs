@@ -16,6 +16,9 @@ pub(super) use crate::window::moving::{END_OF_TIME, Record};
 /// The longest encoding, so that an item stays below 4 KB.
 const MAX_BYTES: usize = 3_400;
 
+/// Beside the length of a tick: hits may have been merged.
+const HAS_MERGED: u8 = 1 << 7;
+
 /// Makes room for more hits when a log is read.
 const ROOMY: Limits = limit_core::limits!("999_999_999_999_999/ms");
 
@@ -105,7 +108,8 @@ impl LogState {
         while encoded_len(&snapshot) > MAX_BYTES {
             merge_older_half(&mut snapshot);
         }
-        out.push(snapshot.shift);
+        let flag = if snapshot.has_merged { HAS_MERGED } else { 0 };
+        out.push(snapshot.shift | flag);
         varint::write(out, snapshot.horizon.into());
         varint::write(out, snapshot.hits.len() as u64);
         let mut before = 0;
@@ -122,8 +126,9 @@ impl LogState {
 
     /// Reads a log at the time `now`. `None` if the bytes are invalid.
     pub(super) fn read(bytes: &mut &[u8], now: Ticks) -> Option<Self> {
-        let (&shift, rest) = bytes.split_first()?;
+        let (&first, rest) = bytes.split_first()?;
         *bytes = rest;
+        let shift = first & !HAS_MERGED;
         let horizon = u32::try_from(varint::read(bytes)?).ok()?;
         // As `Scale` makes them: the end of a window fits into 64 bits.
         if shift > 31 || !(1..1 << 31).contains(&horizon) {
@@ -132,6 +137,7 @@ impl LogState {
         let mut snapshot = LogSnapshot {
             shift,
             horizon,
+            has_merged: first & HAS_MERGED != 0,
             hits: Default::default(),
         };
         let (mut tick, mut total) = (0_u64, 0_u64);
@@ -203,6 +209,7 @@ fn merge_older_half(snapshot: &mut LogSnapshot) {
         Some((tick, pair.iter().map(|&(_, units)| units).sum()))
     });
     snapshot.hits = merged.chain(newer.iter().copied()).collect();
+    snapshot.has_merged = true;
 }
 
 #[cfg(test)]

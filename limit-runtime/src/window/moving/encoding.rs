@@ -12,7 +12,7 @@ use super::{
 };
 use crate::window::Checked;
 use limit_core::MAX_LIMITS;
-use std::cmp::Ordering;
+use std::{cmp::Ordering, mem};
 
 impl Log {
     /// Records a request, whatever has to change for it.
@@ -38,17 +38,19 @@ impl Log {
         } else {
             low(hits.iter().filter(within).count() as u64)
         };
+        let mut has_merged = self.has_merged();
         match hits.last_mut() {
             Some((at, units)) if joins_newest(within, *at, now, window, query.entries) => {
                 *at = now.stamp;
                 *units += query.cost;
+                has_merged = true;
             }
             _ => hits.push((now.stamp, query.cost)),
         }
-        if !is_inline(&hits, query) {
-            make_room(&mut hits, now, &windows, query.entries, most);
+        if has_merged || !are_inline(&hits, query) {
+            has_merged |= make_room(&mut hits, now, &windows, query.entries, most);
         }
-        self.encode(&hits, most, query);
+        self.encode(&hits, has_merged, most, query);
     }
 
     /// Refunds up to `cost` units that were recorded at the microsecond `at`, of the hits of that
@@ -67,25 +69,31 @@ impl Log {
             return;
         };
         let first = hits.partition_point(|&(hit, _)| now.age(hit) > now.age(stamp));
-        // It is unknown whether a hit before the first one was merged into it or has left; one that
-        // has left is not refunded.
-        if first == 0 && hits.first().is_some_and(|&(hit, _)| hit != stamp) {
+        // A hit before the first one has left, or is of a log that was reset, unless it was merged
+        // into the first one.
+        let has_left = !self.has_merged() || now.has_left(stamp, self.scale().horizon);
+        if first == 0 && has_left && hits.first().is_some_and(|&(hit, _)| hit != stamp) {
             return;
         }
-        let Some(&(merged_at, _)) = hits.get(first) else {
+        let Some(&(mut merged_at, _)) = hits.get(first) else {
             return;
         };
+        // Of several hits of one time, only the last may have been merged into the next one.
+        let mut may_be_in_next = self.has_merged() && merged_at == stamp;
         let mut rest = cost;
         for (hit, units) in hits.iter_mut().skip(first) {
             if *hit != merged_at {
-                break;
+                if rest == 0 || !mem::take(&mut may_be_in_next) {
+                    break;
+                }
+                merged_at = *hit;
             }
             let taken = rest.min(*units);
             *units -= taken;
             rest -= taken;
         }
         hits.retain(|&mut (_, units)| units > 0);
-        self.replace(&hits, query);
+        self.replace(&hits, self.has_merged(), query);
         let horizon = self.scale().horizon;
         *expires_at = hits
             .last()
@@ -115,7 +123,7 @@ impl Log {
             *at = now.coarsened(*at, shift);
         }
         self.set_scale(Scale { shift, horizon });
-        self.replace(&hits, query);
+        self.replace(&hits, self.has_merged(), query);
         if let Some(&(newest, _)) = hits.last() {
             *expires_at = Now::new(micros, shift).end_of(newest, horizon);
         }
@@ -189,17 +197,18 @@ impl Log {
         hits
     }
 
-    /// Makes the log anew from a list of hits, in the smallest encoding.
-    pub(super) fn replace(&mut self, hits: &HitList, query: &Query<'_>) {
+    /// Makes the log anew from a list of hits, in the smallest encoding. `has_merged`: some may have
+    /// been merged.
+    pub(super) fn replace(&mut self, hits: &HitList, has_merged: bool, query: &Query<'_>) {
         let most = self.most_hits(&Windows::of(self.scale(), query), query);
-        self.encode(hits, most, query);
+        self.encode(hits, has_merged, most, query);
     }
 
     /// Makes the log anew, for at most `most` hits.
-    fn encode(&mut self, hits: &HitList, most: usize, query: &Query<'_>) {
+    fn encode(&mut self, hits: &HitList, has_merged: bool, most: usize, query: &Query<'_>) {
         let (Scale { shift, horizon }, fill) = (self.scale(), self.fill());
         query.heap.release(self.heap_bytes());
-        *self = if is_inline(hits, query) {
+        *self = if !has_merged && are_inline(hits, query) {
             let (mut inline, mut len) = ([0; INLINE], 0);
             for &(at, _) in hits {
                 inline::push(&mut inline, at);
@@ -217,6 +226,7 @@ impl Log {
             Self::Few {
                 shift,
                 fill,
+                has_merged,
                 horizon,
                 ring,
             }
@@ -225,6 +235,7 @@ impl Log {
             Self::Units {
                 shift,
                 fill,
+                has_merged,
                 horizon,
                 ring,
             }
@@ -233,6 +244,7 @@ impl Log {
             Self::Small {
                 shift,
                 fill,
+                has_merged,
                 horizon,
                 ring,
             }
@@ -241,6 +253,7 @@ impl Log {
             Self::Large {
                 shift,
                 fill,
+                has_merged,
                 horizon,
                 ring,
             }
@@ -275,8 +288,8 @@ fn ring_of<H: Hit, S: Storage<H>>(hits: &HitList, capacity: usize) -> Ring<H, S>
     ring
 }
 
-/// Whether hits are stored as the times of units in the log itself.
-fn is_inline(hits: &HitList, query: &Query<'_>) -> bool {
+/// Whether hits that were not merged are stored as the times of units in the log itself.
+fn are_inline(hits: &HitList, query: &Query<'_>) -> bool {
     hits.len() <= INLINE.min(query.entries as usize) && has_units_only(hits)
 }
 

@@ -15,7 +15,8 @@ use limit_core::MAX_LIMITS;
 /// The hits of one budget under the moving window.
 ///
 /// Each encoding has the tick length and the longest window that the log was ever asked for, which
-/// make up its [`Scale`], and how full the fullest limit was when a hit was last recorded.
+/// make up its [`Scale`], and how full the fullest limit was when a hit was last recorded; if there
+/// may be merged hits, it says so.
 #[derive(Debug)]
 pub(crate) enum Log {
     /// Up to ten hits of one unit each.
@@ -31,6 +32,7 @@ pub(crate) enum Log {
     Units {
         shift: u8,
         fill: u8,
+        has_merged: bool,
         horizon: u32,
         ring: Ring<UnitHit>,
     },
@@ -38,6 +40,7 @@ pub(crate) enum Log {
     Few {
         shift: u8,
         fill: u8,
+        has_merged: bool,
         horizon: u32,
         ring: Ring<SmallHit, FewHits>,
     },
@@ -45,6 +48,7 @@ pub(crate) enum Log {
     Small {
         shift: u8,
         fill: u8,
+        has_merged: bool,
         horizon: u32,
         ring: Ring<SmallHit>,
     },
@@ -52,6 +56,7 @@ pub(crate) enum Log {
     Large {
         shift: u8,
         fill: u8,
+        has_merged: bool,
         horizon: u32,
         ring: Box<Ring<LargeHit>>,
     },
@@ -134,10 +139,30 @@ impl Log {
             Self::Inline {
                 fill, len, hits, ..
             } => check_inline(hits, len, fill, now, scale, query),
-            Self::Units { fill, ring, .. } => check_ring(ring, fill, now, scale, query),
-            Self::Few { fill, ring, .. } => check_ring(ring, fill, now, scale, query),
-            Self::Small { fill, ring, .. } => check_ring(ring, fill, now, scale, query),
-            Self::Large { fill, ring, .. } => check_ring(&mut **ring, fill, now, scale, query),
+            Self::Units {
+                fill,
+                has_merged,
+                ring,
+                ..
+            } => check_ring(ring, (fill, has_merged), now, scale, query),
+            Self::Few {
+                fill,
+                has_merged,
+                ring,
+                ..
+            } => check_ring(ring, (fill, has_merged), now, scale, query),
+            Self::Small {
+                fill,
+                has_merged,
+                ring,
+                ..
+            } => check_ring(ring, (fill, has_merged), now, scale, query),
+            Self::Large {
+                fill,
+                has_merged,
+                ring,
+                ..
+            } => check_ring(&mut **ring, (fill, has_merged), now, scale, query),
         };
         match step {
             Step::Unrecorded => {
@@ -205,6 +230,17 @@ impl Log {
         | Self::Small { shift, horizon, .. }
         | Self::Large { shift, horizon, .. }) = self;
         (*shift, *horizon) = (scale.shift, scale.horizon);
+    }
+
+    /// Whether hits may have been merged since the log was empty.
+    pub(super) fn has_merged(&self) -> bool {
+        match self {
+            Self::Inline { .. } => false,
+            Self::Units { has_merged, .. }
+            | Self::Few { has_merged, .. }
+            | Self::Small { has_merged, .. }
+            | Self::Large { has_merged, .. } => *has_merged,
+        }
     }
 
     /// How full the fullest limit was when a hit was last recorded; see [`fill`](super::fill).
@@ -278,7 +314,7 @@ fn check_inline<const N: usize>(
 #[inline(always)]
 fn check_ring<const N: usize, H: Hit, S: Storage<H>>(
     ring: &mut Ring<H, S>,
-    fill: &mut u8,
+    (fill, has_merged): (&mut u8, &mut bool),
     now: Now,
     scale: Scale,
     query: &Query<'_>,
@@ -307,6 +343,7 @@ fn check_ring<const N: usize, H: Hit, S: Storage<H>>(
         return (Step::Grow, outcomes);
     }
     if merges {
+        *has_merged = true;
         ring.merge_into_newest(now.stamp, query.cost);
     } else {
         ring.push(now.stamp, query.cost);

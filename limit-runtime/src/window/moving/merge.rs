@@ -79,16 +79,16 @@ fn is_same_cell(one: u32, other: u32, shift: u32) -> bool {
 /// The times and the units of hits, oldest first.
 pub(super) type HitList = SmallVec<[(u32, u64); 12]>;
 
-/// Merges hits if there are more than `most`.
+/// Merges hits if there are more than `most`. Returns whether there were.
 pub(super) fn make_room(
     hits: &mut HitList,
     now: Now,
     windows: &Windows,
     entries: u32,
     most: usize,
-) {
+) -> bool {
     if hits.len() <= most {
-        return;
+        return false;
     }
     let mut merged = HitList::with_capacity(hits.len());
     let mut rest = hits.as_slice();
@@ -112,6 +112,7 @@ pub(super) fn make_room(
         merged = merged[..start].iter().copied().chain(pairs).collect();
     }
     *hits = merged;
+    true
 }
 
 /// Hits merged into one, with the time of the latest.

@@ -15,6 +15,8 @@ pub(crate) struct LogSnapshot {
     pub(crate) shift: u8,
     /// The longest window, in ticks.
     pub(crate) horizon: u32,
+    /// Whether hits may have been merged since the log was empty.
+    pub(crate) has_merged: bool,
     /// The time in ticks and the units of each hit, oldest first.
     pub(crate) hits: SmallVec<[(u64, u64); 12]>,
 }
@@ -34,6 +36,7 @@ impl Log {
         LogSnapshot {
             shift,
             horizon,
+            has_merged: self.has_merged(),
             hits: hits
                 .map(|(at, units)| (now.end_of(at, 0) >> shift, units))
                 .collect(),
@@ -53,7 +56,7 @@ impl Log {
         });
         let hits: HitList = hits.collect();
         let mut log = Self::empty(Scale { shift, horizon });
-        log.replace(&hits, query);
+        log.replace(&hits, snapshot.has_merged, query);
         let expires_at = hits.last().map_or(0, |&(at, _)| now.end_of(at, horizon));
         (log, expires_at)
     }

@@ -17,6 +17,8 @@ pub struct LogModel {
     /// The longest window that was ever asked, in microseconds.
     horizon: Micros,
     entries: usize,
+    /// Whether hits were merged since the log was empty.
+    has_merged: bool,
 }
 
 /// How a limit judges a hit.
@@ -61,6 +63,7 @@ impl LogModel {
         self.hits
             .retain(|&(at, _)| before.leaves(at, horizon) > now);
         if self.hits.is_empty() {
+            self.has_merged = false;
             self.horizon = 0;
         }
         let longest = limits.iter().map(window).max().unwrap();
@@ -116,6 +119,7 @@ impl LogModel {
         match self.hits.last().copied() {
             Some((at, units)) if is_crowded && is_same(at) => {
                 *self.hits.last_mut().unwrap() = (now, units + cost);
+                self.has_merged = true;
             }
             _ => self.hits.push((now, cost)),
         }
@@ -163,9 +167,11 @@ impl LogModel {
         }
         assert!(kept.len() <= capacity, "merging makes room");
         self.hits = kept;
+        self.has_merged = true;
     }
 
-    /// Takes up to `cost` out of the hits that were recorded in the tick of `at`.
+    /// Takes up to `cost` out of the hits that were recorded in the tick of `at`, or out of those
+    /// that they were merged into.
     pub fn refund(&mut self, now: Micros, at: Micros, cost: u64) {
         let (horizon, before) = (self.horizon, self.clone());
         self.hits
@@ -178,17 +184,27 @@ impl LogModel {
         else {
             return;
         };
-        let merged = before.stamp(self.hits[first].0);
-        if first == 0 && merged != stamp {
+        let mut merged = before.stamp(self.hits[first].0);
+        let may_be_merged = before.has_merged && before.leaves(at, horizon) > now;
+        if first == 0 && merged != stamp && !may_be_merged {
             return;
         }
         let mut rest = cost;
-        for hit in &mut self.hits[first..] {
-            if before.stamp(hit.0) == merged {
-                let taken = rest.min(hit.1);
-                hit.1 -= taken;
-                rest -= taken;
+        let mut take = |hits: &mut [(Micros, u64)], merged| {
+            for hit in hits {
+                if before.stamp(hit.0) == merged {
+                    let taken = rest.min(hit.1);
+                    hit.1 -= taken;
+                    rest -= taken;
+                }
             }
+        };
+        take(&mut self.hits, merged);
+        // Of several hits of one time, the last may have been merged into the next one.
+        if before.has_merged && merged == stamp {
+            let next = self.hits.iter().map(|hit| before.stamp(hit.0));
+            merged = next.filter(|next| *next > stamp).min().unwrap_or(merged);
+            take(&mut self.hits, merged);
         }
         self.hits.retain(|hit| hit.1 > 0);
     }
