@@ -1,7 +1,7 @@
 //! Runs the router of an example as a program.
 
 use axum::Router;
-use std::{env, error::Error, net::SocketAddr};
+use std::{env, error::Error, io, net::SocketAddr};
 use tokio::net::TcpListener;
 
 /// Serves `app` on `PORT` (8000) of this machine until the program is asked to stop, then finishes
@@ -23,6 +23,8 @@ pub async fn serve(app: Router, source: &str) -> Result<(), Box<dyn Error>> {
     };
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
     let address = listener.local_addr()?;
+    // Before it says that it listens: whoever reads that may send a signal.
+    let stop = stop()?;
     println!("Listening on http://{address}\n");
     let head = source.lines().map_while(|line| line.strip_prefix("//!"));
     for line in head.filter(|line| !line.contains("```")) {
@@ -33,26 +35,31 @@ pub async fn serve(app: Router, source: &str) -> Result<(), Box<dyn Error>> {
         listener,
         app.into_make_service_with_connect_info::<SocketAddr>(),
     )
-    .with_graceful_shutdown(stop())
+    .with_graceful_shutdown(stop)
     .await?;
     println!("Stopped: every request that had begun was answered.");
     Ok(())
 }
 
-/// Completes on Ctrl-C or SIGTERM.
-async fn stop() {
-    let interrupt = tokio::signal::ctrl_c();
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = interrupt => {}
-                _ = terminate.recv() => {}
-            }
-            return;
+/// Completes on Ctrl-C or SIGTERM, from now on.
+#[cfg(unix)]
+fn stop() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
         }
-    }
-    // Without a handler for it, an interrupt ends the process by itself.
-    let _ = interrupt.await;
+    })
+}
+
+/// Completes on Ctrl-C.
+#[cfg(not(unix))]
+fn stop() -> io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        // Without a handler for it, an interrupt ends the process by itself.
+        let _ = tokio::signal::ctrl_c().await;
+    })
 }

@@ -8,7 +8,7 @@ use allocation_counter::{AllocationInfo, measure};
 use axum::{Router, body::Body, routing::get};
 use http::{Method, Request, Uri};
 use limit_runtime::{
-    IntoKey, Limiter, Limits, Strategy, everyone, limits, rate_limit,
+    IntoKey, Limiter, Limits, Reservation, Strategy, everyone, limits, rate_limit,
     store::{Action, Charge, Scope},
 };
 use std::{
@@ -148,4 +148,51 @@ fn a_request_costs_no_allocation_more_than_the_bare_handler_but_one_in_many_for_
     let by_two = thousand("/limited/by/two");
     assert!(limited <= bare + 50, "bare {bare}, limited {limited}");
     assert!(by_two <= bare + 50, "bare {bare}, limited {by_two}");
+}
+
+#[rate_limit("100000000/minute", key = everyone, cost = 10)]
+async fn reserved(reservation: Reservation) -> &'static str {
+    drop(reservation);
+    "hello"
+}
+
+#[rate_limit("100000000/minute", key = everyone, cost = 10)]
+async fn given_back(reservation: Reservation) -> &'static str {
+    reservation.commit(3);
+    "hello"
+}
+
+#[rate_limit(concurrency = 4, key = everyone)]
+async fn concurrent() -> &'static str {
+    "hello"
+}
+
+#[rate_limit("100000000/minute", key = everyone, cost = path.path().len())]
+async fn by_argument(path: Uri) -> &'static str {
+    drop(path);
+    "hello"
+}
+
+/// These keep state for each request.
+#[test]
+fn reservations_permits_and_costs_over_arguments_allocate_little() {
+    let mut router = Router::new()
+        .route("/bare", get(bare))
+        .route("/reserved", get(reserved))
+        .route("/given/back", get(given_back))
+        .route("/concurrent", get(concurrent))
+        .route("/argument", get(by_argument))
+        .with_state(());
+    let mut each = |path: &'static str| {
+        let counted = allocations(|| {
+            let request = Request::get(path).body(Body::empty()).unwrap();
+            let response = ready(router.call(request)).unwrap();
+            assert_eq!(response.status(), 200, "{path}");
+        });
+        counted.count_total
+    };
+    let bare = each("/bare");
+    let more =
+        ["/reserved", "/given/back", "/concurrent", "/argument"].map(|path| each(path) - bare);
+    assert_eq!(more, [8, 9, 15, 2]);
 }

@@ -1096,3 +1096,149 @@ fn units_in_the_limits_and_beside_them() {
         "##]],
     );
 }
+
+#[test]
+fn a_reservation_and_permits() {
+    check(
+        &quote!(
+            "100_000 tokens/minute",
+            key = bearer,
+            cost = 2_000,
+            cap_cost = "50%",
+            on_unknown = release,
+            concurrency = 4,
+            hold_at_most = "10m"
+        ),
+        &quote!(
+            #[rate_limit(concurrency = ALL, key = everyone, name = "all")]
+            async fn chat(reservation: Reservation) {}
+        ),
+        &expect![[r##"
+            #[allow(non_upper_case_globals)]
+            static __RATE_LIMIT_chat: [::limit_runtime::__private::RuleDeclaration; 2usize] = [
+                ::limit_runtime::__private::RuleDeclaration::new(
+                        "chat",
+                        "bearer",
+                        ::core::concat!(::core::module_path!(), "::chat"),
+                        (::core::file!(), ::core::line!(), ::core::column!()),
+                        "100000 tokens per minute",
+                        ::limit_runtime::__private::KnownBudget::new(
+                            ::limit_runtime::__private::KnownScope::Fixed(
+                                ::limit_runtime::__private::Scope::handler(
+                                    ::core::concat!(::core::module_path!(), "::chat"),
+                                    "bearer",
+                                ),
+                            ),
+                            ::limit_runtime::__private::Strategy::MovingWindow,
+                            ::limit_runtime::__private::KnownLimits::Expr(|| ::limit_runtime::__private::constant_limits(
+                                &::limit_runtime::__private::limits!("100000 tokens per minute"),
+                            )),
+                            ::limit_runtime::__private::KnownKey::Attribute(|__parts| ::limit_runtime::__private::built_in_key(
+                                __parts,
+                                &bearer,
+                                "",
+                            )),
+                        ),
+                    )
+                    .key("bearer")
+                    .cost("2000")
+                    .concurrency("4", 4)
+                    .hold_at_most(::core::time::Duration::from_millis(600000u64)),
+                ::limit_runtime::__private::RuleDeclaration::new(
+                        "all",
+                        "all",
+                        ::core::concat!(::core::module_path!(), "::chat"),
+                        (::core::file!(), ::core::line!(), ::core::column!()),
+                        "",
+                        ::limit_runtime::__private::KnownBudget::new(
+                            ::limit_runtime::__private::KnownScope::Fixed(
+                                ::limit_runtime::__private::Scope::handler(
+                                    ::core::concat!(::core::module_path!(), "::chat"),
+                                    "all",
+                                ),
+                            ),
+                            ::limit_runtime::__private::Strategy::MovingWindow,
+                            ::limit_runtime::__private::KnownLimits::Unknown,
+                            ::limit_runtime::__private::KnownKey::Attribute(|__parts| ::limit_runtime::__private::built_in_key(
+                                __parts,
+                                &everyone,
+                                "",
+                            )),
+                        ),
+                    )
+                    .key("everyone")
+                    .concurrency("ALL", ALL)
+                    .without_limits(),
+            ];
+            ::limit_runtime::__private::submit! {
+                ::limit_runtime::__private::HandlerDeclaration(& __RATE_LIMIT_chat)
+            }
+            #[doc(hidden)]
+            struct __rate_limit_chat;
+            impl<__S> ::limit_runtime::__private::Policy<__S> for __rate_limit_chat
+            where
+                __S: ::core::marker::Send + ::core::marker::Sync,
+            {
+                fn rules() -> impl ::limit_runtime::__private::Rules<__S> {
+                    (
+                        ::limit_runtime::__private::rule(
+                            const {
+                                &::limit_runtime::__private::PolicyConfig::new(
+                                        "chat",
+                                        ::limit_runtime::__private::ScopeConfig::handler(
+                                            ::core::concat!(::core::module_path!(), "::chat"),
+                                            "bearer",
+                                        ),
+                                    )
+                                    .declared(&__RATE_LIMIT_chat[0])
+                                    .key_label("bearer")
+                                    .on_unknown(::limit_runtime::__private::OnUnknown::Release)
+                                    .cap_cost(::limit_runtime::__private::CostCap::Percent(50u8))
+                            },
+                            {
+                                let __it = bearer;
+                                ::limit_runtime::__private::key::<__S, _, _>(__it)
+                            },
+                            {
+                                static __LIMITS: ::limit_runtime::__private::LiteralLimits = ::limit_runtime::__private::LiteralLimits::new(
+                                        [(100000u64, 60000u64)],
+                                        "\"chat\";q=100000;qu=\"tokens\";w=60",
+                                        &["\"chat\";r="],
+                                    )
+                                    .unit("tokens");
+                                &__LIMITS
+                            },
+                            2000u64,
+                        ),
+                        ::limit_runtime::__private::rule(
+                            const {
+                                &::limit_runtime::__private::PolicyConfig::new(
+                                        "all",
+                                        ::limit_runtime::__private::ScopeConfig::handler(
+                                            ::core::concat!(::core::module_path!(), "::chat"),
+                                            "all",
+                                        ),
+                                    )
+                                    .declared(&__RATE_LIMIT_chat[1])
+                                    .key_label("everyone")
+                            },
+                            {
+                                let __it = everyone;
+                                ::limit_runtime::__private::key::<__S, _, _>(__it)
+                            },
+                            &::limit_runtime::__private::NO_LIMITS,
+                            1u64,
+                        ),
+                    )
+                }
+            }
+            fn chat(
+                __limited: ::limit_runtime::__private::Limited<__rate_limit_chat, (Reservation,)>,
+            ) -> impl ::core::future::Future<Output = ::limit_runtime::__private::Response> {
+                async fn chat(reservation: Reservation) {}
+                let (__admission, (__a0,)) = __limited.split();
+                ::limit_runtime::__private::respond(__admission, chat(__a0))
+            }
+        "##]],
+    );
+}

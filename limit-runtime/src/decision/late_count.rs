@@ -14,7 +14,7 @@ enum State {
     /// The store counted it at this time.
     Counted(u64),
     /// It was charged anew. If the store counts it after all, all of it has to be refunded.
-    Replaced,
+    Replaced { refunded: u64 },
 }
 
 impl Default for State {
@@ -33,7 +33,7 @@ impl LateCount {
                 None
             }
             State::Counted(at) => Some(*at),
-            State::Replaced => None,
+            State::Replaced { .. } => None,
         }
     }
 
@@ -46,7 +46,7 @@ impl LateCount {
                 refunded.min(cost)
             }
             State::Counted(_) => 0,
-            State::Replaced => cost,
+            State::Replaced { .. } => cost,
         }
     }
 
@@ -54,11 +54,19 @@ impl LateCount {
     /// counted it. Returns `true` once.
     pub(crate) fn replace(&self) -> bool {
         let mut state = self.0.lock();
-        let is_unknown = matches!(*state, State::Unknown { .. });
-        if is_unknown {
-            *state = State::Replaced;
+        let State::Unknown { refunded } = *state else {
+            return false;
+        };
+        *state = State::Replaced { refunded };
+        true
+    }
+
+    /// Notes that the charge could not be made anew: if the store counts it, it stays.
+    pub(crate) fn keep(&self) {
+        let mut state = self.0.lock();
+        if let State::Replaced { refunded } = *state {
+            *state = State::Unknown { refunded };
         }
-        is_unknown
     }
 }
 
@@ -88,5 +96,14 @@ mod tests {
         assert!(!count.replace());
         assert_eq!(count.refund(3), None);
         assert_eq!(count.counted(7, 10), 10);
+    }
+
+    #[test]
+    fn what_could_not_be_charged_anew_stays_if_the_store_counts_it() {
+        let count = LateCount::default();
+        count.refund(2);
+        assert!(count.replace());
+        count.keep();
+        assert_eq!(count.counted(7, 10), 2);
     }
 }

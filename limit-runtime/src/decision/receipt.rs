@@ -85,6 +85,11 @@ impl Receipt {
         self.at
     }
 
+    /// The number of units that can be refunded at most.
+    pub(crate) const fn cost(&self) -> u64 {
+        self.cost
+    }
+
     /// Sets the number of units that can be refunded at most.
     pub(crate) fn with_cost(self, cost: u64) -> Self {
         Self {
@@ -116,13 +121,14 @@ impl Receipt {
         }
     }
 
-    /// Turns a receipt of the local counts into that of a forced charge which is kept for the
-    /// remote store. `None` if that had no room.
-    pub(crate) fn late(self, count: Option<Arc<LateCount>>) -> Self {
+    /// Turns a receipt of the local counts into that of a forced charge of `cost` units which is
+    /// kept for the remote store. `None` if that had no room.
+    pub(crate) fn late(&self, cost: u64, count: Option<Arc<LateCount>>) -> Self {
         Self {
             at: Self::LATE,
+            local: self.local,
+            cost: recorded_cost(cost),
             refunded: Refunded::with_late_count(count),
-            ..self
         }
     }
 
@@ -149,10 +155,22 @@ impl Receipt {
         self.at == Self::NOWHERE
     }
 
+    /// Whether nothing is known to have counted the charge.
+    pub(crate) fn is_uncounted(&self) -> bool {
+        self.is_local_only() && self.local == Self::NOWHERE
+    }
+
     /// Whether a remote store has yet to be sent the charge, because it is not known to have
     /// counted it. Returns `true` once, if it may still count it.
     pub(crate) fn replace(&self) -> bool {
         self.is_local_only() && self.late_count().is_none_or(|count| count.replace())
+    }
+
+    /// Notes that there is no room for the charge that was to [replace](Self::replace) it.
+    pub(crate) fn keep(&self) {
+        if let Some(count) = self.late_count() {
+            count.keep();
+        }
     }
 
     /// The receipt of the local counts, if they counted the charge.

@@ -124,6 +124,7 @@ impl<'a, V: ?Sized> NotAKey<'a, V> for KeyPlace<'a, V> {
     message = "`{Self}` cannot be a rate-limit key",
     label = "is `{Self}`, which is not a key",
     note = "a key is a string, an integer, an `IpAddr`, a tuple of keys, or a type of yours that implements `IntoKey`, and `Clone` unless a reference to it implements `IntoKey`",
+    note = "a scope is such a value, too: of an enum, write its text or its number, as in `request.model.name()`",
     note = "an `Option` is not a key: where a key is missing, write a `Result<_, StatusCode>`, as in `.ok_or(StatusCode::UNAUTHORIZED)`; to exempt a request, use limits that are `None`"
 )]
 pub trait ArgumentKey {}

@@ -120,6 +120,7 @@ impl<V: Output<LimitsRole, W>, W> LimitsOutput<W> for V {}
     message = "`{Self}` cannot be the cost of a request",
     label = "is `{Self}`, which is not a cost",
     note = "a cost is an integer (`u32`, `usize`, `i64`, …); below 1 it counts as 1",
+    note = "an `Option` is not a cost: write what a request without one costs, as in `.unwrap_or(1)`",
     note = "a cost function returns a cost, `Result` of one with an error that is `IntoResponse`, or a future of one of these that is `Send`"
 )]
 pub trait CostOutput<W>: Output<CostRole, W> {}

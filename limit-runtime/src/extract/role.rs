@@ -108,7 +108,8 @@ impl<C: IntoCost> IntoValue<CostRole> for C {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the cost of a request",
     label = "is `{Self}`, which is not a cost",
-    note = "a cost is an integer (`u32`, `usize`, `i64`, …), computed from the handler's arguments, which are borrowed here"
+    note = "a cost is an integer (`u32`, `usize`, `i64`, …), computed from the handler's arguments, which are borrowed here",
+    note = "an `Option` is not a cost: write what a request without one costs, as in `.unwrap_or(1)`"
 )]
 pub trait IntoCost {
     /// The cost in units of the limit.

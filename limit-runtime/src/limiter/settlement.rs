@@ -73,8 +73,8 @@ impl Limiter {
         }
     }
 
-    /// Consumes a charge in a remote store soon that only this process has counted. Returns when
-    /// the store counts it.
+    /// Consumes a charge in a remote store soon that the store is not known to have counted.
+    /// Returns what shows when it has; `None` if there is no room for the charge.
     pub(crate) fn force_in_store_soon(&self, charge: &Charge<'_>) -> Option<Arc<LateCount>> {
         match &self.0.store {
             Backend::Memory(_) => None,

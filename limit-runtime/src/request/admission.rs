@@ -153,8 +153,9 @@ impl Other {
                 let uncounted_dry_run = dry_run
                     .map(|dry_run| dry_run.uncounted_rules(response))
                     .unwrap_or_default();
-                if !uncounted.is_empty() {
-                    request_limits.close_settlements(&uncounted);
+                request_limits.exclude(&uncounted);
+                if let Some(dry_run) = dry_run {
+                    dry_run.exclude(&uncounted_dry_run);
                 }
                 request_limits.end_request(Some(response.status()));
                 let is_unconfirmed = request_limits.take_unconfirmed();

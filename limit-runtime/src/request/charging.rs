@@ -221,7 +221,11 @@ impl RequestLimits {
             Action::Force => UnitsKind::Forced,
             Action::Consume | Action::Peek => UnitsKind::Charged,
         };
-        let selected = selected.inspect(|&(rule, _)| report::units(self, rule, kind, cost));
+        let selected = selected.inspect(|&(rule, ref receipt)| {
+            if !receipt.is_uncounted() {
+                report::units(self, rule, kind, cost);
+            }
+        });
         {
             let mut ledger = self.ledger.lock();
             ledger.record_more(selected, cost);

@@ -163,10 +163,10 @@ impl RequestLimits {
             match checked {
                 Ok(mut decision) => {
                     report::in_dry_run(self, index, charge.cost, Some(&decision), parts);
-                    if !decision.receipts().is_empty() {
+                    let receipt = decision.take_receipts().into_iter().next();
+                    if receipt.as_ref().is_some_and(|it| !it.is_uncounted()) {
                         report::units(self, index, UnitsKind::Charged, charge.cost);
                     }
-                    let receipt = decision.take_receipts().into_iter().next();
                     let mut ledger = self.ledger.lock();
                     ledger.record_one(index, charge.cost, receipt);
                     if let (false, Ok(index)) = (decision.is_allowed(), u8::try_from(index)) {

@@ -24,6 +24,8 @@ pub(super) struct Ledger {
     entries: SmallVec<[LedgerEntry; 1]>,
     /// The rules in dry run that would have refused the request, by their index in the request.
     pub(super) would_refuse: RuleSet,
+    /// The rules under which the response does not count.
+    pub(super) excluded: RuleSet,
 }
 
 /// Units that one rule has consumed, with the receipt that a refund needs.
@@ -112,7 +114,8 @@ impl Ledger {
     }
 
     /// Charges anew what `rule` has reserved and a remote store is not known to have counted.
-    /// `charge` is called with these units, and returns when the store counts them.
+    /// `charge` is called with these units, and returns what shows when the store counts them;
+    /// `None` if there is no room for the charge.
     pub(super) fn replace_uncounted(
         &mut self,
         rule: usize,
@@ -127,8 +130,10 @@ impl Ledger {
         if units > 0 {
             let count = charge(units);
             for entry in uncounted {
-                let receipt = entry.receipt.clone().with_cost(entry.cost);
-                entry.receipt = receipt.late(count.clone());
+                match &count {
+                    Some(_) => entry.receipt = entry.receipt.late(entry.cost, count.clone()),
+                    None => entry.receipt.keep(),
+                }
             }
         }
     }

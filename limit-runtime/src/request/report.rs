@@ -230,7 +230,8 @@ pub(super) fn admitted(limits: &RequestLimits, costs: &[u64], decision: &Decisio
 /// Counts the units that each rule has charged, if the decision has consumed any.
 #[inline]
 pub(super) fn charged(limits: &RequestLimits, costs: &[u64], decision: &Decision) {
-    if instruments::IS_ENABLED && !decision.receipts().is_empty() {
+    let receipt = decision.receipts().first();
+    if instruments::IS_ENABLED && receipt.is_some_and(|receipt| !receipt.is_uncounted()) {
         for (rule, &cost) in costs.iter().enumerate() {
             units(limits, rule, UnitsKind::Charged, cost);
         }

@@ -98,8 +98,6 @@ pub(super) struct Settlement {
     /// A handle was dropped by a panic, before the request had a response.
     pub(super) has_panicked: AtomicBool,
     pub(super) is_settled: AtomicBool,
-    /// The response does not count, so the charge of the live rule is refunded.
-    pub(super) is_excluded: AtomicBool,
     /// More than this has to be used before excess is charged.
     pub(super) excess_above: AtomicU64,
     /// When excess was last charged, by the limiter's clock, or when the request reserved.
@@ -121,7 +119,6 @@ impl Settlement {
             bound: AtomicU64::new(0),
             has_panicked: AtomicBool::new(false),
             is_settled: AtomicBool::new(false),
-            is_excluded: AtomicBool::new(false),
             excess_above: AtomicU64::new(0),
             excess_charged_at: AtomicU64::new(now.as_micros()),
             correcting: Mutex::new(()),

@@ -84,12 +84,6 @@ impl Settlement {
         rules.position(|rule| rule.configs().any(|config| config.name == policy))
     }
 
-    /// [`rule`](Self::rule), unless the response does not count.
-    fn counted_rule(&self, limits: &RequestLimits) -> Option<usize> {
-        let is_excluded = self.is_excluded.load(Ordering::Relaxed);
-        self.rule(limits).filter(|_| !is_excluded)
-    }
-
     /// The units that were charged at admission. `None` if none were: the request is not charged
     /// yet, or it was refused.
     pub(super) fn reserved(&self, limits: &RequestLimits) -> Option<u64> {
@@ -117,7 +111,7 @@ impl Settlement {
         }
         let _entered = self.enter_runtime();
         let settle = |limits: &RequestLimits, rule| limits.settle(rule, self, progress);
-        if let Some(rule) = self.counted_rule(limits)
+        if let Some(rule) = self.rule(limits)
             && settle(limits, rule)
         {
             limits.refresh_after_correction();
@@ -127,22 +121,11 @@ impl Settlement {
         });
     }
 
-    /// Ends the live rule without a correction, because its charge is refunded: the response does
-    /// not count. Rules in dry run are settled when the last handle has been dropped.
-    fn exclude(&self, limits: &RequestLimits, rule: usize) {
-        let _correcting = self.correcting.lock();
-        let is_settled = self.is_settled.load(Ordering::Relaxed);
-        if !is_settled && !self.is_excluded.swap(true, Ordering::Relaxed) {
-            let reserved = self.reserved(limits).unwrap_or(0);
-            report::settled(limits, rule, reserved, 0);
-        }
-    }
-
     /// Charges what is used beyond the charges of all its rules.
     fn charge_all_excess(&self, limits: &RequestLimits, used: u64) {
         let _entered = self.enter_runtime();
         let force = |limits: &RequestLimits, rule| limits.force_excess(rule, used);
-        if let Some(rule) = self.counted_rule(limits) {
+        if let Some(rule) = self.rule(limits) {
             force(limits, rule);
         }
         for_each_dry_rule(self, limits, force);
@@ -242,17 +225,21 @@ impl RequestLimits {
         }
     }
 
-    /// Ends the reservations of these rules without a correction, because their charges are
-    /// refunded: the response does not count.
-    pub(super) fn close_settlements(&self, rules: &[usize]) {
-        let all = self.settlements.0.lock().all.clone();
-        for settlement in all {
-            if let Some(rule) = settlement.rule(self)
-                && rules.contains(&rule)
-            {
-                settlement.exclude(self, rule);
-            }
+    /// Corrects the charges of these rules no more: they are refunded, because the response does
+    /// not count.
+    pub(super) fn exclude(&self, rules: &[usize]) {
+        if rules.is_empty() {
+            return;
         }
+        let mut ledger = self.ledger.lock();
+        for rule in rules.iter().filter_map(|&rule| u8::try_from(rule).ok()) {
+            ledger.excluded.insert(rule);
+        }
+    }
+
+    fn is_excluded(&self, rule: usize) -> bool {
+        let excluded = self.ledger.lock().excluded;
+        u8::try_from(rule).is_ok_and(|rule| excluded.contains(rule))
     }
 
     /// Whether the headers have to wait for corrections. Returns `true` once.
@@ -282,6 +269,10 @@ impl RequestLimits {
     /// Settles a rule at the use that is known. Returns whether its charge may have changed.
     fn settle(&self, rule: usize, settlement: &Settlement, progress: Progress) -> bool {
         let reserved = self.charged_cost(rule).unwrap_or(0);
+        if self.is_excluded(rule) {
+            report::settled(self, rule, reserved, 0);
+            return false;
+        }
         let used = settlement.settled_use(reserved, progress, self.on_unknown(rule));
         if let Some(used) = used {
             self.force_excess(rule, used);
@@ -336,10 +327,12 @@ impl RequestLimits {
             let charges: SmallVec<[Charge<'_>; 1]> =
                 taken.iter().map(|entry| charge(entry.cost)).collect();
             let units = taken.iter().map(|entry| entry.cost).sum();
+            let counted = taken.iter().filter(|entry| !entry.receipt.is_uncounted());
+            let counted = counted.map(|entry| entry.cost).sum();
             let receipts: SmallVec<[Receipt; 1]> =
                 taken.into_iter().map(|entry| entry.receipt).collect();
             self.limiter.refund_soon(&charges, &receipts);
-            report::units(self, rule, UnitsKind::Refunded, units);
+            report::units(self, rule, UnitsKind::Refunded, counted);
             report::given_back(self, rule, units);
         }
     }
@@ -347,12 +340,12 @@ impl RequestLimits {
     /// Whether excess of this rule is charged. A rule in dry run that would have refused the
     /// request would have kept the handler from the work.
     fn is_charged(&self, rule: usize) -> bool {
-        let ledger = self.ledger.lock();
-        u8::try_from(rule).is_ok_and(|rule| !ledger.would_refuse.contains(rule))
+        let would_refuse = self.ledger.lock().would_refuse;
+        !self.is_excluded(rule) && u8::try_from(rule).is_ok_and(|rule| !would_refuse.contains(rule))
     }
 
-    /// Charges in a remote store what only this process has counted for a rule, because the store
-    /// did not answer. The work is done.
+    /// Charges a remote store what it is not known to have counted for a rule, because it did not
+    /// answer. The work is done.
     fn force_local_charges_in_store(&self, rule: usize) {
         let Some(resolved) = self.rules.get(rule) else {
             return;

@@ -324,6 +324,18 @@ async fn once() -> &'static str {
     "hello"
 }
 
+#[rate_limit("9/minute", key = token_in(body))]
+async fn by_token(body: String) -> String {
+    body
+}
+
+fn token_in(body: &str) -> Result<String, StatusCode> {
+    let token = body
+        .strip_prefix("token ")
+        .ok_or(StatusCode::UNAUTHORIZED)?;
+    Ok(token.to_owned())
+}
+
 #[tokio::test]
 async fn handlers_answer_grpc_and_grpc_web_requests_in_their_form() {
     for content_type in [
@@ -336,7 +348,8 @@ async fn handlers_answer_grpc_and_grpc_web_requests_in_their_form() {
     ] {
         let router = Router::new()
             .route("/once", get(once))
-            .route("/by_argument", post(by_argument));
+            .route("/by_argument", post(by_argument))
+            .route("/by_token", post(by_token));
         let app = App::new(router);
         let call = |method: &'static str, path: &'static str, body: &'static str| {
             let request = Request::builder().method(method).uri(path);
@@ -360,6 +373,10 @@ async fn handlers_answer_grpc_and_grpc_web_requests_in_their_form() {
         assert_eq!(refused.header("grpc-status"), Some("8"));
         assert_eq!(refused.header("grpc-retry-pushback-ms"), Some("-1"));
         assert_eq!(refused.body, "");
+        let rejected = call("POST", "/by_token", "none").await;
+        assert_eq!(rejected.status, StatusCode::OK, "{content_type}");
+        assert_eq!(rejected.header("grpc-status"), Some("16"));
+        assert_eq!(rejected.body, "");
     }
 }
 

@@ -118,6 +118,33 @@ async fn a_request_beyond_its_wait_is_refused_on_arrival_with_the_next_free_turn
     assert_eq!(post_to(&router, "/").await, served(1));
 }
 
+#[rate_limit("1/2s", key = user.as_str(), wait = "5s")]
+async fn infer_for(user: String) {
+    assert!(!user.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_with_a_key_of_their_body_wait_in_its_own_queue() {
+    let router = app(Router::new().route("/", post(infer_for)));
+    let mut tasks = Vec::new();
+    for user in ["ann", "ann", "ben", "ann", "ann", "ben"] {
+        tasks.push(start(send_request(&router, request("/", 1, user))).await);
+    }
+    let mut seen = Vec::new();
+    for task in tasks {
+        seen.push(task.await.unwrap());
+    }
+    let expected = [
+        served(0),
+        served(2_000),
+        served(0),
+        served(4_000),
+        refused(6),
+        served(2_000),
+    ];
+    assert_eq!(seen, expected);
+}
+
 #[tokio::test(start_paused = true)]
 async fn requests_wait_for_a_layer_with_a_wait() {
     let limiter = Limiter::builder().clock(Clock::tokio()).build();

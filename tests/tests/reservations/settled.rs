@@ -3,15 +3,16 @@
 use crate::handlers::{End, Expected, Plan, app, charged, open};
 use axum::{
     Json, Router,
+    body::Body,
     extract::State,
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use futures_util::FutureExt;
+use futures_util::{FutureExt, StreamExt, stream};
 use http::StatusCode;
 use limit_runtime::{Limiter, RateLimit, Reservation, UnknownPolicy, everyone, limits, rate_limit};
 use serde_json::json;
-use std::panic::AssertUnwindSafe;
+use std::{convert::Infallible, panic::AssertUnwindSafe};
 use test_support::requests::{get_status, request, send, text};
 
 fn post_json(path: &str, body: &impl serde::Serialize) -> http::Request<axum::body::Body> {
@@ -378,6 +379,36 @@ async fn a_rule_in_dry_run_is_settled_although_the_live_one_does_not_count() {
     };
     assert_eq!(counts("excluded"), (0, 1, 0, 0));
     assert_eq!(counts("trial"), (0, 1, 300, 200));
+}
+
+/// The response counts for neither rule, and the stream uses units after its head.
+#[rate_limit("1000/minute", key = everyone, name = "not-counted", cost = 100, count_when = |_| false)]
+#[rate_limit("5000/minute", key = everyone, name = "trial-not-counted", cost = 100, count_when = |_| false, dry_run)]
+async fn streams(limit: RateLimit) -> Result<Body, UnknownPolicy> {
+    let frames = stream::iter(["a"; 150]);
+    let frames = limit.reservation()?.meter(frames, |_, it| it.add(1));
+    Ok(Body::from_stream(frames.map(Ok::<_, Infallible>)))
+}
+
+#[tokio::test]
+async fn what_count_when_excludes_is_not_charged_when_the_stream_ends() {
+    let limiter = Limiter::new();
+    let router = Router::new()
+        .route("/", get(streams))
+        .layer(limiter.layer());
+    let response = send(&router, request("GET", "/", "")).await;
+    assert_eq!(text(response).await.len(), 150);
+    for name in ["not-counted", "trial-not-counted"] {
+        let stats = limiter.stats();
+        let mut policies = stats.policies.iter();
+        let counts = policies.find(|policy| policy.policy == name).unwrap();
+        let counts = counts.reservations;
+        assert_eq!(
+            (counts.open, counts.used, counts.forced),
+            (0, 0, 0),
+            "{name}"
+        );
+    }
 }
 
 #[rate_limit("100/minute", key = everyone, cost = 40, count_when = counts)]

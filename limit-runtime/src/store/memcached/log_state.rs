@@ -84,10 +84,10 @@ impl LogState {
     /// Refunds `cost` units that were recorded at `at`.
     pub(super) fn refund(&mut self, now: Ticks, at: Ticks, limits: &[Limit], cost: u64) {
         if self.counts_at(now) {
-            let heap = unbounded();
-            let query = query(limits, cost, Record::Never, &heap);
             let (now, at) = (now.as_micros(), at.as_micros());
-            self.log.refund(now, at, cost, &query, &mut self.expires_at);
+            let entries = exact_hits(limits.len());
+            self.log
+                .refund(now, at, cost, entries, &mut self.expires_at);
         }
     }
 

@@ -227,12 +227,12 @@ impl Entry {
         at: Ticks,
         cost: u64,
         charge: &PlannedCharge<'_>,
-        query: &Query<'_>,
+        entries: u32,
     ) {
         match &mut self.counts {
             Counts::Log(log) => {
                 let (now, at) = (now.as_micros(), at.as_micros());
-                log.refund(now, at, cost, query, &mut self.expires_at);
+                log.refund(now, at, cost, entries, &mut self.expires_at);
             }
             Counts::Counter(_, counter) => {
                 if let &[limit] = charge.limits {

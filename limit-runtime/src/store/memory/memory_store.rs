@@ -84,8 +84,7 @@ impl MemoryStore {
                 if let Some(entry) = shard.get_mut(id, planned.kind)
                     && entry.counts_at(now)
                 {
-                    let query = self.query(&planned, cost, Record::Never);
-                    entry.refund(now, at, cost, &planned, &query);
+                    entry.refund(now, at, cost, &planned, self.bounds.log_entries);
                     break;
                 }
             }

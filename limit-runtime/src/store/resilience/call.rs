@@ -39,7 +39,7 @@ pub(super) struct Call {
     counts: Option<LateCounts>,
 }
 
-/// When the store counts each of several charges.
+/// Show when the store has counted each of several charges.
 pub(super) type LateCounts = SmallVec<[Arc<LateCount>; 2]>;
 
 impl Call {
@@ -63,16 +63,18 @@ impl Call {
     }
 
     /// Keeps what the check consumes if it has not ended yet: the fallback admitted its request.
-    /// Returns when the store counts each charge, or nothing if it has ended.
+    /// Returns what shows when the store has counted each charge, or nothing if it has ended.
     pub(super) fn admit(mut self) -> LateCounts {
-        let open = self.charges.iter().filter(|_| self.check.is_some());
-        let counts: LateCounts = open.map(|_| Arc::default()).collect();
+        if self.check.is_none() {
+            return LateCounts::new();
+        }
+        let counts: LateCounts = self.charges.iter().map(|_| Arc::default()).collect();
         self.counts = Some(counts.clone());
         counts
     }
 
-    /// Keeps the forced charges, to send them until the store confirms them. Returns when it counts
-    /// each of them.
+    /// Keeps the forced charges, to send them until the store confirms them. Returns what shows
+    /// when it has counted each of them.
     pub(super) fn send_later(mut self) -> Vec<Option<Arc<LateCount>>> {
         self.check = None;
         self.shared.keep_late(&self.charges)

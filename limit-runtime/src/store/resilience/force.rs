@@ -57,12 +57,12 @@ impl Guard {
     }
 }
 
-/// The decision of the fallback on charges, of which some are kept for the store.
+/// The decision of the fallback on charges, which are kept for the store where there are `counts`.
 fn with_late_receipts(mut decision: Decision, counts: Vec<Option<Arc<LateCount>>>) -> Decision {
     let receipts = decision.take_receipts().into_iter();
     let counts = counts.into_iter().chain(iter::repeat(None));
     decision.with_receipts(receipts.zip(counts).map(|(receipt, count)| match count {
-        Some(count) => receipt.late(Some(count)),
+        Some(_) => receipt.late(receipt.cost(), count),
         None => receipt,
     }))
 }

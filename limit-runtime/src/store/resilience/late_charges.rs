@@ -48,7 +48,8 @@ struct State {
 #[derive(Debug)]
 struct Sum {
     cost: u64,
-    count: Arc<LateCount>,
+    /// Of a forced charge.
+    count: Option<Arc<LateCount>>,
     expires_at: Ticks,
     ended: Ended,
 }
@@ -62,8 +63,10 @@ pub(super) struct LateCharge {
     /// With its cost and its id.
     pub(super) charge: OwnedCharge,
     pub(super) kind: Kind,
-    /// When the store counts it.
-    pub(super) count: Arc<LateCount>,
+    /// Shows when the store has counted a forced charge.
+    pub(super) count: Option<Arc<LateCount>>,
+    /// Whether the store may know its id.
+    pub(super) was_sent: AtomicBool,
     /// From this time on, the store would not count it any more.
     expires_at: Ticks,
     ended: Ended,
@@ -87,16 +90,17 @@ impl Kind {
 /// What became of a charge that was to be kept.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
-    /// When the store counts it. `None` if there was no room, or nothing to keep.
+    /// Shows when the store has counted a forced charge. `None` if there was no room, or nothing to
+    /// keep.
     pub(super) count: Option<Arc<LateCount>>,
     /// Whether an entry was dropped for want of room: this one or another.
     pub(super) has_dropped: bool,
 }
 
 impl Kept {
-    fn with(count: &Arc<LateCount>) -> Self {
+    fn with(count: &Option<Arc<LateCount>>) -> Self {
         Self {
-            count: Some(count.clone()),
+            count: count.clone(),
             has_dropped: false,
         }
     }
@@ -122,11 +126,11 @@ impl LateCharges {
         }
         let (has_room, has_dropped) = state.make_room(kind);
         self.has_some.store(true, Ordering::Relaxed);
-        let count = has_room.then(Arc::<LateCount>::default);
-        if let Some(count) = count.clone() {
+        let count = (has_room && kind == Kind::Force).then(Arc::default);
+        if has_room {
             let sum = Sum {
                 cost: recorded_cost(charge.cost),
-                count,
+                count: count.clone(),
                 expires_at,
                 ended: Ended::new(),
             };
@@ -147,13 +151,14 @@ impl LateCharges {
         }
         let (has_room, has_dropped) = state.make_room(kind);
         self.has_some.store(true, Ordering::Relaxed);
-        let count = has_room.then(Arc::<LateCount>::default);
-        if let Some(count) = count.clone() {
+        let count = (has_room && kind == Kind::Force).then(Arc::default);
+        if has_room {
             let expires_at = expires_at(&charge.as_charge(), now);
             state.sealed.push_back(Arc::new(LateCharge {
                 charge,
                 kind,
-                count,
+                count: count.clone(),
+                was_sent: AtomicBool::new(true),
                 expires_at,
                 ended: Ended::new(),
             }));
@@ -169,7 +174,11 @@ impl LateCharges {
         let Some(sum) = state.unsent.get_mut(&key) else {
             return 0;
         };
-        if !std::ptr::eq(&*sum.count, count) {
+        if !sum
+            .count
+            .as_ref()
+            .is_some_and(|of_sum| std::ptr::eq(&**of_sum, count))
+        {
             return 0;
         }
         let taken = units.min(sum.cost);
@@ -199,6 +208,7 @@ impl LateCharges {
                 charge,
                 kind,
                 count: sum.count,
+                was_sent: AtomicBool::new(false),
                 expires_at: sum.expires_at,
                 ended: sum.ended,
             }));

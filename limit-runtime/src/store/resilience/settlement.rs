@@ -39,7 +39,7 @@ impl Guard {
         let fallback = charge.on_store_error.unwrap_or(shared.settings.fallback);
         if fallback == Fallback::Allow {
             // Only the store counts it.
-            return Some(Receipt::uncounted(charge.cost).late(count));
+            return Some(Receipt::uncounted(charge.cost).late(charge.cost, count));
         }
         let charges = slice::from_ref(charge);
         let counted = if send::is_open(shared) {
@@ -48,11 +48,11 @@ impl Guard {
             shared.local_counts.charge(charges).commit()
         };
         let receipt = counted?.take_receipts().into_iter().next()?;
-        Some(receipt.with_cost(charge.cost).local_only().late(count))
+        Some(receipt.local_only().late(charge.cost, count))
     }
 
-    /// Consumes a charge in the store soon that this process has counted. Returns when the store
-    /// counts it.
+    /// Consumes a charge in the store soon that the store is not known to have counted. Returns
+    /// what shows when it has; `None` if there is no room for the charge.
     pub(crate) fn force_in_store_soon(&self, charge: &Charge<'_>) -> Option<Arc<LateCount>> {
         let shared = &self.0;
         let count = shared.add_late(

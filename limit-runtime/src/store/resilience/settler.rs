@@ -12,7 +12,7 @@ use crate::{
 };
 use std::{
     slice,
-    sync::{Arc, Weak},
+    sync::{Arc, Weak, atomic::Ordering},
     time::Duration,
 };
 use tokio::{runtime::Handle, task::JoinSet};
@@ -84,11 +84,15 @@ async fn settle(shared: &Arc<Shared>, late: &Arc<LateCharge>) -> bool {
     }
     let result: Result<(), StoreError> = match late.kind {
         Kind::Force => {
+            let was_sent = late.was_sent.swap(true, Ordering::Relaxed);
             let call = shared.store.check(charges, Action::Force);
             let counted = shared.with_deadline(call).await;
             counted.map(|decision| {
-                if let Some(receipt) = decision.receipts().first() {
-                    shared.refund_counted(&charge, receipt.at(), &late.count);
+                // A store that has counted the id before does not answer when that was. A refund at
+                // another time could give back what others have consumed.
+                let receipt = decision.receipts().first().filter(|_| !was_sent);
+                if let (Some(receipt), Some(count)) = (receipt, &late.count) {
+                    shared.refund_counted(&charge, receipt.at(), count);
                 }
             })
         }

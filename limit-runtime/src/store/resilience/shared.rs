@@ -98,7 +98,8 @@ impl Shared {
         self.store.counts_ids_once() && !matches!(error.kind(), StoreErrorKind::Request(_))
     }
 
-    /// Keeps a forced charge or a refund that was not sent. Returns when the store counts it.
+    /// Keeps a forced charge or a refund that was not sent. Returns what shows when the store has
+    /// counted the forced charge; `None` if there was no room.
     pub(super) fn add_late(&self, charge: &Charge<'_>, kind: Kind) -> Option<Arc<LateCount>> {
         let now = self.real_clock.now();
         // With an id of the caller's own, it can be sent once more by the caller.
@@ -111,8 +112,8 @@ impl Shared {
         self.note_dropped(kept)
     }
 
-    /// Keeps forced charges that were sent with their ids, and not confirmed. Returns when the
-    /// store counts each of them.
+    /// Keeps forced charges that were sent with their ids, and not confirmed. Returns what shows
+    /// when the store has counted each of them.
     pub(super) fn keep_late(&self, charges: &[OwnedCharge]) -> Vec<Option<Arc<LateCount>>> {
         if !self.store.counts_ids_once() {
             return Vec::new();

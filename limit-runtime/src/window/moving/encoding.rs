@@ -12,7 +12,7 @@ use super::{
 };
 use crate::window::Checked;
 use limit_core::MAX_LIMITS;
-use std::{cmp::Ordering, mem};
+use std::cmp::Ordering;
 
 impl Log {
     /// Records a request, whatever has to change for it.
@@ -51,53 +51,6 @@ impl Log {
             has_merged |= make_room(&mut hits, now, &windows, query.entries, most);
         }
         self.encode(&hits, has_merged, most, query);
-    }
-
-    /// Refunds up to `cost` units that were recorded at the microsecond `at`, of the hits of that
-    /// time or of the hit they were merged into.
-    pub(crate) fn refund(
-        &mut self,
-        micros: u64,
-        at: u64,
-        cost: u64,
-        query: &Query<'_>,
-        expires_at: &mut u64,
-    ) {
-        let now = Now::new(micros, self.scale().shift);
-        let mut hits = self.hits(now);
-        let Some(stamp) = now.stamp_of(at) else {
-            return;
-        };
-        let first = hits.partition_point(|&(hit, _)| now.age(hit) > now.age(stamp));
-        // A hit before the first one has left, or is of a log that was reset, unless it was merged
-        // into the first one.
-        let has_left = !self.has_merged() || now.has_left(stamp, self.scale().horizon);
-        if first == 0 && has_left && hits.first().is_some_and(|&(hit, _)| hit != stamp) {
-            return;
-        }
-        let Some(&(mut merged_at, _)) = hits.get(first) else {
-            return;
-        };
-        // Of several hits of one time, only the last may have been merged into the next one.
-        let mut may_be_in_next = self.has_merged() && merged_at == stamp;
-        let mut rest = cost;
-        for (hit, units) in hits.iter_mut().skip(first) {
-            if *hit != merged_at {
-                if rest == 0 || !mem::take(&mut may_be_in_next) {
-                    break;
-                }
-                merged_at = *hit;
-            }
-            let taken = rest.min(*units);
-            *units -= taken;
-            rest -= taken;
-        }
-        hits.retain(|&mut (_, units)| units > 0);
-        self.replace(&hits, self.has_merged(), query);
-        let horizon = self.scale().horizon;
-        *expires_at = hits
-            .last()
-            .map_or(0, |&(newest, _)| now.end_of(newest, horizon));
     }
 
     /// Makes the log ready for limits with other windows: its longest window becomes the longer of
@@ -197,8 +150,8 @@ impl Log {
         hits
     }
 
-    /// Makes the log anew from a list of hits, in the smallest encoding. `has_merged`: some may have
-    /// been merged.
+    /// Makes the log anew from a list of hits, in the smallest encoding. `has_merged`: some may
+    /// have been merged.
     pub(super) fn replace(&mut self, hits: &HitList, has_merged: bool, query: &Query<'_>) {
         let most = self.most_hits(&Windows::of(self.scale(), query), query);
         self.encode(hits, has_merged, most, query);

@@ -70,6 +70,11 @@ pub(super) fn joins_newest(within: u32, newest: u32, now: Now, ticks: u32, entri
     within >= entries && is_same_cell(newest, now.stamp, cell_shift(ticks, entries))
 }
 
+/// Whether a hit of one time may have been merged into one of another on the grids of a log.
+pub(super) fn may_be_merged(one: u32, other: u32, horizon: u32, entries: u32) -> bool {
+    is_same_cell(one, other, cell_shift(horizon, entries))
+}
+
 /// Whether two times are in one cell. Times that wrap around do so at the edge of a cell.
 #[inline(always)]
 fn is_same_cell(one: u32, other: u32, shift: u32) -> bool {

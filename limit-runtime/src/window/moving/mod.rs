@@ -18,6 +18,7 @@ mod inline;
 mod log;
 mod merge;
 mod query;
+mod refund;
 mod ring;
 #[cfg(feature = "memcached")]
 mod snapshot;

@@ -25,7 +25,7 @@ impl<H: Hit> Storage<H> for Box<[H]> {
     }
 }
 
-/// As many hits as the pointer to others takes.
+/// As many hits as fit in the place of the pointer to more.
 pub(super) type FewHits = [SmallHit; 2];
 
 /// The capacity of a ring of [`FewHits`].
@@ -119,10 +119,7 @@ impl<H: Hit, S: Storage<H>> Ring<H, S> {
     #[inline(always)]
     pub(super) fn push(&mut self, at: u32, cost: u64) {
         if let Some(last) = self.len.checked_sub(1) {
-            let place = self.place(last) as usize;
-            if let Some(hit) = self.hits.as_mut().get_mut(place) {
-                *hit = self.newest;
-            }
+            self.put(last, self.newest);
         } else {
             self.oldest = at;
         }
@@ -136,6 +133,59 @@ impl<H: Hit, S: Storage<H>> Ring<H, S> {
         self.newest = H::new(self.newest.total(), at, cost);
         if self.len == 1 {
             self.oldest = at;
+        }
+    }
+
+    /// The first hit of this time or later: its index and its time. `None` if there is none.
+    pub(super) fn first_at_or_after(&self, now: Now, stamp: u32) -> Option<(u32, u32)> {
+        let last = self.len.checked_sub(1)?;
+        let is_meant = |index| now.age(self.hit(index).at()) <= now.age(stamp);
+        let first = match (is_meant(0), is_meant(last)) {
+            (_, false) => return None,
+            (true, true) => 0,
+            (false, true) => first_between(0, last, is_meant),
+        };
+        Some((first, self.hit(first).at()))
+    }
+
+    /// Takes out of each hit from `first` on the units that `take` returns for its time and its
+    /// units. Hits of which nothing is left are removed.
+    pub(super) fn take(&mut self, first: u32, mut take: impl FnMut(u32, u64) -> u64) {
+        let mut before = match first.checked_sub(1) {
+            Some(index) => self.hit(index).total(),
+            None => self.base,
+        };
+        let (mut total, mut kept) = (before, first);
+        let mut newest = H::new(total, 0, 0);
+        for index in first..self.len {
+            let hit = self.hit(index);
+            let units = hit.units_since(before, 0);
+            before = hit.total();
+            let left = units - take(hit.at(), units);
+            if left > 0 {
+                newest = H::new(total, hit.at(), left);
+                total = newest.total();
+                // The place of the last one may be that of the first.
+                if index > kept || index + 1 < self.len {
+                    self.put(kept, newest);
+                }
+                kept += 1;
+            }
+        }
+        if kept == first && first > 0 {
+            newest = self.hit(first - 1);
+        }
+        self.newest = newest;
+        self.len = kept;
+        if kept > 0 {
+            self.oldest = self.hit(0).at();
+        }
+    }
+
+    fn put(&mut self, index: u32, hit: H) {
+        let place = self.place(index) as usize;
+        if let Some(slot) = self.hits.as_mut().get_mut(place) {
+            *slot = hit;
         }
     }
 

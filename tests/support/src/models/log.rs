@@ -185,7 +185,9 @@ impl LogModel {
             return;
         };
         let mut merged = before.stamp(self.hits[first].0);
-        let may_be_merged = before.has_merged && before.leaves(at, horizon) > now;
+        let cell = before.cell(horizon.div_ceil(before.tick()));
+        let may_be_merged =
+            before.has_merged && before.leaves(at, horizon) > now && merged / cell == stamp / cell;
         if first == 0 && merged != stamp && !may_be_merged {
             return;
         }

@@ -255,8 +255,9 @@ function moving.record(log, cost)
   set_ttl(log.key, div_up(moving.reset_after(log) + log.eighth * log.unit, 1000) + 1)
 end
 
--- Takes units only from the entry that was recorded at `at`, or that it was merged into. An entry
--- before the first one has expired, or is of a list that was reset.
+-- Takes units only from the entry that was recorded at `at`, or from the next one, if that is so
+-- close that it may have been merged into it. What is missing before the first entry has nearly
+-- always expired, or is of a list that was reset.
 function moving.refund(key, window, cost, at)
   local log = moving.open(key, window)
   if log.tick == nil then
@@ -272,7 +273,7 @@ function moving.refund(key, window, cost, at)
   local length = call('LLEN', key)
   local index = find_first(log, 1, length - 1, is_at_or_after)
   local found, total = entry_at(log, index)
-  if found ~= tick and index == 1 then
+  if found ~= tick and (index == 1 or (found - tick) % TWO_32 > div(log.window, MAX_EXACT)) then
     return
   end
   local _, before = entry_at(log, index - 1)
