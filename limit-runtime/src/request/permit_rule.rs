@@ -55,14 +55,16 @@ impl PermitRule {
         &self.config
     }
 
-    fn scope<'a>(&'a self, route: Option<&'a MatchedPath>) -> Scope<'a> {
-        self.config.scope.scope(self.is_per_route, route)
+    /// What its permits are counted by.
+    pub(super) fn budget<'a>(&'a self, route: Option<&'a MatchedPath>) -> (Scope<'a>, &'a Key) {
+        (self.config.scope.scope(self.is_per_route, route), &self.key)
     }
 
     pub(super) fn request<'a>(&'a self, route: Option<&'a MatchedPath>) -> PermitRequest<'a> {
+        let (scope, key) = self.budget(route);
         PermitRequest {
-            scope: self.scope(route),
-            key: &self.key,
+            scope,
+            key,
             max: self.concurrency.max,
             max_wait: self.config.wait,
             on_store_error: self.config.on_store_error,

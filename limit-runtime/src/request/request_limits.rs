@@ -293,10 +293,17 @@ impl RequestLimits {
         }
         let charges = self.charges_with(|_, _| Some(1));
         let others = other.charges_with(|_, _| Some(1));
-        charges.iter().any(|charge| {
+        let share_limits = charges.iter().any(|charge| {
             let mut others = others.iter();
             others.any(|other| use_same_budget(charge, other))
-        })
+        });
+        let permits = self.permits.iter();
+        let mut permits = permits.map(|permit| permit.budget(self.route.as_ref()));
+        let share_permits = permits.any(|budget| {
+            let mut others = other.permits.iter();
+            others.any(|permit| permit.budget(other.route.as_ref()) == budget)
+        });
+        share_limits || share_permits
     }
 
     /// Lets extractors find the permits of the request.
