@@ -12,7 +12,7 @@ use std::{
 use test_support::{
     memcached_server::Memcached,
     proxy::Proxy,
-    remote::{Harness, RemoteServer, until},
+    remote::{Harness, RemoteServer, is_down, until},
     requests::{get_status, remaining, request, send},
     servers::{Server, free_port, patient},
 };
@@ -117,6 +117,9 @@ async fn late_answers_are_counted_once<S: RemoteServer>(fallback: Fallback) {
         let after = charged(&direct).await;
         assert_eq!(after - before, used, "{case:?}, {fallback:?}");
         before = after;
+        // A success between the failures: the circuit breaker stays closed.
+        assert_eq!(get_status(&router, "/left").await, StatusCode::OK);
+        assert!(!is_down(&limiter), "{case:?}");
     }
 }
 
