@@ -179,7 +179,7 @@ impl ParseError {
                 self.push_write(&mut text, "; ", "");
                 text.push("; limits in ");
                 text.push_quoted(found.as_str());
-                text.push(" need an attribute or a layer of their own");
+                text.push(" need an attribute or a layer of their own, with another `name`");
             }
             Kind::ZeroWindow => text.push("a window is at least `1 ms`, as `10/second`"),
             Kind::WindowTooLong { .. } => {

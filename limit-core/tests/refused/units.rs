@@ -50,7 +50,7 @@ fn two_units_in_one_string_are_refused() {
     let help = |expected, found| {
         format!(
             "limits that are read together count one unit, here `{expected}`; \
-             limits in `{found}` need an attribute or a layer of their own"
+             limits in `{found}` need an attribute or a layer of their own, with another `name`"
         )
     };
     for (marked, expected, found) in [
@@ -84,7 +84,7 @@ fn a_limit_without_the_unit_of_the_others_is_refused_with_it() {
     let text = "another unit in `9000/day`: \
                 limits that are read together count one unit, here `tokens`; \
                 write `9000 tokens/day`; \
-                limits in `requests` need an attribute or a layer of their own";
+                limits in `requests` need an attribute or a layer of their own, with another `name`";
     refuses(
         "5 tokens/minute; «9000/day»",
         kind,

@@ -18,7 +18,8 @@ impl Limiter {
     /// Waits until the remote store has everything that this process has counted for it: the
     /// settlements of [reservations](crate::Reservation), charges and refunds that got no answer,
     /// and the leases of [permits](crate::Permit) that are not held any more. Waits for 5 seconds
-    /// at most, and returns the number of charges and refunds that are left; 0 if none is.
+    /// at most, and returns the number of charges and refunds that are left; 0 if none is. Any that
+    /// are left are logged at `WARN`.
     ///
     /// Call it when the server has stopped, so that the budgets of other processes are exact. A
     /// limiter in memory has nothing to send.
@@ -43,10 +44,19 @@ impl Limiter {
     /// # }
     /// ```
     pub async fn shutdown(&self) -> usize {
-        match &self.0.store {
+        let left = match &self.0.store {
             Backend::Memory(_) => 0,
             Backend::Remote(store) => store.drain(SHUTDOWN_TIME).await,
+        };
+        if left > 0 {
+            tracing::warn!(
+                left,
+                "the rate-limit store has not confirmed all charges and refunds within {} s: budgets \
+                 of other processes are not exact until their windows have ended",
+                SHUTDOWN_TIME.as_secs()
+            );
         }
+        left
     }
 
     /// Refunds charges without waiting. In memory they are refunded at once, in a remote store
