@@ -14,7 +14,7 @@ use test_support::{
     servers::{Server, free_port, patient},
 };
 
-type Kept = Arc<Mutex<Vec<Reservation>>>;
+pub(crate) type Kept = Arc<Mutex<Vec<Reservation>>>;
 
 #[rate_limit("100_000/hour", key = everyone, scope = "tokens", cost = 100)]
 async fn keep(State(kept): State<Kept>, reservation: Reservation) {
@@ -29,7 +29,7 @@ async fn wait(State(kept): State<Kept>, reservation: Reservation) {
     kept.lock().unwrap().push(reservation);
 }
 
-fn app(limiter: &Limiter) -> (Router, Kept) {
+pub(crate) fn app(limiter: &Limiter) -> (Router, Kept) {
     let kept = Kept::default();
     let router = Router::new()
         .route("/", get(keep))
@@ -42,7 +42,12 @@ fn app(limiter: &Limiter) -> (Router, Kept) {
 
 /// The units that another process sees charged.
 async fn charged(url: &str) -> u64 {
-    let (router, _) = app(&patient(url).await);
+    charged_by(&patient(url).await).await
+}
+
+/// The units that a limiter sees charged.
+pub(crate) async fn charged_by(limiter: &Limiter) -> u64 {
+    let (router, _) = app(limiter);
     let response = send(&router, request("GET", "/left", "")).await;
     100_000 - remaining(&response)
 }

@@ -10,7 +10,10 @@ use axum::{
 };
 use futures_util::{FutureExt, StreamExt, stream};
 use http::StatusCode;
-use limit_runtime::{Limiter, RateLimit, Reservation, UnknownPolicy, everyone, limits, rate_limit};
+use limit_runtime::{
+    Limiter, RateLimit, Reservation, UnknownPolicy, everyone, limits, observe::PolicyStats,
+    rate_limit,
+};
 use serde_json::json;
 use std::{convert::Infallible, panic::AssertUnwindSafe};
 use test_support::requests::{get_status, request, send, text};
@@ -304,6 +307,11 @@ async fn beside_a_dry_run(limit: RateLimit) -> Result<(), UnknownPolicy> {
     Ok(())
 }
 
+fn stats_of(limiter: &Limiter, policy: &str) -> PolicyStats {
+    let mut policies = limiter.stats().policies.into_iter();
+    policies.find(|found| found.policy == policy).unwrap()
+}
+
 #[tokio::test]
 async fn rules_in_dry_run_are_settled_beside_the_live_ones() {
     let limiter = Limiter::new();
@@ -313,10 +321,8 @@ async fn rules_in_dry_run_are_settled_beside_the_live_ones() {
     for _ in 0..10 {
         assert_eq!(get_status(&router, "/").await, StatusCode::OK);
     }
-    let stats = limiter.stats();
     for name in ["live", "next"] {
-        let is_meant = |policy: &&limit_runtime::observe::PolicyStats| policy.policy == name;
-        let policy = stats.policies.iter().find(is_meant).unwrap();
+        let policy = stats_of(&limiter, name);
         let counts = policy.reservations;
         assert_eq!((counts.open, counts.settled), (0, 10), "{name}");
         assert_eq!(
@@ -349,10 +355,7 @@ async fn counts_in_dry_run(limit: RateLimit) -> Result<(), UnknownPolicy> {
 async fn each_rule_is_settled_at_its_own_estimate() {
     let limiter = Limiter::new();
     let counts = |name: &str| {
-        let stats = limiter.stats();
-        let mut policies = stats.policies.iter();
-        let counts = policies.find(|policy| policy.policy == name).unwrap();
-        let counts = counts.reservations;
+        let counts = stats_of(&limiter, name).reservations;
         (counts.used, counts.given_back, counts.forced)
     };
     let router = Router::new()
@@ -370,11 +373,8 @@ async fn a_rule_in_dry_run_is_settled_although_the_live_one_does_not_count() {
         .route("/", get(counts_in_dry_run))
         .layer(limiter.layer());
     assert_eq!(get_status(&router, "/").await, StatusCode::OK);
-    let stats = limiter.stats();
     let counts = |name: &str| {
-        let mut policies = stats.policies.iter();
-        let counts = policies.find(|policy| policy.policy == name).unwrap();
-        let counts = counts.reservations;
+        let counts = stats_of(&limiter, name).reservations;
         (counts.open, counts.settled, counts.used, counts.given_back)
     };
     assert_eq!(counts("excluded"), (0, 1, 0, 0));
@@ -399,10 +399,7 @@ async fn what_count_when_excludes_is_not_charged_when_the_stream_ends() {
     let response = send(&router, request("GET", "/", "")).await;
     assert_eq!(text(response).await.len(), 150);
     for name in ["not-counted", "trial-not-counted"] {
-        let stats = limiter.stats();
-        let mut policies = stats.policies.iter();
-        let counts = policies.find(|policy| policy.policy == name).unwrap();
-        let counts = counts.reservations;
+        let counts = stats_of(&limiter, name).reservations;
         assert_eq!(
             (counts.open, counts.used, counts.forced),
             (0, 0, 0),
@@ -469,7 +466,7 @@ async fn numbers_say_how_far_estimates_are_off() {
         .await;
     }
     let stats = limiter.stats();
-    let with_some = |policy: &&limit_runtime::observe::PolicyStats| policy.reservations.settled > 0;
+    let with_some = |policy: &&PolicyStats| policy.reservations.settled > 0;
     let counts = stats.policies.iter().find(with_some).unwrap().reservations;
     assert_eq!((counts.settled, counts.reserved, counts.used), (2, 110, 55));
     assert_eq!((counts.given_back, counts.forced), (70, 15));

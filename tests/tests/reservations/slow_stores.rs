@@ -1,31 +1,19 @@
 //! Answers that come after the deadline, and excess that a remote store got while a stream ran.
 
-use axum::{Router, extract::State, routing::get};
+use crate::remote::{self, Kept, charged_by};
+use axum::{Router, routing::get};
 use http::StatusCode;
 use limit_runtime::{
     Limiter, Reservation, clock::TestClock, everyone, rate_limit, store::Fallback,
 };
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::time::Duration;
 use test_support::{
     memcached_server::Memcached,
     proxy::Proxy,
     remote::{Harness, RemoteServer, is_down, until},
-    requests::{get_status, remaining, request, send},
+    requests::get_status,
     servers::{Server, free_port, patient},
 };
-
-type Kept = Arc<Mutex<Vec<Reservation>>>;
-
-#[rate_limit("100_000/hour", key = everyone, scope = "tokens", cost = 100)]
-async fn keep(State(kept): State<Kept>, reservation: Reservation) {
-    kept.lock().unwrap().push(reservation);
-}
-
-#[rate_limit("100_000/hour", key = everyone, scope = "tokens", cost = 0)]
-async fn left() {}
 
 #[rate_limit(
     "100_000/hour",
@@ -37,20 +25,9 @@ async fn left() {}
 async fn excluded() {}
 
 fn app(limiter: &Limiter) -> (Router, Kept) {
-    let kept = Kept::default();
-    let router = Router::new()
-        .route("/", get(keep))
-        .route("/left", get(left))
-        .route("/excluded", get(excluded))
-        .with_state(kept.clone())
-        .layer(limiter.layer());
-    (router, kept)
-}
-
-async fn charged(limiter: &Limiter) -> u64 {
-    let (router, _) = app(limiter);
-    let response = send(&router, request("GET", "/left", "")).await;
-    100_000 - remaining(&response)
+    let (router, kept) = remote::app(limiter);
+    let more = Router::new().route("/excluded", get(excluded));
+    (router.merge(more.layer(limiter.layer())), kept)
 }
 
 /// What becomes of a request whose check is answered late.
@@ -114,7 +91,7 @@ async fn late_answers_are_counted_once<S: RemoteServer>(fallback: Fallback) {
             _ => {}
         }
         assert_eq!(limiter.shutdown().await, 0, "{case:?}");
-        let after = charged(&direct).await;
+        let after = charged_by(&direct).await;
         assert_eq!(after - before, used, "{case:?}, {fallback:?}");
         before = after;
         // A success between the failures: the circuit breaker stays closed.
@@ -149,12 +126,12 @@ async fn excess_that_was_not_used_is_given_back<S: RemoteServer>() {
         exceed(&reservation, clock);
         if is_sent {
             until("the excess is sent", || limiter.health().late_charges == 0).await;
-            assert_eq!(charged(limiter).await, expected + 500);
+            assert_eq!(charged_by(limiter).await, expected + 500);
         }
         reservation.commit(200);
         expected += 200;
         assert_eq!(limiter.shutdown().await, 0);
-        assert_eq!(charged(limiter).await, expected, "{is_sent}");
+        assert_eq!(charged_by(limiter).await, expected, "{is_sent}");
     }
 }
 
