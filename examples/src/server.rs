@@ -23,7 +23,7 @@ pub async fn serve(app: Router, source: &str) -> Result<(), Box<dyn Error>> {
     };
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
     let address = listener.local_addr()?;
-    // Before it says that it listens: whoever reads that may send a signal.
+    // Before it prints that it listens: a program that reads that may send a signal.
     let stop = stop()?;
     println!("Listening on http://{address}\n");
     let head = source.lines().map_while(|line| line.strip_prefix("//!"));

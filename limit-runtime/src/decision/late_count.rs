@@ -1,4 +1,4 @@
-//! When a remote store counts a charge whose request does not wait for it.
+//! When a remote store counts a charge that no request waits for.
 
 use parking_lot::Mutex;
 

@@ -133,10 +133,10 @@ impl Receipt {
     }
 
     /// Adds what shows when the remote store has counted the charge after all.
-    pub(crate) fn with_late_count(self, count: Arc<LateCount>) -> Self {
+    pub(crate) fn with_late_count(&self, count: Arc<LateCount>) -> Self {
         Self {
             refunded: Refunded::with_late_count(Some(count)),
-            ..self
+            ..*self
         }
     }
 

@@ -39,6 +39,16 @@ pub(super) struct LedgerEntry {
     is_reserved: bool,
 }
 
+impl LedgerEntry {
+    /// Its units, as far as something is known to have counted them.
+    pub(super) fn counted_units(&self) -> u64 {
+        match self.receipt.is_uncounted() {
+            true => 0,
+            false => self.cost,
+        }
+    }
+}
+
 impl Ledger {
     /// Moves what each rule has consumed to the place of the rule that `place` returns for it.
     pub(super) fn move_rules(&mut self, place: impl Fn(usize) -> Option<usize>) {
@@ -97,6 +107,11 @@ impl Ledger {
                 receipt,
                 is_reserved: false,
             }));
+    }
+
+    /// Whether the response does not count under `rule`.
+    pub(super) fn excludes(&self, rule: usize) -> bool {
+        u8::try_from(rule).is_ok_and(|rule| self.excluded.contains(rule))
     }
 
     /// The units that `rule` has consumed, less refunds.

@@ -1,6 +1,7 @@
 //! Settles what a request has reserved: the charge of a rule is corrected to its use, once.
 
 use super::{
+    ledger::LedgerEntry,
     report,
     request_limits::RequestLimits,
     settlement::{Progress, Settlement},
@@ -9,7 +10,7 @@ use crate::{
     clock::Ticks,
     decision::Receipt,
     instruments::UnitsKind,
-    policy::{reserve::OnUnknown, resolved_rule::ResolvedRule},
+    policy::{reserve::OnUnknown, resolved_rule::ResolvedRule, rule::RuleSet},
     store::{Action, Charge},
 };
 use http::StatusCode;
@@ -124,16 +125,23 @@ impl Settlement {
     /// Charges what is used beyond the charges of all its rules.
     fn charge_all_excess(&self, limits: &RequestLimits, used: u64) {
         let _entered = self.enter_runtime();
-        let force = |limits: &RequestLimits, rule| limits.force_excess(rule, used);
-        if let Some(rule) = self.rule(limits) {
-            force(limits, rule);
-        }
-        for_each_dry_rule(self, limits, force);
+        for_each_rule(self, limits, |limits, rule| limits.force_excess(rule, used));
         limits.refresh_after_correction();
     }
 }
 
-/// Calls `f` with the rules in dry run that are settled with the live one.
+/// Calls `f` with the live rule and with those in dry run that are settled with it.
+fn for_each_rule(
+    settlement: &Settlement,
+    limits: &RequestLimits,
+    f: impl Fn(&RequestLimits, usize),
+) {
+    if let Some(rule) = settlement.rule(limits) {
+        f(limits, rule);
+    }
+    for_each_dry_rule(settlement, limits, f);
+}
+
 fn for_each_dry_rule(
     settlement: &Settlement,
     limits: &RequestLimits,
@@ -173,10 +181,7 @@ impl RequestLimits {
         state.all.push(settlement.clone());
         drop(state);
         if settlement.reserved(self).is_some() {
-            if let Some(rule) = settlement.rule(self) {
-                report::reserved(self, rule);
-            }
-            for_each_dry_rule(&settlement, self, report::reserved);
+            for_each_rule(&settlement, self, report::reserved);
         }
         settlement
     }
@@ -231,15 +236,7 @@ impl RequestLimits {
         if rules.is_empty() {
             return;
         }
-        let mut ledger = self.ledger.lock();
-        for rule in rules.iter().filter_map(|&rule| u8::try_from(rule).ok()) {
-            ledger.excluded.insert(rule);
-        }
-    }
-
-    fn is_excluded(&self, rule: usize) -> bool {
-        let excluded = self.ledger.lock().excluded;
-        u8::try_from(rule).is_ok_and(|rule| excluded.contains(rule))
+        self.ledger.lock().excluded = RuleSet::of(rules.iter().copied());
     }
 
     /// Whether the headers have to wait for corrections. Returns `true` once.
@@ -269,7 +266,7 @@ impl RequestLimits {
     /// Settles a rule at the use that is known. Returns whether its charge may have changed.
     fn settle(&self, rule: usize, settlement: &Settlement, progress: Progress) -> bool {
         let reserved = self.charged_cost(rule).unwrap_or(0);
-        if self.is_excluded(rule) {
+        if self.ledger.lock().excludes(rule) {
             report::settled(self, rule, reserved, 0);
             return false;
         }
@@ -327,8 +324,7 @@ impl RequestLimits {
             let charges: SmallVec<[Charge<'_>; 1]> =
                 taken.iter().map(|entry| charge(entry.cost)).collect();
             let units = taken.iter().map(|entry| entry.cost).sum();
-            let counted = taken.iter().filter(|entry| !entry.receipt.is_uncounted());
-            let counted = counted.map(|entry| entry.cost).sum();
+            let counted = taken.iter().map(LedgerEntry::counted_units).sum();
             let receipts: SmallVec<[Receipt; 1]> =
                 taken.into_iter().map(|entry| entry.receipt).collect();
             self.limiter.refund_soon(&charges, &receipts);
@@ -340,8 +336,9 @@ impl RequestLimits {
     /// Whether excess of this rule is charged. A rule in dry run that would have refused the
     /// request would have kept the handler from the work.
     fn is_charged(&self, rule: usize) -> bool {
-        let would_refuse = self.ledger.lock().would_refuse;
-        !self.is_excluded(rule) && u8::try_from(rule).is_ok_and(|rule| !would_refuse.contains(rule))
+        let ledger = self.ledger.lock();
+        !ledger.excludes(rule)
+            && u8::try_from(rule).is_ok_and(|rule| !ledger.would_refuse.contains(rule))
     }
 
     /// Charges a remote store what it is not known to have counted for a rule, because it did not

@@ -29,8 +29,8 @@ pub async fn a_receipt_refunds_once(limiter: &Limiter) {
 }
 
 /// Refunds the last of `charges` that a limiter has counted within a moment, three at one time:
-/// half of them the oldest first, the others the newest first. So many hits are merged, and nothing
-/// of them may be lost.
+/// half of them the oldest first, the others the newest first. That many hits are merged, and each
+/// of their units must be given back.
 ///
 /// # Panics
 /// When not all of what is refunded is given back.

@@ -30,7 +30,7 @@ fn app(limiter: &Limiter) -> (Router, Kept) {
     (router.merge(more.layer(limiter.layer())), kept)
 }
 
-/// What becomes of a request whose check is answered late.
+/// What happens to a request when its check is answered late.
 #[derive(Clone, Copy, Debug)]
 enum Case {
     /// It settles at this use before the answer comes.

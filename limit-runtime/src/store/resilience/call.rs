@@ -1,13 +1,13 @@
 //! A check that is under way, and what happens to it when its request has ended.
 
 use super::{
-    late_charges::Kind,
+    answer::LateCounts,
     owned_charge::OwnedCharge,
     settler,
     shared::{Shared, UnderWay},
 };
 use crate::{
-    decision::{Decision, LateCount},
+    decision::Decision,
     store::{Action, StoreError, charge::Charge, store_future::StoreFuture},
 };
 use smallvec::SmallVec;
@@ -39,9 +39,6 @@ pub(super) struct Call {
     counts: Option<LateCounts>,
 }
 
-/// Show when the store has counted each of several charges.
-pub(super) type LateCounts = SmallVec<[Arc<LateCount>; 2]>;
-
 impl Call {
     pub(super) fn new(shared: &Arc<Shared>, charges: &[Charge<'_>], action: Action) -> Self {
         let charges: Arc<[OwnedCharge]> = charges.iter().map(OwnedCharge::new).collect();
@@ -68,14 +65,14 @@ impl Call {
         if self.check.is_none() {
             return LateCounts::new();
         }
-        let counts: LateCounts = self.charges.iter().map(|_| Arc::default()).collect();
+        let counts: LateCounts = self.charges.iter().map(|_| Some(Arc::default())).collect();
         self.counts = Some(counts.clone());
         counts
     }
 
     /// Keeps the forced charges, to send them until the store confirms them. Returns what shows
     /// when it has counted each of them.
-    pub(super) fn send_later(mut self) -> Vec<Option<Arc<LateCount>>> {
+    pub(super) fn send_later(mut self) -> LateCounts {
         self.check = None;
         self.shared.keep_late(&self.charges)
     }
@@ -138,20 +135,11 @@ struct Unanswered {
 impl Unanswered {
     fn answer(mut self, decision: &Decision, counts: Option<&LateCounts>) {
         if !self.is_forced {
-            for (index, receipt) in decision.receipts().iter().enumerate() {
-                let Some(charge) = self.charges.get(index) else {
-                    break;
-                };
-                let charge = Charge {
-                    id: None,
-                    ..charge.as_charge()
-                };
-                match counts.and_then(|counts| counts.get(index)) {
-                    Some(count) => self.shared.refund_counted(&charge, receipt.at(), count),
-                    None => {
-                        self.shared.add_late(&charge, Kind::refund(receipt));
-                    }
-                }
+            let charges = self.charges.iter().zip(decision.receipts());
+            for (index, (charge, receipt)) in charges.enumerate() {
+                let count = counts.and_then(|counts| counts.get(index)?.as_deref());
+                self.shared
+                    .refund_counted(&charge.as_charge(), receipt, count);
             }
         }
         self.is_forced = false;

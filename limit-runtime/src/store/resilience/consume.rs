@@ -1,7 +1,7 @@
 //! A check that consumes its charges if they are allowed.
 
 use super::{
-    answer::{Answer, consumed},
+    answer::{Answer, consumed, with_late_counts},
     call::Call,
     guard::Guard,
     health::count,
@@ -11,7 +11,7 @@ use super::{
     send, settler,
 };
 use crate::{
-    decision::Decision,
+    decision::{Decision, Receipt},
     store::{
         charge::{Action, Charge},
         error::StoreError,
@@ -19,7 +19,6 @@ use crate::{
     },
 };
 use smallvec::SmallVec;
-use std::iter;
 use tokio::runtime::Handle;
 
 impl Guard {
@@ -59,13 +58,7 @@ impl Guard {
                 let mut decision =
                     shared.fall_back(fallback, charges, Action::Consume, Some(error))?;
                 if decision.is_allowed() {
-                    let counts = call.admit().into_iter().map(Some).chain(iter::repeat(None));
-                    let receipts = decision.take_receipts().into_iter().zip(counts);
-                    decision =
-                        decision.with_receipts(receipts.map(|(receipt, count)| match count {
-                            Some(count) => receipt.with_late_count(count),
-                            None => receipt,
-                        }));
+                    decision = with_late_counts(decision, call.admit(), Receipt::with_late_count);
                 }
                 return Ok(Answer::of_fallback(decision));
             }

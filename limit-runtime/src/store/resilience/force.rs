@@ -1,8 +1,14 @@
 //! Charges that are consumed even if they are denied, for work that is done.
 
-use super::{answer::consumed, call::Call, guard::Guard, late_charges::Kind, send, settler};
+use super::{
+    answer::{LateCounts, consumed, with_late_counts},
+    call::Call,
+    guard::Guard,
+    late_charges::Kind,
+    send, settler,
+};
 use crate::{
-    decision::{Decision, LateCount},
+    decision::{Decision, LateCount, Receipt},
     store::{
         charge::{Action, Charge, ChargeId},
         error::StoreError,
@@ -10,7 +16,7 @@ use crate::{
     },
 };
 use smallvec::SmallVec;
-use std::{iter, sync::Arc};
+use std::sync::Arc;
 
 impl Guard {
     /// Consumes the charges even if they are denied, now or when the store answers again.
@@ -27,7 +33,7 @@ impl Guard {
                 .collect();
             settler::start_if_needed(shared);
             let decision = shared.fall_back(fallback, charges, Action::Force, None)?;
-            return Ok(with_late_receipts(decision, counts));
+            return Ok(with_late_counts(decision, counts, late));
         }
         let sent: SmallVec<[Charge<'_>; 2]> = charges
             .iter()
@@ -47,22 +53,17 @@ impl Guard {
             Err(error) => error,
         };
         drop(local_charge);
-        let mut counts = Vec::new();
+        let mut counts = LateCounts::new();
         if shared.may_send_again(&error) {
             counts = call.send_later();
             settler::start_if_needed(shared);
         }
         let decision = shared.fall_back(fallback, charges, Action::Force, Some(error))?;
-        Ok(with_late_receipts(decision, counts))
+        Ok(with_late_counts(decision, counts, late))
     }
 }
 
-/// The decision of the fallback on charges, which are kept for the store where there are `counts`.
-fn with_late_receipts(mut decision: Decision, counts: Vec<Option<Arc<LateCount>>>) -> Decision {
-    let receipts = decision.take_receipts().into_iter();
-    let counts = counts.into_iter().chain(iter::repeat(None));
-    decision.with_receipts(receipts.zip(counts).map(|(receipt, count)| match count {
-        Some(_) => receipt.late(receipt.cost(), count),
-        None => receipt,
-    }))
+/// The receipt of a charge that is kept for the store.
+fn late(receipt: &Receipt, count: Arc<LateCount>) -> Receipt {
+    receipt.late(receipt.cost(), Some(count))
 }

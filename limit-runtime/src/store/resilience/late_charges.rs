@@ -124,19 +124,18 @@ impl LateCharges {
             sum.expires_at = expires_at;
             return Kept::with(&sum.count);
         }
-        let (has_room, has_dropped) = state.make_room(kind);
+        let (has_room, kept) = state.make_room(kind);
         self.has_some.store(true, Ordering::Relaxed);
-        let count = (has_room && kind == Kind::Force).then(Arc::default);
         if has_room {
             let sum = Sum {
                 cost: recorded_cost(charge.cost),
-                count: count.clone(),
+                count: kept.count.clone(),
                 expires_at,
                 ended: Ended::new(),
             };
             state.unsent.insert(key, sum);
         }
-        Kept { count, has_dropped }
+        kept
     }
 
     /// Keeps a charge that was sent with its id, and not confirmed.
@@ -149,36 +148,32 @@ impl LateCharges {
         if let Some(late) = state.sealed.iter().find(is_kept) {
             return Kept::with(&late.count);
         }
-        let (has_room, has_dropped) = state.make_room(kind);
+        let (has_room, kept) = state.make_room(kind);
         self.has_some.store(true, Ordering::Relaxed);
-        let count = (has_room && kind == Kind::Force).then(Arc::default);
         if has_room {
             let expires_at = expires_at(&charge.as_charge(), now);
             state.sealed.push_back(Arc::new(LateCharge {
                 charge,
                 kind,
-                count: count.clone(),
+                count: kept.count.clone(),
                 was_sent: AtomicBool::new(true),
                 expires_at,
                 ended: Ended::new(),
             }));
         }
-        Kept { count, has_dropped }
+        kept
     }
 
-    /// Takes back up to `units` of a forced charge that was not sent, and whose entry has this
+    /// Takes back up to `units` of a forced charge that was not sent, of the entry with this
     /// `count`. Returns how many.
-    pub(super) fn take_back(&self, charge: &Charge<'_>, units: u64, count: &LateCount) -> u64 {
+    pub(super) fn take_back(&self, charge: &Charge<'_>, units: u64, count: &Arc<LateCount>) -> u64 {
         let mut state = self.state.lock();
         let key = (without_cost(charge), Kind::Force);
         let Some(sum) = state.unsent.get_mut(&key) else {
             return 0;
         };
-        if !sum
-            .count
-            .as_ref()
-            .is_some_and(|of_sum| std::ptr::eq(&**of_sum, count))
-        {
+        let of_sum = sum.count.as_ref();
+        if of_sum.is_none_or(|of_sum| !Arc::ptr_eq(of_sum, count)) {
             return 0;
         }
         let taken = units.min(sum.cost);
@@ -295,27 +290,27 @@ impl State {
     /// Makes room for one entry of this kind. Refunds are dropped first: without them a client has
     /// less than it is due, without a forced charge it would have more.
     ///
-    /// Returns whether there is room, and whether an entry is lost.
-    fn make_room(&mut self, kind: Kind) -> (bool, bool) {
-        if self.len() < MAX_ENTRIES {
-            return (true, false);
+    /// Returns whether there is room, and what becomes of the entry.
+    fn make_room(&mut self, kind: Kind) -> (bool, Kept) {
+        let has_dropped = self.len() >= MAX_ENTRIES;
+        if has_dropped {
+            self.dropped += 1;
         }
-        self.dropped += 1;
-        if kind != Kind::Force {
-            return (false, true);
-        }
+        let has_room = !has_dropped || kind == Kind::Force && self.drop_refund();
+        let count = (has_room && kind == Kind::Force).then(Arc::default);
+        (has_room, Kept { count, has_dropped })
+    }
+
+    /// Drops a refund. Returns whether there was one.
+    fn drop_refund(&mut self) -> bool {
         let is_refund = |kind: &Kind| *kind != Kind::Force;
         let unsent = self.unsent.keys().find(|(_, kind)| is_refund(kind));
         if let Some(key) = unsent.cloned() {
             self.unsent.remove(&key);
-            return (true, true);
+            return true;
         }
         let sealed = self.sealed.iter().position(|late| is_refund(&late.kind));
-        if let Some(place) = sealed {
-            self.sealed.remove(place);
-            return (true, true);
-        }
-        (false, true)
+        sealed.is_some_and(|place| self.sealed.remove(place).is_some())
     }
 }
 

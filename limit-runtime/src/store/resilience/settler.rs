@@ -90,9 +90,8 @@ async fn settle(shared: &Arc<Shared>, late: &Arc<LateCharge>) -> bool {
             counted.map(|decision| {
                 // A store that has counted the id before does not answer when that was. A refund at
                 // another time could give back what others have consumed.
-                let receipt = decision.receipts().first().filter(|_| !was_sent);
-                if let (Some(receipt), Some(count)) = (receipt, &late.count) {
-                    shared.refund_counted(&charge, receipt.at(), count);
+                if let (false, Some(receipt)) = (was_sent, decision.receipts().first()) {
+                    shared.refund_counted(&charge, receipt, late.count.as_deref());
                 }
             })
         }

@@ -1,6 +1,7 @@
 //! State of a guarded store that the guard and the background prober share.
 
 use super::{
+    answer::LateCounts,
     breaker::Breaker,
     denial_cache::DenialCache,
     health::{Counters, Health, StoreHealth, count},
@@ -114,9 +115,9 @@ impl Shared {
 
     /// Keeps forced charges that were sent with their ids, and not confirmed. Returns what shows
     /// when the store has counted each of them.
-    pub(super) fn keep_late(&self, charges: &[OwnedCharge]) -> Vec<Option<Arc<LateCount>>> {
+    pub(super) fn keep_late(&self, charges: &[OwnedCharge]) -> LateCounts {
         if !self.store.counts_ids_once() {
-            return Vec::new();
+            return LateCounts::new();
         }
         let now = self.real_clock.now();
         let kept = charges.iter().map(|charge| {
@@ -126,13 +127,20 @@ impl Shared {
         kept.collect()
     }
 
-    /// Notes that the store counted a charge late, and refunds what is not wanted of it any more.
-    pub(super) fn refund_counted(&self, charge: &Charge<'_>, at: u64, count: &LateCount) {
+    /// Refunds what is not wanted any more of a charge that the store counted late: all of it, if no
+    /// receipt has its `count`.
+    pub(super) fn refund_counted(
+        &self,
+        charge: &Charge<'_>,
+        receipt: &Receipt,
+        count: Option<&LateCount>,
+    ) {
+        let counted = |count: &LateCount| count.counted(receipt.at(), charge.cost);
         let charge = Charge {
             id: None,
-            ..charge.cost(count.counted(at, charge.cost))
+            ..charge.cost(count.map_or(charge.cost, counted))
         };
-        self.add_late(&charge, Kind::Refund { at });
+        self.add_late(&charge, Kind::refund(receipt));
     }
 
     /// Logs that charges were dropped for want of room, if any were.

@@ -69,10 +69,7 @@ impl Log {
             })
         };
         let new_end = match self {
-            Self::Inline { len, hits, .. } => {
-                *len = Inline::alive(hits, *len, now, scale.horizon).len;
-                refund_inline(hits, len, now, scale, stamp, taker)
-            }
+            Self::Inline { len, hits, .. } => refund_inline(hits, len, now, scale, stamp, taker),
             Self::Units { ring, .. } => refund_in(ring, now, scale, stamp, taker),
             Self::Few { ring, .. } => refund_in(ring, now, scale, stamp, taker),
             Self::Small { ring, .. } => refund_in(ring, now, scale, stamp, taker),
@@ -94,8 +91,8 @@ fn refund_inline(
     stamp: u32,
     taker: impl FnOnce(u32, u32) -> Option<Taker>,
 ) -> Option<u64> {
-    let alive = hits.get(..usize::from(*len))?;
-    let mut times: SmallVec<[u32; INLINE]> = alive.iter().rev().copied().collect();
+    let alive = Inline::alive(hits, *len, now, scale.horizon);
+    let mut times: SmallVec<[u32; INLINE]> = alive.oldest_first().collect();
     let first = times.partition_point(|&hit| now.age(hit) > now.age(stamp));
     let mut taker = taker(low(first as u64), *times.get(first)?)?;
     let mut place = 0;

@@ -8,7 +8,7 @@ use super::{
 
 /// Where a ring has its hits.
 pub(crate) trait Storage<H>: AsRef<[H]> + AsMut<[H]> {
-    /// Room for so many hits, or for more.
+    /// Room for this number of hits, or for more.
     fn with_length(length: usize) -> Self;
 
     /// The bytes beside the ring.
