@@ -278,8 +278,10 @@ impl RequestLimits {
                 })
             })
             .collect();
-        let refunded: PerRule<(usize, u64)> =
-            taken.iter().map(|entry| (entry.rule, entry.cost)).collect();
+        let refunded = taken.iter();
+        let refunded: PerRule<(usize, u64)> = refunded
+            .map(|entry| (entry.rule, entry.counted_units()))
+            .collect();
         let receipts: PerRule<Receipt> = taken.into_iter().map(|entry| entry.receipt).collect();
         self.limiter.refund(&charges, &receipts).await?;
         for (rule, units) in refunded {

@@ -3,7 +3,7 @@
 use crate::scrape::{recorder, scrape};
 use axum::{Router, routing::get};
 use limit_runtime::{
-    IntoKey, Limiter, WhenFull, everyone, limits, rate_limit,
+    IntoKey, Limiter, RateLimit, WhenFull, everyone, limits, rate_limit,
     store::{Charge, CustomStore, Fallback, Scope},
 };
 use metrics::set_default_local_recorder;
@@ -55,6 +55,30 @@ async fn errors_have_a_kind_and_requests_the_effect_of_the_fallback() {
             scrape.text
         );
         assert_eq!(limiter.health().failed, 2);
+    }
+}
+
+#[rate_limit("4/minute", key = everyone)]
+async fn refunding(limit: RateLimit) {
+    limit.refund(1).await.unwrap();
+}
+
+/// What `Fallback::Allow` lets through is not counted by anything, so nothing of it is given back.
+#[tokio::test]
+async fn units_that_nothing_has_counted_are_not_refunded() {
+    let recorder = recorder();
+    let _guard = set_default_local_recorder(&recorder);
+    let store = CustomStore::new(CheckOnly::UNREACHABLE).fallback(Fallback::Allow);
+    let limiter = Limiter::builder().store(store).build();
+    let app = Router::new()
+        .route("/", get(refunding))
+        .layer(limiter.layer());
+    assert_eq!(get_status(&app, "/").await, 200);
+    let scrape = scrape(&recorder);
+    for kind in ["charged", "refunded"] {
+        let units = format!("rate_limit_units_total{{policy='refunding',kind='{kind}'}}");
+        let found = scrape.samples.get(&crate::scrape::series(&units));
+        assert!(found.copied().unwrap_or(0.0) < 0.5, "{}", scrape.text);
     }
 }
 
