@@ -33,8 +33,8 @@ impl Answer {
 /// What shows when the store has counted each of several charges, as far as it may still do so.
 pub(super) type LateCounts = SmallVec<[Option<Arc<LateCount>>; 2]>;
 
-/// The decision of a fallback, with the receipts that `add` makes of those of charges that the store
-/// may still count.
+/// The decision of a fallback, with the receipts that `add` makes of those of charges that the
+/// store may still count.
 pub(super) fn with_late_counts(
     mut decision: Decision,
     counts: LateCounts,

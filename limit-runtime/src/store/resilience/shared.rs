@@ -127,8 +127,8 @@ impl Shared {
         kept.collect()
     }
 
-    /// Refunds what is not wanted any more of a charge that the store counted late: all of it, if no
-    /// receipt has its `count`.
+    /// Refunds what is not wanted any more of a charge that the store counted late: all of it, if
+    /// no receipt has its `count`.
     pub(super) fn refund_counted(
         &self,
         charge: &Charge<'_>,
