@@ -16,6 +16,7 @@ fn main() {
         "two" => (limits!("100_000_000/second; 4_000_000_000/minute"), 1_000),
         "denied" => (limits!("1/day"), 1),
         "new" => (limits!("10/minute"), u32::MAX),
+        "growing" => (limits!("1_000/day"), 100),
         "governor" => {
             let quota = Quota::per_minute(NonZeroU32::MAX);
             let peer: DefaultKeyedRateLimiter<IpAddr> = RateLimiter::keyed(quota);
@@ -24,7 +25,7 @@ fn main() {
             }
             return;
         }
-        other => panic!("{other}: hot, many, two, denied, new or governor"),
+        other => panic!("{other}: hot, many, two, denied, new, growing or governor"),
     };
     let limiter = Limiter::new();
     for number in 0..times {

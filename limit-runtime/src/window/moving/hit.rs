@@ -8,6 +8,13 @@ pub(crate) trait Hit: Copy + Debug + Default {
     /// A running total. It wraps around, so only differences are meaningful.
     type Total: Copy + Debug + Default;
 
+    /// The newest hits of a ring, which are beside the pointer to the others: as many as an entry
+    /// of the store has room for.
+    type Block: Copy + Debug + Default + AsRef<[Self]> + AsMut<[Self]>;
+
+    /// The number of hits in a block.
+    const BLOCK: u32;
+
     /// Whether hits have totals, so that a hit can be more than one unit.
     const HAS_TOTALS: bool;
 
@@ -33,7 +40,9 @@ pub(crate) struct UnitHit(u32);
 
 impl Hit for UnitHit {
     type Total = ();
+    type Block = [Self; 3];
 
+    const BLOCK: u32 = 3;
     const HAS_TOTALS: bool = false;
     const MAX_UNITS: u64 = u64::MAX;
 
@@ -65,7 +74,9 @@ pub(crate) struct SmallHit {
 
 impl Hit for SmallHit {
     type Total = u32;
+    type Block = [Self; 1];
 
+    const BLOCK: u32 = 1;
     const HAS_TOTALS: bool = true;
     const MAX_UNITS: u64 = u32::MAX as u64;
 
@@ -100,7 +111,9 @@ pub(crate) struct LargeHit {
 
 impl Hit for LargeHit {
     type Total = u64;
+    type Block = [Self; 1];
 
+    const BLOCK: u32 = 1;
     const HAS_TOTALS: bool = true;
     const MAX_UNITS: u64 = u64::MAX;
 

@@ -5,6 +5,7 @@ use super::{
     ticks::Now,
     usage::{Hits, LimitUse},
 };
+use std::mem;
 
 /// Where a ring has its hits.
 pub(crate) trait Storage<H>: AsRef<[H]> + AsMut<[H]> {
@@ -42,32 +43,39 @@ impl Storage<SmallHit> for FewHits {
 }
 
 /// A ring buffer of hits. The values that nearly every check reads are stored beside the pointer,
-/// so that it does not wait for the memory of the ring. The newest hit is only there, so that
-/// merging a hit into it does not touch the ring.
+/// so that it does not wait for the memory of the ring.
+///
+/// The slots of the ring are in blocks. The hits in the block of the newest one are beside the
+/// pointer, too, and are written to their slots together once the block is complete: a log that is
+/// in no cache waits for its ring once in a block, and merging a hit into the newest one does not
+/// touch the ring.
 #[derive(Debug)]
 pub(crate) struct Ring<H: Hit, S = Box<[H]>> {
-    /// All hits but the newest.
+    /// The slots: all hits but those in `block`. Whole blocks.
     hits: S,
+    /// The slot of the oldest hit.
     head: u32,
-    /// The number of hits, the newest included.
+    /// The number of hits, those in `block` included.
     len: u32,
     /// The total before the oldest hit.
     base: H::Total,
     /// The time of the oldest hit.
     oldest: u32,
-    newest: H,
+    /// The hits in the block of the newest one, the newest first.
+    block: H::Block,
 }
 
 impl<H: Hit, S: Storage<H>> Ring<H, S> {
     /// An empty ring with this capacity, or more.
     pub(super) fn with_capacity(capacity: usize) -> Self {
+        let slots = capacity.saturating_sub(1);
         Self {
-            hits: S::with_length(capacity.saturating_sub(1)),
+            hits: S::with_length(slots.next_multiple_of(H::BLOCK as usize)),
             head: 0,
             len: 0,
             base: H::Total::default(),
             oldest: 0,
-            newest: H::default(),
+            block: H::Block::default(),
         }
     }
 
@@ -89,11 +97,34 @@ impl<H: Hit, S: Storage<H>> Ring<H, S> {
         self.len as usize > self.hits.as_ref().len()
     }
 
+    /// Whether the encoding can represent another hit of this cost.
+    #[inline(always)]
+    pub(super) fn can_take(&self, cost: u64) -> bool {
+        if H::HAS_TOTALS {
+            cost <= H::MAX_UNITS - self.units()
+        } else {
+            cost == 1
+        }
+    }
+
+    /// Makes a full ring larger.
+    pub(super) fn grow(&mut self, capacity: usize) {
+        let larger = Self::with_capacity(capacity);
+        let before = mem::replace(&mut self.hits, larger.hits);
+        let (wrapped, oldest) = before.as_ref().split_at(self.head as usize);
+        // Hits keep their place within a block.
+        self.head %= H::BLOCK;
+        let slots = self.hits.as_mut().iter_mut().skip(self.head as usize);
+        for (slot, hit) in slots.zip(oldest.iter().chain(wrapped)) {
+            *slot = *hit;
+        }
+    }
+
     /// The units of all hits.
     #[inline(always)]
     pub(super) fn units(&self) -> u64 {
         match self.len.checked_sub(1) {
-            Some(last) => self.newest.units_since(self.base, last),
+            Some(last) => self.newest().units_since(self.base, last),
             None => 0,
         }
     }
@@ -119,18 +150,35 @@ impl<H: Hit, S: Storage<H>> Ring<H, S> {
     #[inline(always)]
     pub(super) fn push(&mut self, at: u32, cost: u64) {
         if let Some(last) = self.len.checked_sub(1) {
-            self.put(last, self.newest);
+            if self.place(last) % H::BLOCK == H::BLOCK - 1 {
+                self.write_block(last);
+            }
         } else {
             self.oldest = at;
         }
-        self.newest = H::new(self.newest.total(), at, cost);
+        let hit = H::new(self.newest().total(), at, cost);
+        push_first(&mut self.block, hit);
         self.len += 1;
+    }
+
+    /// Writes the hits of the block, which is complete, to their slots.
+    #[inline(always)]
+    fn write_block(&mut self, last: u32) {
+        let end = self.place(last) as usize + 1;
+        let mut block = self.block;
+        block.as_mut().reverse();
+        if let Some(slots) = self.hits.as_mut().get_mut(end - H::BLOCK as usize..end) {
+            slots.copy_from_slice(block.as_ref());
+        }
     }
 
     /// Adds units to the newest hit, and moves it to the time `at`.
     #[inline(always)]
     pub(super) fn merge_into_newest(&mut self, at: u32, cost: u64) {
-        self.newest = H::new(self.newest.total(), at, cost);
+        let merged = H::new(self.newest().total(), at, cost);
+        if let Some(newest) = self.block.as_mut().first_mut() {
+            *newest = merged;
+        }
         if self.len == 1 {
             self.oldest = at;
         }
@@ -156,26 +204,28 @@ impl<H: Hit, S: Storage<H>> Ring<H, S> {
             None => self.base,
         };
         let (mut total, mut kept) = (before, first);
-        let mut newest = H::new(total, 0, 0);
+        let mut block = H::Block::default();
+        push_first(&mut block, H::new(total, 0, 0));
+        for index in first.saturating_sub(H::BLOCK)..first {
+            push_first(&mut block, self.hit(index));
+        }
         for index in first..self.len {
             let hit = self.hit(index);
             let units = hit.units_since(before, 0);
             before = hit.total();
             let left = units - take(hit.at(), units);
             if left > 0 {
-                newest = H::new(total, hit.at(), left);
-                total = newest.total();
-                // The place of the last one may be that of the first.
+                let hit = H::new(total, hit.at(), left);
+                total = hit.total();
+                push_first(&mut block, hit);
+                // The slot of the last one may be that of the first.
                 if index > kept || index + 1 < self.len {
-                    self.put(kept, newest);
+                    self.put(kept, hit);
                 }
                 kept += 1;
             }
         }
-        if kept == first && first > 0 {
-            newest = self.hit(first - 1);
-        }
-        self.newest = newest;
+        self.block = block;
         self.len = kept;
         if kept > 0 {
             self.oldest = self.hit(0).at();
@@ -204,7 +254,7 @@ impl<H: Hit, S: Storage<H>> Ring<H, S> {
     /// The hits in a window that the oldest has left.
     #[inline]
     fn within_shorter(&self, now: Now, window: u32) -> LimitUse {
-        if self.len == 0 || now.has_left(self.newest.at(), window) {
+        if self.len == 0 || now.has_left(self.newest_at(), window) {
             return LimitUse {
                 used: 0,
                 first: self.len,
@@ -234,13 +284,22 @@ impl<H: Hit, S: Storage<H>> Ring<H, S> {
         first_between(left, within, is_within)
     }
 
+    /// The newest hit. If there is none, one with the total before the first.
+    #[inline(always)]
+    fn newest(&self) -> H {
+        self.block.as_ref().first().copied().unwrap_or_default()
+    }
+
     #[inline]
     fn hit(&self, index: u32) -> H {
-        if index + 1 >= self.len {
-            return self.newest;
-        }
-        let place = self.place(index) as usize;
-        self.hits.as_ref().get(place).copied().unwrap_or_default()
+        let last = self.len.saturating_sub(1);
+        let newer = last.saturating_sub(index);
+        let hits = if newer < H::BLOCK && newer <= self.place(last) % H::BLOCK {
+            self.block.as_ref().get(newer as usize)
+        } else {
+            self.hits.as_ref().get(self.place(index) as usize)
+        };
+        hits.copied().unwrap_or_default()
     }
 
     #[inline]
@@ -252,6 +311,16 @@ impl<H: Hit, S: Storage<H>> Ring<H, S> {
         } else {
             place - capacity
         }
+    }
+}
+
+/// Adds a hit before all others, of which the last is dropped.
+#[inline(always)]
+fn push_first<H: Hit>(block: &mut H::Block, hit: H) {
+    let block = block.as_mut();
+    block.copy_within(..block.len() - 1, 1);
+    if let Some(first) = block.first_mut() {
+        *first = hit;
     }
 }
 
@@ -305,6 +374,85 @@ impl<H: Hit, S: Storage<H>> Hits for Ring<H, S> {
 
     #[inline]
     fn newest_at(&self) -> u32 {
-        self.newest.at()
+        self.newest().at()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::hit::{LargeHit, UnitHit},
+        *,
+    };
+    use test_support::random::Random;
+
+    /// A ring beside a list of its hits, under random changes.
+    #[expect(clippy::cast_possible_truncation, reason = "the numbers are small")]
+    fn agrees_with_a_list<H: Hit>(seed: u64) {
+        let mut random = Random::new(seed);
+        let capacity = 3 + random.below(30) as usize;
+        let mut ring = Ring::<H>::with_capacity(capacity);
+        let mut list: Vec<(u32, u64)> = Vec::new();
+        let mut at = 0;
+        for _ in 0..500 {
+            at += random.below(4) as u32;
+            let now = Now::new(at.into(), 0);
+            let cost = if H::HAS_TOTALS {
+                1 + random.below(5)
+            } else {
+                1
+            };
+            match random.below(12) {
+                0..7 => {
+                    if ring.is_full() && random.below(3) == 0 {
+                        let larger = ring.capacity() + 1 + random.below(9) as usize;
+                        ring.grow(larger);
+                        assert!(ring.capacity() >= larger);
+                    }
+                    if !ring.is_full() {
+                        ring.push(at, cost);
+                        list.push((at, cost));
+                    }
+                }
+                7..9 => {
+                    let horizon = 1 + random.below(40) as u32;
+                    ring.forget(now, horizon);
+                    let keeps = list.len().saturating_sub(1);
+                    let left = |&&(at, _): &&(u32, u64)| now.has_left(at, horizon);
+                    let left = list.iter().take_while(left).count();
+                    list.drain(..left.min(keeps));
+                }
+                9 if H::HAS_TOTALS => {
+                    if let Some(newest) = list.last_mut() {
+                        ring.merge_into_newest(at, cost);
+                        *newest = (at, newest.1 + cost);
+                    }
+                }
+                _ => {
+                    let first = random.below(list.len() as u64 + 1) as usize;
+                    let most = random.below(3);
+                    ring.take(first as u32, |_, units| units.min(most));
+                    for hit in &mut list[first..] {
+                        hit.1 -= hit.1.min(most);
+                    }
+                    list.retain(|hit| hit.1 > 0);
+                }
+            }
+            assert_eq!(ring.iter().collect::<Vec<_>>(), list);
+            assert_eq!(ring.len() as usize, list.len());
+            assert_eq!(ring.units(), list.iter().map(|hit| hit.1).sum::<u64>());
+            if let [(oldest, _), .., (newest, _)] | [(oldest @ newest, _)] = list[..] {
+                assert_eq!((ring.oldest, ring.newest_at()), (oldest, newest));
+            }
+        }
+    }
+
+    #[test]
+    fn a_ring_agrees_with_a_list_of_its_hits() {
+        for seed in 0..300 {
+            agrees_with_a_list::<UnitHit>(seed);
+            agrees_with_a_list::<SmallHit>(seed);
+            agrees_with_a_list::<LargeHit>(seed);
+        }
     }
 }

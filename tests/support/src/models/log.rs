@@ -135,6 +135,8 @@ impl LogModel {
             0
         };
         let capacity = windows.len() * (2 * self.entries + 2) + spare;
+        // A ring has whole blocks of three slots, and holds one hit more.
+        let capacity = (capacity - 1).next_multiple_of(3) + 1;
         if self.hits.len() <= capacity.max(INLINE) {
             return;
         }
