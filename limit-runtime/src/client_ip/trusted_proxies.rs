@@ -4,7 +4,25 @@ use super::{
     address, error::TrustedProxiesError, forwarded, header::ForwardedHeader, networks::Networks,
 };
 use http::HeaderMap;
-use std::{net::IpAddr, str::FromStr};
+use std::{
+    net::IpAddr,
+    str::FromStr,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+/// Whether a limiter of this process has trusted proxies.
+static ARE_CONFIGURED: AtomicBool = AtomicBool::new(false);
+
+/// Whether a limiter of this process has trusted proxies. If none has, no limiter has to be asked.
+#[inline]
+pub(crate) fn are_configured() -> bool {
+    ARE_CONFIGURED.load(Ordering::Relaxed)
+}
+
+/// Notes that a limiter has trusted proxies, before it has a request.
+pub(crate) fn note_configured() {
+    ARE_CONFIGURED.store(true, Ordering::Relaxed);
+}
 
 #[doc = include_str!("../docs/client_address.md")]
 #[derive(Clone, Debug)]

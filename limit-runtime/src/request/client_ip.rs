@@ -1,9 +1,9 @@
 //! The key function `client_ip`: the client's address, behind trusted proxies if there are any.
 
 use crate::{
-    client_ip::{proxy_check, trusted_proxies::TrustedProxies},
+    client_ip::{proxy_check, trusted_proxies},
     diagnostics::{self, Misconfiguration},
-    key::{IntoKey, Key, ipv6_key},
+    key::{IntoKey, Key, MAX_IPV6_PREFIX, ipv6_key},
     limiter::Limiter,
     response::problem::problem,
 };
@@ -11,7 +11,7 @@ use axum::{
     extract::connect_info::{ConnectInfo, MockConnectInfo},
     response::{IntoResponse, Response},
 };
-use http::{Extensions, HeaderMap, StatusCode, request::Parts};
+use http::{Extensions, StatusCode, request::Parts};
 use std::{
     fmt,
     net::{IpAddr, SocketAddr},
@@ -53,32 +53,36 @@ pub fn client_ip(parts: &Parts) -> Result<ClientIp, ClientIpRejection> {
     let Some(peer) = peer(&parts.extensions) else {
         return Err(ClientIpRejection::logged());
     };
-    let limiter = Limiter::find(parts);
-    let ipv6_prefix = limiter.ipv6_prefix();
-    let proxies = limiter.trusted_proxies();
-    let client = |address| ClientIp {
-        address,
-        ipv6_prefix,
-    };
     Ok(match peer {
-        // The common case, in which the address is moved as a word.
-        SocketAddr::V4(peer) if proxies.is_none() && proxy_check::is_finished() => {
-            client(IpAddr::V4(*peer.ip()))
+        // The common case, which depends on no setting of the limiter.
+        SocketAddr::V4(peer)
+            if !trusted_proxies::are_configured() && proxy_check::is_finished() =>
+        {
+            ClientIp {
+                address: IpAddr::V4(*peer.ip()),
+                ipv6_prefix: MAX_IPV6_PREFIX,
+            }
         }
-        _ => {
-            let peer = peer.ip().to_canonical();
-            client(observed_client(proxies, peer, &parts.headers))
-        }
+        _ => observed_client(parts, peer.ip().to_canonical()),
     })
 }
 
 /// The client's address, according to the forwarding header behind trusted proxies. Not inlined:
 /// without proxies, which is the common case, this code is not in the way.
 #[inline(never)]
-fn observed_client(proxies: Option<&TrustedProxies>, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
-    let client = proxies.map_or(peer, |proxies| proxies.client(peer, headers));
-    proxy_check::observe(peer, client, headers, proxies);
-    client
+fn observed_client(parts: &Parts, peer: IpAddr) -> ClientIp {
+    let (limiter, headers) = (Limiter::find(parts), &parts.headers);
+    let proxies = limiter.trusted_proxies();
+    let address = proxies.map_or(peer, |proxies| proxies.client(peer, headers));
+    proxy_check::observe(peer, address, headers, proxies);
+    let ipv6_prefix = match address {
+        IpAddr::V4(_) => MAX_IPV6_PREFIX,
+        IpAddr::V6(_) => limiter.ipv6_prefix(),
+    };
+    ClientIp {
+        address,
+        ipv6_prefix,
+    }
 }
 
 /// The peer's address, from the extensions that the `ConnectInfo` extractor reads.
@@ -94,7 +98,7 @@ fn peer(extensions: &Extensions) -> Option<&SocketAddr> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ClientIp {
     address: IpAddr,
-    /// The number of leading bits of an IPv6 address that the key keeps.
+    /// The number of leading bits of an IPv6 address that the key keeps; one number for IPv4.
     ipv6_prefix: u8,
 }
 

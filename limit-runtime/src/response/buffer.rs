@@ -13,27 +13,34 @@ thread_local! {
     static CURRENT_CHUNK: RefCell<BytesMut> = RefCell::new(BytesMut::new());
 }
 
-/// Concatenates `parts` in the current chunk of this thread. Longer results get their own
-/// allocation.
+/// Concatenates `parts` in the current chunk of this thread, or in an allocation of their own.
 #[inline]
 pub(crate) fn joined<const N: usize>(parts: [&[u8]; N]) -> Bytes {
-    let length: usize = parts.iter().map(|part| part.len()).sum();
+    let length = parts.iter().map(|part| part.len()).sum();
+    let joined = in_chunk(length, |chunk| {
+        for part in parts {
+            chunk.extend_from_slice(part);
+        }
+    });
+    joined.unwrap_or_else(|| parts.concat().into())
+}
+
+/// The `length` bytes that `append` appends to the current chunk of this thread. `None` if they are
+/// too many, or while the thread shuts down.
+#[inline(always)]
+pub(crate) fn in_chunk(length: usize, append: impl FnOnce(&mut BytesMut)) -> Option<Bytes> {
     if length > CHUNK {
-        return parts.concat().into();
+        return None;
     }
-    let in_chunk = |chunk: &RefCell<BytesMut>| {
+    let appended = CURRENT_CHUNK.try_with(|chunk| {
         let mut chunk = chunk.try_borrow_mut().ok()?;
         if length > chunk.capacity() {
             chunk.reserve(CHUNK);
         }
-        for part in parts {
-            chunk.extend_from_slice(part);
-        }
+        append(&mut chunk);
         Some(chunk.split().freeze())
-    };
-    // Thread-local storage is gone while a thread shuts down.
-    let joined = CURRENT_CHUNK.try_with(in_chunk).ok().flatten();
-    joined.unwrap_or_else(|| parts.concat().into())
+    });
+    appended.ok().flatten()
 }
 
 /// Bytes on the stack: more than nearly all header values of this crate need.

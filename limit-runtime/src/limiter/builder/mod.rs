@@ -10,7 +10,7 @@ use super::{
     wait_queue::WaitQueues,
 };
 use crate::{
-    client_ip::TrustedProxies,
+    client_ip::{TrustedProxies, trusted_proxies},
     clock::Clock,
     extract::role_fn::{KeyFn, KeyOfRequest},
     key::MAX_IPV6_PREFIX,
@@ -308,6 +308,9 @@ impl LimiterBuilder {
     pub fn build(self) -> Limiter {
         if !self.enabled {
             tracing::warn!("rate limiting is disabled: every request is admitted");
+        }
+        if self.trusted_proxies.is_some() {
+            trusted_proxies::note_configured();
         }
         let clock = self.clock.unwrap_or_else(Clock::monotonic);
         let inner = Arc::new(Inner {

@@ -8,10 +8,7 @@ use crate::{
     clock::Ticks,
     decision::{Decision, Outcome, OutcomeParts, Receipt, Remaining, StrictestOutcome},
     store::{Action, Charge},
-    window::{
-        Checked, Strategy,
-        moving::{Query, Record},
-    },
+    window::{Checked, Strategy, moving::Record},
 };
 use limit_core::{Limit, MAX_LIMITS};
 use std::slice;
@@ -199,7 +196,7 @@ impl MemoryStore {
         let now = self.now_of(index, shard, reading);
         let place = match shard.find(id, planned.kind) {
             Ok(place) => place,
-            Err(_) => match self.begin(shard, planned, query, now, reading) {
+            Err(_) => match self.begin(shard, planned, action, now, reading) {
                 Ok(place) => place,
                 Err(unrecorded) => return Some((unrecorded?.resized(), now)),
             },
@@ -235,10 +232,11 @@ impl MemoryStore {
         &self,
         shard: &mut Shard,
         planned: PlannedCharge<'_>,
-        query: Query<'_>,
+        action: Action,
         now: Ticks,
         reading: Ticks,
     ) -> Result<usize, Option<Checked<MAX_LIMITS>>> {
+        let query = self.query(&planned, planned.cost, record(action));
         if self.shared.0.are_remembered(reading.as_micros()) {
             return Err(None);
         }

@@ -10,7 +10,7 @@ use crate::{
         moving::{HeapBudget, Log, OVER_HALF, Query, Record, Scale, fill},
     },
 };
-use limit_core::MAX_LIMITS;
+use limit_core::{Limit, MAX_LIMITS};
 
 /// An entry of a table: the counts of one budget.
 #[derive(Debug)]
@@ -203,8 +203,9 @@ impl Entry {
         match &mut self.counts {
             Counts::Log(log) => log.check(now.as_micros(), query, &mut self.expires_at),
             Counts::Counter(kind, counter) => {
-                let (strategy, expires_at) = (charge.strategy, &mut self.expires_at);
-                check_counter(counter, kind, now, *query, strategy, expires_at).resized()
+                // Not the query: with its address, it would be in memory for logs as well.
+                let asked = (charge.strategy, query.limits, query.cost, query.record);
+                check_counter(counter, kind, now, asked, &mut self.expires_at).resized()
             }
         }
     }
@@ -248,30 +249,29 @@ fn check_counter(
     counter: &mut Counter,
     kind: &mut KindAndFill,
     now: Ticks,
-    query: Query<'_>,
-    strategy: Strategy,
+    (strategy, limits, cost, record): (Strategy, &[Limit], u64, Record),
     expires_at: &mut u64,
 ) -> Checked<1> {
     let checked = |is_recorded, outcome| Checked {
         is_recorded,
         outcomes: [outcome],
     };
-    let &[limit] = query.limits else {
+    let &[limit] = limits else {
         return checked(false, OutcomeParts::default());
     };
     let assess = |counter: &Counter, cost| counter.assess(now, limit, strategy, cost).into_parts();
-    let outcome = if query.record == Record::IfAllowed {
-        let Some(left) = counter.consume(now, limit, strategy, query.cost) else {
+    let outcome = if record == Record::IfAllowed {
+        let Some(left) = counter.consume(now, limit, strategy, cost) else {
             kind.set_fill(OVER_HALF);
-            return checked(false, assess(counter, query.cost));
+            return checked(false, assess(counter, cost));
         };
         OutcomeParts::allowed(left)
     } else {
-        let outcome = assess(counter, query.cost);
-        if query.record == Record::Never {
+        let outcome = assess(counter, cost);
+        if record == Record::Never {
             return checked(false, outcome);
         }
-        counter.record(now, limit, query.cost);
+        counter.record(now, limit, cost);
         let left = assess(counter, 0).left;
         OutcomeParts { left, ..outcome }
     };

@@ -80,9 +80,9 @@ impl<const N: usize> Uses<N> {
     /// The shortest window, and its first hit.
     #[inline(always)]
     pub(super) fn shortest(&self, query: &Query<'_>) -> (u32, u32) {
-        let mut shortest = (u32::MAX, 0);
-        for index in 0..N.min(query.limits.len()) {
-            if self.windows[index] < shortest.0 {
+        let mut shortest = (self.windows[0], self.first[0]);
+        for index in 1..N {
+            if index < query.limits.len() && self.windows[index] < shortest.0 {
                 shortest = (self.windows[index], self.first[index]);
             }
         }
