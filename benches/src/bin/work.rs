@@ -6,6 +6,12 @@ use limit_benches::{check, check_peer, keys::address};
 use limit_runtime::{Limiter, Limits, Strategy, limits};
 use std::{net::IpAddr, num::NonZeroU32};
 
+const EIGHT: Limits = limits!(
+    "100_000_000/second; 450_000_000 per 5 seconds; 800_000_000 per 10 seconds; \
+     2_200_000_000 per 30 seconds; 4_000_000_000/minute; 18_000_000_000 per 5 minutes; \
+     50_000_000_000 per 15 minutes; 60_000_000_000 per 20 minutes"
+);
+
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let case = arguments.next().unwrap();
@@ -16,6 +22,7 @@ fn main() {
         "two" => (limits!("100_000_000/second; 4_000_000_000/minute"), 1_000),
         "denied" => (limits!("1/day"), 1),
         "new" => (limits!("10/minute"), u32::MAX),
+        "eight" => (EIGHT, 1_000),
         "growing" => (limits!("1_000/day"), 100),
         "governor" => {
             let quota = Quota::per_minute(NonZeroU32::MAX);
@@ -25,7 +32,7 @@ fn main() {
             }
             return;
         }
-        other => panic!("{other}: hot, many, two, denied, new, growing or governor"),
+        other => panic!("{other}: hot, many, two, eight, denied, new, growing or governor"),
     };
     let limiter = Limiter::new();
     for number in 0..times {

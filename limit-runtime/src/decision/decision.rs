@@ -62,8 +62,14 @@ impl Decision {
     /// A decision without outcomes, to be filled.
     #[inline]
     pub(crate) fn empty() -> Self {
+        Self::for_limits(0)
+    }
+
+    /// A decision with room for the outcomes of this number of limits, to be filled.
+    #[inline]
+    pub(crate) fn for_limits(limits: usize) -> Self {
         Self {
-            outcomes: SmallVec::new(),
+            outcomes: SmallVec::with_capacity(limits),
             receipts: SmallVec::new(),
             is_allowed: true,
         }

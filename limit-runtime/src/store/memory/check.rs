@@ -84,7 +84,7 @@ impl MemoryStore {
         let (cost, strategy) = (charge.cost, charge.strategy);
         let (checked, now) =
             self.check_budget::<MAX_LIMITS>(charge, cost, strategy, limits, action)?;
-        let mut decision = Decision::empty();
+        let mut decision = Decision::for_limits(limits.len());
         for (&limit, &parts) in limits.iter().zip(&checked.outcomes) {
             let capacity = charge.strategy.capacity(limit);
             decision.push(Outcome::from_parts(limit, capacity, parts));

@@ -71,7 +71,8 @@ impl MemoryStore {
         }
         let mut targets = self.targets(&mut locked, plan, &shared, action)?;
         let mut refused: PerCharge<usize> = PerCharge::new();
-        let mut decision = Decision::empty();
+        let limits = plan.iter().map(|planned| planned.limits.len());
+        let mut decision = Decision::for_limits(limits.sum());
         for (index, planned) in plan.iter().enumerate() {
             // Several charges of one budget: later ones include the cost of earlier ones.
             let earlier = plan.iter().take(index);
