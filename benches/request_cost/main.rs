@@ -11,8 +11,9 @@ mod recorder;
 use axum::{
     Router,
     body::Body,
-    extract::ConnectInfo,
-    http::{HeaderMap, HeaderValue, Method, Request, StatusCode},
+    extract::{ConnectInfo, FromRequest},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode},
+    response::{IntoResponse, Response},
     routing::get,
 };
 use limit_benches::handlers::{tower_governor, two_headers, two_limits};
@@ -21,6 +22,7 @@ use limit_runtime::{
 };
 use std::{
     future::Future,
+    hint::black_box,
     net::SocketAddr,
     pin::pin,
     process::ExitCode,
@@ -36,6 +38,39 @@ async fn bare() -> &'static str {
 async fn limited() -> &'static str {
     "ok"
 }
+
+/// Takes the head of the request and reads the client's address, as any limit by address has to.
+struct Client;
+
+impl<S: Send + Sync> FromRequest<S> for Client {
+    type Rejection = StatusCode;
+
+    async fn from_request(request: Request<Body>, _: &S) -> Result<Self, StatusCode> {
+        let (parts, _) = request.into_parts();
+        let client = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        black_box(client).map_or(Err(StatusCode::BAD_REQUEST), |_| Ok(Self))
+    }
+}
+
+/// No limit, but what comes with one that axum calls as an extractor: an extractor that reads the
+/// client's address, and two headers, which are constant here.
+async fn without_check(_: Client) -> Response {
+    let mut response = "ok".into_response();
+    let headers = response.headers_mut();
+    for (name, value) in [POLICY, STATE] {
+        headers.insert(name, value);
+    }
+    response
+}
+
+const POLICY: (HeaderName, HeaderValue) = (
+    HeaderName::from_static("ratelimit-policy"),
+    HeaderValue::from_static(r#""limited";q=4000000000;w=86400"#),
+);
+const STATE: (HeaderName, HeaderValue) = (
+    HeaderName::from_static("ratelimit"),
+    HeaderValue::from_static(r#""limited";r=3999999999;t=86400"#),
+);
 
 async fn bare_argument(method: Method) -> &'static str {
     if method.is_safe() { "ok" } else { "no" }
@@ -139,6 +174,7 @@ fn main() -> ExitCode {
         "two_limits" => global(get(two_limits)),
         "refused" => global(get(refused)),
         "two_headers" => global(get(two_headers)),
+        "without_check" => global(get(without_check)),
         "tower_governor" => global(get(bare)).layer(tower_governor(u32::MAX, 1)),
         "layered_bare" => layered(get(bare)),
         "layered_limited" => layered(get(limited)),

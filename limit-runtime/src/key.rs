@@ -11,6 +11,8 @@ use std::{
 /// Bytes stored without an allocation: enough for an API key of 44 characters, or for a UUID and an
 /// address.
 const INLINE: usize = 56;
+/// The most bytes of a part of fixed length: its tag and a number of 128 bits.
+const FIXED: usize = 17;
 /// The bytes before the content of a part of variable length: its tag and its length.
 const PREFIX: usize = 9;
 
@@ -89,13 +91,15 @@ impl Key {
     /// A part of fixed length: its tag and its content.
     #[inline]
     fn fixed<const N: usize>(tag: Tag, bytes: [u8; N]) -> Self {
-        let mut encoded = [0; INLINE];
+        const { assert!(N < FIXED) };
+        let mut encoded = [0; FIXED];
         let [first, rest @ ..] = &mut encoded;
         *first = tag as u8;
         for (to, byte) in rest.iter_mut().zip(bytes) {
             *to = byte;
         }
-        Self(SmallVec::from_buf_and_len(encoded, N + 1))
+        // Copies so many bytes and not all that would have room.
+        Self(SmallVec::from_slice(encoded.get(..=N).unwrap_or_default()))
     }
 
     /// A part of variable length: its tag, its length and its content.

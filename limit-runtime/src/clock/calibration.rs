@@ -30,6 +30,8 @@ pub(super) struct TscCalibration {
     cycle: AtomicU64,
     /// `None` if the counter is not usable.
     measurement: Option<Mutex<Measurement>>,
+    /// The time from which a reading can end the span that is being measured.
+    span_ends: AtomicU64,
 }
 
 /// The span that is being measured, and the result of the last one. A result is used once the next
@@ -55,6 +57,7 @@ impl TscCalibration {
             trusted: AtomicU64::new(0),
             cycle: AtomicU64::new(0),
             measurement: is_usable.then(Mutex::default),
+            span_ends: AtomicU64::new(0),
         }
     }
 
@@ -70,10 +73,19 @@ impl TscCalibration {
 
     /// Updates the cycle length from a reading of the clock.
     pub(super) fn update(&self, reading: Reading) {
+        // Most readings are within a span, and threads make them at once.
+        if reading.nanos < self.span_ends.load(Ordering::Relaxed) {
+            return;
+        }
         let Some(mut measurement) = self.measurement.as_ref().and_then(Mutex::try_lock) else {
             return;
         };
-        match measurement.update(reading) {
+        let span = measurement.update(reading);
+        let span_ends = measurement
+            .start
+            .map_or(0, |start| start.nanos + SPAN.start);
+        self.span_ends.store(span_ends, Ordering::Relaxed);
+        match span {
             Span::Unfinished => {}
             Span::Inconsistent => self.trusted.store(0, Ordering::Release),
             Span::Consistent(cycle) => {

@@ -109,21 +109,26 @@ impl MemoryStore {
 
     /// Consumes a [usual](is_usual) charge with `N` limits.
     #[inline(never)]
+    #[expect(
+        clippy::needless_range_loop,
+        reason = "constant indices, once it is unrolled"
+    )]
     fn strictest_of_few<const N: usize>(&self, charge: &Charge<'_>) -> Option<StrictestOutcome> {
         let (cost, strategy) = USUAL_CHARGE;
         let Some((limits, checked, now)) = self.check_few::<N>(charge, cost, strategy) else {
             return StrictestOutcome::of(&self.consume_all(*charge)?);
         };
         let outcomes = outcomes(strategy, limits, &checked);
-        let mut strictest = 0;
+        // Not its index alone: for that, all outcomes would have to be in memory.
+        let (mut outcome, mut limit_index) = (outcomes[0], 0);
         for index in 1..N {
-            if outcomes[index].rank() < outcomes[strictest].rank() {
-                strictest = index;
+            if outcomes[index].rank() < outcome.rank() {
+                (outcome, limit_index) = (outcomes[index], u8::try_from(index).unwrap_or(u8::MAX));
             }
         }
         Some(StrictestOutcome {
-            outcome: outcomes[strictest],
-            limit_index: u8::try_from(strictest).unwrap_or(u8::MAX),
+            outcome,
+            limit_index,
             charged_at: if checked.is_recorded {
                 now.as_micros()
             } else {
