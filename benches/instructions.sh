@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Instructions of one check, by callgrind: what two runs differ by, divided by the checks they differ by.
-# Targets: hot 350, many 450, two 620, denied 350, new 750.
+# Targets: hot 350, many 450, two 620, denied 350, new 750. The others have none.
 # Under valgrind a reading of the operating system's clock takes more cycles than are trusted, so each check
 # reads it anew. Outside, a thread does so once in a tenth of a millisecond. So the second number leaves these
 # readings out, but not the clock of the process around them.

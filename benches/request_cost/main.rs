@@ -1,6 +1,7 @@
 //! Sends requests to a handler, bare or limited, through its router: for `run.sh` beside this file,
 //! which counts instructions and allocations. The layered handlers are under a layer with a limiter
-//! that adds no headers. `two_headers` sets two constant headers and has no limit; `tower_governor`
+//! that adds no headers. `two_headers` sets two constant headers and has no limit; `without_check`
+//! does as well, and has an extractor that reads the client's address; `tower_governor`
 //! is the bare handler under that library's layer, which sets none. `_off` and `_detailed` are the
 //! handler with a limiter that counts nothing, and one that counts details; by default it counts
 //! totals.
@@ -52,8 +53,8 @@ impl<S: Send + Sync> FromRequest<S> for Client {
     }
 }
 
-/// No limit, but what comes with one that axum calls as an extractor: an extractor that reads the
-/// client's address, and two headers, which are constant here.
+/// No limit, but what comes with any: an extractor that reads the client's address, and two
+/// headers, which are constant here.
 async fn without_check(_: Client) -> Response {
     let mut response = "ok".into_response();
     let headers = response.headers_mut();

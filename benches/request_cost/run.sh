@@ -25,8 +25,8 @@ allocations() {
 
 printf '%-20s %14s %12s %14s %12s\n' handler instructions 'over bare' allocations 'over bare'
 bare_instructions='' bare_allocations=''
-handlers='bare two_headers without_check tower_governor limited_off limited limited_detailed two_limits refused_off refused
-    refused_detailed bare_argument limited_argument cost_over_argument
+handlers='bare two_headers without_check tower_governor limited_off limited limited_detailed
+    two_limits refused_off refused refused_detailed bare_argument limited_argument cost_over_argument
     key_over_argument reserved given_back concurrent limited_twice
     layered_bare layered_limited layered_by_header'
 for handler in $handlers; do

@@ -18,7 +18,7 @@ pub mod turns;
 
 use governor::DefaultKeyedRateLimiter;
 use limit_runtime::{
-    Decision, IntoKey, Limiter, Limits, Strategy,
+    Decision, IntoKey, Limiter, Limits, Strategy, limits,
     store::{Charge, Scope},
 };
 use std::{
@@ -28,6 +28,13 @@ use std::{
     pin::pin,
     task::{Context, Poll, Waker},
 };
+
+/// As many limits as a rule can have.
+pub const EIGHT: Limits = limits!(
+    "100_000_000/second; 450_000_000 per 5 seconds; 800_000_000 per 10 seconds; \
+     2_200_000_000 per 30 seconds; 4_000_000_000/minute; 18_000_000_000 per 5 minutes; \
+     50_000_000_000 per 15 minutes; 60_000_000_000 per 20 minutes"
+);
 
 /// One check of `key`, and whether it was allowed.
 #[inline(never)]

@@ -191,6 +191,13 @@ impl Turns {
         median(self.0[contender].clone())
     }
 
+    /// The median of the differences of two contenders in the same turn, in nanoseconds.
+    #[must_use]
+    pub fn difference(&self, contender: usize, from: usize) -> f64 {
+        let pairs = self.0[contender].iter().zip(&self.0[from]);
+        median(pairs.map(|(one, other)| one - other).collect())
+    }
+
     /// The median of the ratios of two contenders in the same turn.
     #[must_use]
     pub fn ratio(&self, contender: usize, to: usize) -> f64 {

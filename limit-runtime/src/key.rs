@@ -98,7 +98,7 @@ impl Key {
         for (to, byte) in rest.iter_mut().zip(bytes) {
             *to = byte;
         }
-        // Copies so many bytes and not all that would have room.
+        // Copies the N + 1 bytes. `from_buf` would copy all 56, as soon as they are written.
         Self(SmallVec::from_slice(encoded.get(..=N).unwrap_or_default()))
     }
 

@@ -1,19 +1,13 @@
-//! So many checks of one kind and nothing else, to be counted by callgrind: `work hot 1000`.
+//! A number of checks of one kind and nothing else, to be counted by callgrind: `work hot 1000`.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "this is a measurement")]
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use limit_benches::{
-    check, check_peer,
+    EIGHT, check, check_peer,
     keys::{address, text},
 };
 use limit_runtime::{Limiter, Limits, Strategy, limits};
 use std::{net::IpAddr, num::NonZeroU32};
-
-const EIGHT: Limits = limits!(
-    "100_000_000/second; 450_000_000 per 5 seconds; 800_000_000 per 10 seconds; \
-     2_200_000_000 per 30 seconds; 4_000_000_000/minute; 18_000_000_000 per 5 minutes; \
-     50_000_000_000 per 15 minutes; 60_000_000_000 per 20 minutes"
-);
 
 fn main() {
     let mut arguments = std::env::args().skip(1);

@@ -30,7 +30,7 @@ pub(super) struct TscCalibration {
     cycle: AtomicU64,
     /// `None` if the counter is not usable.
     measurement: Option<Mutex<Measurement>>,
-    /// The time from which a reading can end the span that is being measured.
+    /// The time, in nanoseconds, from which a reading can end the span that is being measured.
     span_ends: AtomicU64,
 }
 
@@ -73,7 +73,7 @@ impl TscCalibration {
 
     /// Updates the cycle length from a reading of the clock.
     pub(super) fn update(&self, reading: Reading) {
-        // Most readings are within a span, and threads make them at once.
+        // Most readings are within a span. They leave out the lock, which all threads write to.
         if reading.nanos < self.span_ends.load(Ordering::Relaxed) {
             return;
         }

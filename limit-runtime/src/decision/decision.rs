@@ -62,7 +62,11 @@ impl Decision {
     /// A decision without outcomes, to be filled.
     #[inline]
     pub(crate) fn empty() -> Self {
-        Self::for_limits(0)
+        Self {
+            outcomes: SmallVec::new(),
+            receipts: SmallVec::new(),
+            is_allowed: true,
+        }
     }
 
     /// A decision with room for the outcomes of this number of limits, to be filled.
@@ -70,8 +74,7 @@ impl Decision {
     pub(crate) fn for_limits(limits: usize) -> Self {
         Self {
             outcomes: SmallVec::with_capacity(limits),
-            receipts: SmallVec::new(),
-            is_allowed: true,
+            ..Self::empty()
         }
     }
 

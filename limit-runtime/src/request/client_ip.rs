@@ -20,8 +20,8 @@ use std::{
 /// Key function that counts by the client's IP address.
 ///
 /// The address is the peer's, as the socket reports it. Behind trusted proxies it is read from
-/// their forwarding header; see [`TrustedProxies`]. IPv4-mapped and NAT64 (`64:ff9b::/96`)
-/// addresses count as IPv4; other IPv6 addresses count by their /64, or by
+/// their forwarding header; see [`TrustedProxies`](crate::TrustedProxies). IPv4-mapped and NAT64
+/// (`64:ff9b::/96`) addresses count as IPv4; other IPv6 addresses count by their /64, or by
 /// [another prefix](crate::LimiterBuilder::ipv6_prefix).
 ///
 /// The settings come from the limiter that checks the request: of the nearest
@@ -98,7 +98,8 @@ fn peer(extensions: &Extensions) -> Option<&SocketAddr> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ClientIp {
     address: IpAddr,
-    /// The number of leading bits of an IPv6 address that the key keeps; one number for IPv4.
+    /// The number of leading bits of an IPv6 address that the key keeps. Always the default for
+    /// IPv4, so that equal addresses are equal.
     ipv6_prefix: u8,
 }
 

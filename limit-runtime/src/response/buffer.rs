@@ -25,8 +25,9 @@ pub(crate) fn joined<const N: usize>(parts: [&[u8]; N]) -> Bytes {
     joined.unwrap_or_else(|| parts.concat().into())
 }
 
-/// The `length` bytes that `append` appends to the current chunk of this thread. `None` if they are
-/// too many, or while the thread shuts down.
+/// The bytes that `append` appends to the current chunk of this thread, exactly `length`. `None`,
+/// and nothing is appended, if they are too many, if the chunk is in use, or while the thread shuts
+/// down.
 #[inline(always)]
 pub(crate) fn in_chunk(length: usize, append: impl FnOnce(&mut BytesMut)) -> Option<Bytes> {
     if length > CHUNK {
@@ -38,6 +39,11 @@ pub(crate) fn in_chunk(length: usize, append: impl FnOnce(&mut BytesMut)) -> Opt
             chunk.reserve(CHUNK);
         }
         append(&mut chunk);
+        debug_assert_eq!(
+            chunk.len(),
+            length,
+            "the next value would begin with the rest"
+        );
         Some(chunk.split().freeze())
     });
     appended.ok().flatten()

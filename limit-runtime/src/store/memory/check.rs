@@ -241,6 +241,7 @@ impl MemoryStore {
         now: Ticks,
         reading: Ticks,
     ) -> Result<usize, Option<Checked<MAX_LIMITS>>> {
+        // Made again: the caller's would have to be in memory if it were passed.
         let query = self.query(&planned, planned.cost, record(action));
         if self.shared.0.are_remembered(reading.as_micros()) {
             return Err(None);

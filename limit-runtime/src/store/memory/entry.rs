@@ -203,7 +203,7 @@ impl Entry {
         match &mut self.counts {
             Counts::Log(log) => log.check(now.as_micros(), query, &mut self.expires_at),
             Counts::Counter(kind, counter) => {
-                // Not the query: with its address, it would be in memory for logs as well.
+                // Not the query: taking its address would keep it in memory for logs, too.
                 let asked = (charge.strategy, query.limits, query.cost, query.record);
                 check_counter(counter, kind, now, asked, &mut self.expires_at).resized()
             }

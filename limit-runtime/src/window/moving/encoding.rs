@@ -56,15 +56,21 @@ impl Log {
         self.encode(&hits, has_merged, most, query);
     }
 
-    /// Records a request in a larger ring, if that is all that it needs. Most logs grow like this,
-    /// which takes a fifth of making them anew.
+    /// Records a request in a larger ring, if nothing else has to change. Most logs grow like this.
     fn enlarge(&mut self, now: Now, most: usize, query: &Query<'_>) -> bool {
         let before = self.heap_bytes();
         let is_recorded = match self {
             Self::Inline { .. } | Self::Few { .. } => false,
             Self::Units { ring, .. } => enlarge(ring, now, most, query),
-            Self::Small { ring, .. } => enlarge(ring, now, most, query),
-            Self::Large { ring, .. } => enlarge(&mut **ring, now, most, query),
+            // Not if a smaller encoding would do by now.
+            Self::Small { ring, .. } => {
+                let units = ring.units().saturating_add(query.cost);
+                units > u64::from(ring.len()) + 1 && enlarge(ring, now, most, query)
+            }
+            Self::Large { ring, .. } => {
+                let units = ring.units().saturating_add(query.cost);
+                units > SmallHit::MAX_UNITS && enlarge(&mut **ring, now, most, query)
+            }
         };
         if is_recorded {
             query.heap.release(before);

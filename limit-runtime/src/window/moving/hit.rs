@@ -8,8 +8,8 @@ pub(crate) trait Hit: Copy + Debug + Default {
     /// A running total. It wraps around, so only differences are meaningful.
     type Total: Copy + Debug + Default;
 
-    /// The newest hits of a ring, which are beside the pointer to the others: as many as an entry
-    /// of the store has room for.
+    /// The newest hits of a ring, which are beside the pointer to the others. More than one where
+    /// an entry of the store has room for them.
     type Block: Copy + Debug + Default + AsRef<[Self]> + AsMut<[Self]>;
 
     /// The number of hits in a block.

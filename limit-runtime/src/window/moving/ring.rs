@@ -45,13 +45,13 @@ impl Storage<SmallHit> for FewHits {
 /// A ring buffer of hits. The values that nearly every check reads are stored beside the pointer,
 /// so that it does not wait for the memory of the ring.
 ///
-/// The slots of the ring are in blocks. The hits in the block of the newest one are beside the
-/// pointer, too, and are written to their slots together once the block is complete: a log that is
-/// in no cache waits for its ring once in a block, and merging a hit into the newest one does not
-/// touch the ring.
+/// The slots of the ring are in blocks. The newest hits are beside the pointer, too, and are
+/// written to their slots together, once their block is complete and another hit follows. So to
+/// record a hit in a log that is in no cache waits for the ring once in a block, and to merge it
+/// into the newest one does not touch the ring. (To forget a hit reads the slot of the next one.)
 #[derive(Debug)]
 pub(crate) struct Ring<H: Hit, S = Box<[H]>> {
-    /// The slots: all hits but those in `block`. Whole blocks.
+    /// The slots, in whole blocks. Those in the block of the newest hit are not written yet.
     hits: S,
     /// The slot of the oldest hit.
     head: u32,
@@ -61,13 +61,14 @@ pub(crate) struct Ring<H: Hit, S = Box<[H]>> {
     base: H::Total,
     /// The time of the oldest hit.
     oldest: u32,
-    /// The hits in the block of the newest one, the newest first.
+    /// The newest hits, the newest first. Those in the block of the newest are only here.
     block: H::Block,
 }
 
 impl<H: Hit, S: Storage<H>> Ring<H, S> {
     /// An empty ring with this capacity, or more.
     pub(super) fn with_capacity(capacity: usize) -> Self {
+        const { assert!(size_of::<H::Block>() == H::BLOCK as usize * size_of::<H>()) };
         let slots = capacity.saturating_sub(1);
         Self {
             hits: S::with_length(slots.next_multiple_of(H::BLOCK as usize)),
@@ -292,14 +293,13 @@ impl<H: Hit, S: Storage<H>> Ring<H, S> {
 
     #[inline]
     fn hit(&self, index: u32) -> H {
-        let last = self.len.saturating_sub(1);
-        let newer = last.saturating_sub(index);
-        let hits = if newer < H::BLOCK && newer <= self.place(last) % H::BLOCK {
+        let newer = self.len.saturating_sub(index + 1);
+        let hit = if newer < H::BLOCK {
             self.block.as_ref().get(newer as usize)
         } else {
             self.hits.as_ref().get(self.place(index) as usize)
         };
-        hits.copied().unwrap_or_default()
+        hit.copied().unwrap_or_default()
     }
 
     #[inline]
@@ -390,7 +390,7 @@ mod tests {
     #[expect(clippy::cast_possible_truncation, reason = "the numbers are small")]
     fn agrees_with_a_list<H: Hit>(seed: u64) {
         let mut random = Random::new(seed);
-        let capacity = 3 + random.below(30) as usize;
+        let capacity = 1 + random.below(30) as usize;
         let mut ring = Ring::<H>::with_capacity(capacity);
         let mut list: Vec<(u32, u64)> = Vec::new();
         let mut at = 0;
@@ -443,7 +443,36 @@ mod tests {
             assert_eq!(ring.units(), list.iter().map(|hit| hit.1).sum::<u64>());
             if let [(oldest, _), .., (newest, _)] | [(oldest @ newest, _)] = list[..] {
                 assert_eq!((ring.oldest, ring.newest_at()), (oldest, newest));
+                questions_agree(&ring, &list, now, random.below(u64::from(at) + 1) as u32);
             }
+        }
+    }
+
+    /// What a ring is asked, beside the same of a list that is not empty.
+    #[expect(clippy::cast_possible_truncation, reason = "the numbers are small")]
+    fn questions_agree<H: Hit>(ring: &Ring<H>, list: &[(u32, u64)], now: Now, stamp: u32) {
+        let index_of = |is_meant: &dyn Fn(u32) -> bool| {
+            let mut hits = list.iter();
+            hits.position(|&(at, _)| is_meant(at)).map(|it| it as u32)
+        };
+        let found = index_of(&|at| at >= stamp);
+        let expected = found.map(|index| (index, list[index as usize].0));
+        assert_eq!(ring.first_at_or_after(now, stamp), expected);
+
+        let window = now.stamp - stamp.min(now.stamp);
+        let first = index_of(&|at| !now.has_left(at, window)).unwrap_or(list.len() as u32);
+        let within = &list[first as usize..];
+        let of = ring.within(now, window, false);
+        let used = within.iter().map(|hit| hit.1).sum::<u64>();
+        assert_eq!((of.first, of.used), (first, used));
+        for units in 1..=used {
+            let mut left = 0;
+            let mut hits = within.iter();
+            let frees = hits.find(|&&(_, more)| {
+                left += more;
+                left >= units
+            });
+            assert_eq!(Some(ring.frees(of, units)), frees.map(|hit| hit.0));
         }
     }
 

@@ -97,6 +97,25 @@ fn a_log_is_no_larger_than_its_limits_and_its_bound_allow() {
     }
 }
 
+#[test]
+fn a_log_takes_four_bytes_a_hit_again_once_a_larger_cost_has_left() {
+    let clock = TestClock::new();
+    let store = store(&clock, 10, 1_024);
+    let limits = limits("1000/second");
+    hit(&store, "key", &limits, 2);
+    clock.advance(Duration::from_millis(999));
+    for _ in 0..4 {
+        hit(&store, "key", &limits, 1);
+    }
+    clock.advance(Duration::from_millis(1));
+    for _ in 0..100 {
+        clock.advance(Duration::from_micros(1));
+        hit(&store, "key", &limits, 1);
+    }
+    let bytes = store.log_bytes();
+    assert!((104 * 4..104 * 8).contains(&bytes), "{bytes}");
+}
+
 /// An entry of this tag.
 fn entry(tag: u64, strategy: Strategy) -> Entry {
     let limits = limits("1/minute");
