@@ -21,7 +21,7 @@ each() {
     more=$(count "$1" 22000 "${@:2}")
     echo $(((more - less) / 20000))
 }
-for case in hot text many two eight denied new growing governor; do
+for case in hot many two eight denied new growing governor; do
     # Collection is off within this function.
     printf '%-10s %6d instructions, %6d without the operating system'"'"'s clock\n' "$case" \
         "$(each "$case")" "$(each "$case" --toggle-collect='*TscClock::resync*')"

@@ -1,4 +1,4 @@
-//! What a client of each library sees, one row for each property, in half a minute:
+//! What a client of each library sees, one row for each property, in 20 seconds:
 //! `cargo bench -p limit-benches --bench peers`.
 //!
 //! The same requests go through this library's attribute and through the layer of `tower_governor`.

@@ -2,10 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "this is a measurement")]
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use limit_benches::{
-    EIGHT, check, check_peer,
-    keys::{address, text},
-};
+use limit_benches::{EIGHT, check, check_peer, keys::address};
 use limit_runtime::{Limiter, Limits, Strategy, limits};
 use std::{net::IpAddr, num::NonZeroU32};
 
@@ -14,7 +11,7 @@ fn main() {
     let case = arguments.next().unwrap();
     let times: u32 = arguments.next().unwrap().parse().unwrap();
     let (limits, keys): (Limits, u32) = match case.as_str() {
-        "hot" | "text" => (limits!("4_000_000_000/minute"), 1),
+        "hot" => (limits!("4_000_000_000/minute"), 1),
         "many" => (limits!("4_000_000_000/minute"), 1_000),
         "two" => (limits!("100_000_000/second; 4_000_000_000/minute"), 1_000),
         "denied" => (limits!("1/day"), 1),
@@ -29,16 +26,9 @@ fn main() {
             }
             return;
         }
-        other => panic!("{other}: hot, text, many, two, eight, denied, new, growing or governor"),
+        other => panic!("{other}: hot, many, two, eight, denied, new, growing or governor"),
     };
     let limiter = Limiter::new();
-    if case == "text" {
-        let key = text(1);
-        for _ in 0..times {
-            check(&limiter, &limits, Strategy::MovingWindow, &key);
-        }
-        return;
-    }
     for number in 0..times {
         check(
             &limiter,
