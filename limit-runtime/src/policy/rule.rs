@@ -94,6 +94,11 @@ impl RuleSet {
         self.0.checked_shr(rule.into()).unwrap_or(0) & 1 == 1
     }
 
+    /// [`contains`](Self::contains) of the rule at this index.
+    pub(crate) fn contains_index(self, index: usize) -> bool {
+        u8::try_from(index).is_ok_and(|rule| self.contains(rule))
+    }
+
     #[inline]
     pub(crate) fn is_empty(self) -> bool {
         self == Self::EMPTY

@@ -113,8 +113,7 @@ impl RequestLimits {
         };
         let would_refuse = dry_run.ledger.lock().would_refuse;
         let is_charged = |index: usize, rule: &ResolvedRule| {
-            let has_admitted = u8::try_from(index).is_ok_and(|index| !would_refuse.contains(index));
-            has_admitted && is_selected(rule)
+            !would_refuse.contains_index(index) && is_selected(rule)
         };
         let selected = |index, rule: &ResolvedRule| is_charged(index, rule).then_some(cost);
         let indices = dry_run.rules.iter().enumerate();

@@ -109,11 +109,6 @@ impl Ledger {
             }));
     }
 
-    /// Whether the response does not count under `rule`.
-    pub(super) fn excludes(&self, rule: usize) -> bool {
-        u8::try_from(rule).is_ok_and(|rule| self.excluded.contains(rule))
-    }
-
     /// The units that `rule` has consumed, less refunds.
     pub(super) fn consumed(&self, rule: usize) -> u64 {
         let entries = self.entries.iter().filter(|entry| entry.rule == rule);

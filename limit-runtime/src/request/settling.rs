@@ -266,7 +266,7 @@ impl RequestLimits {
     /// Settles a rule at the use that is known. Returns whether its charge may have changed.
     fn settle(&self, rule: usize, settlement: &Settlement, progress: Progress) -> bool {
         let reserved = self.charged_cost(rule).unwrap_or(0);
-        if self.ledger.lock().excludes(rule) {
+        if self.ledger.lock().excluded.contains_index(rule) {
             report::settled(self, rule, reserved, 0);
             return false;
         }
@@ -337,8 +337,7 @@ impl RequestLimits {
     /// request would have kept the handler from the work.
     fn is_charged(&self, rule: usize) -> bool {
         let ledger = self.ledger.lock();
-        !ledger.excludes(rule)
-            && u8::try_from(rule).is_ok_and(|rule| !ledger.would_refuse.contains(rule))
+        !ledger.excluded.contains_index(rule) && !ledger.would_refuse.contains_index(rule)
     }
 
     /// Charges a remote store what it is not known to have counted for a rule, because it did not

@@ -13,40 +13,27 @@ thread_local! {
     static CURRENT_CHUNK: RefCell<BytesMut> = RefCell::new(BytesMut::new());
 }
 
-/// Concatenates `parts` in the current chunk of this thread, or in an allocation of their own.
-#[inline]
-pub(crate) fn joined<const N: usize>(parts: [&[u8]; N]) -> Bytes {
-    let length = parts.iter().map(|part| part.len()).sum();
-    let joined = in_chunk(length, |chunk| {
-        for part in parts {
-            chunk.extend_from_slice(part);
-        }
-    });
-    joined.unwrap_or_else(|| parts.concat().into())
-}
-
-/// The bytes that `append` appends to the current chunk of this thread, exactly `length`. `None`,
-/// and nothing is appended, if they are too many, if the chunk is in use, or while the thread shuts
-/// down.
+/// Concatenates `parts` in the current chunk of this thread. Longer results get their own
+/// allocation.
 #[inline(always)]
-pub(crate) fn in_chunk(length: usize, append: impl FnOnce(&mut BytesMut)) -> Option<Bytes> {
+pub(crate) fn joined<const N: usize>(parts: [&[u8]; N]) -> Bytes {
+    let length: usize = parts.iter().map(|part| part.len()).sum();
     if length > CHUNK {
-        return None;
+        return parts.concat().into();
     }
-    let appended = CURRENT_CHUNK.try_with(|chunk| {
+    let in_chunk = |chunk: &RefCell<BytesMut>| {
         let mut chunk = chunk.try_borrow_mut().ok()?;
         if length > chunk.capacity() {
             chunk.reserve(CHUNK);
         }
-        append(&mut chunk);
-        debug_assert_eq!(
-            chunk.len(),
-            length,
-            "the next value would begin with the rest"
-        );
+        for part in parts {
+            chunk.extend_from_slice(part);
+        }
         Some(chunk.split().freeze())
-    });
-    appended.ok().flatten()
+    };
+    // Thread-local storage is gone while a thread shuts down.
+    let joined = CURRENT_CHUNK.try_with(in_chunk).ok().flatten();
+    joined.unwrap_or_else(|| parts.concat().into())
 }
 
 /// Bytes on the stack: more than nearly all header values of this crate need.

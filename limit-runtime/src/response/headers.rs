@@ -1,7 +1,7 @@
 //! Rate-limit headers, made from the outcomes of all limits on a request.
 
 use super::{
-    buffer::{Text, in_chunk, number},
+    buffer::{Text, joined, number},
     header_style::HeaderStyle,
     permit_view::PermitView,
     policy_view::{PolicyView, labels},
@@ -346,20 +346,14 @@ fn reset_seconds(outcome: &Outcome, quota: Limit) -> u64 {
 /// The value of `RateLimit` after `prefix`, which ends with `r=`. Never `None`, because labels and
 /// numbers are printable ASCII.
 fn rate_limit(prefix: &[u8], remaining: u64, reset_seconds: u64) -> Option<HeaderValue> {
-    const RESET: &[u8] = b";t=";
     let (mut remaining_digits, mut seconds_digits) = (itoa::Buffer::new(), itoa::Buffer::new());
-    let remaining = remaining_digits.format(remaining).as_bytes();
-    let seconds = seconds_digits.format(reset_seconds).as_bytes();
-    let length = prefix.len() + remaining.len() + seconds.len() + RESET.len();
-    // The compiler knows one of the lengths, so this takes 20 instructions less than `joined`.
-    let value = in_chunk(length, |chunk| {
-        chunk.extend_from_slice(prefix);
-        chunk.extend_from_slice(remaining);
-        chunk.extend_from_slice(RESET);
-        chunk.extend_from_slice(seconds);
-    });
-    let value = value.unwrap_or_else(|| [prefix, remaining, RESET, seconds].concat().into());
-    HeaderValue::from_maybe_shared(value).ok()
+    let joined = joined([
+        prefix,
+        remaining_digits.format(remaining).as_bytes(),
+        b";t=",
+        seconds_digits.format(reset_seconds).as_bytes(),
+    ]);
+    HeaderValue::from_maybe_shared(joined).ok()
 }
 
 /// Formats a duration like Go's `time.Duration`, rounded up to a second, or to a millisecond if it

@@ -81,6 +81,11 @@ impl Scrape {
         *value.unwrap_or_else(|| panic!("no `{text}` in\n{}", self.text))
     }
 
+    /// The value of a time series, or 0 if nothing was counted in it.
+    pub(crate) fn value_or_zero(&self, text: &str) -> f64 {
+        self.samples.get(&series(text)).copied().unwrap_or(0.0)
+    }
+
     /// Asserts the values of several time series.
     #[track_caller]
     pub(crate) fn assert(&self, expected: &[(&str, f64)]) {

@@ -20,6 +20,11 @@ fn app(limiter: &Limiter) -> Router {
         .layer(limiter.layer())
 }
 
+fn admitting_without_a_store() -> Limiter {
+    let store = CustomStore::new(CheckOnly::UNREACHABLE).fallback(Fallback::Allow);
+    Limiter::builder().store(store).build()
+}
+
 #[tokio::test(start_paused = true)]
 async fn errors_have_a_kind_and_requests_the_effect_of_the_fallback() {
     let (unreachable, silent) = (CheckOnly::UNREACHABLE, CheckOnly::SILENT);
@@ -48,12 +53,8 @@ async fn errors_have_a_kind_and_requests_the_effect_of_the_fallback() {
             ("rate_limit_store_seconds_count{store='custom'}", 2.0),
         ]);
         let units = "rate_limit_units_total{policy='counted',kind='charged'}";
-        let found = scrape.samples.get(&crate::scrape::series(units));
-        assert!(
-            (found.copied().unwrap_or(0.0) - charged).abs() < 1e-9,
-            "{}",
-            scrape.text
-        );
+        let found = scrape.value_or_zero(units);
+        assert!((found - charged).abs() < 1e-9, "{}", scrape.text);
         assert_eq!(limiter.health().failed, 2);
     }
 }
@@ -68,8 +69,7 @@ async fn refunding(limit: RateLimit) {
 async fn units_that_nothing_has_counted_are_not_refunded() {
     let recorder = recorder();
     let _guard = set_default_local_recorder(&recorder);
-    let store = CustomStore::new(CheckOnly::UNREACHABLE).fallback(Fallback::Allow);
-    let limiter = Limiter::builder().store(store).build();
+    let limiter = admitting_without_a_store();
     let app = Router::new()
         .route("/", get(refunding))
         .layer(limiter.layer());
@@ -77,8 +77,7 @@ async fn units_that_nothing_has_counted_are_not_refunded() {
     let scrape = scrape(&recorder);
     for kind in ["charged", "refunded"] {
         let units = format!("rate_limit_units_total{{policy='refunding',kind='{kind}'}}");
-        let found = scrape.samples.get(&crate::scrape::series(&units));
-        assert!(found.copied().unwrap_or(0.0) < 0.5, "{}", scrape.text);
+        assert!(scrape.value_or_zero(&units) < 0.5, "{}", scrape.text);
     }
 }
 
@@ -86,8 +85,7 @@ async fn units_that_nothing_has_counted_are_not_refunded() {
 async fn a_store_that_is_down_is_seen_in_the_gauge() {
     let recorder = recorder();
     let _guard = set_default_local_recorder(&recorder);
-    let store = CustomStore::new(CheckOnly::UNREACHABLE).fallback(Fallback::Allow);
-    let limiter = Limiter::builder().store(store).build();
+    let limiter = admitting_without_a_store();
     let app = app(&limiter);
     limiter.record_gauges();
     scrape(&recorder).assert(&[("rate_limit_store_up", 1.0)]);

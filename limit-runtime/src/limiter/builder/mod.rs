@@ -205,8 +205,8 @@ impl LimiterBuilder {
     /// Values outside this range are set to its nearest end. With B entries and a window of length
     /// T, the log of a key is exact for up to B hits in the window. Beyond that, hits within at
     /// most T/B of each other are merged into one entry, with the latest of their times. So a log
-    /// takes at most 16 × B + 24 bytes for one limit, or 72 if that is more, and never admits more
-    /// than it. Several limits of a key share a log, of at most 20 × B + 24 bytes for each. Half as
+    /// takes at most 16 × B + 16 bytes for one limit, or 72 if that is more, and never admits more
+    /// than it. Several limits of a key share a log of at most 20 × B + 24 bytes for each. Half as
     /// much again, and 64 bytes, while the units in the window exceed 4,294,967,295. A client that
     /// sends as many requests as possible gets at least B/(B+1) of its count.
     pub fn max_log_entries(mut self, entries: u32) -> Self {

@@ -56,27 +56,22 @@ impl Log {
         self.encode(&hits, has_merged, most, query);
     }
 
-    /// Records a request in a larger ring, if nothing else has to change. Most logs grow like this.
+    /// Records a hit of one unit in a larger ring, if nothing else has to change, as in most logs
+    /// that grow.
     fn enlarge(&mut self, now: Now, most: usize, query: &Query<'_>) -> bool {
-        let before = self.heap_bytes();
-        let is_recorded = match self {
-            Self::Inline { .. } | Self::Few { .. } => false,
-            Self::Units { ring, .. } => enlarge(ring, now, most, query),
-            // Not if a smaller encoding would do by now.
-            Self::Small { ring, .. } => {
-                let units = ring.units().saturating_add(query.cost);
-                units > u64::from(ring.len()) + 1 && enlarge(ring, now, most, query)
-            }
-            Self::Large { ring, .. } => {
-                let units = ring.units().saturating_add(query.cost);
-                units > SmallHit::MAX_UNITS && enlarge(&mut **ring, now, most, query)
-            }
+        let Self::Units { ring, .. } = self else {
+            return false;
         };
-        if is_recorded {
-            query.heap.release(before);
-            query.heap.take(self.heap_bytes());
+        let len = ring.len() as usize;
+        let is_enough = ring.is_full() && query.cost == 1 && ring.len() < query.entries;
+        if !is_enough || len >= most {
+            return false;
         }
-        is_recorded
+        query.heap.release(ring.heap_bytes());
+        ring.grow(query.capacity_for(len + 1, most));
+        ring.push(now.stamp, query.cost);
+        query.heap.take(ring.heap_bytes());
+        true
     }
 
     /// Makes the log ready for limits with other windows: its longest window becomes the longer of
@@ -257,18 +252,6 @@ impl Log {
             Self::Large { ring, .. } => size_of_val(&**ring) + ring.heap_bytes(),
         }
     }
-}
-
-/// [`Log::enlarge`] of one encoding.
-fn enlarge<H: Hit>(ring: &mut Ring<H>, now: Now, most: usize, query: &Query<'_>) -> bool {
-    let len = ring.len() as usize;
-    let is_enough =
-        ring.is_full() && ring.can_take(query.cost) && ring.len() < query.entries && len < most;
-    if is_enough {
-        ring.grow(query.capacity_for(len + 1, most));
-        ring.push(now.stamp, query.cost);
-    }
-    is_enough
 }
 
 fn ring_of<H: Hit, S: Storage<H>>(hits: &HitList, capacity: usize) -> Ring<H, S> {

@@ -13,7 +13,7 @@ pub(crate) trait Hit: Copy + Debug + Default {
     type Block: Copy + Debug + Default + AsRef<[Self]> + AsMut<[Self]>;
 
     /// The number of hits in a block.
-    const BLOCK: u32;
+    const BLOCK: u32 = low((size_of::<Self::Block>() / size_of::<Self>()) as u64);
 
     /// Whether hits have totals, so that a hit can be more than one unit.
     const HAS_TOTALS: bool;
@@ -42,7 +42,6 @@ impl Hit for UnitHit {
     type Total = ();
     type Block = [Self; 3];
 
-    const BLOCK: u32 = 3;
     const HAS_TOTALS: bool = false;
     const MAX_UNITS: u64 = u64::MAX;
 
@@ -76,7 +75,6 @@ impl Hit for SmallHit {
     type Total = u32;
     type Block = [Self; 1];
 
-    const BLOCK: u32 = 1;
     const HAS_TOTALS: bool = true;
     const MAX_UNITS: u64 = u32::MAX as u64;
 
@@ -113,7 +111,6 @@ impl Hit for LargeHit {
     type Total = u64;
     type Block = [Self; 1];
 
-    const BLOCK: u32 = 1;
     const HAS_TOTALS: bool = true;
     const MAX_UNITS: u64 = u64::MAX;
 

@@ -325,7 +325,11 @@ fn check_ring<const N: usize, H: Hit, S: Storage<H>>(
         return unrecorded(&*ring, &uses, fill, now, query);
     }
     let merges = merges(ring, &uses, now, query);
-    let can_take = ring.can_take(query.cost) && (H::HAS_TOTALS || !merges);
+    let can_take = if H::HAS_TOTALS {
+        query.cost <= H::MAX_UNITS - ring.units()
+    } else {
+        query.cost == 1 && !merges
+    };
     let has_room = merges || !ring.is_full();
     let is_sparse = ring.len() <= SPARSE && ring.capacity() > INLINE;
     let is_in_place = can_take && has_room && !is_sparse;

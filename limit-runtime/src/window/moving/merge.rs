@@ -17,7 +17,6 @@
 //! multiple of the one before, so the delays of a hit that is merged twice do not add up.
 
 use super::{
-    hit::{Hit, UnitHit},
     query::Query,
     ticks::{Now, Scale},
 };
@@ -43,13 +42,11 @@ impl Windows {
     }
 
     /// The largest number of hits of a log. With several windows there is some room to spare, so
-    /// that hits are not merged for each new one. The slots of a ring are in whole blocks, and it
-    /// holds one hit more.
+    /// that hits are not merged for each new one.
     pub(super) fn capacity(&self, entries: u32) -> usize {
         let (windows, entries) = (self.0.len(), entries as usize);
         let spare = if windows > 1 { entries / 2 + 1 } else { 0 };
-        let others = windows * (2 * entries + 2) + spare - 1;
-        others.next_multiple_of(UnitHit::BLOCK as usize) + 1
+        windows * (2 * entries + 2) + spare
     }
 }
 

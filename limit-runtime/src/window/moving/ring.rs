@@ -45,13 +45,14 @@ impl Storage<SmallHit> for FewHits {
 /// A ring buffer of hits. The values that nearly every check reads are stored beside the pointer,
 /// so that it does not wait for the memory of the ring.
 ///
-/// The slots of the ring are in blocks. The newest hits are beside the pointer, too, and are
-/// written to their slots together, once their block is complete and another hit follows. So to
-/// record a hit in a log that is in no cache waits for the ring once in a block, and to merge it
-/// into the newest one does not touch the ring. (To forget a hit reads the slot of the next one.)
+/// The slots of the ring are in blocks, of which the last may be shorter. The newest hits are
+/// beside the pointer, too, and are written to their slots together, once their block is complete
+/// and another hit follows. So to record a hit in a log that is in no cache waits for the ring once
+/// in a block, and to merge it into the newest one does not touch the ring. (To forget a hit reads
+/// the slot of the next one.)
 #[derive(Debug)]
 pub(crate) struct Ring<H: Hit, S = Box<[H]>> {
-    /// The slots, in whole blocks. Those in the block of the newest hit are not written yet.
+    /// The slots. Those in the block of the newest hit are not written yet.
     hits: S,
     /// The slot of the oldest hit.
     head: u32,
@@ -68,10 +69,8 @@ pub(crate) struct Ring<H: Hit, S = Box<[H]>> {
 impl<H: Hit, S: Storage<H>> Ring<H, S> {
     /// An empty ring with this capacity, or more.
     pub(super) fn with_capacity(capacity: usize) -> Self {
-        const { assert!(size_of::<H::Block>() == H::BLOCK as usize * size_of::<H>()) };
-        let slots = capacity.saturating_sub(1);
         Self {
-            hits: S::with_length(slots.next_multiple_of(H::BLOCK as usize)),
+            hits: S::with_length(capacity.saturating_sub(1)),
             head: 0,
             len: 0,
             base: H::Total::default(),
@@ -98,27 +97,17 @@ impl<H: Hit, S: Storage<H>> Ring<H, S> {
         self.len as usize > self.hits.as_ref().len()
     }
 
-    /// Whether the encoding can represent another hit of this cost.
-    #[inline(always)]
-    pub(super) fn can_take(&self, cost: u64) -> bool {
-        if H::HAS_TOTALS {
-            cost <= H::MAX_UNITS - self.units()
-        } else {
-            cost == 1
-        }
-    }
-
     /// Makes a full ring larger.
     pub(super) fn grow(&mut self, capacity: usize) {
         let larger = Self::with_capacity(capacity);
         let before = mem::replace(&mut self.hits, larger.hits);
         let (wrapped, oldest) = before.as_ref().split_at(self.head as usize);
-        // Hits keep their place within a block.
-        self.head %= H::BLOCK;
-        let slots = self.hits.as_mut().iter_mut().skip(self.head as usize);
+        let slots = self.hits.as_mut().iter_mut();
         for (slot, hit) in slots.zip(oldest.iter().chain(wrapped)) {
             *slot = *hit;
         }
+        self.head = 0;
+        self.write_newest(H::BLOCK);
     }
 
     /// The units of all hits.
@@ -151,8 +140,10 @@ impl<H: Hit, S: Storage<H>> Ring<H, S> {
     #[inline(always)]
     pub(super) fn push(&mut self, at: u32, cost: u64) {
         if let Some(last) = self.len.checked_sub(1) {
-            if self.place(last) % H::BLOCK == H::BLOCK - 1 {
-                self.write_block(last);
+            let place = self.place(last);
+            let is_last = place as usize + 1 == self.hits.as_ref().len();
+            if place % H::BLOCK == H::BLOCK - 1 || is_last {
+                self.write_newest(place % H::BLOCK + 1);
             }
         } else {
             self.oldest = at;
@@ -162,14 +153,11 @@ impl<H: Hit, S: Storage<H>> Ring<H, S> {
         self.len += 1;
     }
 
-    /// Writes the hits of the block, which is complete, to their slots.
+    /// Writes the newest `count` hits, which are at most a block, to their slots.
     #[inline(always)]
-    fn write_block(&mut self, last: u32) {
-        let end = self.place(last) as usize + 1;
-        let mut block = self.block;
-        block.as_mut().reverse();
-        if let Some(slots) = self.hits.as_mut().get_mut(end - H::BLOCK as usize..end) {
-            slots.copy_from_slice(block.as_ref());
+    fn write_newest(&mut self, count: u32) {
+        for index in self.len.saturating_sub(count)..self.len {
+            self.put(index, self.hit(index));
         }
     }
 

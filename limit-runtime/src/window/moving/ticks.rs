@@ -18,7 +18,7 @@ pub(super) use limit_core::ticks::{round_up, to_ticks};
     clippy::cast_possible_truncation,
     reason = "differences survive wrap-around"
 )]
-pub(super) fn low(ticks: u64) -> u32 {
+pub(super) const fn low(ticks: u64) -> u32 {
     ticks as u32
 }
 

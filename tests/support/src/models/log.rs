@@ -38,8 +38,6 @@ pub struct Answer {
 
 /// Hits that need no more memory than an empty log are never merged to save some.
 const INLINE: usize = 10;
-/// The slots of a ring are a multiple of this number.
-const BLOCK: usize = 3;
 
 impl LogModel {
     /// An empty log that merges hits once there are more than `entries`.
@@ -137,8 +135,6 @@ impl LogModel {
             0
         };
         let capacity = windows.len() * (2 * self.entries + 2) + spare;
-        // A ring has whole blocks of slots, and holds one hit more.
-        let capacity = (capacity - 1).next_multiple_of(BLOCK) + 1;
         if self.hits.len() <= capacity.max(INLINE) {
             return;
         }

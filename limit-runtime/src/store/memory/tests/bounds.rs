@@ -117,7 +117,7 @@ fn a_key_takes_no_more_memory_than_documented_whatever_its_limits() {
             }
             let entries = entries as usize;
             let documented = match count {
-                1 => (16 * entries + 24).max(72),
+                1 => (16 * entries + 16).max(72),
                 several => several * (20 * entries + 24),
             };
             assert!(largest <= documented, "{limits}: {largest} of {documented}");
